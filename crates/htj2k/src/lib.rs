@@ -1,1 +1,5 @@
 //! Firstlight htj2k.
+
+extern crate alloc;
+
+mod block;

@@ -1,0 +1,65 @@
+//! The main header as users see it.
+
+use crate::{Error, Limits, Progression};
+use alloc::vec::Vec;
+
+/// One component of the image (T.800 A.5.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Component {
+    /// Bits per sample.
+    pub precision: u8,
+    /// Whether samples are two's complement.
+    pub signed: bool,
+    /// Columns of the reference grid from sample to sample.
+    pub dx: u8,
+    /// Rows of the reference grid from sample to sample.
+    pub dy: u8,
+}
+
+/// What the main header says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Header {
+    /// Columns of the image at level 0.
+    pub width: u32,
+    /// Rows of the image at level 0.
+    pub height: u32,
+    /// The components.
+    pub components: Vec<Component>,
+    /// Levels of decomposition: levels 0 to this can be decoded.
+    pub decompositions: u8,
+    /// The order of packets.
+    pub progression: Progression,
+    /// Whether the transform is reversible.
+    pub reversible: bool,
+    /// Whether the first three components are decorrelated.
+    pub colour_transform: bool,
+    /// Tiles across and down.
+    pub tiles: (u32, u32),
+    /// Whether every precinct is of the largest size.
+    pub maximal_precincts: bool,
+    /// Whether code-blocks are HTJ2K's (T.814); false for a plain JPEG 2000 codestream.
+    pub high_throughput: bool,
+    /// Whether the main header lists the lengths of the tile-parts.
+    pub tlm: bool,
+    /// Exponents of the code-block's width and height.
+    pub block: (u8, u8),
+    /// Quality layers.
+    pub layers: u16,
+    /// Bytes of the main header, up to the first tile-part.
+    pub length: u64,
+}
+
+impl Header {
+    /// Parses the main header of an HTJ2K or JPEG 2000 codestream.
+    pub fn parse(bytes: &[u8], limits: &Limits) -> Result<Header, Error> {
+        let _ = (bytes, limits);
+        Err(Error::unsupported(0, "not yet"))
+    }
+
+    /// Width and height at a level.
+    pub fn size_at(&self, level: u8) -> (u32, u32) {
+        let shrink = |n: u32| ((n as u64 + (1u64 << level.min(32)) - 1) >> level.min(32)) as u32;
+        (shrink(self.width), shrink(self.height))
+    }
+}

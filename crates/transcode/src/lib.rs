@@ -1,1 +1,31 @@
-//! Firstlight transcode.
+//! DICOM instance in, DICOM instance out: frames, policy, attributes and verification.
+//!
+//! The order of the work:
+//!
+//! 1. [`Source::open`] walks the data set without decoding a value ([`DataSet`]) and finds every frame ([`Frame`]).
+//! 2. [`Policy::decide`] says what the instance becomes, and why.
+//! 3. [`convert`] decodes and encodes frame by frame, writes the new file, reads it back, decodes it again and compares.
+//!    Only that path makes a [`Verified`], and only a [`Verified`] can be kept by [`Verified::persist`].
+//!
+//! Pixel data is never loaded whole; element values are never taken through text.
+
+mod convert;
+mod data_set;
+mod error;
+mod facts;
+mod policy;
+mod source;
+mod syntax;
+
+pub use convert::{Context, FrameEvidence, LevelEnd, Outcome, Persisted, Verified, convert};
+pub use data_set::{DataSet, Element, Item, Tag, Value, Vr};
+pub use error::Error;
+pub use facts::{Facts, Pixels};
+pub use policy::{Action, Decision, Policy, PolicyError, Target};
+pub use source::{Bulk, Frame, Source};
+pub use syntax::TransferSyntax;
+
+/// The Implementation Class UID written into the file meta of every re-encoded instance (PS3.10 7.1).
+pub const IMPLEMENTATION_CLASS_UID: &str = "2.25.26787451105941840915529671309252685155";
+/// The Implementation Version Name that goes with it.
+pub const IMPLEMENTATION_VERSION_NAME: &str = "FIRSTLIGHT_0_1";

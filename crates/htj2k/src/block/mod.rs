@@ -1,10 +1,9 @@
 //! The HT block coder (T.814 clause 7): one code-block of a sub-band from bytes to coefficients and back.
 //!
-//! Magnitudes here are *left-aligned*: bit 31 is the sign and bit 30 the most significant bit-plane of the
-//! sub-band (`K_max - 1`, T.800 E.1), so a caller with `K_max` bit-planes finds the integer coefficient at
-//! `magnitude >> (31 - K_max)`. Below the last decoded bit-plane of a non-zero magnitude stands a half bit, the
-//! mid-point of the remaining interval (T.800 E.1.1.2 with r = 1/2), whenever there is room for it; the shift of a
-//! fully decoded reversible coefficient drops it, so reversible samples are exact.
+//! A coefficient's magnitude is counted in units of bit-plane 0 of its sub-band, the plane a fully decoded
+//! reversible coefficient ends at. Below the last decoded plane `p` of a non-zero magnitude stands half a step, the
+//! mid-point of the interval that is left (T.800 E.1.1.2 with r = 1/2): `(mu + 1/2) * 2^p`. An integer target drops
+//! what is below plane 0, so reversible coefficients are exact.
 
 use alloc::vec::Vec;
 
@@ -25,11 +24,9 @@ pub(crate) enum BlockError {
 
 /// Where a block's coefficients go; rows are `stride` apart in the slice.
 pub(crate) enum Target<'a> {
-    /// Bit 31 the sign, magnitude left-aligned at bit 30, with the half bit.
-    SignMagnitude(&'a mut [u32]),
-    /// Two's complement of `magnitude >> shift`; `shift` is `31 - K_max` for the reversible transform.
-    Integer(&'a mut [i32], u8),
-    /// The signed magnitude times a factor: `step / 2^(31 - K_max)` for the irreversible transform.
+    /// Two's complement, for the reversible transform.
+    Integer(&'a mut [i32]),
+    /// The coefficient times the quantisation step, for the irreversible transform.
     Real(&'a mut [f32], f32),
 }
 
@@ -40,12 +37,16 @@ pub(crate) struct Coded {
     pub cleanup_len: u32,
     /// Bytes of the HT refinement segment (both passes), 0 if there is none.
     pub refine_len: u32,
+    /// Magnitude bit-planes of the sub-band, with those of a region of interest: `M_b + roi_shift` (T.800 E.1, H.1).
+    pub planes: u8,
     /// Zero bit-planes of the packet header (P in T.800 B.10.5).
     pub missing_msbs: u8,
     /// 1: cleanup, 2: and significance propagation, 3: and magnitude refinement.
     pub passes: u8,
     /// Code-block style bit 3: vertically causal context (T.800 A.6.1, T.814 7.4).
     pub vertically_causal: bool,
+    /// The shift of the RGN marker, 0 without one: magnitudes of `2^(planes - roi_shift)` and above go down by it.
+    pub roi_shift: u8,
 }
 
 /// Decodes blocks; keeps its scratch memory between calls.
@@ -75,8 +76,6 @@ impl BlockDecoder {
 
 /// Where a block's coefficients come from; rows are `stride` apart in the slice.
 pub(crate) enum Origin<'a> {
-    /// Bit 31 the sign, magnitude right-aligned.
-    SignMagnitude(&'a [u32]),
     /// Two's complement.
     Integer(&'a [i32]),
     /// Quantised by a dead zone: the magnitude is `floor(|x| * factor)`, `factor` the inverse of the step.
@@ -88,7 +87,7 @@ pub(crate) enum Origin<'a> {
 pub(crate) struct Written {
     /// Bytes of the cleanup segment; 0 for a block of zeros, which needs no bytes.
     pub cleanup_len: u32,
-    /// Bit-planes of the largest magnitude. It must not exceed `K_max`; the block's missing MSBs are `K_max - 1`.
+    /// Bit-planes of the largest magnitude. They must not exceed the sub-band's; the block's missing MSBs are the sub-band's planes less 1.
     pub planes: u8,
 }
 
@@ -114,6 +113,9 @@ impl BlockEncoder {
         out: &mut Vec<u8>,
     ) -> Written {
         let _ = (origin, stride, width, height, out);
-        Written { cleanup_len: 0, planes: 0 }
+        Written {
+            cleanup_len: 0,
+            planes: 0,
+        }
     }
 }

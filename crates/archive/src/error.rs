@@ -1,0 +1,57 @@
+//! What can go wrong, by whose fault.
+
+use std::io;
+
+/// An error of the archive.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The bytes are not a DICOM instance that can be stored; nothing of them was kept.
+    #[error("refused: {0}")]
+    Refused(String),
+    /// The storage has no room left; nothing of the object was kept.
+    #[error("no space left on the storage")]
+    Full,
+    /// Reading or writing failed.
+    #[error("{what}: {source}")]
+    Io {
+        /// What was being done, with the path where there is one.
+        what: String,
+        /// What the operating system said.
+        source: io::Error,
+    },
+    /// The index could not be read or written.
+    #[error("index: {0}")]
+    Index(#[from] rusqlite::Error),
+    /// The index was made by a newer version of this program.
+    #[error("the index has schema version {found}, this program knows up to {known}")]
+    Newer {
+        /// The version found in the index.
+        found: i64,
+        /// The newest version this program knows.
+        known: i64,
+    },
+    /// Something stored is not what the index says it is.
+    #[error("damaged: {0}")]
+    Damaged(String),
+    /// A query that cannot be understood.
+    #[error("query: {0}")]
+    Query(String),
+    /// Reading or converting the DICOM instance failed.
+    #[error(transparent)]
+    Transcode(#[from] transcode::Error),
+    /// The archive is being closed.
+    #[error("the archive is closed")]
+    Closed,
+}
+
+impl Error {
+    /// An I/O error with what was being done; a full disk becomes [`Error::Full`].
+    pub(crate) fn io(what: impl Into<String>) -> impl FnOnce(io::Error) -> Error {
+        let what = what.into();
+        move |source| match source.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Error::Full,
+            _ => Error::Io { what, source },
+        }
+    }
+}

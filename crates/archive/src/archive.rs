@@ -76,7 +76,7 @@ impl Archive {
         Err(Error::Closed)
     }
     /// Converts what waits for conversion with `jobs` threads; returns when nothing waits or `stop` is set.
-    pub fn convert_pending(&self, policy: &Policy, jobs: usize, stop: &AtomicBool, progress: &(dyn Fn(Event) + Sync)) -> Result<Summary, Error> {
+    pub fn convert_pending(&self, policy: &Policy, jobs: usize, stop: &AtomicBool, progress: &dyn Fn(Event)) -> Result<Summary, Error> {
         let _ = (policy, jobs, stop, progress);
         Err(Error::Closed)
     }

@@ -3,6 +3,8 @@
 use std::io;
 use std::sync::Arc;
 
+use transcode::Facts;
+
 /// One stored instance, as it was at the moment it was looked up.
 ///
 /// A conversion that ends meanwhile makes another `Instance`; this one stays readable and consistent.
@@ -14,10 +16,6 @@ pub struct Instance {
     pub series: String,
     /// SOP Instance UID.
     pub sop: String,
-    /// SOP Class UID.
-    pub sop_class: String,
-    /// Modality (0008,0060), may be empty.
-    pub modality: String,
     /// Instance Number (0020,0013).
     pub number: Option<i64>,
     /// Transfer syntax UID of the stored object.
@@ -26,31 +24,10 @@ pub struct Instance {
     pub object_id: String,
     /// Bytes of the stored object (a DICOM file).
     pub size: u64,
-    /// What a client needs to know of the pixels without opening the object.
-    pub image: ImageFacts,
+    /// SOP class, modality and pixel attributes of the stored object.
+    pub facts: Facts,
     /// Where each frame's bytes are.
     pub frames: Vec<FrameEntry>,
-}
-
-/// Pixel attributes of the stored object; zeros and empty strings where the object has no pixels.
-#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct ImageFacts {
-    /// Rows (0028,0010).
-    pub rows: u32,
-    /// Columns (0028,0011).
-    pub columns: u32,
-    /// Samples per Pixel (0028,0002).
-    pub samples: u16,
-    /// Bits Allocated (0028,0100).
-    pub bits_allocated: u16,
-    /// Bits Stored (0028,0101).
-    pub bits_stored: u16,
-    /// Pixel Representation (0028,0103) is 1.
-    pub signed: bool,
-    /// Photometric Interpretation (0028,0004).
-    pub photometric: String,
-    /// Lossy Image Compression (0028,2110) is `01`.
-    pub lossy: bool,
 }
 
 /// Where the bytes of one frame are in the stored object.

@@ -1,10 +1,7 @@
 //! Queries (QIDO-RS, PS3.18 10.6; matching of PS3.4 C.2.2.2).
 
 use serde_json::{Map, Value};
-
-/// A DICOM tag: group in the upper half, element in the lower.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Tag(pub u32);
+use transcode::Tag;
 
 /// What a query lists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -1,2 +1,38 @@
-//! The `firstlight` command.
-fn main() {}
+//! The `firstlight` command: converts DICOM with proof, looks into it, serves it.
+
+mod args;
+mod convert;
+mod dicomdir;
+mod failure;
+mod inspect;
+mod policy;
+mod serve;
+mod settings;
+mod stop;
+mod units;
+mod verify;
+
+use args::{Cli, Command};
+use clap::Parser;
+use failure::{Exit, Failure};
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let exit = run(Cli::parse()).unwrap_or_else(|failure| {
+        failure.print();
+        Exit::Environment
+    });
+    exit.into()
+}
+
+/// Flags are parsed, settings of the file fill what they leave open, then one command does its work.
+fn run(cli: Cli) -> Result<Exit, Failure> {
+    let file = settings::File::load(cli.config.as_deref())?;
+    match cli.command {
+        Command::Convert(flags) => convert::run(settings::convert(flags, file)?),
+        Command::Inspect(flags) => inspect::run(&flags),
+        Command::Policy(flags) => policy::run(flags, file),
+        Command::Verify(flags) => verify::run(&flags),
+        Command::Serve(flags) => serve::run(settings::serve(flags, file)?),
+    }
+}

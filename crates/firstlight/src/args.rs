@@ -1,0 +1,148 @@
+//! The command line, as typed. Every setting can also come from `FIRSTLIGHT_*`; what is left open is filled by
+//! [`settings`](crate::settings).
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use serde::Deserialize;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+/// Turns a DICOM archive into one that opens at once.
+#[derive(Debug, Parser)]
+#[command(name = "firstlight", version, max_term_width = 100, disable_help_subcommand = true)]
+pub struct Cli {
+    /// Settings file; without it, firstlight.toml of the current folder is read if there is one
+    #[arg(long, global = true, value_name = "FILE", env = "FIRSTLIGHT_CONFIG")]
+    pub config: Option<PathBuf>,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Convert files, folders or a DICOMDIR, every frame proven equal
+    Convert(ConvertFlags),
+    /// Show the frames of a file and where each resolution level ends
+    Inspect(InspectFlags),
+    /// Say what a policy does, list the shipped ones, show one
+    Policy(PolicyFlags),
+    /// Decode every frame of files and print the hash of the samples
+    Verify(VerifyFlags),
+    /// Keep an archive and serve it: DICOMweb, OHIF, start page
+    Serve(ServeFlags),
+}
+
+#[derive(Debug, Args)]
+pub struct ConvertFlags {
+    /// Files, folders (with all below them) or a DICOMDIR
+    #[arg(required = true, value_name = "SRC")]
+    pub sources: Vec<PathBuf>,
+    /// Folder that receives the converted files; made if it is not there
+    #[arg(value_name = "DST")]
+    pub destination: PathBuf,
+    /// Rules in TOML: a file, or the name of a shipped policy
+    #[arg(long, value_name = "FILE|NAME", env = "FIRSTLIGHT_POLICY")]
+    pub policy: Option<String>,
+    /// How files are named below DST
+    #[arg(long, value_enum, env = "FIRSTLIGHT_LAYOUT")]
+    pub layout: Option<Layout>,
+    /// Write one JSON line per file here ("-": standard output)
+    #[arg(long, value_name = "FILE", env = "FIRSTLIGHT_REPORT")]
+    pub report: Option<PathBuf>,
+    /// Files worked on at the same time; without it, one per core
+    #[arg(long, short, value_name = "N", env = "FIRSTLIGHT_JOBS")]
+    pub jobs: Option<std::num::NonZeroUsize>,
+    /// Say what would be done and write nothing
+    #[arg(long, short = 'n')]
+    pub dry_run: bool,
+    /// Print no progress
+    #[arg(long, short)]
+    pub quiet: bool,
+}
+
+/// How converted files are named.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Layout {
+    /// As in SRC
+    Mirror,
+    /// study/series/instance.dcm, under generated names
+    Study,
+}
+
+#[derive(Debug, Args)]
+pub struct InspectFlags {
+    /// A DICOM file, or a bare JPEG 2000 codestream
+    pub file: PathBuf,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct PolicyFlags {
+    #[command(subcommand)]
+    pub command: PolicyCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum PolicyCommand {
+    /// Say which rule fires for a file, and why
+    Explain {
+        /// A DICOM file
+        file: PathBuf,
+        /// Rules in TOML: a file, or the name of a shipped policy
+        #[arg(long, value_name = "FILE|NAME", env = "FIRSTLIGHT_POLICY")]
+        policy: Option<String>,
+    },
+    /// List the shipped policies
+    List,
+    /// Print a shipped policy as TOML, to start one's own from
+    Show {
+        /// Its name
+        name: String,
+    },
+}
+
+#[derive(Debug, Args)]
+pub struct VerifyFlags {
+    /// DICOM files
+    #[arg(required = true, value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct ServeFlags {
+    /// Folder of the archive; made if it is not there
+    #[arg(long, value_name = "DIR", env = "FIRSTLIGHT_DATA")]
+    pub data: Option<PathBuf>,
+    /// Take in these files, folders or DICOMDIR while serving
+    #[arg(long, value_name = "SRC")]
+    pub import: Vec<PathBuf>,
+    /// Address and port [default: 127.0.0.1:8042]
+    #[arg(long, value_name = "ADDRESS", env = "FIRSTLIGHT_LISTEN")]
+    pub listen: Option<SocketAddr>,
+    /// Unpacked OHIF (the folder with index.html), shown at /viewer
+    #[arg(long, value_name = "DIR", env = "FIRSTLIGHT_VIEWER")]
+    pub viewer: Option<PathBuf>,
+    /// Built web assets: the start page, OHIF's settings and extension
+    #[arg(long, value_name = "DIR", env = "FIRSTLIGHT_WEB")]
+    pub web: Option<PathBuf>,
+    /// Rules in TOML: a file, or the name of a shipped policy
+    #[arg(long, value_name = "FILE|NAME", env = "FIRSTLIGHT_POLICY")]
+    pub policy: Option<String>,
+    /// Files converted at the same time; without it, one per core
+    #[arg(long, short, value_name = "N", env = "FIRSTLIGHT_JOBS")]
+    pub jobs: Option<std::num::NonZeroUsize>,
+    /// Origins of other sites whose pages may read (CORS); none without it
+    #[arg(long, value_name = "ORIGIN", value_delimiter = ',', env = "FIRSTLIGHT_ALLOWED_ORIGINS")]
+    pub allowed_origins: Vec<String>,
+    /// Host names this server answers to, beside its own address and localhost
+    #[arg(long, value_name = "HOST", value_delimiter = ',', env = "FIRSTLIGHT_ALLOWED_HOSTS")]
+    pub allowed_hosts: Vec<String>,
+    /// Read the viewer's default Accept as the standard does: uncompressed only
+    #[arg(long, env = "FIRSTLIGHT_STRICT_ACCEPT")]
+    pub strict_accept: bool,
+    /// Keep what is received as it is; convert nothing
+    #[arg(long)]
+    pub no_convert: bool,
+}

@@ -1,0 +1,103 @@
+//! `firstlight convert SRC... DST`.
+//!
+//! The order of the work: [`plan`] walks the sources and finds collisions before anything is written; [`work`] converts
+//! file by file on a few threads ([`one`]); each result goes to the memory of the destination ([`state`]), to the report
+//! ([`record`]), to the screen ([`progress`]) and into the table at the end ([`summary`]).
+
+mod one;
+mod plan;
+mod progress;
+mod record;
+mod state;
+mod summary;
+
+use crate::failure::{Exit, Failure};
+use crate::policy;
+use crate::settings;
+use crate::stop::{self, Stop};
+use one::{Converter, Done};
+use plan::{Item, Plan};
+use progress::Progress;
+use record::Report;
+use state::State;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc;
+use summary::Summary;
+use transcode::Policy;
+
+pub use plan::{Found, Walk, walk};
+
+/// Runs the command.
+pub fn run(set: settings::Convert) -> Result<Exit, Failure> {
+    let policy = policy::load(&set.policy)?;
+    let plan = Plan::make(&set)?;
+    let report = Report::create(set.report.as_deref())?;
+    let stop = Stop::on_interrupt();
+    let state = if set.dry_run { State::none(&plan.destination) } else { State::open(&plan.destination)? };
+    stop::remove_at_exit(state.scratch().to_owned());
+    let progress = Progress::start(plan.items.len() as u64, plan.bytes(), set.quiet);
+
+    let mut summary = Summary::new(set.dry_run);
+    for trouble in &plan.troubles {
+        progress.say(&trouble.line());
+        summary.environment(trouble.counts);
+    }
+    let told = work(&set, &policy, &plan, state, report, &progress, &stop, &mut summary);
+    progress.finish();
+    told?;
+
+    if set.report.as_deref().is_some_and(|path| path.as_os_str() == "-") {
+        eprint!("{summary}");
+    } else {
+        print!("{summary}");
+    }
+    if stop.asked() {
+        let left = plan.items.len() as u64 - summary.files();
+        eprintln!("stopped: {} left; the same command goes on from here", crate::units::count(left, "file"));
+        return Ok(Exit::Stopped);
+    }
+    Ok(summary.exit())
+}
+
+/// Threads take the next file from the plan; this thread takes their results as they come.
+#[allow(clippy::too_many_arguments)]
+fn work(
+    set: &settings::Convert,
+    policy: &Policy,
+    plan: &Plan,
+    mut state: State,
+    mut report: Report,
+    progress: &Progress,
+    stop: &Stop,
+    summary: &mut Summary,
+) -> Result<(), Failure> {
+    let next = AtomicUsize::new(0);
+    let known = state.known();
+    let scratch = state.scratch().to_owned();
+    let take = || if stop.asked() { None } else { plan.items.get(next.fetch_add(1, Ordering::Relaxed)) };
+    std::thread::scope(|scope| {
+        let (results, inbox) = mpsc::sync_channel::<(&Item, Done)>(64);
+        for name in 0..set.jobs.min(plan.items.len()) {
+            let (results, take, known, scratch) = (results.clone(), &take, &known, &scratch);
+            scope.spawn(move || {
+                let mut converter = Converter::new(policy, plan, known, scratch, set.dry_run, name);
+                while let Some(item) = take() {
+                    if results.send((item, converter.convert(item))).is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+        drop(results);
+        for (item, done) in inbox {
+            state.remember(&done.record)?;
+            report.write(&done.record)?;
+            if let Some(line) = &done.line {
+                progress.say(line);
+            }
+            progress.advance(item.bytes, &done.record);
+            summary.add(&done);
+        }
+        Ok(())
+    })
+}

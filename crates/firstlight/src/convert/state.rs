@@ -1,0 +1,126 @@
+//! What the destination already holds: `DST/.firstlight/converted.jsonl`, one report line per file that was written.
+//!
+//! A line is added after its file is durable, so a run that is cut at any moment repeats at most the files under way,
+//! with the same result. Temporary files live in `DST/.firstlight/tmp`, on the same file system as what they become.
+
+use super::record::{Outcome, Record};
+use crate::failure::Failure;
+use std::collections::HashMap;
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Files done by earlier runs, by destination.
+pub type Known = Arc<HashMap<PathBuf, Record>>;
+
+/// The memory of a destination, locked by this run.
+pub struct State {
+    scratch: PathBuf,
+    known: Known,
+    file: Option<File>,
+    path: PathBuf,
+}
+
+impl State {
+    /// Opens the memory, makes it when it is not there, and clears what a killed run left behind.
+    pub fn open(destination: &Path) -> Result<State, Failure> {
+        let folder = destination.join(".firstlight");
+        let scratch = folder.join("tmp");
+        let path = folder.join("converted.jsonl");
+        fs::create_dir_all(&folder).map_err(|e| Failure::io("write to", destination, &e))?;
+        let open = || OpenOptions::new().read(true).append(true).create(true).open(&path);
+        let mut file = open().map_err(|e| Failure::io("open", &path, &e))?;
+        lock(&file, destination)?;
+        clear(&scratch).map_err(|e| Failure::io("prepare", &scratch, &e))?;
+        let known = read(&mut file).map_err(|e| Failure::io("read", &path, &e))?;
+        Ok(State { scratch, known: Arc::new(known), file: Some(file), path })
+    }
+
+    /// Remembers nothing and writes nothing.
+    pub fn none(destination: &Path) -> State {
+        let folder = destination.join(".firstlight");
+        let path = folder.join("converted.jsonl");
+        let known = File::open(&path).and_then(|mut file| read(&mut file)).unwrap_or_default();
+        State { scratch: folder.join("tmp"), known: Arc::new(known), file: None, path }
+    }
+
+    /// Folder of temporary files.
+    pub fn scratch(&self) -> &Path {
+        &self.scratch
+    }
+
+    /// What earlier runs did.
+    pub fn known(&self) -> Known {
+        Arc::clone(&self.known)
+    }
+
+    /// Adds a file that was written.
+    pub fn remember(&mut self, record: &Record) -> Result<(), Failure> {
+        let written = matches!(record.outcome, Outcome::Converted | Outcome::Kept) && !record.unchanged;
+        let Some(file) = self.file.as_mut().filter(|_| written) else { return Ok(()) };
+        let line = serde_json::to_string(record)
+            .map_err(|e| Failure::new(format!("cannot write {}: {e}", self.path.display())))?;
+        // A full disk costs the memory of this file, not the batch: the next run finds it and looks again.
+        match file.write_all(format!("{line}\n").as_bytes()) {
+            Err(e) if e.kind() != io::ErrorKind::StorageFull && e.kind() != io::ErrorKind::FileTooLarge => {
+                Err(Failure::io("write", &self.path, &e))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Drop for State {
+    fn drop(&mut self) {
+        if let Some(file) = &self.file {
+            let _ = file.sync_all();
+            let _ = fs::remove_dir_all(&self.scratch);
+        }
+    }
+}
+
+fn lock(file: &File, destination: &Path) -> Result<(), Failure> {
+    match file.try_lock() {
+        Ok(()) => Ok(()),
+        Err(TryLockError::WouldBlock) => {
+            let line = format!("another run is writing to {}", destination.display());
+            Err(Failure::new(line).hint("wait for it, or choose another destination"))
+        }
+        // Not every file system has locks.
+        Err(TryLockError::Error(e)) if e.kind() == io::ErrorKind::Unsupported => Ok(()),
+        Err(TryLockError::Error(e)) => Err(Failure::io("lock", destination, &e)),
+    }
+}
+
+fn clear(scratch: &Path) -> io::Result<()> {
+    match fs::remove_dir_all(scratch) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
+        _ => {}
+    }
+    fs::create_dir_all(scratch)
+}
+
+/// The last line of a destination wins. A line that a killed run did not finish is closed, so that the next one is whole.
+fn read(file: &mut File) -> io::Result<HashMap<PathBuf, Record>> {
+    let mut known = HashMap::new();
+    file.seek(SeekFrom::Start(0))?;
+    for line in BufReader::new(&*file).split(b'\n') {
+        let Ok(record) = serde_json::from_slice::<Record>(&line?) else { continue };
+        if let Some(destination) = record.destination.clone() {
+            known.insert(destination, record);
+        }
+    }
+    close_last_line(file)?;
+    Ok(known)
+}
+
+fn close_last_line(file: &mut File) -> io::Result<()> {
+    if file.metadata()?.len() == 0 {
+        return Ok(());
+    }
+    let mut last = [0];
+    file.seek(SeekFrom::End(-1))?;
+    file.read_exact(&mut last)?;
+    if last != *b"\n" { file.write_all(b"\n") } else { Ok(()) }
+}

@@ -1,0 +1,143 @@
+//! The table at the end: one row per rule, columns that line up.
+
+use super::one::Done;
+use super::record::Outcome;
+use crate::failure::Exit;
+use crate::units;
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// Counts of one run.
+#[derive(Debug)]
+pub struct Summary {
+    rules: BTreeMap<String, Row>,
+    refused: u64,
+    skipped: u64,
+    failed: u64,
+    walked: u64,
+    dry_run: bool,
+}
+
+#[derive(Debug, Default, Clone, Copy)]
+struct Row {
+    converted: u64,
+    kept: u64,
+    unchanged: u64,
+    bytes_in: u64,
+    bytes_out: u64,
+}
+
+impl Summary {
+    pub fn new(dry_run: bool) -> Summary {
+        Summary { rules: BTreeMap::new(), refused: 0, skipped: 0, failed: 0, walked: 0, dry_run }
+    }
+
+    /// Counts a folder or file that the walk could not read.
+    pub fn environment(&mut self, counts: bool) {
+        self.walked += u64::from(counts);
+    }
+
+    /// Counts a file.
+    pub fn add(&mut self, done: &Done) {
+        let record = &done.record;
+        match record.outcome {
+            Outcome::Refused => self.refused += 1,
+            Outcome::Skipped => self.skipped += 1,
+            Outcome::Failed => self.failed += 1,
+            Outcome::Converted | Outcome::Kept => {
+                let row = self.rules.entry(record.rule.clone().unwrap_or_default()).or_default();
+                row.converted += u64::from(record.outcome == Outcome::Converted);
+                row.kept += u64::from(record.outcome == Outcome::Kept);
+                row.unchanged += u64::from(record.unchanged);
+                row.bytes_in += record.bytes_in;
+                row.bytes_out += record.bytes_out.unwrap_or(record.bytes_in);
+            }
+        }
+    }
+
+    /// Files counted so far.
+    pub fn files(&self) -> u64 {
+        self.total().files() + self.refused + self.skipped + self.failed
+    }
+
+    /// The exit code.
+    pub fn exit(&self) -> Exit {
+        if self.failed + self.walked > 0 {
+            Exit::Environment
+        } else if self.refused > 0 {
+            Exit::Refused
+        } else {
+            Exit::Well
+        }
+    }
+
+    fn total(&self) -> Row {
+        self.rules.values().fold(Row::default(), |a, b| Row {
+            converted: a.converted + b.converted,
+            kept: a.kept + b.kept,
+            unchanged: a.unchanged + b.unchanged,
+            bytes_in: a.bytes_in + b.bytes_in,
+            bytes_out: a.bytes_out + b.bytes_out,
+        })
+    }
+
+    fn last_line(&self) -> String {
+        let mut parts = vec![format!("{} converted", self.total().converted), format!("{} kept", self.total().kept)];
+        parts.push(format!("{} refused", self.refused));
+        parts.push(format!("{} skipped (not DICOM)", self.skipped));
+        if self.failed + self.walked > 0 {
+            parts.push(format!("{} failed", self.failed + self.walked));
+        }
+        if self.total().unchanged > 0 {
+            parts.push(format!("{} of them done before", self.total().unchanged));
+        }
+        parts.join(", ") + if self.dry_run { "; nothing was written" } else { "" }
+    }
+}
+
+impl Row {
+    fn files(&self) -> u64 {
+        self.converted + self.kept
+    }
+
+    fn cells(&self, name: &str, dry_run: bool) -> Vec<String> {
+        let mut cells =
+            vec![name.to_owned(), self.files().to_string(), self.converted.to_string(), self.kept.to_string()];
+        cells.push(units::bytes(self.bytes_in));
+        if !dry_run {
+            cells.push(units::bytes(self.bytes_out));
+            cells.push(units::saved(self.bytes_in, self.bytes_out));
+        }
+        cells
+    }
+}
+
+impl fmt::Display for Summary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut titles = vec!["rule", "files", "converted", "kept", "read"];
+        if !self.dry_run {
+            titles.extend(["written", "saved"]);
+        }
+        let mut rows = vec![titles.into_iter().map(str::to_owned).collect::<Vec<_>>()];
+        rows.extend(self.rules.iter().map(|(name, row)| row.cells(name, self.dry_run)));
+        if self.rules.len() != 1 {
+            rows.push(self.total().cells("total", self.dry_run));
+        }
+        table(f, &rows)?;
+        writeln!(f, "{}", self.last_line())
+    }
+}
+
+/// The first column to the left, the others to the right.
+fn table(f: &mut fmt::Formatter<'_>, rows: &[Vec<String>]) -> fmt::Result {
+    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
+    let widths: Vec<usize> = (0..rows[0].len()).map(width).collect();
+    for row in rows {
+        write!(f, "{:<1$}", row[0], widths[0])?;
+        for (cell, width) in row.iter().zip(&widths).skip(1) {
+            write!(f, "  {cell:>width$}")?;
+        }
+        writeln!(f)?;
+    }
+    Ok(())
+}

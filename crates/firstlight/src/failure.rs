@@ -1,0 +1,99 @@
+//! What the user reads when something is wrong, and the exit code: one line that says what and which file, one `hint:`.
+
+use std::fmt::Display;
+use std::io;
+use std::path::Path;
+use std::process::ExitCode;
+
+/// ELOOP of Linux: the standard library has no stable name for it.
+const LINK_LOOP: i32 = 40;
+
+/// How a command ended. The greater of two wins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Exit {
+    /// All well.
+    Well = 0,
+    /// Some DICOM instances were refused or wrong.
+    Refused = 1,
+    /// Usage or environment.
+    Environment = 2,
+    /// Stopped by the user (128 + SIGINT).
+    Stopped = 130,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        ExitCode::from(exit as u8)
+    }
+}
+
+/// An error that ends the command.
+#[derive(Debug)]
+pub struct Failure {
+    what: String,
+    hint: Option<String>,
+}
+
+impl Failure {
+    /// `what` is one line, lower case, without a full stop.
+    pub fn new(what: impl Into<String>) -> Self {
+        Failure { what: what.into(), hint: None }
+    }
+
+    /// An error of the file system, with what was tried.
+    pub fn io(doing: &str, path: &Path, error: &io::Error) -> Self {
+        let failure = Failure::new(format!("cannot {doing} {}: {}", path.display(), reason(error)));
+        match hint_for(error) {
+            Some(hint) => failure.hint(hint),
+            None => failure,
+        }
+    }
+
+    /// Says what to do.
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// One line on standard error, and the hint on the next.
+    pub fn print(&self) {
+        eprintln!("error: {}", self.what);
+        if let Some(hint) = &self.hint {
+            eprintln!("hint: {hint}");
+        }
+    }
+}
+
+/// The operating system's words without its number, in lower case.
+pub fn reason(error: &io::Error) -> String {
+    let text = error.to_string();
+    let text = text.split(" (os error").next().unwrap_or(&text);
+    let mut letters = text.chars();
+    letters.next().map_or_else(String::new, |first| first.to_lowercase().chain(letters).collect())
+}
+
+/// What a user can do about an error of the file system.
+pub fn hint_for(error: &io::Error) -> Option<&'static str> {
+    use io::ErrorKind::*;
+    Some(match error.kind() {
+        PermissionDenied => {
+            "give this user the right to read it (and to write the destination), then run the same command again"
+        }
+        NotFound => "check the path",
+        StorageFull | QuotaExceeded | FileTooLarge => {
+            "make room on the destination's disk, then run the same command again: only what is missing is done"
+        }
+        ReadOnlyFilesystem => "choose a destination that can be written",
+        _ if error.raw_os_error() == Some(LINK_LOOP) => "a symbolic link leads back to itself: remove or mend it",
+        _ => return None,
+    })
+}
+
+/// The line of an instance that was refused or failed.
+pub fn file_line(kind: &str, path: &Path, reason: &dyn Display, hint: Option<&str>) -> String {
+    let line = format!("{kind}: {}: {reason}", path.display());
+    match hint {
+        Some(hint) => format!("{line}\n  hint: {hint}"),
+        None => line,
+    }
+}

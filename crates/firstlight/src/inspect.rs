@@ -1,0 +1,222 @@
+//! `firstlight inspect FILE`: what a file holds, and the byte where each resolution level of each frame ends.
+
+use crate::args::InspectFlags;
+use crate::failure::{Exit, Failure, hint_for, reason};
+use crate::units::count;
+use htj2k::{Header, Index, Limits, Progression};
+use serde::Serialize;
+use std::path::Path;
+use transcode::{Facts, Pixels, Source, TransferSyntax};
+
+/// Start of codestream and of its first marker segment (T.800 A.4.1, A.5.1).
+const CODESTREAM: [u8; 4] = [0xff, 0x4f, 0xff, 0x51];
+
+/// What is printed as JSON.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Inspected {
+    transfer_syntax: Option<String>,
+    rows: u32,
+    columns: u32,
+    frames: Vec<Frame>,
+    #[serde(skip)]
+    codestream: Option<Header>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Frame {
+    /// Offset of the frame's first byte in the file.
+    offset: u64,
+    /// Bytes of the frame, a pad byte at the end not counted where the codestream tells.
+    length: u64,
+    levels: Vec<Level>,
+    /// Runs of bytes it lies in, when there is more than one.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    fragments: Vec<(u64, u64)>,
+}
+
+#[derive(Debug, Serialize)]
+struct Level {
+    level: u8,
+    width: u32,
+    height: u32,
+    end: u64,
+}
+
+/// Runs the command.
+pub fn run(flags: &InspectFlags) -> Result<Exit, Failure> {
+    if starts_as_codestream(&flags.file) {
+        return inspect_codestream(flags);
+    }
+    let source = match Source::open(&flags.file) {
+        Ok(source) => source,
+        Err(e) => return refuse(&flags.file, &e),
+    };
+    let inspected = match inspect(&source) {
+        Ok(inspected) => inspected,
+        Err(e) => return refuse(&flags.file, &e),
+    };
+    if flags.json {
+        return print_json(&inspected);
+    }
+    let facts = source.facts();
+    println!("file     {}", flags.file.display());
+    println!("syntax   {}", syntax_line(&facts.transfer_syntax));
+    println!("image    {}", image_line(facts));
+    print_text(&inspected);
+    Ok(Exit::Well)
+}
+
+/// One line and a hint for a file that can't be read; the exit code says whose fault it is.
+pub fn refuse(path: &Path, error: &transcode::Error) -> Result<Exit, Failure> {
+    match error {
+        transcode::Error::Io(e) => {
+            let failure = Failure::new(format!("cannot read {}: {}", path.display(), reason(e)));
+            Err(hint_for(e).into_iter().fold(failure, Failure::hint))
+        }
+        transcode::Error::NotDicom => {
+            Failure::new(format!("{}: {error}", path.display()))
+                .hint("it has neither a DICOM prefix nor a data set that can be read")
+                .print();
+            Ok(Exit::Refused)
+        }
+        _ => {
+            Failure::new(format!("{}: {error}", path.display()))
+                .hint("the file is cut short or damaged: get it again from where it came")
+                .print();
+            Ok(Exit::Refused)
+        }
+    }
+}
+
+/// `CT  512 x 512, 1 frame, 16 bits signed, MONOCHROME2`.
+pub fn image_line(facts: &Facts) -> String {
+    let modality = if facts.modality.is_empty() { "-" } else { &facts.modality };
+    if facts.pixels == Pixels::None {
+        return format!("{modality}  no pixels");
+    }
+    let sign = if facts.signed { "signed" } else { "unsigned" };
+    let size = format!("{} x {}, {}", facts.columns, facts.rows, count(facts.frames.into(), "frame"));
+    let lossy = if facts.lossy { ", lossy" } else { "" };
+    format!(
+        "{modality}  {size}, {} of {} bits {sign}, {}{lossy}",
+        facts.bits_stored, facts.bits_allocated, facts.photometric
+    )
+}
+
+/// `HTJ2K Lossless RPCL (1.2.840.10008.1.2.4.202)`.
+pub fn syntax_line(syntax: &TransferSyntax) -> String {
+    format!("{} ({})", syntax.name(), syntax.uid())
+}
+
+fn inspect(source: &Source) -> Result<Inspected, transcode::Error> {
+    let facts = source.facts();
+    let mut inspected = Inspected {
+        transfer_syntax: Some(facts.transfer_syntax.uid().to_owned()),
+        rows: facts.rows,
+        columns: facts.columns,
+        frames: Vec::new(),
+        codestream: None,
+    };
+    let mut bytes = Vec::new();
+    for (n, frame) in (0..).zip(source.frames()) {
+        let mut shown =
+            Frame { offset: frame.offset(), length: frame.length(), levels: Vec::new(), fragments: Vec::new() };
+        if frame.fragments.len() > 1 {
+            shown.fragments.clone_from(&frame.fragments);
+        }
+        if facts.transfer_syntax.is_htj2k() {
+            bytes.clear();
+            source.read_frame(n, &mut bytes)?;
+            if let Ok(index) = Index::read(&bytes, &Limits::default()) {
+                shown.levels = levels(&index);
+                if let Some(last) = shown.levels.last() {
+                    shown.length = last.end;
+                }
+                inspected.codestream.get_or_insert(index.header);
+            }
+        }
+        inspected.frames.push(shown);
+    }
+    Ok(inspected)
+}
+
+fn levels(index: &Index) -> Vec<Level> {
+    index.levels.iter().map(|l| Level { level: l.level, width: l.width, height: l.height, end: l.end }).collect()
+}
+
+fn starts_as_codestream(path: &Path) -> bool {
+    use std::io::Read;
+    let mut start = [0; 4];
+    std::fs::File::open(path).and_then(|mut file| file.read_exact(&mut start)).is_ok() && start == CODESTREAM
+}
+
+fn inspect_codestream(flags: &InspectFlags) -> Result<Exit, Failure> {
+    let bytes = std::fs::read(&flags.file).map_err(|e| Failure::io("read", &flags.file, &e))?;
+    let index = match Index::read(&bytes, &Limits::default()) {
+        Ok(index) => index,
+        Err(e) => {
+            Failure::new(format!("{}: {e}", flags.file.display()))
+                .hint("the codestream is cut short or damaged")
+                .print();
+            return Ok(Exit::Refused);
+        }
+    };
+    let frame = Frame { offset: 0, length: bytes.len() as u64, levels: levels(&index), fragments: Vec::new() };
+    let (rows, columns) = (index.header.height, index.header.width);
+    let inspected =
+        Inspected { transfer_syntax: None, rows, columns, frames: vec![frame], codestream: Some(index.header) };
+    if flags.json {
+        return print_json(&inspected);
+    }
+    println!("file     {}", flags.file.display());
+    println!("syntax   a bare codestream");
+    print_text(&inspected);
+    Ok(Exit::Well)
+}
+
+fn print_json(inspected: &Inspected) -> Result<Exit, Failure> {
+    let text = serde_json::to_string(inspected).map_err(|e| Failure::new(format!("cannot print: {e}")))?;
+    println!("{text}");
+    Ok(Exit::Well)
+}
+
+fn print_text(inspected: &Inspected) {
+    if let Some(header) = &inspected.codestream {
+        println!("stream   {}", stream_line(header));
+    }
+    let width = inspected.frames.iter().map(|f| (f.offset + f.length).to_string().len()).max().unwrap_or(0);
+    for (n, frame) in inspected.frames.iter().enumerate() {
+        let runs = if frame.fragments.is_empty() {
+            String::new()
+        } else {
+            format!("  in {} fragments", frame.fragments.len())
+        };
+        println!("frame {:<4} offset {:>width$}  length {:>width$}{runs}", n + 1, frame.offset, frame.length);
+        for level in &frame.levels {
+            let share = level.end as f64 * 100.0 / frame.length.max(1) as f64;
+            let size = format!("{} x {}", level.width, level.height);
+            println!("  level {}  {size:>13}  ends at {:>width$}  {share:5.1} %", level.level, level.end);
+        }
+    }
+}
+
+fn stream_line(header: &Header) -> String {
+    let coder = if header.high_throughput { "HTJ2K" } else { "JPEG 2000" };
+    let wavelet = if header.reversible { "reversible" } else { "irreversible" };
+    let colour = if header.colour_transform { ", colour transform" } else { "" };
+    let order = match header.progression {
+        Progression::Lrcp => "LRCP",
+        Progression::Rlcp => "RLCP",
+        Progression::Rpcl => "RPCL",
+        Progression::Pcrl => "PCRL",
+        Progression::Cprl => "CPRL",
+    };
+    let tiles = count(u64::from(header.tiles.0) * u64::from(header.tiles.1), "tile");
+    let tlm = if header.tlm { "TLM" } else { "no TLM" };
+    format!(
+        "{coder}, {order}, {}, {wavelet}{colour}, {tiles}, {tlm}",
+        count(header.decompositions.into(), "decomposition")
+    )
+}

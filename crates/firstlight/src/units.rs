@@ -1,0 +1,72 @@
+//! Sizes, rates and times as a person reads them.
+
+use std::time::Duration;
+
+/// Bytes in decimal units, three digits: `999 B`, `1.23 MB`.
+pub fn bytes(n: u64) -> String {
+    const UNITS: [&str; 5] = ["kB", "MB", "GB", "TB", "PB"];
+    if n < 1000 {
+        return format!("{n} B");
+    }
+    let mut value = n as f64 / 1000.0;
+    let mut unit = 0;
+    while value >= 999.5 && unit + 1 < UNITS.len() {
+        value /= 1000.0;
+        unit += 1;
+    }
+    let digits = if value < 9.995 {
+        2
+    } else if value < 99.95 {
+        1
+    } else {
+        0
+    };
+    format!("{value:.digits$} {}", UNITS[unit])
+}
+
+/// A share of what there was before: `61.3 %`; empty when there was nothing.
+pub fn saved(before: u64, after: u64) -> String {
+    if before == 0 {
+        return String::new();
+    }
+    format!("{:.1} %", (before as f64 - after as f64) * 100.0 / before as f64)
+}
+
+/// Whole seconds: `42 s`, `3 min 05 s`, `2 h 07 min`.
+pub fn duration(time: Duration) -> String {
+    let s = time.as_secs();
+    match s {
+        0..60 => format!("{s} s"),
+        60..3600 => format!("{} min {:02} s", s / 60, s % 60),
+        _ => format!("{} h {:02} min", s / 3600, s % 3600 / 60),
+    }
+}
+
+/// `1 file`, `2 files`.
+pub fn count(n: u64, one: &str) -> String {
+    if n == 1 { format!("1 {one}") } else { format!("{n} {one}s") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_have_three_digits() {
+        let shown: Vec<String> =
+            [0, 999, 1000, 1234, 9_994, 9_995, 99_949, 999_499, 999_500, 1_234_567_890].map(bytes).into();
+        assert_eq!(
+            shown,
+            ["0 B", "999 B", "1.00 kB", "1.23 kB", "9.99 kB", "10.0 kB", "99.9 kB", "999 kB", "1.00 MB", "1.23 GB"]
+        );
+    }
+
+    #[test]
+    fn times_and_shares() {
+        assert_eq!(duration(Duration::from_secs(185)), "3 min 05 s");
+        assert_eq!(duration(Duration::from_secs(7620)), "2 h 07 min");
+        assert_eq!(saved(1000, 387), "61.3 %");
+        assert_eq!(saved(0, 0), "");
+        assert_eq!(saved(100, 150), "-50.0 %");
+    }
+}

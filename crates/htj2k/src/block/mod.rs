@@ -5,7 +5,18 @@
 //! mid-point of the interval that is left (T.800 E.1.1.2 with r = 1/2): `(mu + 1/2) * 2^p`. An integer target drops
 //! what is below plane 0, so reversible coefficients are exact.
 
+mod bits;
+mod codewords;
+mod plain_decode;
+mod plain_encode;
+mod refine;
+mod tables;
+#[cfg(test)]
+mod tests;
+
 use alloc::vec::Vec;
+
+use refine::{Refinement, Significance, refine};
 
 /// Why a block's bytes cannot be decoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,9 +60,47 @@ pub(crate) struct Coded {
     pub roi_shift: u8,
 }
 
+/// Most samples of a block, and the longest side (T.800 A.6.1).
+const MOST_SAMPLES: usize = 4096;
+const LONGEST_SIDE: usize = 1024;
+/// Most bit-planes the 64-bit arithmetic holds beside the sign, the half step and an exponent out of bounds.
+const MOST_PLANES: u32 = 60;
+
+/// A cleanup segment taken apart (T.814 7.1.2).
+struct Cleanup<'a> {
+    /// The MagSgn bytes.
+    prefix: &'a [u8],
+    /// The MEL and VLC bytes, `Scup` of them, at least two.
+    suffix: &'a [u8],
+    /// The bit-plane it ends at.
+    plane: u32,
+    /// Bit-planes above the block's first.
+    missing_msbs: u32,
+}
+
+impl<'a> Cleanup<'a> {
+    fn parse(data: &'a [u8], coded: &Coded) -> Result<Self, BlockError> {
+        let (planes, missing_msbs) = (u32::from(coded.planes), u32::from(coded.missing_msbs));
+        if planes > MOST_PLANES || missing_msbs >= planes {
+            return Err(BlockError::BitPlanes);
+        }
+        let segment = data.get(..coded.cleanup_len as usize).ok_or(BlockError::SegmentLength)?;
+        let [.., low, high] = *segment else { return Err(BlockError::SegmentLength) };
+        let suffix_len = usize::from(high) << 4 | usize::from(low & 15);
+        if !(2..=4079).contains(&suffix_len) || suffix_len > segment.len() {
+            return Err(BlockError::SuffixLength);
+        }
+        let (prefix, suffix) = segment.split_at(segment.len() - suffix_len);
+        Ok(Cleanup { prefix, suffix, plane: planes - 1 - missing_msbs, missing_msbs })
+    }
+}
+
 /// Decodes blocks; keeps its scratch memory between calls.
 #[derive(Default)]
-pub(crate) struct BlockDecoder {}
+pub(crate) struct BlockDecoder {
+    wide: Vec<u64>,
+    significance: Significance,
+}
 
 impl BlockDecoder {
     /// A decoder with the fastest code this machine runs.
@@ -69,8 +118,75 @@ impl BlockDecoder {
         target: Target<'_>,
         stride: usize,
     ) -> Result<(), BlockError> {
-        let _ = (data, coded, width, height, target, stride);
-        Err(BlockError::Geometry)
+        let (width, height) = (usize::from(width), usize::from(height));
+        let sides = 1..=LONGEST_SIDE;
+        if !sides.contains(&width) || !sides.contains(&height) || width * height > MOST_SAMPLES || !(1..=3).contains(&coded.passes) {
+            return Err(BlockError::Geometry);
+        }
+        let cleanup = Cleanup::parse(data, coded)?;
+        self.wide.clear();
+        self.wide.resize(width * height, 0);
+        plain_decode::decode(&cleanup, width, height, &mut self.wide, width)?;
+        if let Some(refinement) = refinement(data, coded, &cleanup)? {
+            refine(&refinement, &mut self.wide, width, (width, height), &mut self.significance);
+        }
+        transfer(&self.wide, (width, height), coded, target, stride);
+        Ok(())
+    }
+}
+
+/// The refinement passes, unless there are none or no plane is left for them.
+fn refinement<'a>(data: &'a [u8], coded: &Coded, cleanup: &Cleanup<'_>) -> Result<Option<Refinement<'a>>, BlockError> {
+    if coded.passes == 1 || coded.refine_len == 0 || cleanup.plane == 0 {
+        return Ok(None);
+    }
+    let (start, len) = (coded.cleanup_len as usize, coded.refine_len as usize);
+    let segment = data.get(start..).and_then(|rest| rest.get(..len)).ok_or(BlockError::SegmentLength)?;
+    let causal = coded.vertically_causal;
+    Ok(Some(Refinement { segment, plane: cleanup.plane, magnitudes: coded.passes == 3, causal }))
+}
+
+/// Moves samples from the scratch block to their place in the sub-band.
+fn transfer(wide: &[u64], (width, height): (usize, usize), coded: &Coded, target: Target<'_>, stride: usize) {
+    let roi = RegionOfInterest::of(coded);
+    let rows = wide.chunks_exact(width).take(height);
+    match target {
+        Target::Integer(samples) => {
+            for (row, out) in rows.zip(samples.chunks_mut(stride)) {
+                for (&sample, out) in row.iter().zip(out) {
+                    let magnitude = (roi.restore(sample & !SIGN) >> 1) as i32;
+                    *out = if sample & SIGN != 0 { magnitude.wrapping_neg() } else { magnitude };
+                }
+            }
+        }
+        Target::Real(samples, step) => {
+            for (row, out) in rows.zip(samples.chunks_mut(stride)) {
+                for (&sample, out) in row.iter().zip(out) {
+                    let magnitude = roi.restore(sample & !SIGN) as f32 * (0.5 * step);
+                    *out = if sample & SIGN != 0 { -magnitude } else { magnitude };
+                }
+            }
+        }
+    }
+}
+
+const SIGN: u64 = 1 << 63;
+
+/// The scaling of a region of interest undone (T.800 H.1).
+struct RegionOfInterest {
+    shift: u32,
+    /// Twice the least magnitude inside the region.
+    least: u64,
+}
+
+impl RegionOfInterest {
+    fn of(coded: &Coded) -> Self {
+        let shift = u32::from(coded.roi_shift).min(63);
+        RegionOfInterest { shift, least: 2 << u32::from(coded.planes).saturating_sub(shift) }
+    }
+
+    fn restore(&self, doubled: u64) -> u64 {
+        if self.shift > 0 && doubled >= self.least { doubled >> self.shift } else { doubled }
     }
 }
 
@@ -93,7 +209,9 @@ pub(crate) struct Written {
 
 /// Encodes blocks with one cleanup pass of bit-plane 0; keeps its scratch memory between calls.
 #[derive(Default)]
-pub(crate) struct BlockEncoder {}
+pub(crate) struct BlockEncoder {
+    samples: Vec<i32>,
+}
 
 impl BlockEncoder {
     /// An encoder with the fastest code this machine runs.
@@ -112,10 +230,25 @@ impl BlockEncoder {
         height: u16,
         out: &mut Vec<u8>,
     ) -> Written {
-        let _ = (origin, stride, width, height, out);
-        Written {
-            cleanup_len: 0,
-            planes: 0,
+        let (width, height) = (usize::from(width), usize::from(height));
+        assert!((1..=LONGEST_SIDE).contains(&width) && (1..=LONGEST_SIDE).contains(&height) && width * height <= MOST_SAMPLES);
+        self.samples.clear();
+        match origin {
+            Origin::Integer(samples) => {
+                samples.chunks(stride).take(height).for_each(|row| self.samples.extend_from_slice(&row[..width]));
+            }
+            Origin::Real(samples, factor) => {
+                for row in samples.chunks(stride).take(height) {
+                    self.samples.extend(row[..width].iter().map(|&sample| (sample * factor) as i32));
+                }
+            }
         }
+        let all = self.samples.iter().fold(0, |all, sample| all | sample.unsigned_abs());
+        if all == 0 {
+            return Written { cleanup_len: 0, planes: 0 };
+        }
+        let bytes = plain_encode::encode(&self.samples, width, width, height);
+        out.extend_from_slice(&bytes);
+        Written { cleanup_len: bytes.len() as u32, planes: (32 - all.leading_zeros()) as u8 }
     }
 }

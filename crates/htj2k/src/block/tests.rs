@@ -1,0 +1,163 @@
+//! What the encoder writes the decoder reads; hostile bytes end in an error or in some block, never in a panic.
+
+use alloc::vec;
+use alloc::vec::Vec;
+
+use super::{BlockDecoder, BlockEncoder, BlockError, Coded, Origin, Target};
+
+/// A generator of test data (xorshift64*).
+pub(super) struct Random(u64);
+
+impl Random {
+    pub(super) fn new(seed: u64) -> Self {
+        Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
+    }
+
+    pub(super) fn next(&mut self) -> u64 {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
+    }
+
+    pub(super) fn below(&mut self, bound: u64) -> u64 {
+        (self.next() >> 33) % bound
+    }
+}
+
+/// Coefficients of at most `planes` bit-planes, of which one in `sparse` is not zero, small ones more frequent.
+pub(super) fn coefficients(random: &mut Random, count: usize, planes: u32, sparse: u64) -> Vec<i32> {
+    let one = |random: &mut Random| {
+        if random.below(sparse) != 0 {
+            return 0;
+        }
+        let planes = 1 + random.below(planes.into()) as u32;
+        let magnitude = (random.next() >> 32) as u32 >> (32 - planes);
+        if random.below(2) == 0 { magnitude as i32 } else { (magnitude as i32).wrapping_neg() }
+    };
+    (0..count).map(|_| one(random)).collect()
+}
+
+pub(super) const SIZES: [(u16, u16); 24] = [
+    (1, 1), (1, 2), (2, 1), (2, 2), (3, 1), (1, 3), (3, 3), (4, 4), (5, 3), (7, 9), (8, 8), (16, 4), (13, 17), (32, 32), (31, 33), (63, 64),
+    (64, 64), (64, 63), (61, 1), (1, 64), (4, 1024), (1024, 4), (1023, 3), (512, 8),
+];
+
+pub(super) fn coded(len: u32, planes: u8) -> Coded {
+    Coded { cleanup_len: len, refine_len: 0, planes, missing_msbs: planes - 1, passes: 1, vertically_causal: false, roi_shift: 0 }
+}
+
+fn round_trip(samples: &[i32], width: u16, height: u16) {
+    let mut bytes = Vec::new();
+    let stride = usize::from(width);
+    let written = BlockEncoder::new().encode(Origin::Integer(samples), stride, width, height, &mut bytes);
+    if written.cleanup_len == 0 {
+        assert!(samples.iter().all(|&sample| sample == 0));
+        return;
+    }
+    assert_eq!(bytes.len(), written.cleanup_len as usize);
+    assert!(!bytes.windows(2).any(|pair| pair[0] == 0xff && pair[1] > 0x8f), "a marker in the segment");
+    assert_ne!(bytes.last(), Some(&0xff));
+    for planes in [written.planes, written.planes + 1] {
+        let mut back = vec![i32::MIN; samples.len()];
+        let result = BlockDecoder::new().decode(&bytes, &coded(written.cleanup_len, planes), width, height, Target::Integer(&mut back), stride);
+        assert_eq!(result, Ok(()), "{width}x{height}, {planes} planes");
+        assert_eq!(back, samples, "{width}x{height}, {planes} planes");
+    }
+}
+
+#[test]
+fn blocks_survive_every_size_and_depth() {
+    let mut random = Random::new(1);
+    for (width, height) in SIZES {
+        for planes in 1..=32 {
+            for sparse in [1, 3, 40, 1000] {
+                let samples = coefficients(&mut random, usize::from(width) * usize::from(height), planes, sparse);
+                round_trip(&samples, width, height);
+            }
+        }
+    }
+}
+
+#[test]
+fn extreme_magnitudes_survive() {
+    for value in [1, -1, 2, i32::MAX, -i32::MAX, i32::MIN, 0x7fff, 0x5555_5555] {
+        for (width, height) in SIZES {
+            let count = usize::from(width) * usize::from(height);
+            round_trip(&vec![value; count], width, height);
+            let lone: Vec<i32> = (0..count).map(|n| if n == count / 2 { value } else { 0 }).collect();
+            round_trip(&lone, width, height);
+        }
+    }
+}
+
+#[test]
+fn a_stride_leaves_the_rest_alone() {
+    let samples: Vec<i32> = (0..20 * 8).map(|n| n - 77).collect();
+    let mut bytes = Vec::new();
+    let written = BlockEncoder::new().encode(Origin::Integer(&samples), 20, 9, 7, &mut bytes);
+    let mut back = vec![5; 20 * 8];
+    let target = Target::Integer(&mut back);
+    BlockDecoder::new().decode(&bytes, &coded(written.cleanup_len, written.planes), 9, 7, target, 20).unwrap();
+    for (n, (&was, &is)) in samples.iter().zip(&back).enumerate() {
+        let inside = n % 20 < 9 && n / 20 < 7;
+        assert_eq!(is, if inside { was } else { 5 });
+    }
+}
+
+#[test]
+fn real_coefficients_are_quantised_with_a_dead_zone() {
+    let samples = [0.0, 0.9, -0.9, 1.0, -1.6, 7.99, 100.0, -3.2, 0.5, 12.5, -0.1, 2.0];
+    let mut bytes = Vec::new();
+    let written = BlockEncoder::new().encode(Origin::Real(&samples, 2.0), 4, 4, 3, &mut bytes);
+    let mut back = [0.0; 12];
+    BlockDecoder::new().decode(&bytes, &coded(written.cleanup_len, 8), 4, 3, Target::Real(&mut back, 0.5), 4).unwrap();
+    for (was, is) in samples.iter().zip(back) {
+        let error: f32 = was - is;
+        assert!(if is == 0.0 { error.abs() < 0.5 } else { error.abs() <= 0.25 }, "{was} became {is}");
+    }
+}
+
+#[test]
+fn hostile_bytes_never_panic() {
+    let mut random = Random::new(7);
+    let mut decoder = BlockDecoder::new();
+    for round in 0..20_000 {
+        let (width, height) = SIZES[random.below(SIZES.len() as u64) as usize];
+        let len = random.below(if round % 10 == 0 { 3000 } else { 60 }) as usize;
+        let mut bytes: Vec<u8> = (0..len).map(|_| random.next() as u8 | if round % 3 == 0 { 0xf0 } else { 0 }).collect();
+        let cleanup_len = random.below(len as u64 + 2) as usize;
+        if round % 4 != 0 && (2..=len).contains(&cleanup_len) {
+            let suffix = 2 + random.below(cleanup_len as u64 - 1) as usize;
+            bytes[cleanup_len - 1] = (suffix >> 4) as u8;
+            bytes[cleanup_len - 2] = bytes[cleanup_len - 2] & 0xf0 | (suffix & 15) as u8;
+        }
+        let planes = 1 + random.below(40) as u8;
+        let coded = Coded {
+            cleanup_len: cleanup_len as u32,
+            refine_len: random.below(len as u64 + 2) as u32,
+            planes,
+            missing_msbs: random.below(u64::from(planes) + 1) as u8,
+            passes: random.below(5) as u8,
+            vertically_causal: random.below(2) == 0,
+            roi_shift: random.below(40) as u8,
+        };
+        let stride = usize::from(width);
+        let mut integers = vec![0; stride * usize::from(height)];
+        let _ = decoder.decode(&bytes, &coded, width, height, Target::Integer(&mut integers), stride);
+        let mut reals = vec![0.0; stride * usize::from(height)];
+        let _ = decoder.decode(&bytes, &coded, width, height, Target::Real(&mut reals, 0.25), stride);
+    }
+}
+
+#[test]
+fn wrong_lengths_are_told_apart() {
+    let decode = |bytes: &[u8], coded: Coded| BlockDecoder::new().decode(bytes, &coded, 4, 4, Target::Integer(&mut [0; 16]), 4);
+    assert_eq!(decode(&[0], coded(1, 8)), Err(BlockError::SegmentLength));
+    assert_eq!(decode(&[0; 4], coded(5, 8)), Err(BlockError::SegmentLength));
+    assert_eq!(decode(&[0, 0, 1, 0], coded(4, 8)), Err(BlockError::SuffixLength));
+    assert_eq!(decode(&[0, 0, 5, 0], coded(4, 8)), Err(BlockError::SuffixLength));
+    assert_eq!(decode(&[0, 0, 4, 0], coded(4, 61)), Err(BlockError::BitPlanes));
+    assert_eq!(decode(&[0, 0, 4, 0], Coded { missing_msbs: 8, ..coded(4, 8) }), Err(BlockError::BitPlanes));
+    assert_eq!(decode(&[0, 0, 4, 0], Coded { passes: 4, ..coded(4, 8) }), Err(BlockError::Geometry));
+}

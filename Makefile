@@ -1,0 +1,34 @@
+# Firstlight: two commands to know are `make start` and `make test`.
+
+.DEFAULT_GOAL := help
+.PHONY: help start test setup build samples bench-codec bench-convert clean
+
+help: ## Show what can be made
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+start: ## Build, convert sample images (or DICOM=/a/folder), serve them and print the address
+	@scripts/start.sh $(if $(DICOM),"$(DICOM)")
+
+test: ## Everything that is checked: format, lints, licences, tests, judges, browser (STEPS="judges web" for some)
+	@scripts/test.sh $(STEPS)
+
+setup: ## Install what building and testing need
+	@scripts/setup.sh build start test
+
+build: ## Build the release binary: target/release/firstlight
+	@scripts/setup.sh build
+	@cargo build --release --locked -p firstlight
+
+samples: ## Fetch the sample images only
+	@scripts/samples.sh
+
+bench-codec: ## Time the codec against its peers on one thread
+	@scripts/setup.sh build judges
+	@scripts/bench/run.sh codec
+
+bench-convert: ## Time conversion end to end: CPU milliseconds per instance
+	@scripts/setup.sh build judges
+	@scripts/bench/run.sh convert
+
+clean: ## Remove what was built and fetched
+	@rm -rf target .cache web/dist web/node_modules

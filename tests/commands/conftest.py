@@ -1,0 +1,5 @@
+from common import check_binary
+
+
+def pytest_configure(config):
+    check_binary()

@@ -1,0 +1,146 @@
+#!/usr/bin/env node
+/**
+ * A TCP proxy that makes one slow line out of the loopback.
+ *
+ *     node tests/shaping-proxy.mjs --to 127.0.0.1:8042 [--listen 0] [--mbit 30] [--delay 10]
+ *
+ * All connections together get `mbit` Mbit/s from the server to the client; the line is shared by turns of one packet, as
+ * a router's fair queue does. Each packet arrives `delay` ms after it left, which is the line's round trip: the way up
+ * is not slowed, since requests are small.
+ */
+import net from 'node:net';
+import { fileURLToPath } from 'node:url';
+
+const PACKET = 1448;
+/** What a connection may have waiting on the line before its server is told to pause. */
+const QUEUE_LIMIT = 64 * 1024;
+
+export class ShapingProxy {
+  #line;
+  #server;
+
+  constructor({ host = '127.0.0.1', port, mbit = 30, delay = 10 }) {
+    this.#line = new Line(mbit, delay);
+    this.#server = net.createServer({ noDelay: true }, client => {
+      const upstream = net.connect({ host, port, noDelay: true });
+      const lane = this.#line.lane(client, upstream);
+      client.on('data', bytes => upstream.write(bytes) || client.pause());
+      upstream.on('drain', () => client.resume());
+      client.on('end', () => upstream.end());
+      upstream.on('data', bytes => lane.push(bytes));
+      upstream.on('end', () => lane.end());
+      const drop = () => {
+        lane.close();
+        client.destroy();
+        upstream.destroy();
+      };
+      client.on('error', drop).on('close', drop);
+      upstream.on('error', drop);
+    });
+  }
+
+  /** Bytes that have crossed the line towards the client. */
+  get bytes() {
+    return this.#line.bytes;
+  }
+
+  listen(port = 0) {
+    return new Promise((resolve, reject) => {
+      this.#server.on('error', reject);
+      this.#server.listen(port, '127.0.0.1', () => resolve(this.#server.address().port));
+    });
+  }
+
+  close() {
+    this.#line.stop();
+    this.#server.close();
+  }
+}
+
+/** The shared line: a clock that says when the next packet may leave, and the lanes that want to send. */
+class Line {
+  bytes = 0;
+  #bytesPerMs;
+  #delay;
+  #lanes = [];
+  #free = 0;
+  #timer = null;
+
+  constructor(mbit, delay) {
+    this.#bytesPerMs = (mbit * 1e6) / 8 / 1000;
+    this.#delay = delay;
+  }
+
+  lane(client, upstream) {
+    const lane = {
+      queue: [],
+      waiting: 0,
+      ended: false,
+      push: bytes => {
+        for (let at = 0; at < bytes.length; at += PACKET) lane.queue.push(bytes.subarray(at, at + PACKET));
+        lane.waiting += bytes.length;
+        if (lane.waiting > QUEUE_LIMIT) upstream.pause();
+        this.#wake();
+      },
+      end: () => {
+        lane.ended = true;
+        if (lane.queue.length === 0) this.#deliver(() => client.end());
+      },
+      close: () => {
+        lane.queue.length = 0;
+        this.#lanes = this.#lanes.filter(other => other !== lane);
+      },
+      send: packet => {
+        lane.waiting -= packet.length;
+        if (lane.waiting < QUEUE_LIMIT / 2) upstream.resume();
+        this.#deliver(() => client.writable && client.write(packet));
+        if (lane.ended && lane.queue.length === 0) this.#deliver(() => client.end());
+      },
+    };
+    this.#lanes.push(lane);
+    return lane;
+  }
+
+  stop() {
+    clearTimeout(this.#timer);
+    this.#lanes = [];
+  }
+
+  #deliver(action) {
+    setTimeout(action, this.#delay);
+  }
+
+  #wake() {
+    if (this.#timer === null) this.#timer = setTimeout(() => this.#turn(), 1);
+  }
+
+  /** Sends what the time since the last turn allows, one packet of each lane after the other. */
+  #turn() {
+    this.#timer = null;
+    const now = performance.now();
+    this.#free = Math.max(this.#free, now - 5);
+    while (this.#free <= now) {
+      const lane = this.#lanes.find(each => each.queue.length > 0);
+      if (!lane) return;
+      this.#lanes = [...this.#lanes.filter(other => other !== lane), lane];
+      const packet = lane.queue.shift();
+      this.#free += packet.length / this.#bytesPerMs;
+      this.bytes += packet.length;
+      lane.send(packet);
+    }
+    this.#wake();
+  }
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  const option = (name, fallback) => {
+    const at = process.argv.indexOf(`--${name}`);
+    return at < 0 ? fallback : process.argv[at + 1];
+  };
+  const [host, port] = option('to', '127.0.0.1:8042').split(':');
+  const mbit = Number(option('mbit', 30));
+  const delay = Number(option('delay', 10));
+  const proxy = new ShapingProxy({ host, port: Number(port), mbit, delay });
+  const listening = await proxy.listen(Number(option('listen', 0)));
+  console.log(`http://127.0.0.1:${listening} -> ${host}:${port} at ${mbit} Mbit/s, ${delay} ms`);
+}

@@ -7,16 +7,22 @@
 
 mod bits;
 mod codewords;
+mod fast_decode;
 mod plain_decode;
 mod plain_encode;
 mod refine;
+mod simd;
 mod tables;
 #[cfg(test)]
 mod tests;
+mod unstuff;
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
-use refine::{Refinement, Significance, refine};
+use fast_decode::{MOST_BITS, Scratch, Sink};
+use refine::{Refinement, Sample, Significance, refine};
+pub(crate) use simd::Level;
 
 /// Why a block's bytes cannot be decoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,6 +71,8 @@ const MOST_SAMPLES: usize = 4096;
 const LONGEST_SIDE: usize = 1024;
 /// Most bit-planes the 64-bit arithmetic holds beside the sign, the half step and an exponent out of bounds.
 const MOST_PLANES: u32 = 60;
+/// Most bit-planes 32-bit arithmetic holds likewise.
+const MOST_FAST_PLANES: u8 = 28;
 
 /// A cleanup segment taken apart (T.814 7.1.2).
 struct Cleanup<'a> {
@@ -96,8 +104,10 @@ impl<'a> Cleanup<'a> {
 }
 
 /// Decodes blocks; keeps its scratch memory between calls.
-#[derive(Default)]
 pub(crate) struct BlockDecoder {
+    level: Level,
+    scratch: Box<Scratch>,
+    doubled: Vec<u32>,
     wide: Vec<u64>,
     significance: Significance,
 }
@@ -105,7 +115,13 @@ pub(crate) struct BlockDecoder {
 impl BlockDecoder {
     /// A decoder with the fastest code this machine runs.
     pub(crate) fn new() -> Self {
-        Self::default()
+        Self::with_level(Level::detect())
+    }
+
+    /// A decoder with the code of one SIMD level.
+    pub(crate) fn with_level(level: Level) -> Self {
+        let significance = Significance::default();
+        BlockDecoder { level, scratch: Scratch::new(), doubled: Vec::new(), wide: Vec::new(), significance }
     }
 
     /// Decodes one block of `width` x `height` from `data`, its segments one after another.
@@ -118,19 +134,66 @@ impl BlockDecoder {
         target: Target<'_>,
         stride: usize,
     ) -> Result<(), BlockError> {
-        let (width, height) = (usize::from(width), usize::from(height));
-        let sides = 1..=LONGEST_SIDE;
-        if !sides.contains(&width) || !sides.contains(&height) || width * height > MOST_SAMPLES || !(1..=3).contains(&coded.passes) {
+        let sides = (usize::from(width), usize::from(height));
+        let allowed = 1..=LONGEST_SIDE;
+        if !allowed.contains(&sides.0) || !allowed.contains(&sides.1) || sides.0 * sides.1 > MOST_SAMPLES {
+            return Err(BlockError::Geometry);
+        }
+        if !(1..=3).contains(&coded.passes) {
             return Err(BlockError::Geometry);
         }
         let cleanup = Cleanup::parse(data, coded)?;
-        self.wide.clear();
-        self.wide.resize(width * height, 0);
-        plain_decode::decode(&cleanup, width, height, &mut self.wide, width)?;
-        if let Some(refinement) = refinement(data, coded, &cleanup)? {
-            refine(&refinement, &mut self.wide, width, (width, height), &mut self.significance);
+        let refinement = refinement(data, coded, &cleanup)?;
+        if coded.planes > MOST_FAST_PLANES || cleanup.missing_msbs + 2 > MOST_BITS {
+            return self.decode_wide(&cleanup, refinement.as_ref(), coded, sides, target, stride);
         }
-        transfer(&self.wide, (width, height), coded, target, stride);
+        if refinement.is_some() || coded.roi_shift > 0 {
+            return self.decode_doubled(&cleanup, refinement.as_ref(), coded, sides, target, stride);
+        }
+        let mut sink = match target {
+            Target::Integer(samples) => Sink::Integer(samples),
+            Target::Real(samples, step) => Sink::Real(samples, 0.5 * step),
+        };
+        self.level.decode(&cleanup, sides, &mut self.scratch, &mut sink, stride)
+    }
+
+    /// The way of blocks with more than a cleanup pass.
+    fn decode_doubled(
+        &mut self,
+        cleanup: &Cleanup<'_>,
+        refinement: Option<&Refinement<'_>>,
+        coded: &Coded,
+        sides: (usize, usize),
+        target: Target<'_>,
+        stride: usize,
+    ) -> Result<(), BlockError> {
+        self.doubled.resize(MOST_SAMPLES, 0);
+        let mut sink = Sink::Doubled(&mut self.doubled);
+        self.level.decode(cleanup, sides, &mut self.scratch, &mut sink, sides.0)?;
+        if let Some(refinement) = refinement {
+            refine(refinement, &mut self.doubled, sides.0, sides, &mut self.significance);
+        }
+        transfer(&self.doubled, sides, coded, target, stride);
+        Ok(())
+    }
+
+    /// The way of blocks with more bit-planes than 32-bit arithmetic holds.
+    fn decode_wide(
+        &mut self,
+        cleanup: &Cleanup<'_>,
+        refinement: Option<&Refinement<'_>>,
+        coded: &Coded,
+        sides: (usize, usize),
+        target: Target<'_>,
+        stride: usize,
+    ) -> Result<(), BlockError> {
+        self.wide.clear();
+        self.wide.resize(sides.0 * sides.1, 0);
+        plain_decode::decode(cleanup, sides.0, sides.1, &mut self.wide, sides.0)?;
+        if let Some(refinement) = refinement {
+            refine(refinement, &mut self.wide, sides.0, sides, &mut self.significance);
+        }
+        transfer(&self.wide, sides, coded, target, stride);
         Ok(())
     }
 }
@@ -147,30 +210,28 @@ fn refinement<'a>(data: &'a [u8], coded: &Coded, cleanup: &Cleanup<'_>) -> Resul
 }
 
 /// Moves samples from the scratch block to their place in the sub-band.
-fn transfer(wide: &[u64], (width, height): (usize, usize), coded: &Coded, target: Target<'_>, stride: usize) {
+fn transfer<S: Sample>(block: &[S], (width, height): (usize, usize), coded: &Coded, target: Target<'_>, stride: usize) {
     let roi = RegionOfInterest::of(coded);
-    let rows = wide.chunks_exact(width).take(height);
+    let rows = block.chunks_exact(width).take(height);
     match target {
         Target::Integer(samples) => {
             for (row, out) in rows.zip(samples.chunks_mut(stride)) {
-                for (&sample, out) in row.iter().zip(out) {
-                    let magnitude = (roi.restore(sample & !SIGN) >> 1) as i32;
-                    *out = if sample & SIGN != 0 { magnitude.wrapping_neg() } else { magnitude };
+                for (sample, out) in row.iter().zip(out) {
+                    let magnitude = (roi.restore(sample.doubled()) >> 1) as i32;
+                    *out = if sample.negative() { magnitude.wrapping_neg() } else { magnitude };
                 }
             }
         }
         Target::Real(samples, step) => {
             for (row, out) in rows.zip(samples.chunks_mut(stride)) {
-                for (&sample, out) in row.iter().zip(out) {
-                    let magnitude = roi.restore(sample & !SIGN) as f32 * (0.5 * step);
-                    *out = if sample & SIGN != 0 { -magnitude } else { magnitude };
+                for (sample, out) in row.iter().zip(out) {
+                    let magnitude = roi.restore(sample.doubled()) as f32 * (0.5 * step);
+                    *out = if sample.negative() { -magnitude } else { magnitude };
                 }
             }
         }
     }
 }
-
-const SIGN: u64 = 1 << 63;
 
 /// The scaling of a region of interest undone (T.800 H.1).
 struct RegionOfInterest {

@@ -76,7 +76,7 @@ pub(super) fn decode(
     Ok(())
 }
 
-/// The context of a quad (T.814 equations 1 and 2).
+/// The context of a quad (T.814 equations 1 and 2) in the order of the tables' index.
 fn context(first: bool, left: Quad, above: &[Bottom], quad: usize) -> u32 {
     let rho = left.rho;
     if first {
@@ -85,7 +85,7 @@ fn context(first: bool, left: Quad, above: &[Bottom], quad: usize) -> u32 {
     let at = |offset: usize, side: usize| above[quad + MARGIN + offset - 1].exponents[side] != 0;
     let north_west = at(0, 1) || at(1, 0);
     let north_east = at(1, 1) || at(2, 0);
-    u32::from(north_west) | u32::from(rho & 12 != 0) << 1 | u32::from(north_east) << 2
+    u32::from(north_west) | u32::from(north_east) << 1 | u32::from(rho & 12 != 0) << 2
 }
 
 /// The exponent predicted from the row above (T.814 7.3.7).
@@ -117,7 +117,7 @@ impl Decoder<'_> {
             count += 1;
             word = table[(context << 7 | ahead) as usize];
         }
-        Quad { rho: word >> 12 & 15, u_off: word >> 6 & 1 == 1, known: word >> 16 & 15, ones: word >> 20 & 15 }
+        Quad { rho: word >> 16 & 15, u_off: word >> 6 & 1 == 1, known: word >> 20 & 15, ones: word >> 24 & 15 }
     }
 
     /// `u_q` of a pair of quads (T.814 7.3.6).

@@ -14,6 +14,10 @@ pub(super) trait Sample: Copy + PartialEq {
     fn found(plane: u32, negative: bool) -> Self;
     /// The sample with the bit below the cleanup pass's `plane` known.
     fn refined(self, plane: u32, bit: bool) -> Self;
+    /// Twice the magnitude.
+    fn doubled(self) -> u64;
+    /// The sign.
+    fn negative(self) -> bool;
 }
 
 macro_rules! sample {
@@ -28,6 +32,14 @@ macro_rules! sample {
             fn refined(self, plane: u32, bit: bool) -> Self {
                 let half: $word = 1 << (plane - 1);
                 if bit { self + half } else { self - half }
+            }
+
+            fn doubled(self) -> u64 {
+                (self & (<$word>::MAX >> 1)).into()
+            }
+
+            fn negative(self) -> bool {
+                self >> (<$word>::BITS - 1) == 1
             }
         }
     };

@@ -40,17 +40,20 @@ impl Codeword {
 /// | 0-2 | length of the codeword; bits 3 to 5 are zero so that the whole word is a shift count modulo 64 |
 /// | 6 | `u_off` |
 /// | 7-9 | what the quad adds to the context of its right neighbour, in place for the table's index |
-/// | 12-15 | `rho` |
-/// | 16-19 | `EMB^k` |
-/// | 20-23 | `EMB^1` |
-/// | 24-26 | number of bits set in `rho` |
-/// | 27 | more than one bit set in `rho` (gamma_q) |
-/// | 28-30 | number of bits set in `EMB^k` |
+/// | 10-12 | number of bits set in `EMB^k` |
+/// | 13-15 | number of bits set in `rho` |
+/// | 16-19 | `rho` |
+/// | 20-23 | `EMB^k` |
+/// | 24-27 | `EMB^1` |
+/// | 28 | more than one bit set in `rho` (gamma_q) |
+/// | 30-31 | significance of the two bottom samples |
 pub(super) type QuadWord = u32;
 
-/// A decoder's table: index `context << 7 | next seven bits`. The 128 words after the eight contexts are zero: a quad
-/// that a MEL event says is insignificant.
-pub(super) type QuadTable = [QuadWord; 9 * 128];
+/// A decoder's table: index `context << 7 | next seven bits`.
+///
+/// In the first row the context is the standard's. In the others its bits are in another order: 0 is the north-west,
+/// 1 the north-east, 2 the west, so that the two bits known from the row above lie side by side.
+pub(super) type QuadTable = [QuadWord; 8 * 128];
 
 /// Quads of the first row.
 pub(super) static FIRST_QUADS: QuadTable = quad_table(&FIRST_ROW, true);
@@ -58,13 +61,14 @@ pub(super) static FIRST_QUADS: QuadTable = quad_table(&FIRST_ROW, true);
 pub(super) static OTHER_QUADS: QuadTable = quad_table(&OTHER_ROWS, false);
 
 const fn quad_table(rows: &[u32], first: bool) -> QuadTable {
-    let mut table = [0; 9 * 128];
+    let mut table = [0; 8 * 128];
     let mut row = 0;
     while row < rows.len() {
         let word = Codeword::of(rows[row]);
+        let context = if first { word.context } else { word.context & 1 | word.context >> 1 & 2 | word.context << 1 & 4 };
         let mut next = word.bits;
         while next < 128 {
-            table[(word.context << 7 | next) as usize] = quad_word(word, first);
+            table[(context << 7 | next) as usize] = quad_word(word, first);
             next += 1 << word.len;
         }
         row += 1;
@@ -74,16 +78,18 @@ const fn quad_table(rows: &[u32], first: bool) -> QuadTable {
 
 const fn quad_word(word: Codeword, first: bool) -> QuadWord {
     let rho = word.rho;
-    let right = if first { ((rho | rho >> 1) & 1) | (rho >> 1 & 6) } else { ((rho >> 2 | rho >> 3) & 1) << 1 };
+    let right = if first { ((rho | rho >> 1) & 1) | (rho >> 1 & 6) } else { ((rho >> 2 | rho >> 3) & 1) << 2 };
     word.len
         | word.u_off << 6
         | right << 7
-        | rho << 12
-        | word.known << 16
-        | word.ones << 20
-        | rho.count_ones() << 24
-        | ((rho.count_ones() > 1) as u32) << 27
-        | word.known.count_ones() << 28
+        | word.known.count_ones() << 10
+        | rho.count_ones() << 13
+        | rho << 16
+        | word.known << 20
+        | word.ones << 24
+        | ((rho.count_ones() > 1) as u32) << 28
+        | (rho >> 1 & 1) << 30
+        | (rho >> 3 & 1) << 31
 }
 
 /// What the U-VLC prefixes of a pair of quads say.
@@ -240,12 +246,14 @@ mod tests {
                 if eps & !rho != 0 || context == 0 && rho == 0 {
                     continue;
                 }
+                let first = core::ptr::eq(words, &FIRST_QUADS);
+                let context = if first { context } else { context & 1 | context >> 1 & 2 | context << 1 & 4 };
                 let word = words[context << 7 | (code & 0xff) as usize] as usize;
                 assert_eq!(word & 7, (code >> 8 & 15) as usize);
                 assert_eq!(word >> 6 & 1, usize::from(eps != 0));
-                assert_eq!(word >> 12 & 15, rho);
-                assert_eq!(word >> 16 & 15, (code >> 12) as usize);
-                assert_eq!(word >> 20 & 15, eps & (code >> 12) as usize);
+                assert_eq!(word >> 16 & 15, rho);
+                assert_eq!(word >> 20 & 15, (code >> 12) as usize);
+                assert_eq!(word >> 24 & 15, eps & (code >> 12) as usize);
             }
         }
     }

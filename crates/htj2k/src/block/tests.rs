@@ -3,7 +3,7 @@
 use alloc::vec;
 use alloc::vec::Vec;
 
-use super::{BlockDecoder, BlockEncoder, BlockError, Coded, Origin, Target};
+use super::{BlockDecoder, BlockEncoder, BlockError, Cleanup, Coded, Level, Origin, Target, refinement};
 
 /// A generator of test data (xorshift64*).
 pub(super) struct Random(u64);
@@ -59,10 +59,13 @@ fn round_trip(samples: &[i32], width: u16, height: u16) {
     assert!(!bytes.windows(2).any(|pair| pair[0] == 0xff && pair[1] > 0x8f), "a marker in the segment");
     assert_ne!(bytes.last(), Some(&0xff));
     for planes in [written.planes, written.planes + 1] {
-        let mut back = vec![i32::MIN; samples.len()];
-        let result = BlockDecoder::new().decode(&bytes, &coded(written.cleanup_len, planes), width, height, Target::Integer(&mut back), stride);
-        assert_eq!(result, Ok(()), "{width}x{height}, {planes} planes");
-        assert_eq!(back, samples, "{width}x{height}, {planes} planes");
+        for level in Level::all() {
+            let mut back = vec![i32::MIN; samples.len()];
+            let coded = coded(written.cleanup_len, planes);
+            let result = BlockDecoder::with_level(level).decode(&bytes, &coded, width, height, Target::Integer(&mut back), stride);
+            assert_eq!(result, Ok(()), "{width}x{height}, {planes} planes, {level:?}");
+            assert!(back == samples, "{width}x{height}, {planes} planes, {level:?}");
+        }
     }
 }
 
@@ -121,7 +124,6 @@ fn real_coefficients_are_quantised_with_a_dead_zone() {
 #[test]
 fn hostile_bytes_never_panic() {
     let mut random = Random::new(7);
-    let mut decoder = BlockDecoder::new();
     for round in 0..20_000 {
         let (width, height) = SIZES[random.below(SIZES.len() as u64) as usize];
         let len = random.below(if round % 10 == 0 { 3000 } else { 60 }) as usize;
@@ -142,12 +144,34 @@ fn hostile_bytes_never_panic() {
             vertically_causal: random.below(2) == 0,
             roi_shift: random.below(40) as u8,
         };
-        let stride = usize::from(width);
-        let mut integers = vec![0; stride * usize::from(height)];
-        let _ = decoder.decode(&bytes, &coded, width, height, Target::Integer(&mut integers), stride);
-        let mut reals = vec![0.0; stride * usize::from(height)];
-        let _ = decoder.decode(&bytes, &coded, width, height, Target::Real(&mut reals, 0.25), stride);
+        let expected = oracle(&bytes, &coded, width, height);
+        for level in Level::all() {
+            let mut decoder = BlockDecoder::with_level(level);
+            let stride = usize::from(width);
+            let mut integers = vec![0; stride * usize::from(height)];
+            let result = decoder.decode(&bytes, &coded, width, height, Target::Integer(&mut integers), stride);
+            assert_eq!(result.map(|()| integers), expected.0, "{round}, {level:?}");
+            let mut reals = vec![0.0; stride * usize::from(height)];
+            let result = decoder.decode(&bytes, &coded, width, height, Target::Real(&mut reals, 0.25), stride);
+            assert_eq!(result.map(|()| reals), expected.1, "{round}, {level:?}");
+        }
     }
+}
+
+/// What the plain decoder makes of a block.
+fn oracle(data: &[u8], coded: &Coded, width: u16, height: u16) -> (Result<Vec<i32>, BlockError>, Result<Vec<f32>, BlockError>) {
+    let sides = (usize::from(width), usize::from(height));
+    let decode = |target: Target<'_>| {
+        if !(1..=3).contains(&coded.passes) {
+            return Err(BlockError::Geometry);
+        }
+        let cleanup = Cleanup::parse(data, coded)?;
+        let refinement = refinement(data, coded, &cleanup)?;
+        BlockDecoder::new().decode_wide(&cleanup, refinement.as_ref(), coded, sides, target, sides.0)
+    };
+    let (mut integers, mut reals) = (vec![0; sides.0 * sides.1], vec![0.0; sides.0 * sides.1]);
+    let integers = decode(Target::Integer(&mut integers)).map(|()| integers);
+    (integers, decode(Target::Real(&mut reals, 0.25)).map(|()| reals))
 }
 
 #[test]

@@ -2,13 +2,22 @@
 
 pub use dicom_core::{Tag, VR as Vr};
 
+use crate::charset::Charset;
 use crate::error::Result;
+use crate::input::Input;
+use crate::syntax::Encoding;
 use std::borrow::Cow;
+use std::sync::Arc;
 
 /// One data set: elements in the order of the file, values left where they are.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct DataSet {
-    elements: Vec<Element>,
+    pub(crate) input: Arc<Input>,
+    pub(crate) elements: Vec<Element>,
+    pub(crate) encoding: Encoding,
+    pub(crate) charset: Charset,
+    /// Some element is not written the way the transfer syntax says.
+    pub(crate) irregular: bool,
 }
 
 /// One data element.
@@ -20,6 +29,16 @@ pub struct Element {
     pub vr: Vr,
     /// Where its value is.
     pub value: Value,
+    /// Offset of the first byte of its tag.
+    pub(crate) start: u64,
+    /// Offset past its last byte, delimiters included.
+    pub(crate) end: u64,
+    /// The VR stands in the file.
+    pub(crate) written_explicit: bool,
+    /// Its length field is FFFFFFFF.
+    pub(crate) undefined: bool,
+    /// Byte order of its value.
+    pub(crate) big_endian: bool,
 }
 
 /// The value of an element.
@@ -43,6 +62,15 @@ pub enum Value {
 pub struct Item {
     /// The data set it holds.
     pub elements: Vec<Element>,
+    /// Its length field is FFFFFFFF.
+    pub(crate) undefined: bool,
+}
+
+impl Item {
+    /// The element with this tag.
+    pub fn get(&self, tag: Tag) -> Option<&Element> {
+        find(&self.elements, tag)
+    }
 }
 
 impl DataSet {
@@ -53,21 +81,88 @@ impl DataSet {
 
     /// The top-level element with this tag.
     pub fn get(&self, tag: Tag) -> Option<&Element> {
-        self.elements.iter().find(|e| e.tag == tag)
+        find(&self.elements, tag)
     }
 
-    /// The value bytes as they are in the file (empty for sequences).
-    pub fn bytes(&self, _element: &Element) -> Result<Cow<'_, [u8]>> {
-        Ok(Cow::Borrowed(&[]))
+    /// The value bytes as they are in the file, in its byte order (empty for sequences and fragments).
+    pub fn bytes(&self, element: &Element) -> Result<Cow<'_, [u8]>> {
+        match element.value {
+            Value::Bytes { offset, len } => self.input.bytes(offset, len),
+            _ => Ok(Cow::Borrowed(&[])),
+        }
+    }
+
+    /// The value bytes in little endian order.
+    pub fn bytes_le(&self, element: &Element) -> Result<Cow<'_, [u8]>> {
+        let bytes = self.bytes(element)?;
+        if !element.big_endian || word(element.vr) == 1 {
+            return Ok(bytes);
+        }
+        let mut bytes = bytes.into_owned();
+        swap(&mut bytes, word(element.vr));
+        Ok(Cow::Owned(bytes))
+    }
+
+    /// The values of a text element as UTF-8, each trimmed of padding; empty when there is none or it can't be read.
+    pub fn text(&self, element: &Element) -> Vec<String> {
+        match self.bytes(element) {
+            Ok(bytes) => self.charset.values(&bytes, element.vr),
+            Err(_) => Vec::new(),
+        }
     }
 
     /// The values of a top-level text element as UTF-8, each trimmed; empty when absent.
-    pub fn strings(&self, _tag: Tag) -> Vec<String> {
-        Vec::new()
+    pub fn strings(&self, tag: Tag) -> Vec<String> {
+        self.get(tag).map(|e| self.text(e)).unwrap_or_default()
     }
 
     /// The first of [`DataSet::strings`].
     pub fn string(&self, tag: Tag) -> Option<String> {
         self.strings(tag).into_iter().next()
     }
+
+    /// The first value of a top-level US, SS or UN element as a number.
+    pub fn u16(&self, tag: Tag) -> Option<u16> {
+        self.first_u16(self.get(tag)?)
+    }
+
+    pub(crate) fn first_u16(&self, element: &Element) -> Option<u16> {
+        first_u16(&self.input, element)
+    }
+}
+
+pub(crate) fn first_u16(input: &Input, element: &Element) -> Option<u16> {
+    let Value::Bytes { offset, len } = element.value else { return None };
+    if len < 2 {
+        return None;
+    }
+    let mut raw = [0; 2];
+    input.read_at(offset, &mut raw).ok()?;
+    Some(if element.big_endian { u16::from_be_bytes(raw) } else { u16::from_le_bytes(raw) })
+}
+
+fn find(elements: &[Element], tag: Tag) -> Option<&Element> {
+    elements.iter().find(|e| e.tag == tag)
+}
+
+/// Bytes of one number of a VR: what is swapped between byte orders (PS3.5 7.3).
+pub(crate) fn word(vr: Vr) -> usize {
+    match vr {
+        Vr::US | Vr::SS | Vr::OW | Vr::AT => 2,
+        Vr::UL | Vr::SL | Vr::FL | Vr::OL | Vr::OF => 4,
+        Vr::FD | Vr::OD | Vr::UV | Vr::SV | Vr::OV => 8,
+        _ => 1,
+    }
+}
+
+/// Turns the byte order of every word of `size` bytes around; a rest that is no whole word stays.
+pub(crate) fn swap(bytes: &mut [u8], size: usize) {
+    if size > 1 {
+        bytes.chunks_exact_mut(size).for_each(<[u8]>::reverse);
+    }
+}
+
+/// Is a VR followed by two reserved bytes and a 32-bit length (PS3.5 Table 7.1-1)?
+pub(crate) fn long_header(vr: Vr) -> bool {
+    matches!(vr, Vr::OB | Vr::OD | Vr::OF | Vr::OL | Vr::OV | Vr::OW | Vr::SQ | Vr::SV | Vr::UC | Vr::UN | Vr::UR | Vr::UT | Vr::UV)
 }

@@ -36,6 +36,9 @@ pub enum Error {
     /// Valid, but nothing here can read or write it.
     #[error("unsupported: {0}")]
     Unsupported(String),
+    /// The pixel data is damaged.
+    #[error("{0}")]
+    Damaged(String),
     /// A frame can't be decoded.
     #[error("frame {frame}: {what}")]
     Frame {

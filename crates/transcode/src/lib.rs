@@ -9,20 +9,29 @@
 //!
 //! Pixel data is never loaded whole; element values are never taken through text.
 
+mod charset;
 mod convert;
 mod data_set;
+mod decode;
+mod dictionary;
 mod error;
 mod facts;
+mod frames;
+mod input;
+mod json;
 mod policy;
 mod source;
+mod stream;
 mod syntax;
+mod walk;
 
 pub use convert::{Context, FrameEvidence, LevelEnd, Outcome, Persisted, Verified, convert};
 pub use data_set::{DataSet, Element, Item, Tag, Value, Vr};
 pub use error::Error;
 pub use facts::{Facts, Pixels};
 pub use policy::{Action, Decision, Policy, PolicyError, Target};
-pub use source::{Bulk, Frame, Source};
+pub use frames::Frame;
+pub use source::{Bulk, Source};
 pub use syntax::TransferSyntax;
 
 /// The Implementation Class UID written into the file meta of every re-encoded instance (PS3.10 7.1).

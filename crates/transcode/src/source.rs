@@ -1,23 +1,46 @@
-//! A DICOM instance opened for reading: data set, facts, frames.
+//! A DICOM instance opened for reading: file meta, data set, facts, frames (PS3.10 chapter 7).
 
-use crate::data_set::DataSet;
+use crate::charset::Charset;
+use crate::data_set::{DataSet, Element, Tag, Value, Vr};
+use crate::decode::{self, Codecs};
 use crate::error::{Error, Result};
-use crate::facts::Facts;
+use crate::facts::{self, Facts, Pixels};
+use crate::frames::{self, Frame};
+use crate::input::Input;
+use crate::json;
+use crate::stream::{self, StreamInfo};
+use crate::syntax::{Coding, Encoding, TransferSyntax};
+use crate::walk::{self, Walked};
+use flate2::read::DeflateDecoder;
+use std::io::{Read, Write};
 use std::path::Path;
+use std::sync::Arc;
+
+/// Inflated data sets larger than this go to a temporary file.
+const SPOOL: u64 = 32 << 20;
+const META: u16 = 0x0002;
 
 /// An instance, opened. Pixel data stays on disk.
 #[derive(Debug)]
 pub struct Source {
+    file: Arc<Input>,
+    pub(crate) meta: Vec<Element>,
+    set: Arc<DataSet>,
     facts: Facts,
-    data_set: DataSet,
     frames: Vec<Frame>,
+    /// Why there are no frames although there are pixels.
+    problem: Option<Problem>,
+    /// What the first compressed frame says of itself.
+    pub(crate) stream: Option<StreamInfo>,
+    deflated: bool,
 }
 
-/// Where the bytes of one frame are in the file.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Frame {
-    /// `(offset, length)` of each run of bytes, in order; one for native frames.
-    pub fragments: Vec<(u64, u64)>,
+/// Kept apart from [`Error`] so that it can be told again and again.
+#[derive(Debug, Clone)]
+struct Problem {
+    text: String,
+    /// The file is damaged, not just beyond what can be read here.
+    damaged: bool,
 }
 
 /// A bulk value taken by [`Source::bulk`].
@@ -29,27 +52,64 @@ pub struct Bulk {
     pub media_type: String,
 }
 
-impl Frame {
-    /// Offset of the first byte in the file.
-    pub fn offset(&self) -> u64 {
-        self.fragments.first().map_or(0, |f| f.0)
-    }
-
-    /// Bytes of all runs (a pad byte at the end of the last fragment counted).
-    pub fn length(&self) -> u64 {
-        self.fragments.iter().map(|f| f.1).sum()
-    }
-}
-
 impl Source {
     /// Opens a file: header and layout are read, pixel data is not.
-    pub fn open(_path: &Path) -> Result<Source> {
-        Err(Error::unsupported("nothing is read yet"))
+    pub fn open(path: &Path) -> Result<Source> {
+        Source::read(Input::open(path)?)
     }
 
     /// As [`Source::open`], of bytes in memory.
-    pub fn from_bytes(_bytes: Vec<u8>) -> Result<Source> {
-        Err(Error::unsupported("nothing is read yet"))
+    pub fn from_bytes(bytes: Vec<u8>) -> Result<Source> {
+        Source::read(Input::from_bytes(bytes))
+    }
+
+    fn read(input: Input) -> Result<Source> {
+        let file = Arc::new(input);
+        let start = after_preamble(&file)?;
+        let (meta, start) = walk::walk_group(&file, start, META)?;
+        let header = DataSet { input: file.clone(), elements: meta, encoding: Encoding::ExplicitLittle, charset: Charset::default(), irregular: false };
+        let told = header.string(Tag(META, 0x0010)).filter(|uid| !uid.is_empty()).map(TransferSyntax::new);
+        let deflated = told.as_ref().is_some_and(|t| t.uid() == TransferSyntax::DEFLATED);
+        let (body, start) = if deflated { (Arc::new(inflate(&file, start)?), 0) } else { (file.clone(), start) };
+        let encoding = told.as_ref().map_or_else(|| guess(&body, start), |t| Ok(t.encoding()))?;
+        let walked = walk::walk(&body, start, encoding)?;
+        if walked.elements.is_empty() {
+            return Err(Error::NotDicom);
+        }
+        let syntax = told.unwrap_or_else(|| TransferSyntax::of_encoding(walked.encoding));
+        let source_ae = header.string(Tag(META, 0x0016)).unwrap_or_default();
+        Source::assemble(file, header.elements, body, walked, syntax, source_ae, deflated)
+    }
+
+    fn assemble(file: Arc<Input>, meta: Vec<Element>, body: Arc<Input>, walked: Walked, syntax: TransferSyntax, source_ae: String, deflated: bool) -> Result<Source> {
+        let mut set = DataSet { input: body, elements: walked.elements, encoding: walked.encoding, charset: Charset::default(), irregular: walked.irregular };
+        if let Some(element) = set.get(Tag(0x0008, 0x0005)) {
+            set.charset = Charset::parse(&set.bytes(element)?);
+        }
+        let set = Arc::new(set);
+        let facts = Facts::read(&set, syntax, source_ae)?;
+        let (found, problem) = match find_frames(&set, &facts) {
+            Ok(found) => (found, None),
+            Err(Error::Io(error)) => return Err(error.into()),
+            Err(error) => (Vec::new(), Some(Problem { damaged: matches!(error, Error::Truncated { .. } | Error::Malformed { .. } | Error::Limit(_)), text: error.to_string() })),
+        };
+        let mut source = Source { file, meta, set, facts, frames: found, problem, stream: None, deflated };
+        source.look_at_stream();
+        Ok(source)
+    }
+
+    /// Reads the header of the first compressed frame: only the stream knows whether it is lossy.
+    fn look_at_stream(&mut self) {
+        let coding = self.facts.transfer_syntax.coding();
+        self.facts.lossy |= matches!(coding, Coding::Jpeg | Coding::Video) || self.facts.transfer_syntax.uid() == TransferSyntax::JPEG_XL;
+        let mut head = Vec::new();
+        if self.frames.is_empty() || self.facts.pixels != Pixels::Encapsulated || self.read_some(0, stream::PROBE, &mut head).is_err() {
+            return;
+        }
+        if let Ok(Some(info)) = stream::probe(&head, coding) {
+            self.facts.lossy |= info.lossy;
+            self.stream = Some(info);
+        }
     }
 
     /// Facts of the instance.
@@ -59,27 +119,83 @@ impl Source {
 
     /// The walked data set.
     pub fn data_set(&self) -> &DataSet {
-        &self.data_set
+        &self.set
     }
 
-    /// Where each frame is. Empty without pixel data, and when the frames can't be told apart (see [`Source::read_frame`]).
+    /// Where each frame is. Empty without pixel data, and when the frames can't be found (see [`Source::check_frames`]).
     pub fn frames(&self) -> &[Frame] {
         &self.frames
     }
 
-    /// The stored bytes of frame `n` (from 0), fragments joined.
-    pub fn read_frame(&self, _n: u32, _out: &mut Vec<u8>) -> Result<()> {
-        Err(Error::unsupported("nothing is read yet"))
+    /// Do the offsets of [`Source::frames`] count in the file itself? Not in a deflated one: take the frames by
+    /// [`Source::read_frame`] then.
+    pub fn frames_in_file(&self) -> bool {
+        !self.deflated
     }
 
-    /// The samples of frame `n` (from 0): little endian, interleaved by pixel, in the container of Bits Allocated.
-    pub fn decode_frame(&self, _n: u32, _out: &mut Vec<u8>) -> Result<()> {
-        Err(Error::unsupported("nothing is read yet"))
+    /// Tells why there are no frames although there is pixel data: damage is [`Error::Malformed`], what can't be read
+    /// here is [`Error::Unsupported`].
+    pub fn check_frames(&self) -> Result<()> {
+        match &self.problem {
+            None => Ok(()),
+            Some(problem) if problem.damaged => Err(Error::Damaged(problem.text.clone())),
+            Some(problem) => Err(Error::unsupported(problem.text.clone())),
+        }
+    }
+
+    /// The stored bytes of frame `n` (from 0), fragments joined. `out` is cleared first.
+    pub fn read_frame(&self, n: u32, out: &mut Vec<u8>) -> Result<()> {
+        self.read_some(n, u64::MAX, out)
+    }
+
+    /// The first bytes of frame `n`, at most `limit`.
+    pub(crate) fn read_some(&self, n: u32, limit: u64, out: &mut Vec<u8>) -> Result<()> {
+        self.check_frames()?;
+        let frame = self.frames.get(n as usize).ok_or(Error::Frame { frame: n.saturating_add(1), what: "there is no such frame".into() })?;
+        out.clear();
+        out.reserve(frame.length().min(limit) as usize);
+        for (offset, len) in &frame.fragments {
+            let len = (*len).min(limit - out.len() as u64);
+            let at = out.len();
+            out.resize(at + len as usize, 0);
+            self.set.input.read_at(*offset, &mut out[at..])?;
+        }
+        Ok(())
+    }
+
+    /// The samples of frame `n` (from 0): little endian, interleaved by pixel, in the container of Bits Allocated (one
+    /// byte for Bits Allocated 1), no colour conversion. `out` is cleared first.
+    pub fn decode_frame(&self, n: u32, out: &mut Vec<u8>) -> Result<()> {
+        self.decode_with(n, &mut Codecs::default(), out)
+    }
+
+    pub(crate) fn decode_with(&self, n: u32, codecs: &mut Codecs, out: &mut Vec<u8>) -> Result<()> {
+        let mut stored = std::mem::take(&mut codecs.stored);
+        let done = self.read_frame(n, &mut stored).and_then(|()| decode::frame(&self.layout(), n, &stored, codecs, out));
+        codecs.stored = stored;
+        done.map_err(|error| match error {
+            Error::Io(_) | Error::Frame { .. } => error,
+            other => Error::Frame { frame: n.saturating_add(1), what: other.to_string() },
+        })
+    }
+
+    fn layout(&self) -> decode::Layout<'_> {
+        let element = facts::pixel_element(&self.set);
+        decode::Layout {
+            facts: &self.facts,
+            big_endian: element.is_some_and(|e| e.big_endian),
+            words: element.is_some_and(|e| e.vr == Vr::OW),
+        }
+    }
+
+    /// What the samples of [`Source::decode_frame`] are, where they are colour: the stream decides, not the attribute.
+    pub fn is_ybr(&self) -> bool {
+        decode::is_ybr(&self.facts, self.stream.as_ref())
     }
 
     /// Bytes of the file.
     pub fn len(&self) -> u64 {
-        0
+        self.file.len()
     }
 
     /// Is the file empty? Never: it would not have been opened.
@@ -89,18 +205,144 @@ impl Source {
 
     /// SHA-256 of the file as it is, hexadecimal.
     pub fn sha256(&self) -> Result<String> {
-        Err(Error::unsupported("nothing is read yet"))
+        self.file.sha256()
     }
 
     /// The data set as DICOM JSON (PS3.18 F.2). `bulk_uri` makes the BulkDataURI of a value from its path: tags of 8
     /// hexadecimal digits and item numbers from 0, joined by `/` (`7FE00010`, `00081140/0/00091010`).
-    pub fn dicom_json(&self, _bulk_uri: &dyn Fn(&str) -> String) -> Result<serde_json::Map<String, serde_json::Value>> {
-        Err(Error::unsupported("nothing is read yet"))
+    pub fn dicom_json(&self, bulk_uri: &dyn Fn(&str) -> String) -> Result<serde_json::Map<String, serde_json::Value>> {
+        json::data_set(&self.set, bulk_uri)
     }
 
     /// The value behind a path that [`Source::dicom_json`] gave out; `None` when there is no such value.
-    /// Encapsulated pixel data is not taken this way: use the frames.
-    pub fn bulk(&self, _path: &str) -> Result<Option<Bulk>> {
-        Ok(None)
+    /// Top-level pixel data is not taken this way: use the frames.
+    pub fn bulk(&self, path: &str) -> Result<Option<Bulk>> {
+        let Some(element) = resolve(&self.set.elements, path) else { return Ok(None) };
+        let bytes = match &element.value {
+            Value::Items(_) => return Ok(None),
+            Value::Bytes { .. } => self.set.bytes_le(element)?.into_owned(),
+            Value::Fragments(parts) => {
+                let mut joined = Vec::new();
+                for (offset, len) in parts.iter().skip(1) {
+                    joined.extend_from_slice(&self.set.input.bytes(*offset, *len)?);
+                }
+                joined
+            }
+        };
+        Ok(Some(Bulk { bytes, media_type: "application/octet-stream".into() }))
+    }
+
+    /// The file meta as a data set.
+    pub(crate) fn meta_bytes(&self, element: &Element) -> Result<Vec<u8>> {
+        match element.value {
+            Value::Bytes { offset, len } => Ok(self.file.bytes(offset, len)?.into_owned()),
+            _ => Ok(Vec::new()),
+        }
+    }
+}
+
+fn resolve<'a>(mut elements: &'a [Element], path: &str) -> Option<&'a Element> {
+    let mut steps = path.split('/');
+    loop {
+        let step = steps.next()?;
+        let tag = u32::from_str_radix(step, 16).ok().filter(|_| step.len() == 8)?;
+        let element = elements.iter().find(|e| e.tag == Tag((tag >> 16) as u16, tag as u16))?;
+        let Some(item) = steps.next() else { return Some(element) };
+        let Value::Items(items) = &element.value else { return None };
+        elements = &items.get(item.parse::<usize>().ok()?)?.elements;
+    }
+}
+
+/// Where the file meta (or, without one, the data set) starts.
+fn after_preamble(input: &Input) -> Result<u64> {
+    let is = |at: u64, what: &[u8]| input.bytes(at, what.len() as u64).is_ok_and(|b| *b == *what);
+    if is(128, b"DICM") {
+        return Ok(132);
+    }
+    if is(0, b"DICM") {
+        return Ok(4);
+    }
+    // Without the prefix: the first element must be of the file meta, or of the identifying group, in either byte order.
+    let starts = [[0x02, 0, 0, 0], [0x02, 0, 0x01, 0], [0x02, 0, 0x10, 0]].iter().any(|tag| is(0, tag));
+    let group_8 = input.bytes(0, 4).is_ok_and(|b| (b[0] == 8 && b[1] == 0 && b[3] == 0) || (b[0] == 0 && b[1] == 8 && b[2] == 0));
+    if starts || group_8 { Ok(0) } else { Err(Error::NotDicom) }
+}
+
+/// How a data set without file meta is written.
+fn guess(input: &Input, start: u64) -> Result<Encoding> {
+    let head = input.bytes(start, 8).map_err(|_| Error::NotDicom)?;
+    let explicit = Vr::from_binary([head[4], head[5]]).is_some();
+    Ok(match (explicit, head[0]) {
+        (true, 0) => Encoding::ExplicitBig,
+        (true, _) => Encoding::ExplicitLittle,
+        (false, _) => Encoding::ImplicitLittle,
+    })
+}
+
+fn find_frames(set: &DataSet, facts: &Facts) -> Result<Vec<Frame>> {
+    let Some(element) = facts::pixel_element(set) else { return Ok(Vec::new()) };
+    match &element.value {
+        Value::Items(_) => Err(Error::malformed(element.start, "pixel data that is a sequence")),
+        Value::Bytes { .. } if facts.pixels == Pixels::Video => Err(Error::unsupported("a video stream that is not in fragments")),
+        Value::Bytes { .. } if facts.transfer_syntax.is_encapsulated() => {
+            Err(Error::malformed(element.start, "pixel data that is not in fragments under a transfer syntax with compression"))
+        }
+        Value::Bytes { offset, len } => {
+            let pairs = element.big_endian && element.vr == Vr::OW && facts.bits_allocated <= 8;
+            frames::native(facts, *offset, *len, pairs)
+        }
+        Value::Fragments(fragments) if facts.pixels == Pixels::Video => {
+            Ok(vec![Frame { fragments: fragments.get(1..).unwrap_or_default().to_vec() }])
+        }
+        Value::Fragments(fragments) => {
+            if facts.transfer_syntax.coding() == Coding::Unknown {
+                return Err(Error::unsupported(format!("transfer syntax {}", facts.transfer_syntax)));
+            }
+            if !facts.transfer_syntax.is_encapsulated() {
+                return Err(Error::malformed(element.start, "fragments under a transfer syntax without compression"));
+            }
+            frames::encapsulated(&set.input, set, facts, fragments)
+        }
+    }
+}
+
+/// Inflates the data set (PS3.5 A.5), bounded by a multiple of what came in.
+fn inflate(file: &Input, start: u64) -> Result<Input> {
+    let limit = (256 << 20) + 64 * (file.len() - start);
+    let mut decoder = DeflateDecoder::new(Tail { input: file, at: start }).take(limit + 1);
+    let mut bytes = Vec::new();
+    let bad = |error: std::io::Error| Error::malformed(start, format!("deflated data set: {error}"));
+    decoder.by_ref().take(SPOOL).read_to_end(&mut bytes).map_err(bad)?;
+    if (bytes.len() as u64) < SPOOL {
+        return Ok(Input::from_bytes(bytes));
+    }
+    let mut spool = tempfile::tempfile()?;
+    spool.write_all(&bytes)?;
+    let mut len = bytes.len() as u64;
+    let mut chunk = vec![0; 256 * 1024];
+    loop {
+        match decoder.read(&mut chunk).map_err(bad)? {
+            0 => return Input::from_file(spool, len),
+            n => spool.write_all(&chunk[..n])?,
+        }
+        len = spool.metadata()?.len();
+        if len > limit {
+            return Err(Error::Limit(format!("a deflated data set of more than {limit} bytes")));
+        }
+    }
+}
+
+/// An [`Input`] read from an offset to its end.
+struct Tail<'a> {
+    input: &'a Input,
+    at: u64,
+}
+
+impl Read for Tail<'_> {
+    fn read(&mut self, buf: &mut [u8]) -> std::io::Result<usize> {
+        let n = (self.input.len() - self.at).min(buf.len() as u64) as usize;
+        self.input.read_at(self.at, &mut buf[..n]).map_err(std::io::Error::other)?;
+        self.at += n as u64;
+        Ok(n)
     }
 }

@@ -93,6 +93,8 @@ impl TransferSyntax {
     pub const HTJ2K: &str = "1.2.840.10008.1.2.4.201";
     /// HTJ2K Lossless RPCL.
     pub const HTJ2K_RPCL: &str = "1.2.840.10008.1.2.4.202";
+    /// JPEG XL, lossy or not.
+    pub(crate) const JPEG_XL: &str = "1.2.840.10008.1.2.4.112";
 
     /// Takes a UID; padding (NUL, space) at its end is removed.
     pub fn new(uid: impl AsRef<str>) -> Self {
@@ -127,6 +129,15 @@ impl TransferSyntax {
 
     pub(crate) fn coding(&self) -> Coding {
         KNOWN.iter().find(|k| k.0 == self.0).map_or(Coding::Unknown, |k| k.2)
+    }
+
+    /// The uncompressed syntax whose elements are written this way.
+    pub(crate) fn of_encoding(encoding: Encoding) -> Self {
+        TransferSyntax::new(match encoding {
+            Encoding::ImplicitLittle => Self::IMPLICIT_LITTLE,
+            Encoding::ExplicitLittle => Self::EXPLICIT_LITTLE,
+            Encoding::ExplicitBig => Self::EXPLICIT_BIG,
+        })
     }
 
     pub(crate) fn encoding(&self) -> Encoding {

@@ -1,0 +1,21 @@
+//! JPEG-LS (T.87), by CharLS. The header is held against the attributes before the decoder sees a byte.
+
+use super::{agree, native, place};
+use crate::error::{Error, Result};
+use crate::facts::Facts;
+use crate::syntax::Coding;
+
+pub(super) fn frame(facts: &Facts, stored: &[u8], out: &mut Vec<u8>) -> Result<()> {
+    let info = agree(facts, stored, Coding::JpegLs)?;
+    let mut decoded = charls::CharLS::default().decode(stored).map_err(|error| Error::malformed(0, format!("JPEG-LS: {error}")))?;
+    let size = if info.precision > 8 { 2 } else { 1 };
+    if info.interleave == 0 && info.components > 1 {
+        let planes = std::mem::take(&mut decoded);
+        native::planes_to_pixels(&planes, usize::from(info.components), size, &mut decoded);
+    }
+    if size == 1 {
+        place(facts, info.precision, decoded.iter().map(|v| i32::from(*v)), out)
+    } else {
+        place(facts, info.precision, decoded.as_chunks::<2>().0.iter().map(|b| i32::from(u16::from_ne_bytes(*b))), out)
+    }
+}

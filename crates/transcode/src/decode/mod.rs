@@ -1,0 +1,134 @@
+//! Frames to samples: little endian, interleaved by pixel, in the container of Bits Allocated, no colour conversion.
+
+mod deflated;
+mod htj2k;
+mod jpeg;
+mod jpeg2000;
+mod jpeg_lossless;
+mod jpeg_ls;
+mod native;
+mod rle;
+
+use crate::error::{Error, Result};
+use crate::facts::Facts;
+use crate::stream::{self, StreamInfo};
+use crate::syntax::Coding;
+
+/// Decoded bytes of one frame that are allowed.
+const MAX_FRAME: u64 = 1 << 30;
+/// Frames beyond this size must come from a plausible number of bytes.
+const SMALL_FRAME: u64 = 64 << 20;
+/// More than any image compresses: whoever claims it is believed no further.
+const MAX_RATIO: u64 = 20_000;
+
+/// Decoders and buffers that are reused from frame to frame.
+#[derive(Debug, Default)]
+pub(crate) struct Codecs {
+    pub(crate) stored: Vec<u8>,
+    pub(crate) htj2k: ::htj2k::Decoder,
+    pub(crate) words: Vec<u16>,
+    pub(crate) signed_words: Vec<i16>,
+}
+
+/// What the stored bytes of a frame are.
+pub(crate) struct Layout<'a> {
+    pub(crate) facts: &'a Facts,
+    /// Numbers are big endian.
+    pub(crate) big_endian: bool,
+    /// The VR is OW.
+    pub(crate) words: bool,
+}
+
+impl Layout<'_> {
+    /// Bytes stand in swapped pairs: 16-bit words of big endian that hold smaller samples (PS3.5 7.3).
+    pub(crate) fn swapped_words(&self) -> bool {
+        self.big_endian && self.words && self.facts.bits_allocated <= 8
+    }
+}
+
+/// Decodes one stored frame into `out`.
+pub(crate) fn frame(layout: &Layout<'_>, n: u32, stored: &[u8], codecs: &mut Codecs, out: &mut Vec<u8>) -> Result<()> {
+    let facts = layout.facts;
+    let coding = facts.transfer_syntax.coding();
+    check_size(facts, stored.len() as u64, coding)?;
+    out.clear();
+    match coding {
+        Coding::Native => native::frame(layout, n, stored, out),
+        Coding::DeflatedFrame => deflated::frame(layout, stored, out),
+        Coding::Rle => rle::frame(facts, stored, out),
+        Coding::Jpeg => jpeg::frame(facts, stored, out),
+        Coding::JpegLossless => jpeg_lossless::frame(facts, stored, out),
+        Coding::JpegLs => jpeg_ls::frame(facts, stored, out),
+        Coding::Jpeg2000 => jpeg2000::frame(facts, stored, out),
+        Coding::HtJ2k => htj2k::frame(facts, stored, codecs, out),
+        Coding::JpegXl | Coding::Video | Coding::Unknown => {
+            Err(Error::unsupported(format!("no decoder for {}", facts.transfer_syntax.name())))
+        }
+    }
+}
+
+/// Are decoded samples of three components luminance and chrominance? The stream decides where it can.
+pub(crate) fn is_ybr(facts: &Facts, stream: Option<&StreamInfo>) -> bool {
+    let told = facts.samples == 3 && (facts.photometric.starts_with("YBR_FULL") || facts.photometric.starts_with("YBR_PARTIAL"));
+    match (facts.transfer_syntax.coding(), stream) {
+        (Coding::Jpeg, Some(info)) if info.components == 3 => match info.adobe_transform {
+            Some(transform) => transform != 0,
+            None if info.jfif => true,
+            None => !info.rgb_letters && told,
+        },
+        (Coding::Jpeg2000 | Coding::HtJ2k, Some(info)) if info.colour_transform => false,
+        _ => told,
+    }
+}
+
+fn check_size(facts: &Facts, stored: u64, coding: Coding) -> Result<()> {
+    let size = facts.frame_bytes();
+    if size == 0 {
+        return Err(Error::unsupported("an image without rows, columns, samples or bits"));
+    }
+    if size > MAX_FRAME {
+        return Err(Error::Limit(format!("a frame of {size} bytes")));
+    }
+    if coding != Coding::Native && size > SMALL_FRAME && stored.saturating_mul(MAX_RATIO) < size {
+        return Err(Error::Limit(format!("a frame of {size} bytes out of {stored}")));
+    }
+    Ok(())
+}
+
+/// Reads a compressed frame's header and holds it against the attributes: size and samples must agree.
+fn agree(facts: &Facts, stored: &[u8], coding: Coding) -> Result<StreamInfo> {
+    let info = stream::probe(stored, coding)?.ok_or_else(|| Error::unsupported("a frame without a header"))?;
+    if (info.width, info.height) != (facts.columns, facts.rows) {
+        return Err(Error::unsupported(format!("the compressed image is {} x {}, the attributes say {} x {}", info.width, info.height, facts.columns, facts.rows)));
+    }
+    if info.components != facts.samples {
+        return Err(Error::unsupported(format!("the compressed image has {} components, samples per pixel is {}", info.components, facts.samples)));
+    }
+    if u16::from(info.precision) > container_bits(facts) {
+        return Err(Error::unsupported(format!("the compressed image has {} bits, bits allocated is {}", info.precision, facts.bits_allocated)));
+    }
+    Ok(info)
+}
+
+fn container_bits(facts: &Facts) -> u16 {
+    facts.bits_allocated.div_ceil(8) * 8
+}
+
+/// Puts samples of `precision` bits into their containers: sign-extended when the attributes say that they are signed,
+/// whatever the stream says of its sign (PS3.5 8.2.3, 8.2.4).
+fn place(facts: &Facts, precision: u8, samples: impl Iterator<Item = i32>, out: &mut Vec<u8>) -> Result<()> {
+    let spare = 32 - u32::from(precision.clamp(1, 32));
+    let signed = facts.signed;
+    let fit = move |v: i32| if signed { (v << spare) >> spare } else { (((v as u32) << spare) >> spare) as i32 };
+    match container_bits(facts) {
+        8 => out.extend(samples.map(|v| fit(v) as u8)),
+        16 => samples.for_each(|v| out.extend_from_slice(&(fit(v) as u16).to_le_bytes())),
+        32 => samples.for_each(|v| out.extend_from_slice(&fit(v).to_le_bytes())),
+        bits => return Err(Error::unsupported(format!("{bits} bits allocated for a compressed image"))),
+    }
+    let (have, need) = (out.len() as u64, facts.frame_bytes());
+    if have != need {
+        return Err(Error::Truncated { what: "a decoded frame".into(), have, need });
+    }
+    Ok(())
+}

@@ -1,0 +1,129 @@
+//! Bytes of an instance: a file read at offsets, or memory.
+
+use crate::error::{Error, Result};
+use sha2::{Digest, Sha256};
+use std::borrow::Cow;
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::Path;
+
+/// Bytes at the start of a file that are held in memory: most headers fit.
+const HEAD: u64 = 128 * 1024;
+/// Bytes moved at once when a long run is copied or hashed.
+const CHUNK: usize = 256 * 1024;
+
+/// Random access to bytes. Every read is checked against the length first, then allocated.
+#[derive(Debug)]
+pub(crate) struct Input {
+    head: Vec<u8>,
+    rest: Option<File>,
+    len: u64,
+}
+
+impl Input {
+    pub(crate) fn open(path: &Path) -> Result<Input> {
+        let file = File::open(path)?;
+        let meta = file.metadata()?;
+        if !meta.is_file() {
+            return Err(Error::NotDicom);
+        }
+        Input::from_file(file, meta.len())
+    }
+
+    pub(crate) fn from_file(file: File, len: u64) -> Result<Input> {
+        let mut head = vec![0; len.min(HEAD) as usize];
+        read_exact_at(&file, &mut head, 0)?;
+        Ok(Input { head, rest: (len > HEAD).then_some(file), len })
+    }
+
+    pub(crate) fn from_bytes(bytes: Vec<u8>) -> Input {
+        Input { len: bytes.len() as u64, head: bytes, rest: None }
+    }
+
+    pub(crate) fn len(&self) -> u64 {
+        self.len
+    }
+
+    /// Fills `buf` from `offset`.
+    pub(crate) fn read_at(&self, offset: u64, buf: &mut [u8]) -> Result<()> {
+        let end = self.check(offset, buf.len() as u64)?;
+        match &self.rest {
+            Some(file) if end > self.head.len() as u64 => Ok(read_exact_at(file, buf, offset)?),
+            _ => {
+                buf.copy_from_slice(&self.head[offset as usize..end as usize]);
+                Ok(())
+            }
+        }
+    }
+
+    /// `len` bytes from `offset`, borrowed when they are in memory.
+    pub(crate) fn bytes(&self, offset: u64, len: u64) -> Result<Cow<'_, [u8]>> {
+        let end = self.check(offset, len)?;
+        if end <= self.head.len() as u64 {
+            return Ok(Cow::Borrowed(&self.head[offset as usize..end as usize]));
+        }
+        let mut buf = vec![0; usize::try_from(len).map_err(|_| Error::Limit("a value larger than memory".into()))?];
+        self.read_at(offset, &mut buf)?;
+        Ok(Cow::Owned(buf))
+    }
+
+    /// Calls `each` with the bytes from `offset`, a chunk at a time.
+    pub(crate) fn chunks(&self, offset: u64, len: u64, mut each: impl FnMut(&[u8]) -> Result<()>) -> Result<()> {
+        let end = self.check(offset, len)?;
+        let mut at = offset;
+        while at < end {
+            let n = (end - at).min(CHUNK as u64);
+            each(&self.bytes(at, n)?)?;
+            at += n;
+        }
+        Ok(())
+    }
+
+    /// Copies `len` bytes from `offset`.
+    pub(crate) fn copy_to(&self, offset: u64, len: u64, out: &mut dyn Write) -> Result<()> {
+        self.chunks(offset, len, |bytes| Ok(out.write_all(bytes)?))
+    }
+
+    /// SHA-256 of all bytes, hexadecimal.
+    pub(crate) fn sha256(&self) -> Result<String> {
+        let mut hash = Sha256::new();
+        self.chunks(0, self.len, |bytes| {
+            hash.update(bytes);
+            Ok(())
+        })?;
+        Ok(hex(&hash.finalize()))
+    }
+
+    fn check(&self, offset: u64, len: u64) -> Result<u64> {
+        match offset.checked_add(len) {
+            Some(end) if end <= self.len => Ok(end),
+            _ => Err(Error::Truncated { what: format!("a value at byte {offset}"), have: self.len.saturating_sub(offset), need: len }),
+        }
+    }
+}
+
+/// Lower case hexadecimal.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let digit = |n: u8| char::from(DIGITS[usize::from(n)]);
+    bytes.iter().flat_map(|b| [digit(b >> 4), digit(b & 15)]).collect()
+}
+
+#[cfg(unix)]
+fn read_exact_at(file: &File, buf: &mut [u8], offset: u64) -> io::Result<()> {
+    std::os::unix::fs::FileExt::read_exact_at(file, buf, offset)
+}
+
+#[cfg(windows)]
+fn read_exact_at(file: &File, mut buf: &mut [u8], mut offset: u64) -> io::Result<()> {
+    while !buf.is_empty() {
+        match std::os::windows::fs::FileExt::seek_read(file, buf, offset)? {
+            0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+            n => {
+                buf = &mut buf[n..];
+                offset += n as u64;
+            }
+        }
+    }
+    Ok(())
+}

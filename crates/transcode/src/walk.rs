@@ -1,0 +1,328 @@
+//! Walks a data set (PS3.5 chapter 7, A.4): every length is checked before it is followed, depth and number of elements are bounded.
+
+use crate::data_set::{Element, Item, Tag, Value, Vr, long_header};
+use crate::dictionary;
+use crate::error::{Error, Result};
+use crate::input::Input;
+use crate::syntax::Encoding;
+
+/// Sequences within sequences.
+const MAX_DEPTH: u32 = 64;
+/// Elements and items of one instance.
+const MAX_ELEMENTS: u32 = 4_000_000;
+/// Fragments of one value.
+const MAX_FRAGMENTS: usize = 8_000_000;
+const UNDEFINED: u32 = 0xFFFF_FFFF;
+const WINDOW: usize = 16 * 1024;
+
+const ITEM: Tag = Tag(0xFFFE, 0xE000);
+const ITEM_END: Tag = Tag(0xFFFE, 0xE00D);
+const SEQUENCE_END: Tag = Tag(0xFFFE, 0xE0DD);
+const PIXEL_DATA: Tag = Tag(0x7FE0, 0x0010);
+
+/// What a walk found.
+#[derive(Debug)]
+pub(crate) struct Walked {
+    pub(crate) elements: Vec<Element>,
+    /// Some element is not written the way the transfer syntax says.
+    pub(crate) irregular: bool,
+    /// Where the last element ends; what follows is padding.
+    pub(crate) end: u64,
+    /// How the first element is written.
+    pub(crate) encoding: Encoding,
+}
+
+/// Walks the data set from `start` to the end of the input.
+pub(crate) fn walk(input: &Input, start: u64, encoding: Encoding) -> Result<Walked> {
+    let mut walker = Walker { reader: Reader::new(input), left: MAX_ELEMENTS, irregular: false };
+    let end = input.len();
+    let actual = walker.sniff(start, end, encoding)?;
+    walker.irregular |= actual != encoding;
+    let mut at = start;
+    let mut elements = walker.elements(&mut at, Scope { encoding: actual, end, depth: 0, delimited: false })?;
+    dictionary::settle_all(&mut elements, dictionary::Around::default(), &|e| crate::data_set::first_u16(input, e));
+    Ok(Walked { elements, irregular: walker.irregular, end: at, encoding: actual })
+}
+
+/// Walks the elements of group `group` at `start`, which are Explicit VR Little Endian (the file meta, PS3.10 7.1).
+pub(crate) fn walk_group(input: &Input, start: u64, group: u16) -> Result<(Vec<Element>, u64)> {
+    let mut walker = Walker { reader: Reader::new(input), left: MAX_ELEMENTS, irregular: false };
+    let end = input.len();
+    let scope = Scope { encoding: Encoding::ExplicitLittle, end, depth: 0, delimited: false };
+    let (mut at, mut elements) = (start, Vec::new());
+    while end - at >= 8 && walker.reader.tag(at, false)?.group() == group {
+        elements.push(walker.element(&mut at, scope)?);
+    }
+    Ok((elements, at))
+}
+
+#[derive(Clone, Copy)]
+struct Scope {
+    encoding: Encoding,
+    end: u64,
+    depth: u32,
+    /// Ends at an item delimiter.
+    delimited: bool,
+}
+
+struct Walker<'a> {
+    reader: Reader<'a>,
+    left: u32,
+    irregular: bool,
+}
+
+struct Head {
+    vr: Vr,
+    len: u32,
+    value: u64,
+    explicit: bool,
+}
+
+impl Walker<'_> {
+    fn elements(&mut self, at: &mut u64, scope: Scope) -> Result<Vec<Element>> {
+        let big = scope.encoding == Encoding::ExplicitBig;
+        let mut elements = Vec::new();
+        loop {
+            if scope.end - *at < 8 {
+                return self.close(elements, *at, scope);
+            }
+            let tag = self.reader.tag(*at, big)?;
+            if tag == ITEM_END && scope.delimited {
+                *at += 8;
+                return Ok(elements);
+            }
+            if scope.depth == 0 && tag == Tag(0, 0) {
+                return Ok(elements); // zero padding after the data set
+            }
+            if tag.group() == 0xFFFE {
+                return Err(Error::malformed(*at, "a delimiter where an element should be"));
+            }
+            elements.push(self.element(at, scope)?);
+        }
+    }
+
+    fn close(&self, elements: Vec<Element>, at: u64, scope: Scope) -> Result<Vec<Element>> {
+        if scope.delimited {
+            return Err(Error::malformed(at, "an item is not closed"));
+        }
+        if scope.depth > 0 && at != scope.end {
+            return Err(Error::malformed(at, "an item ends within an element"));
+        }
+        Ok(elements)
+    }
+
+    fn element(&mut self, at: &mut u64, scope: Scope) -> Result<Element> {
+        self.count()?;
+        let start = *at;
+        let tag = self.reader.tag(start, scope.encoding == Encoding::ExplicitBig)?;
+        let head = self.head(start, tag, scope)?;
+        let mut element = Element {
+            tag,
+            vr: head.vr,
+            value: Value::Bytes { offset: head.value, len: u64::from(head.len) },
+            start,
+            end: 0,
+            written_explicit: head.explicit,
+            undefined: head.len == UNDEFINED,
+            big_endian: scope.encoding == Encoding::ExplicitBig,
+        };
+        *at = head.value;
+        if element.undefined {
+            self.undefined(&mut element, at, scope)?;
+        } else {
+            self.defined(&mut element, at, u64::from(head.len), scope)?;
+        }
+        element.end = *at;
+        Ok(element)
+    }
+
+    fn undefined(&mut self, element: &mut Element, at: &mut u64, scope: Scope) -> Result<()> {
+        let fragments = element.tag == PIXEL_DATA || (element.written_explicit && matches!(element.vr, Vr::OB | Vr::OW | Vr::OF | Vr::OL | Vr::OD | Vr::OV));
+        if fragments {
+            element.value = Value::Fragments(self.fragments(at, scope)?);
+            return Ok(());
+        }
+        let encoding = if element.written_explicit && element.vr == Vr::UN { Encoding::ImplicitLittle } else { scope.encoding };
+        if !element.written_explicit {
+            element.vr = if element.tag.group() % 2 == 1 { Vr::UN } else { Vr::SQ };
+        }
+        element.value = Value::Items(self.items(at, Scope { encoding, delimited: true, ..scope })?);
+        Ok(())
+    }
+
+    fn defined(&mut self, element: &mut Element, at: &mut u64, len: u64, scope: Scope) -> Result<()> {
+        let have = scope.end - *at;
+        if len > have {
+            return Err(Error::Truncated { what: format!("element ({:04X},{:04X}) at byte {}", element.tag.0, element.tag.1, element.start), have, need: len });
+        }
+        let end = *at + len;
+        if element.vr == Vr::SQ {
+            let mut inner = *at;
+            match self.items(&mut inner, Scope { end, delimited: false, ..scope }) {
+                Ok(items) => element.value = Value::Items(items),
+                Err(error @ (Error::Limit(_) | Error::Io(_))) => return Err(error),
+                // What does not hold items is carried as bytes of unknown meaning.
+                Err(_) => {
+                    element.vr = Vr::UN;
+                    self.irregular = true;
+                }
+            }
+        }
+        *at = end;
+        Ok(())
+    }
+
+    fn items(&mut self, at: &mut u64, scope: Scope) -> Result<Vec<Item>> {
+        if scope.depth >= MAX_DEPTH {
+            return Err(Error::Limit(format!("sequences nested deeper than {MAX_DEPTH} at byte {at}")));
+        }
+        let mut items = Vec::new();
+        loop {
+            if *at == scope.end && !scope.delimited {
+                return Ok(items);
+            }
+            let (tag, len) = self.item_head(*at, scope)?;
+            *at += 8;
+            match tag {
+                ITEM => items.push(self.item(at, len, scope)?),
+                SEQUENCE_END if scope.delimited => return Ok(items),
+                SEQUENCE_END if *at == scope.end => return Ok(items),
+                _ => return Err(Error::malformed(*at - 8, "no item where one should be")),
+            }
+        }
+    }
+
+    fn item(&mut self, at: &mut u64, len: u32, scope: Scope) -> Result<Item> {
+        self.count()?;
+        let delimited = len == UNDEFINED;
+        let end = if delimited { scope.end } else { *at + u64::from(len) };
+        if end > scope.end {
+            return Err(Error::Truncated { what: format!("an item at byte {at}"), have: scope.end - *at, need: u64::from(len) });
+        }
+        let encoding = self.sniff(*at, end, scope.encoding)?;
+        self.irregular |= encoding != scope.encoding;
+        let elements = self.elements(at, Scope { encoding, end, depth: scope.depth + 1, delimited })?;
+        Ok(Item { elements, undefined: delimited })
+    }
+
+    fn fragments(&mut self, at: &mut u64, scope: Scope) -> Result<Vec<(u64, u64)>> {
+        let mut fragments = Vec::new();
+        loop {
+            let (tag, len) = self.item_head(*at, scope)?;
+            *at += 8;
+            match tag {
+                ITEM if u64::from(len) <= scope.end - *at => fragments.push((*at, u64::from(len))),
+                ITEM => return Err(Error::Truncated { what: format!("a fragment at byte {at}"), have: scope.end - *at, need: u64::from(len) }),
+                SEQUENCE_END => return Ok(fragments),
+                _ => return Err(Error::malformed(*at - 8, "no fragment where one should be")),
+            }
+            if fragments.len() > MAX_FRAGMENTS {
+                return Err(Error::Limit(format!("more than {MAX_FRAGMENTS} fragments")));
+            }
+            *at += u64::from(len);
+        }
+    }
+
+    fn item_head(&mut self, at: u64, scope: Scope) -> Result<(Tag, u32)> {
+        if scope.end.saturating_sub(at) < 8 {
+            return Err(Error::Truncated { what: format!("a sequence at byte {at}"), have: scope.end.saturating_sub(at), need: 8 });
+        }
+        let big = scope.encoding == Encoding::ExplicitBig;
+        let len = self.reader.u32(at + 4, big)?;
+        Ok((self.reader.tag(at, big)?, len))
+    }
+
+    fn head(&mut self, at: u64, tag: Tag, scope: Scope) -> Result<Head> {
+        let big = scope.encoding == Encoding::ExplicitBig;
+        let implicit = |len| Head { vr: dictionary::vr_of(tag), len, value: at + 8, explicit: false };
+        if scope.encoding == Encoding::ImplicitLittle {
+            return Ok(implicit(self.reader.u32(at + 4, false)?));
+        }
+        let raw: [u8; 2] = self.reader.take(at + 4)?;
+        let Some(vr) = Vr::from_binary(raw) else {
+            self.irregular = true;
+            if raw.iter().all(u8::is_ascii_uppercase) && scope.end - at >= 12 {
+                // A VR of a later edition has a 32-bit length (PS3.5 6.2, note 3).
+                return Ok(Head { vr: Vr::UN, len: self.reader.u32(at + 8, big)?, value: at + 12, explicit: true });
+            }
+            return Ok(implicit(self.reader.u32(at + 4, big)?));
+        };
+        if !long_header(vr) {
+            let raw: [u8; 2] = self.reader.take(at + 6)?;
+            let len = if big { u16::from_be_bytes(raw) } else { u16::from_le_bytes(raw) };
+            return Ok(Head { vr, len: u32::from(len), value: at + 8, explicit: true });
+        }
+        if scope.end - at < 12 {
+            return Err(Error::Truncated { what: format!("an element at byte {at}"), have: scope.end - at, need: 12 });
+        }
+        Ok(Head { vr, len: self.reader.u32(at + 8, big)?, value: at + 12, explicit: true })
+    }
+
+    /// How the first element at `at` is really written: writers mix up explicit and implicit.
+    fn sniff(&mut self, at: u64, end: u64, encoding: Encoding) -> Result<Encoding> {
+        if end - at < 8 {
+            return Ok(encoding);
+        }
+        let head: [u8; 8] = self.reader.take(at)?;
+        let vr = Vr::from_binary([head[4], head[5]]);
+        Ok(match encoding {
+            Encoding::ImplicitLittle if vr.is_some() && head[..2] != [0xFE, 0xFF] => {
+                // The two letters could be a length: believe them where that length can't be, or they are the element's own VR.
+                let len = u64::from(u32::from_le_bytes([head[4], head[5], head[6], head[7]]));
+                let tag = Tag(u16::from_le_bytes([head[0], head[1]]), u16::from_le_bytes([head[2], head[3]]));
+                if len > end - at - 8 || vr == Some(dictionary::vr_of(tag)) { Encoding::ExplicitLittle } else { encoding }
+            }
+            Encoding::ExplicitLittle if vr.is_none() && !head[4..6].iter().all(u8::is_ascii_uppercase) && head[..2] != [0xFE, 0xFF] => {
+                let len = u64::from(u32::from_le_bytes([head[4], head[5], head[6], head[7]]));
+                if len <= end - at - 8 || len == u64::from(UNDEFINED) { Encoding::ImplicitLittle } else { encoding }
+            }
+            _ => encoding,
+        })
+    }
+
+    fn count(&mut self) -> Result<()> {
+        self.left = self.left.checked_sub(1).ok_or_else(|| Error::Limit(format!("more than {MAX_ELEMENTS} elements")))?;
+        Ok(())
+    }
+}
+
+/// Small reads through a window.
+struct Reader<'a> {
+    input: &'a Input,
+    window: Vec<u8>,
+    start: u64,
+}
+
+impl<'a> Reader<'a> {
+    fn new(input: &'a Input) -> Self {
+        Reader { input, window: Vec::new(), start: 0 }
+    }
+
+    fn take<const N: usize>(&mut self, at: u64) -> Result<[u8; N]> {
+        let inside = at >= self.start && at - self.start + N as u64 <= self.window.len() as u64;
+        if !inside {
+            let len = self.input.len().saturating_sub(at).clamp(N as u64, WINDOW as u64);
+            self.window.resize(len as usize, 0);
+            self.start = at;
+            if let Err(error) = self.input.read_at(at, &mut self.window) {
+                self.window.clear();
+                return Err(error);
+            }
+        }
+        let from = (at - self.start) as usize;
+        let mut out = [0; N];
+        out.copy_from_slice(&self.window[from..from + N]);
+        Ok(out)
+    }
+
+    fn tag(&mut self, at: u64, big: bool) -> Result<Tag> {
+        let raw: [u8; 4] = self.take(at)?;
+        let half = |a, b| if big { u16::from_be_bytes([a, b]) } else { u16::from_le_bytes([a, b]) };
+        Ok(Tag(half(raw[0], raw[1]), half(raw[2], raw[3])))
+    }
+
+    fn u32(&mut self, at: u64, big: bool) -> Result<u32> {
+        let raw = self.take(at)?;
+        Ok(if big { u32::from_be_bytes(raw) } else { u32::from_le_bytes(raw) })
+    }
+}

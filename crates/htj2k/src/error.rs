@@ -62,6 +62,10 @@ impl Error {
         }
     }
 
+    pub(crate) fn is_truncated(&self) -> bool {
+        matches!(self.kind, ErrorKind::Truncated { .. })
+    }
+
     pub(crate) fn truncated(have: usize, need: usize) -> Self {
         Error {
             at: have as u64,

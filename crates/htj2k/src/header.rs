@@ -1,5 +1,7 @@
 //! The main header as users see it.
 
+use crate::geometry::Rect;
+use crate::markers::MainHeader;
 use crate::{Error, Limits, Progression};
 use alloc::vec::Vec;
 
@@ -48,18 +50,40 @@ pub struct Header {
     pub layers: u16,
     /// Bytes of the main header, up to the first tile-part.
     pub length: u64,
+    area: Rect,
 }
 
 impl Header {
     /// Parses the main header of an HTJ2K or JPEG 2000 codestream.
     pub fn parse(bytes: &[u8], limits: &Limits) -> Result<Header, Error> {
-        let _ = (bytes, limits);
-        Err(Error::unsupported(0, "not yet"))
+        Ok(Header::of(&MainHeader::parse(bytes, limits)?))
+    }
+
+    pub(crate) fn of(main: &MainHeader) -> Header {
+        let coding = &main.coding;
+        let first = coding.of(0);
+        Header {
+            width: main.siz.image.width(),
+            height: main.siz.image.height(),
+            components: main.siz.components.clone(),
+            decompositions: coding.all().map(|c| c.levels).min().unwrap_or(0),
+            progression: coding.cod.progression,
+            reversible: coding.all().all(|c| c.reversible),
+            colour_transform: coding.cod.colour_transform,
+            tiles: main.siz.tiles(),
+            maximal_precincts: coding.all().all(|c| c.precincts.iter().all(|p| *p == (15, 15))),
+            high_throughput: coding.all().any(|c| c.style.high_throughput()),
+            tlm: !main.tlm.parts.is_empty(),
+            block: first.block,
+            layers: coding.cod.layers,
+            length: main.length as u64,
+            area: main.siz.image,
+        }
     }
 
     /// Width and height at a level.
     pub fn size_at(&self, level: u8) -> (u32, u32) {
-        let shrink = |n: u32| ((n as u64 + (1u64 << level.min(32)) - 1) >> level.min(32)) as u32;
-        (shrink(self.width), shrink(self.height))
+        let area = self.area.reduced(level.min(32));
+        (area.width(), area.height())
     }
 }

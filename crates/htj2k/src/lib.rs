@@ -32,16 +32,26 @@ extern crate std;
 
 #[allow(dead_code)]
 mod block;
+mod bits;
+mod codestream;
+mod colour;
 mod decode;
 mod encode;
 mod error;
+mod geometry;
 mod header;
 mod image;
 mod index;
 mod limits;
+mod markers;
 mod options;
+mod packet;
+mod progression;
+mod simd;
+mod tag_tree;
+mod wavelet;
 
-pub use decode::{Decoded, Decoder};
+pub use decode::{Decoded, Decoder, Plane};
 pub use encode::Encoder;
 pub use error::{Error, ErrorKind};
 pub use header::{Component, Header};

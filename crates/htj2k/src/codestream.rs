@@ -1,0 +1,158 @@
+//! A codestream opened: its main header, its tile-parts, and the reading of a tile's packets.
+
+use crate::geometry::{Plan, Tile};
+use crate::markers::{MainHeader, PackedHeaders, PacketLengths, TileCoding, TilePart, TileParts};
+use crate::packet::{Framing, PacketReader, Read};
+use crate::progression::{Budget, Packet, Sequencer};
+use crate::{Error, Limits, Progression};
+use alloc::vec::Vec;
+use core::ops::{ControlFlow, Range};
+
+/// A codestream, or the beginning of one.
+#[derive(Debug)]
+pub(crate) struct Codestream<'a> {
+    pub(crate) bytes: &'a [u8],
+    pub(crate) header: MainHeader,
+    /// Packet headers in the main header, by tile-part.
+    packed: Vec<Vec<u8>>,
+}
+
+/// What a tile's headers and packets are read into; kept from tile to tile and from frame to frame.
+#[derive(Debug, Default)]
+pub(crate) struct TileReader {
+    pub(crate) tile: Tile,
+    pub(crate) packets: PacketReader,
+    sequencer: Sequencer,
+    packed: PackedHeaders,
+    joined: Vec<u8>,
+}
+
+/// The packets that are wanted of a tile.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Wanted<'a> {
+    /// Finest level, 0 for all.
+    pub(crate) level: u8,
+    pub(crate) limits: &'a Limits,
+}
+
+impl<'a> Codestream<'a> {
+    /// Parses the main header and finds the tile-parts.
+    pub(crate) fn open(bytes: &'a [u8], limits: &Limits, parts: &mut TileParts) -> Result<Self, Error> {
+        let mut header = MainHeader::parse(bytes, limits)?;
+        let packed = header.packed.split(bytes);
+        let tiles = header.siz.tiles();
+        parts.scan(bytes, header.length, tiles.0 * tiles.1)?;
+        // Tile by tile, each in the order of the codestream.
+        parts.parts.sort_by_key(|p| (p.tile, p.order));
+        Ok(Codestream { bytes, header, packed })
+    }
+
+    /// Levels of decomposition that every component has, by the main header.
+    pub(crate) fn decompositions(&self) -> u8 {
+        self.header.coding.all().map(|c| c.levels).min().unwrap_or(0)
+    }
+}
+
+/// Every tile with its tile-parts, which may be none, from a list sorted by tile.
+pub(crate) fn by_tile(tiles: u32, parts: &[TilePart]) -> impl Iterator<Item = (u32, &[TilePart])> {
+    let mut rest = parts;
+    (0..tiles).map(move |tile| {
+        let count = rest.iter().take_while(|p| p.tile as u32 == tile).count();
+        let (own, after) = rest.split_at(count);
+        rest = after;
+        (tile, own)
+    })
+}
+
+impl TileReader {
+    /// Reads the headers of a tile's tile-parts and lays the tile out. Gives its coding, if it differs from the main header's.
+    pub(crate) fn open(
+        &mut self,
+        stream: &Codestream<'_>,
+        index: u32,
+        parts: &[TilePart],
+        wanted: Wanted<'_>,
+        work: &mut u64,
+    ) -> Result<Option<TileCoding>, Error> {
+        let header = &stream.header;
+        let mut coding = None;
+        let mut lengths = PacketLengths::default();
+        self.packets.start();
+        for part in parts {
+            self.packed.clear();
+            match header.parse_tile_part(stream.bytes, part, &mut coding, &mut self.packed, &mut lengths) {
+                Ok(start) => {
+                    self.packets.add_part(start..part.bytes.end);
+                    if let Some(headers) = stream.packed.get(part.order as usize) {
+                        self.packets.add_packed(headers);
+                    }
+                    if !self.packed.is_empty() {
+                        self.joined.clear();
+                        self.packed.join(stream.bytes, &mut self.joined);
+                        self.packets.add_packed(&self.joined);
+                    }
+                }
+                // The end of what is there.
+                Err(e) if e.is_truncated() => break,
+                Err(e) => return Err(e),
+            }
+        }
+        let used = coding.as_ref().unwrap_or(&header.coding);
+        let at = parts.first().map_or(header.length, |p| p.bytes.start);
+        let discard = if resolution_major(used) && same_levels(used) { wanted.level } else { 0 };
+        let plan = Plan { siz: &header.siz, coding: used, discard, limits: wanted.limits, at };
+        self.tile.lay_out(index, &plan, work)?;
+        Ok(coding)
+    }
+
+    /// Reads packets until all that are wanted are there, or no more bytes. `seen` is told each packet that was read, with
+    /// the place where it ends. Gives whether all were there.
+    pub(crate) fn read(
+        &mut self,
+        stream: &Codestream<'_>,
+        coding: &TileCoding,
+        wanted: Wanted<'_>,
+        work: &mut u64,
+        seen: &mut dyn FnMut(&Tile, Packet, Range<usize>),
+    ) -> Result<bool, Error> {
+        let TileReader { tile, packets, sequencer, .. } = self;
+        let framing = Framing { sop: coding.cod.sop, eph: coding.cod.eph };
+        let budget = Budget { work, most: wanted.limits.max_work };
+        let _ = sequencer.walk(tile, coding, budget, &mut |tile, packet| {
+            let style = coding.of(packet.component).style;
+            let start = packets.at();
+            Ok(match packets.read(stream.bytes, tile, packet, style, framing)? {
+                Read::Whole(end) => {
+                    seen(tile, packet, start..end);
+                    ControlFlow::Continue(())
+                }
+                Read::Cut => ControlFlow::Break(()),
+            })
+        })?;
+        Ok(has_level(tile, coding, wanted.level))
+    }
+}
+
+/// Whether every layer of every packet that a level needs was read.
+pub(crate) fn has_level(tile: &Tile, coding: &TileCoding, level: u8) -> bool {
+    tile.components.iter().enumerate().all(|(c, component)| {
+        (0..(component.levels + 1).saturating_sub(level)).all(|r| {
+            tile.resolution(c, r).is_some_and(|res| {
+                let first = res.first_precinct as usize;
+                let precincts = &tile.precincts[first..first + res.precinct_count() as usize];
+                precincts.iter().all(|p| p.layers >= coding.cod.layers)
+            })
+        })
+    })
+}
+
+/// Whether resolution levels follow one another in each tile.
+pub(crate) fn resolution_major(coding: &TileCoding) -> bool {
+    coding.volumes.is_empty() && matches!(coding.cod.progression, Progression::Rlcp | Progression::Rpcl)
+}
+
+fn same_levels(coding: &TileCoding) -> bool {
+    let mut levels = coding.all().map(|c| c.levels);
+    let first = levels.next();
+    levels.all(|l| Some(l) == first)
+}

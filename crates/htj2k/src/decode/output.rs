@@ -1,0 +1,157 @@
+//! Rows of coefficients to samples: level shift, clamping, and the caller's type (T.800 G.1).
+
+use super::Plane;
+use crate::simd::{Simd, multiversion};
+use crate::{Component, SamplesMut};
+
+/// A coefficient that becomes a sample.
+pub(crate) trait Value: Copy {
+    /// Adds `offset`, rounds, and clamps.
+    fn sample(self, range: Range) -> i32;
+}
+
+/// What the samples of a component can be.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Range {
+    offset: i32,
+    min: i32,
+    max: i32,
+}
+
+impl Range {
+    pub(crate) fn of(component: &Component) -> Range {
+        let half = 1i64 << (component.precision.min(32) - 1);
+        let clamp = |v: i64| v.clamp(i32::MIN as i64, i32::MAX as i64) as i32;
+        if component.signed {
+            Range { offset: 0, min: clamp(-half), max: clamp(half - 1) }
+        } else {
+            Range { offset: clamp(half), min: 0, max: clamp(2 * half - 1) }
+        }
+    }
+}
+
+impl Value for i32 {
+    #[inline(always)]
+    fn sample(self, range: Range) -> i32 {
+        self.wrapping_add(range.offset).max(range.min).min(range.max)
+    }
+}
+
+impl Value for f32 {
+    #[inline(always)]
+    fn sample(self, range: Range) -> i32 {
+        // Counted from the least sample, so that cutting off rounds.
+        let above = self + (range.offset as f32 - range.min as f32 + 0.5);
+        let most = (range.max as i64 - range.min as i64) as f32;
+        (above.max(0.0).min(most) as i64 + range.min as i64) as i32
+    }
+}
+
+/// A caller's sample.
+pub(crate) trait Sample: Copy {
+    fn from_i32(v: i32) -> Self;
+}
+
+macro_rules! sample {
+    ($($t:ty),*) => { $(impl Sample for $t {
+        #[inline(always)]
+        fn from_i32(v: i32) -> Self {
+            v as $t
+        }
+    })* };
+}
+sample!(u8, i8, u16, i16, i32);
+
+multiversion! {
+/// Every `step`-th sample of `out` from a row.
+fn store<T: Value, S: Sample>(row: &[T], out: &mut [S], step: usize, range: Range) {
+    if step == 1 {
+        for (s, v) in out[..row.len()].iter_mut().zip(row) {
+            *s = S::from_i32(v.sample(range));
+        }
+    } else {
+        for (s, v) in out.iter_mut().step_by(step).zip(row) {
+            *s = S::from_i32(v.sample(range));
+        }
+    }
+} }
+
+/// Where rows go.
+pub(crate) enum Output<'a> {
+    /// The caller's buffer, its samples apart by `components`, its rows by `stride`.
+    Interleaved { samples: SamplesMut<'a>, stride: usize, components: usize },
+    /// A plane for each component.
+    Planes(&'a mut [Plane]),
+}
+
+impl Output<'_> {
+    /// Stores a row of a component; `x` and `y` count from the component's origin.
+    pub(crate) fn row<T: Value>(&mut self, simd: Simd, component: usize, (x, y): (usize, usize), row: &[T], range: Range) {
+        if row.is_empty() {
+            return;
+        }
+        match self {
+            Output::Planes(planes) => {
+                let plane = &mut planes[component];
+                let start = y * plane.width as usize + x;
+                store(simd, row, &mut plane.samples[start..], 1, range);
+            }
+            Output::Interleaved { samples, stride, components } => {
+                let (start, step) = (y * *stride + x * *components + component, *components);
+                match samples {
+                    SamplesMut::U8(s) => store(simd, row, &mut s[start..], step, range),
+                    SamplesMut::I8(s) => store(simd, row, &mut s[start..], step, range),
+                    SamplesMut::U16(s) => store(simd, row, &mut s[start..], step, range),
+                    SamplesMut::I16(s) => store(simd, row, &mut s[start..], step, range),
+                    SamplesMut::I32(s) => store(simd, row, &mut s[start..], step, range),
+                }
+            }
+        }
+    }
+}
+
+/// Whether the caller's type holds every sample of a component.
+pub(crate) fn fits(samples: &SamplesMut<'_>, component: &Component) -> bool {
+    let (bits, signed) = match samples {
+        SamplesMut::U8(_) => (8, false),
+        SamplesMut::I8(_) => (8, true),
+        SamplesMut::U16(_) => (16, false),
+        SamplesMut::I16(_) => (16, true),
+        SamplesMut::I32(_) => (32, true),
+    };
+    match (component.signed, signed) {
+        (false, false) | (true, true) => component.precision <= bits,
+        (false, true) => component.precision < bits,
+        (true, false) => false,
+    }
+}
+
+/// Copies planes into the caller's buffer; a sub-sampled component's samples are repeated.
+pub(crate) fn interleave(planes: &[Plane], (width, height): (u32, u32), origin: (u32, u32), out: SamplesMut<'_>, stride: usize) {
+    match out {
+        SamplesMut::U8(s) => repeat(planes, (width, height), origin, s, stride),
+        SamplesMut::I8(s) => repeat(planes, (width, height), origin, s, stride),
+        SamplesMut::U16(s) => repeat(planes, (width, height), origin, s, stride),
+        SamplesMut::I16(s) => repeat(planes, (width, height), origin, s, stride),
+        SamplesMut::I32(s) => repeat(planes, (width, height), origin, s, stride),
+    }
+}
+
+fn repeat<S: Sample>(planes: &[Plane], (width, height): (u32, u32), origin: (u32, u32), out: &mut [S], stride: usize) {
+    for (c, plane) in planes.iter().enumerate() {
+        // The nearest sample at or before a place of the reference grid, within the plane.
+        let at = |n: u32, origin: u32, d: u8, first: u32, count: u32| {
+            ((origin + n) / d as u32).saturating_sub(first).min(count.saturating_sub(1)) as usize
+        };
+        if plane.width == 0 || plane.height == 0 {
+            continue;
+        }
+        for y in 0..height {
+            let from = at(y, origin.1, plane.dy, plane.origin.1, plane.height) * plane.width as usize;
+            for x in 0..width {
+                let v = plane.samples[from + at(x, origin.0, plane.dx, plane.origin.0, plane.width)];
+                out[y as usize * stride + x as usize * planes.len() + c] = S::from_i32(v);
+            }
+        }
+    }
+}

@@ -1,0 +1,174 @@
+//! Tag trees (T.800 B.10.2): small numbers of neighbouring code-blocks, told as far as they are needed.
+
+use crate::bits::{BitReader, BitWriter, OutOfBits};
+use alloc::vec::Vec;
+
+/// Many trees, their nodes in one table. A tree is the leaves first, row by row, then each level above, up to the root.
+#[derive(Debug, Default)]
+pub(crate) struct TagTree {
+    nodes: Vec<Node>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Node {
+    /// Encoding: the least value below. Decoding: the value, once it is known.
+    value: u8,
+    /// The value is at least this.
+    low: u8,
+    /// Whether the value is `low` for certain (and said so).
+    known: bool,
+}
+
+/// Levels of a tree over at most 2^32 leaves on a side.
+const DEPTH: usize = 33;
+
+impl TagTree {
+    pub(crate) const NODE: usize = size_of::<Node>();
+
+    pub(crate) fn clear(&mut self) {
+        self.nodes.clear();
+    }
+
+    /// Adds a tree over `width` x `height` leaves and gives its place.
+    pub(crate) fn add(&mut self, width: u32, height: u32) -> u32 {
+        let place = self.nodes.len();
+        let (mut w, mut h) = (width as usize, height as usize);
+        let mut size = 0;
+        while w > 0 && h > 0 {
+            size += w * h;
+            if w == 1 && h == 1 {
+                break;
+            }
+            (w, h) = (w.div_ceil(2), h.div_ceil(2));
+        }
+        self.nodes.resize(place + size, Node::default());
+        place as u32
+    }
+
+    /// The nodes from leaf (`x`, `y`) to the root.
+    fn path(tree: u32, width: u32, height: u32, x: u32, y: u32) -> ([u32; DEPTH], usize) {
+        let mut path = [0; DEPTH];
+        let (mut w, mut h, mut x, mut y, mut start) = (width, height, x, y, tree);
+        for (n, place) in path.iter_mut().enumerate() {
+            *place = start + y * w + x;
+            if w == 1 && h == 1 {
+                return (path, n + 1);
+            }
+            start += w * h;
+            (w, h, x, y) = (w.div_ceil(2), h.div_ceil(2), x / 2, y / 2);
+        }
+        (path, DEPTH)
+    }
+
+    /// Reads until it is known whether the leaf's value is below `threshold`; if so, gives the value.
+    pub(crate) fn decode(
+        &mut self,
+        tree: u32,
+        (width, height): (u32, u32),
+        (x, y): (u32, u32),
+        threshold: u32,
+        bits: &mut BitReader<'_>,
+    ) -> Result<Option<u8>, OutOfBits> {
+        let (path, depth) = Self::path(tree, width, height, x, y);
+        let mut low = 0;
+        for &place in path[..depth].iter().rev() {
+            let node = &mut self.nodes[place as usize];
+            node.low = node.low.max(low);
+            while !node.known && (node.low as u32) < threshold {
+                if bits.bit()? {
+                    node.known = true;
+                } else if node.low == u8::MAX {
+                    return Err(OutOfBits);
+                } else {
+                    node.low += 1;
+                }
+            }
+            low = node.low;
+        }
+        let leaf = self.nodes[path[0] as usize];
+        Ok((leaf.known && (leaf.low as u32) < threshold).then_some(leaf.low))
+    }
+
+    /// Sets a leaf's value before encoding; every leaf must be set, then `build` called.
+    pub(crate) fn set(&mut self, tree: u32, width: u32, (x, y): (u32, u32), value: u8) {
+        self.nodes[(tree + y * width + x) as usize].value = value;
+    }
+
+    /// Gives each inner node the least value below it.
+    pub(crate) fn build(&mut self, tree: u32, width: u32, height: u32) {
+        let (mut w, mut h, mut start) = (width, height, tree);
+        while w * h > 1 {
+            let above = start + w * h;
+            let (aw, ah) = (w.div_ceil(2), h.div_ceil(2));
+            for n in 0..aw * ah {
+                self.nodes[(above + n) as usize].value = u8::MAX;
+            }
+            for y in 0..h {
+                for x in 0..w {
+                    let value = self.nodes[(start + y * w + x) as usize].value;
+                    let parent = &mut self.nodes[(above + y / 2 * aw + x / 2) as usize];
+                    parent.value = parent.value.min(value);
+                }
+            }
+            (w, h, start) = (aw, ah, above);
+        }
+    }
+
+    /// Writes what a decoder needs to know whether the leaf's value is below `threshold`.
+    pub(crate) fn encode(
+        &mut self,
+        tree: u32,
+        (width, height): (u32, u32),
+        (x, y): (u32, u32),
+        threshold: u32,
+        bits: &mut BitWriter<'_>,
+    ) {
+        let (path, depth) = Self::path(tree, width, height, x, y);
+        let mut low = 0;
+        for &place in path[..depth].iter().rev() {
+            let node = &mut self.nodes[place as usize];
+            node.low = node.low.max(low);
+            while !node.known && (node.low as u32) < threshold {
+                node.known = node.low >= node.value;
+                bits.bit(node.known);
+                node.low += !node.known as u8;
+            }
+            low = node.low;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_is_read() {
+        for (w, h) in [(1, 1), (2, 1), (6, 3), (5, 7), (1, 9)] {
+            let value = |x: u32, y: u32| ((x * 7 + y * 3) % 11) as u8;
+            let mut tree = TagTree::default();
+            let t = tree.add(w, h);
+            let mut bytes = Vec::new();
+            for (x, y) in (0..h).flat_map(|y| (0..w).map(move |x| (x, y))) {
+                tree.set(t, w, (x, y), value(x, y));
+            }
+            tree.build(t, w, h);
+            let mut bits = BitWriter::new(&mut bytes);
+            for (x, y) in (0..h).flat_map(|y| (0..w).map(move |x| (x, y))) {
+                tree.encode(t, (w, h), (x, y), 4, &mut bits);
+                tree.encode(t, (w, h), (x, y), 12, &mut bits);
+            }
+            bits.finish();
+
+            let mut tree = TagTree::default();
+            let t = tree.add(w, h);
+            let mut bits = BitReader::new(&bytes);
+            for (x, y) in (0..h).flat_map(|y| (0..w).map(move |x| (x, y))) {
+                let below = tree.decode(t, (w, h), (x, y), 4, &mut bits).unwrap();
+                assert_eq!(below, (value(x, y) < 4).then_some(value(x, y)));
+                let all = tree.decode(t, (w, h), (x, y), 12, &mut bits).unwrap();
+                assert_eq!(all, Some(value(x, y)));
+            }
+        }
+    }
+}

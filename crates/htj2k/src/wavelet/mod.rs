@@ -1,0 +1,148 @@
+//! The wavelet transforms (T.800 Annex F), row by row: rows go in as they come, rows come out as soon as they are final.
+//!
+//! Both transforms are lifting: `STEPS` times, the rows (or samples) of one parity are changed by their two neighbours of the
+//! other. When row `y` is there, step 1 can be done on row `y - 1`, then step 2 on row `y - 2`, and so on: so a handful of
+//! rows is all that is held. Beyond the edges the signal is mirrored, which for lifting means that the neighbour that
+//! is missing is the neighbour on the other side.
+
+mod irreversible;
+mod reversible;
+
+use crate::simd::Simd;
+use alloc::vec::Vec;
+
+/// A transform, named by the type of its coefficients: `i32` is the reversible 5/3, `f32` the irreversible 9/7.
+pub(crate) trait Transform: Copy + Default + core::fmt::Debug + Send + Sync + 'static {
+    /// Lifting steps in one direction.
+    const STEPS: i64;
+
+    /// Synthesis of one row from its low and high coefficients; `odd` tells whether the row begins at an odd column,
+    /// `place` where the row stands vertically. Vertical scaling, if there is any, is done here too.
+    fn synthesise_row(simd: Simd, low: &[Self], high: &[Self], odd: bool, place: Place, out: &mut [Self]);
+
+    /// Analysis of one row, the inverse of `synthesise_row`; `row` is used up.
+    fn analyse_row(simd: Simd, row: &mut [Self], odd: bool, place: Place, low: &mut [Self], high: &mut [Self]);
+
+    /// Lifting step 1, 2, ... of the synthesis of columns: changes `row` by its neighbours. Odd steps change even rows.
+    fn synthesise_step(simd: Simd, step: i64, row: &mut [Self], above: &[Self], below: &[Self]);
+
+    /// Lifting step 1, 2, ... of the analysis of columns. Odd steps change odd rows.
+    fn analyse_step(simd: Simd, step: i64, row: &mut [Self], above: &[Self], below: &[Self]);
+}
+
+/// Where a row stands in the vertical signal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    Even,
+    Odd,
+    /// The signal is this one row, at an even place: left alone.
+    AloneEven,
+    /// The signal is this one row, at an odd place: doubled by the analysis (F.4.8).
+    AloneOdd,
+}
+
+impl Place {
+    fn of(y: i64, y0: i64, y1: i64) -> Place {
+        match (y1 - y0 == 1, y & 1 == 0) {
+            (false, true) => Place::Even,
+            (false, false) => Place::Odd,
+            (true, true) => Place::AloneEven,
+            (true, false) => Place::AloneOdd,
+        }
+    }
+}
+
+/// The rows that a vertical transform holds: a ring of the latest ones.
+#[derive(Debug, Default)]
+pub(crate) struct Columns<T> {
+    ring: Vec<Vec<T>>,
+    y0: i64,
+    y1: i64,
+    /// The next row to come in; it counts on beyond `y1` while the last rows are finished.
+    next: i64,
+    /// The next row to go out.
+    out: i64,
+}
+
+/// Rows of the ring: `STEPS + 2` are in use, rounded up to a power of two.
+const RING: usize = 8;
+
+impl<T: Transform> Columns<T> {
+    /// Begins with rows `y0..y1` of a width.
+    pub(crate) fn start(&mut self, width: usize, y0: u32, y1: u32) {
+        self.ring.resize_with(RING, Vec::new);
+        for row in &mut self.ring {
+            row.resize(width, T::default());
+        }
+        (self.y0, self.y1) = (y0 as i64, y1 as i64);
+        (self.next, self.out) = (self.y0, self.y0);
+    }
+
+    /// The next row of the synthesis; `load` fills in the horizontally synthesised row it is asked for.
+    pub(crate) fn synthesise<E>(
+        &mut self,
+        simd: Simd,
+        mut load: impl FnMut(u32, Place, &mut [T]) -> Result<(), E>,
+    ) -> Result<&[T], E> {
+        let row = self.out;
+        while self.next <= row + T::STEPS {
+            let y = self.next;
+            if y < self.y1 {
+                load(y as u32, Place::of(y, self.y0, self.y1), &mut self.ring[y as usize % RING])?;
+            }
+            self.steps(|step, row, above, below| T::synthesise_step(simd, step, row, above, below), 0);
+            self.next += 1;
+        }
+        self.out += 1;
+        Ok(&self.ring[row as usize % RING])
+    }
+
+    /// The row that `synthesise` gave last.
+    pub(crate) fn latest(&self) -> &[T] {
+        &self.ring[(self.out - 1) as usize % RING]
+    }
+
+    /// Takes the next row of an image to analyse; `fill` writes it.
+    pub(crate) fn analyse(&mut self, simd: Simd, fill: impl FnOnce(&mut [T])) {
+        fill(&mut self.ring[self.next as usize % RING]);
+        self.advance_analysis(simd);
+    }
+
+    /// After the last row: lets the remaining ones become final.
+    pub(crate) fn advance_analysis(&mut self, simd: Simd) {
+        self.steps(|step, row, above, below| T::analyse_step(simd, step, row, above, below), 1);
+        self.next += 1;
+    }
+
+    /// A row that has become final and is no one's neighbour any more, with its number and place; each is given once.
+    pub(crate) fn finished(&mut self) -> Option<(u32, Place, &mut [T])> {
+        let y = self.out;
+        if y >= self.y1 || self.next <= y + T::STEPS + 1 {
+            return None;
+        }
+        self.out += 1;
+        Some((y as u32, Place::of(y, self.y0, self.y1), &mut self.ring[y as usize % RING]))
+    }
+
+    /// All the steps that row `next` makes possible. Step `s` is for rows whose parity is that of `s + first`... odd steps
+    /// change rows of parity `first`.
+    fn steps(&mut self, mut lift: impl FnMut(i64, &mut [T], &[T], &[T]), first: i64) {
+        if self.y1 - self.y0 < 2 {
+            return;
+        }
+        for step in 1..=T::STEPS {
+            let y = self.next - step;
+            if y < self.y0 || y >= self.y1 || (y + step + 1 + first) & 1 != 0 {
+                continue;
+            }
+            let above = if y > self.y0 { y - 1 } else { y + 1 };
+            let below = if y + 1 < self.y1 { y + 1 } else { y - 1 };
+            let mut row = core::mem::take(&mut self.ring[y as usize % RING]);
+            lift(step, &mut row, &self.ring[above as usize % RING], &self.ring[below as usize % RING]);
+            self.ring[y as usize % RING] = row;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,13 +1,16 @@
 //! The archive: one folder, opened once, cheap to clone.
 
-use std::io::Read;
+use std::fs;
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex};
 
-use transcode::{Policy, Source};
+use rusqlite::OptionalExtension;
 
-use crate::{Error, Event, Ingested, Instance, Matches, ObjectReader, Prepared, Query, QueryLevel, Summary};
+use crate::cache::Cache;
+use crate::index::Index;
+use crate::instance::{Instance, Version};
+use crate::objects::{Disk, Objects, Spool, sync_folder};
+use crate::{Error, convert};
 
 /// How an archive is opened.
 #[derive(Debug, Clone)]
@@ -16,11 +19,13 @@ pub struct Options {
     pub readers: usize,
     /// Object files kept open.
     pub open_files: usize,
+    /// Instances whose frame tables are kept in memory.
+    pub instances: usize,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Options { readers: 8, open_files: 256 }
+        Options { readers: 8, open_files: 256, instances: 2048 }
     }
 }
 
@@ -37,7 +42,7 @@ pub struct Stats {
     pub converted: u64,
     /// Instances kept as received by a rule.
     pub kept: u64,
-    /// Instances that wait for conversion.
+    /// Instances that wait for conversion, or are being converted.
     pub pending: u64,
     /// Instances whose conversion failed.
     pub failed: u64,
@@ -49,84 +54,88 @@ pub struct Stats {
     pub converted_bytes: u64,
 }
 
-/// An archive; clones share it.
+/// An archive; clones share it. Many processes may have the same one open.
 #[derive(Clone)]
 pub struct Archive {
-    inner: Arc<()>,
+    pub(crate) inner: Arc<Inner>,
+}
+
+pub(crate) struct Inner {
+    // Closed first: what waits for the writer may still need the rest.
+    pub(crate) index: Index,
+    pub(crate) objects: Box<dyn Objects>,
+    pub(crate) spool: Spool,
+    pub(crate) instances: Cache<Version, Arc<Instance>>,
+    /// Held while metadata is prepared, so that many who ask at once make it once.
+    pub(crate) preparing: Mutex<()>,
 }
 
 impl Archive {
-    /// Opens the archive in `dir`, and makes it when there is none.
+    /// Opens the archive in `dir`, and makes it when there is none. What runs that died left unfinished is
+    /// removed or handed on.
     pub fn open(dir: &Path, options: Options) -> Result<Archive, Error> {
-        let _ = (dir, options);
-        Err(Error::Closed)
+        make_folder(dir)?;
+        let root = dir.join("objects");
+        let objects = Disk::open(&root, options.open_files).map_err(Error::io(root.display().to_string()))?;
+        Archive::with_objects(dir, Box::new(objects), options)
     }
-    /// Stores one file as it is; durable when this returns.
-    pub fn ingest(&self, path: &Path) -> Result<Ingested, Error> {
-        let _ = (path, &self.inner);
-        Err(Error::Closed)
+
+    /// As [`Archive::open`], with the objects elsewhere; index and unfinished files are in `dir`.
+    pub fn with_objects(dir: &Path, objects: Box<dyn Objects>, options: Options) -> Result<Archive, Error> {
+        make_folder(dir)?;
+        let index = Index::open(&dir.join("index.sqlite"), options.readers)?;
+        sync_folder(dir).map_err(Error::io(dir.display().to_string()))?;
+        let root = dir.join("spool");
+        let (spool, dead) = Spool::open(&root).map_err(Error::io(root.display().to_string()))?;
+        convert::release_dead(&index, dead)?;
+        let instances = Cache::new(options.instances);
+        let inner = Inner { index, objects, spool, instances, preparing: Mutex::new(()) };
+        Ok(Archive { inner: Arc::new(inner) })
     }
-    /// Stores bytes held in memory; durable when this returns.
-    pub fn ingest_bytes(&self, bytes: &[u8]) -> Result<Ingested, Error> {
-        self.ingest_reader(&mut &bytes[..])
-    }
-    /// Stores what a stream delivers, in bounded memory; durable when this returns.
-    pub fn ingest_reader(&self, bytes: &mut dyn Read) -> Result<Ingested, Error> {
-        let _ = bytes;
-        Err(Error::Closed)
-    }
-    /// Converts what waits for conversion with `jobs` threads; returns when nothing waits or `stop` is set.
-    pub fn convert_pending(&self, policy: &Policy, jobs: usize, stop: &AtomicBool, progress: &dyn Fn(Event)) -> Result<Summary, Error> {
-        let _ = (policy, jobs, stop, progress);
-        Err(Error::Closed)
-    }
-    /// Lists studies, series or instances.
-    pub fn find(&self, level: QueryLevel, query: &Query) -> Result<Matches, Error> {
-        let _ = (level, query);
-        Err(Error::Closed)
-    }
-    /// Metadata of all instances of a study.
-    pub fn study_metadata(&self, study: &str) -> Result<Option<Prepared>, Error> {
-        let _ = study;
-        Err(Error::Closed)
-    }
-    /// Metadata of all instances of a series.
-    pub fn series_metadata(&self, study: &str, series: &str) -> Result<Option<Prepared>, Error> {
-        let _ = (study, series);
-        Err(Error::Closed)
-    }
-    /// Metadata of one instance (an array of one object).
-    pub fn instance_metadata(&self, study: &str, series: &str, sop: &str) -> Result<Option<Prepared>, Error> {
-        let _ = (study, series, sop);
-        Err(Error::Closed)
-    }
-    /// One instance as it is now.
-    pub fn instance(&self, study: &str, series: &str, sop: &str) -> Result<Option<Arc<Instance>>, Error> {
-        let _ = (study, series, sop);
-        Err(Error::Closed)
-    }
-    /// The instances of a series, by Instance Number; of the whole study with `series: None`.
-    pub fn instances(&self, study: &str, series: Option<&str>) -> Result<Vec<Arc<Instance>>, Error> {
-        let _ = (study, series);
-        Err(Error::Closed)
-    }
-    /// The stored bytes of an instance.
-    pub fn object(&self, instance: &Instance) -> Result<ObjectReader, Error> {
-        let _ = instance;
-        Err(Error::Closed)
-    }
-    /// The stored instance, parsed.
-    pub fn source(&self, instance: &Instance) -> Result<Source, Error> {
-        let _ = instance;
-        Err(Error::Closed)
-    }
-    /// A number that changes whenever the series (or, with `series: None`, the study) changes; `None` when it is unknown.
+
+    /// A number that changes whenever the series (or, with `series: None`, anything in the study) changes;
+    /// `None` when there is no such series or study.
     pub fn version(&self, study: &str, series: Option<&str>) -> Result<Option<u64>, Error> {
-        let _ = (study, series);
-        Err(Error::Closed)
+        self.inner.index.read(|snapshot| {
+            let found = match series {
+                None => snapshot
+                    .prepare_cached("SELECT version FROM studies WHERE uid = ?")?
+                    .query_row([study], |row| row.get(0)),
+                Some(series) => snapshot
+                    .prepare_cached(
+                        "SELECT e.version FROM studies s JOIN series e ON e.study = s.id WHERE s.uid = ? AND e.uid = ?",
+                    )?
+                    .query_row([study, series], |row| row.get(0)),
+            };
+            Ok(found.optional()?)
+        })
     }
-    /// Counts of what is stored.
+
+    /// Counts of what is stored. Looks at every row: for reports and metrics, not for every request.
     pub fn stats(&self) -> Result<Stats, Error> {
-        Err(Error::Closed)
+        self.inner.index.read(|snapshot| {
+            let one = |sql: &str| snapshot.prepare_cached(sql)?.query_row([], |row| row.get::<_, u64>(0));
+            Ok(Stats {
+                studies: one("SELECT count(*) FROM studies")?,
+                series: one("SELECT count(*) FROM series")?,
+                instances: one("SELECT count(*) FROM instances")?,
+                converted: one("SELECT count(*) FROM jobs WHERE state = 2")?,
+                kept: one("SELECT count(*) FROM jobs WHERE state = 3")?,
+                pending: one("SELECT count(*) FROM jobs WHERE state < 2")?,
+                failed: one("SELECT count(*) FROM jobs WHERE state = 4")?,
+                conflicts: one("SELECT count(*) FROM objects WHERE role = 2")?,
+                received_bytes: one("SELECT coalesce(sum(bytes), 0) FROM objects WHERE role <> 1")?,
+                converted_bytes: one("SELECT coalesce(sum(bytes), 0) FROM objects WHERE role = 1")?,
+            })
+        })
+    }
+}
+
+fn make_folder(dir: &Path) -> Result<(), Error> {
+    let what = || dir.display().to_string();
+    fs::create_dir_all(dir).map_err(Error::io(what()))?;
+    match dir.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+        Some(parent) => sync_folder(parent).map_err(Error::io(what())),
+        None => Ok(()),
     }
 }

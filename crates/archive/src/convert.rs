@@ -1,8 +1,30 @@
 //! Conversion jobs: leased from the index, done by `transcode`, ended by the swap of one pointer.
+//!
+//! Only a [`Verified`] becomes a converted object: [`Inner::keep_converted`] takes nothing else, and only
+//! [`transcode::convert`] can make one. The received object stays.
 
-use crate::{Error, InstanceKey};
+use std::any::Any;
+use std::io::{Read, Write};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::thread;
+use std::time::{Duration, Instant};
 
-/// What happened to one instance, told while [`crate::Archive::convert_pending`] runs.
+use flate2::Compression;
+use flate2::read::GzDecoder;
+use flate2::write::GzEncoder;
+use rusqlite::{Connection, params};
+use transcode::{Context, FrameEvidence, Outcome, Policy, Source, Verified};
+
+use crate::archive::Inner;
+use crate::index::{Index, encode_frames, now};
+use crate::ingest::{CONVERTED, NewObject, touch};
+use crate::instance::{facts_json, frame_table};
+use crate::objects::Key;
+use crate::{Archive, Error, FrameEntry, InstanceKey, LevelEntry};
+
+/// What happened to one instance, told while [`Archive::convert_pending`] runs.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Event {
@@ -54,4 +76,508 @@ pub struct Summary {
     pub bytes_in: u64,
     /// Stored bytes of the instances converted.
     pub bytes_out: u64,
+}
+
+/// One conversion that was proven.
+#[derive(Debug, Clone)]
+pub struct Evidence {
+    /// The instance.
+    pub key: InstanceKey,
+    /// SHA-256 of the received object, hexadecimal.
+    pub received: String,
+    /// SHA-256 of the converted object, hexadecimal.
+    pub converted: String,
+    /// Hash of the policy.
+    pub policy: String,
+    /// The rule that asked for it.
+    pub rule: String,
+    /// Name and version of the codec.
+    pub codec: String,
+    /// SHA-256 over the samples of all frames.
+    pub samples_sha256: String,
+    /// Seconds since 1970.
+    pub made: i64,
+    /// The machine that did it.
+    pub host: String,
+    /// How long it took.
+    pub milliseconds: u64,
+    /// Proof of each frame.
+    pub frames: Vec<FrameEvidence>,
+}
+
+/// A lease that is not renewed ends after so many seconds.
+const LEASE: i64 = 600;
+const RENEW: Duration = Duration::from_secs(60);
+/// Jobs a thread leases at once.
+const BATCH: u32 = 4;
+/// An error that may pass (a full disk) is tried again in so many runs.
+const ATTEMPTS: u32 = 5;
+
+// States of a job that a run ends in; 0 waits, 1 is leased.
+const DONE: i64 = 2;
+const KEPT: i64 = 3;
+const FAILED: i64 = 4;
+
+impl Archive {
+    /// Converts what waits for conversion with `jobs` threads; returns when nothing waits or `stop` is set.
+    ///
+    /// `progress` is called in the calling thread. Instances that were kept or that failed under another policy
+    /// are looked at again. The error is one of the index; those of instances are events, and recorded.
+    pub fn convert_pending(
+        &self,
+        policy: &Policy,
+        jobs: usize,
+        stop: &AtomicBool,
+        progress: &dyn Fn(Event),
+    ) -> Result<Summary, Error> {
+        let run = Run::begin(self, policy)?;
+        let (tell, events) = channel();
+        let (mut summary, mut renewed) = (Summary::default(), Instant::now());
+        let worked = thread::scope(|scope| {
+            let workers: Vec<_> = (0..jobs.max(1))
+                .map(|_| {
+                    let (run, tell) = (&run, tell.clone());
+                    scope.spawn(move || run.work(stop, &tell))
+                })
+                .collect();
+            drop(tell);
+            loop {
+                match events.recv_timeout(RENEW) {
+                    Ok(event) => {
+                        summary.count(&event);
+                        progress(event);
+                    }
+                    Err(RecvTimeoutError::Timeout) => {}
+                    Err(RecvTimeoutError::Disconnected) => break,
+                }
+                if renewed.elapsed() >= RENEW {
+                    renewed = Instant::now();
+                    // A lease that could not be renewed now is renewed next time.
+                    let _ = run.renew();
+                }
+            }
+            workers.into_iter().try_for_each(|worker| worker.join().unwrap_or(Err(Error::Closed)))
+        });
+        run.release()?;
+        worked.map(|()| summary)
+    }
+
+    /// The conversions of an instance that were proven, newest first.
+    pub fn evidence(&self, key: &InstanceKey) -> Result<Vec<Evidence>, Error> {
+        let sql = "SELECT f.key, t.key, v.policy, v.rule, v.codec, v.samples_sha256, v.made, v.host, v.milliseconds, \
+             v.frames FROM studies s JOIN series e ON e.study = s.id JOIN instances i ON i.series = e.id \
+             JOIN evidence v ON v.instance = i.id JOIN objects f ON f.id = v.from_object \
+             JOIN objects t ON t.id = v.to_object WHERE s.uid = ? AND e.uid = ? AND i.uid = ? ORDER BY v.id DESC";
+        self.inner.index.read(|snapshot| {
+            let mut statement = snapshot.prepare_cached(sql)?;
+            let mut rows = statement.query([&key.study, &key.series, &key.sop])?;
+            let mut evidence = Vec::new();
+            while let Some(row) = rows.next()? {
+                evidence.push(Evidence {
+                    key: key.clone(),
+                    received: Key::new(row.get(0)?).to_string(),
+                    converted: Key::new(row.get(1)?).to_string(),
+                    policy: row.get(2)?,
+                    rule: row.get(3)?,
+                    codec: row.get(4)?,
+                    samples_sha256: row.get(5)?,
+                    made: row.get(6)?,
+                    host: row.get(7)?,
+                    milliseconds: row.get(8)?,
+                    frames: unpack(row.get_ref(9)?.as_blob().map_err(rusqlite::Error::from)?)?,
+                });
+            }
+            Ok(evidence)
+        })
+    }
+}
+
+impl Summary {
+    fn count(&mut self, event: &Event) {
+        match event {
+            Event::Converted { bytes_in, bytes_out, .. } => {
+                self.converted += 1;
+                self.bytes_in += bytes_in;
+                self.bytes_out += bytes_out;
+            }
+            Event::Kept { .. } => self.kept += 1,
+            Event::Failed { .. } => self.failed += 1,
+        }
+    }
+}
+
+/// Hands on what runs that died had leased.
+pub(crate) fn release_dead(index: &Index, dead: Vec<String>) -> Result<(), Error> {
+    if dead.is_empty() {
+        return Ok(());
+    }
+    index.write(move |index| {
+        let sql = "UPDATE jobs SET state = 0, run = NULL WHERE state = 1 AND substr(run, 1, instr(run, '/') - 1) = ?";
+        let mut release = index.prepare_cached(sql)?;
+        dead.iter().try_for_each(|run| release.execute([run]).map(drop))?;
+        Ok(())
+    })
+}
+
+/// One call of [`Archive::convert_pending`].
+struct Run<'a> {
+    inner: &'a Inner,
+    policy: &'a Policy,
+    hash: String,
+    /// Who holds the leases: the run of the program, and the call.
+    name: String,
+    host: String,
+}
+
+struct Job {
+    instance: i64,
+    series: i64,
+    study: i64,
+    object: i64,
+    key: InstanceKey,
+    received: Key,
+    bytes: u64,
+}
+
+/// What became of a job, ready for the index.
+enum End {
+    Converted { object: Converted, evidence: Vec<u8>, event: Event },
+    Kept { rule: String, reason: String, levels: Option<Vec<u8>> },
+}
+
+/// A converted object that is durable, and what the index will know of it.
+struct Converted {
+    key: Key,
+    bytes: u64,
+    syntax: String,
+    facts: String,
+    frames: Vec<u8>,
+    rule: String,
+    codec: String,
+    samples_sha256: String,
+}
+
+impl<'a> Run<'a> {
+    fn begin(archive: &'a Archive, policy: &'a Policy) -> Result<Run<'a>, Error> {
+        static CALLS: AtomicU64 = AtomicU64::new(0);
+        let inner = &*archive.inner;
+        let name = format!("{}/{}", inner.spool.run(), CALLS.fetch_add(1, Ordering::Relaxed));
+        let run = Run { inner, policy, hash: policy.hash(), name, host: host() };
+        let hash = run.hash.clone();
+        inner.index.write(move |index| {
+            // A failure without a policy may pass; the rest only changes with the policy.
+            index.execute(
+                "UPDATE jobs SET state = 0, run = NULL WHERE (state = 4 AND policy IS NULL AND attempts < ?1) \
+                 OR (state IN (3, 4) AND policy <> ?2) OR (state = 1 AND until < ?3)",
+                params![ATTEMPTS, hash, now()],
+            )?;
+            Ok(())
+        })?;
+        Ok(run)
+    }
+
+    fn work(&self, stop: &AtomicBool, tell: &Sender<Event>) -> Result<(), Error> {
+        let mut context = Context::default();
+        while !stop.load(Ordering::Relaxed) {
+            let leased = self.lease()?;
+            if leased.is_empty() {
+                break;
+            }
+            for job in leased {
+                if stop.load(Ordering::Relaxed) {
+                    return Ok(());
+                }
+                let began = Instant::now();
+                let done = catch_unwind(AssertUnwindSafe(|| self.convert(&job, &mut context)));
+                let done = done.unwrap_or_else(|panic| {
+                    context = Context::default();
+                    Err(Error::Damaged(format!("the conversion panicked: {}", text(&*panic))))
+                });
+                if let Some(event) = self.end(job, done, began.elapsed())? {
+                    let _ = tell.send(event);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn lease(&self) -> Result<Vec<Job>, Error> {
+        let name = self.name.clone();
+        self.inner.index.write(move |index| {
+            let sql = "UPDATE jobs SET state = 1, run = ?, until = ?, attempts = attempts + 1 WHERE instance IN \
+                 (SELECT instance FROM jobs WHERE state = 0 ORDER BY instance LIMIT ?) RETURNING instance";
+            let mut lease = index.prepare_cached(sql)?;
+            let leased = lease.query_map(params![name, now() + LEASE, BATCH], |row| row.get::<_, i64>(0))?;
+            let leased = leased.collect::<Result<Vec<_>, _>>()?;
+            leased.into_iter().map(|instance| Job::read(index, instance)).collect()
+        })
+    }
+
+    fn renew(&self) -> Result<(), Error> {
+        let name = self.name.clone();
+        self.inner.index.write(move |index| {
+            index.execute("UPDATE jobs SET until = ? WHERE state = 1 AND run = ?", params![now() + LEASE, name])?;
+            Ok(())
+        })
+    }
+
+    /// Gives back what was leased and not begun.
+    fn release(&self) -> Result<(), Error> {
+        let name = self.name.clone();
+        self.inner.index.write(move |index| {
+            let sql = "UPDATE jobs SET state = 0, run = NULL, attempts = attempts - 1 WHERE state = 1 AND run = ?";
+            index.execute(sql, [name])?;
+            Ok(())
+        })
+    }
+
+    fn convert(&self, job: &Job, context: &mut Context) -> Result<End, Error> {
+        let source = self.inner.source(&job.received)?;
+        let outcome = transcode::convert(&source, self.policy, context, &self.inner.spool.path())?;
+        match outcome {
+            Outcome::Converted(verified) => {
+                let evidence = pack(verified.frames())?;
+                let event = Event::Converted {
+                    key: job.key.clone(),
+                    rule: verified.rule.clone(),
+                    from: verified.source_syntax.uid().to_owned(),
+                    to: verified.target_syntax.uid().to_owned(),
+                    bytes_in: job.bytes,
+                    bytes_out: verified.bytes_out,
+                    frames: source.facts().frames,
+                };
+                Ok(End::Converted { object: self.inner.keep_converted(verified)?, evidence, event })
+            }
+            Outcome::Kept { reason, rule } => Ok(End::Kept { rule, reason, levels: received_levels(&source)? }),
+        }
+    }
+
+    /// Records the end of a job; `None` when its lease was lost meanwhile and another did it.
+    fn end(&self, job: Job, done: Result<End, Error>, took: Duration) -> Result<Option<Event>, Error> {
+        let (name, hash, host, key) = (self.name.clone(), self.hash.clone(), self.host.clone(), job.key.clone());
+        let mine = move |index: &Connection, job: &Job, state, policy: Option<&str>, rule: &str, reason: &str| {
+            let sql = "UPDATE jobs SET state = ?, run = NULL, policy = ?, rule = ?, reason = ?, changed = ? \
+                 WHERE instance = ? AND state = 1 AND run = ?";
+            let mut end = index.prepare_cached(sql)?;
+            Ok::<_, Error>(end.execute(params![state, policy, rule, reason, now(), job.instance, name])? == 1)
+        };
+        let index = &self.inner.index;
+        let (mine, event) = match done {
+            Ok(End::Converted { object, evidence, event }) => {
+                let swapped = index.write(move |index| {
+                    if !mine(index, &job, DONE, Some(&hash), &object.rule, "")? {
+                        return Ok(false);
+                    }
+                    object.swap_in(index, &job, &hash, &host, took, &evidence)?;
+                    Ok(true)
+                })?;
+                (swapped, event)
+            }
+            Ok(End::Kept { rule, reason, levels }) => {
+                let event = Event::Kept { key, rule: rule.clone(), reason: reason.clone() };
+                let kept = index.write(move |index| {
+                    if !mine(index, &job, KEPT, Some(&hash), &rule, &reason)? {
+                        return Ok(false);
+                    }
+                    levels.map_or(Ok(()), |frames| set_levels(index, &job, &frames))?;
+                    Ok(true)
+                })?;
+                (kept, event)
+            }
+            Err(error) => {
+                let (reason, passes) = (error.to_string(), may_pass(&error));
+                let failed = index.write(move |index| {
+                    mine(index, &job, FAILED, (!passes).then_some(&*hash), "", &reason)
+                })?;
+                (failed, Event::Failed { key, error })
+            }
+        };
+        Ok(mine.then_some(event))
+    }
+}
+
+impl Job {
+    fn read(index: &Connection, instance: i64) -> Result<Job, Error> {
+        let sql = "SELECT i.id, e.id, s.id, o.id, s.uid, e.uid, i.uid, o.key, o.bytes FROM instances i \
+             JOIN series e ON e.id = i.series JOIN studies s ON s.id = e.study JOIN objects o ON o.id = i.received \
+             WHERE i.id = ?";
+        let job = index.prepare_cached(sql)?.query_row([instance], |row| {
+            Ok(Job {
+                instance: row.get(0)?,
+                series: row.get(1)?,
+                study: row.get(2)?,
+                object: row.get(3)?,
+                key: InstanceKey { study: row.get(4)?, series: row.get(5)?, sop: row.get(6)? },
+                received: Key::new(row.get(7)?),
+                bytes: row.get(8)?,
+            })
+        })?;
+        Ok(job)
+    }
+}
+
+impl Inner {
+    /// Makes a verified file an object. What is in the store is read again and must be what was verified.
+    fn keep_converted(&self, verified: Verified) -> Result<Converted, Error> {
+        let (frames, bytes, sha256) = (levels_of(verified.frames()), verified.bytes_out, verified.file_sha256.clone());
+        let (rule, codec) = (verified.rule.clone(), verified.codec.clone());
+        let samples_sha256 = verified.samples_sha256.clone();
+        let persisted = verified.persist(&self.spool.path())?;
+        let staged = self.spool.adopt(persisted.path).map_err(Error::io("reading the converted object"))?;
+        let key = staged.key();
+        if key.to_string() != sha256 || staged.size() != bytes {
+            return Err(Error::Damaged("the converted object changed while it was stored".into()));
+        }
+        self.objects.put(staged).map_err(Error::io("storing the converted object"))?;
+        let source = self.source(&key)?;
+        if !same_places(&frame_table(&source), &frames) {
+            return Err(Error::Damaged("the frames of the converted object are not where they were written".into()));
+        }
+        Ok(Converted {
+            key,
+            bytes,
+            syntax: source.facts().transfer_syntax.uid().to_owned(),
+            facts: facts_json(source.facts()),
+            frames: encode_frames(&frames),
+            rule,
+            codec,
+            samples_sha256,
+        })
+    }
+}
+
+impl Converted {
+    /// Adds the object and its evidence, and makes it the one that is handed out.
+    fn swap_in(
+        &self,
+        index: &Connection,
+        job: &Job,
+        policy: &str,
+        host: &str,
+        took: Duration,
+        evidence: &[u8],
+    ) -> Result<(), Error> {
+        let find = "SELECT id FROM objects WHERE key = ? AND instance = ? AND role = 1";
+        let known = index.prepare_cached(find)?.query_row(params![self.key.as_bytes(), job.instance], |row| row.get(0));
+        let object: i64 = match known {
+            Ok(object) => object,
+            Err(rusqlite::Error::QueryReturnedNoRows) => NewObject {
+                key: self.key,
+                instance: job.instance,
+                role: CONVERTED,
+                bytes: self.bytes,
+                syntax: &self.syntax,
+                facts: &self.facts,
+                frames: &self.frames,
+            }
+            .insert(index)?,
+            Err(e) => return Err(e.into()),
+        };
+        index
+            .prepare_cached(
+                "INSERT INTO evidence (instance, from_object, to_object, policy, rule, codec, samples_sha256, made, \
+                 host, milliseconds, frames) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            )?
+            .execute(params![
+                job.instance,
+                job.object,
+                object,
+                policy,
+                self.rule,
+                self.codec,
+                self.samples_sha256,
+                now(),
+                host,
+                took.as_millis() as u64,
+                evidence
+            ])?;
+        index.prepare_cached("UPDATE instances SET object = ? WHERE id = ?")?.execute([object, job.instance])?;
+        touch(index, job.study, job.series, 0)
+    }
+}
+
+/// Adds levels to the frame table of the object that is handed out, when that is the received one.
+fn set_levels(index: &Connection, job: &Job, frames: &[u8]) -> Result<(), Error> {
+    let changed = index
+        .prepare_cached("UPDATE objects SET frames = ?1 WHERE id = ?2 AND frames <> ?1")?
+        .execute(params![frames, job.object])?;
+    match changed {
+        0 => Ok(()),
+        _ => touch(index, job.study, job.series, 0),
+    }
+}
+
+/// The frame table of a received HTJ2K object with the ends of its levels; `None` of any other object.
+fn received_levels(source: &Source) -> Result<Option<Vec<u8>>, Error> {
+    if !source.facts().transfer_syntax.is_htj2k() {
+        return Ok(None);
+    }
+    let (mut frames, mut bytes) = (frame_table(source), Vec::new());
+    for (n, frame) in (0..).zip(&mut frames) {
+        bytes.clear();
+        source.read_frame(n, &mut bytes)?;
+        // A codestream whose ends cannot be known has none; it is handed out whole.
+        let Ok(index) = htj2k::Index::read(&bytes, &htj2k::Limits::default()) else { continue };
+        if index.complete {
+            frame.levels = index
+                .levels
+                .iter()
+                .map(|l| LevelEntry { level: l.level, width: l.width, height: l.height, end: l.end, crc32: l.crc32 })
+                .collect();
+        }
+    }
+    Ok(Some(encode_frames(&frames)))
+}
+
+fn levels_of(frames: &[FrameEvidence]) -> Vec<FrameEntry> {
+    let level = |l: &transcode::LevelEnd| LevelEntry {
+        level: l.level,
+        width: l.width,
+        height: l.height,
+        end: l.end,
+        crc32: l.crc32,
+    };
+    let entry = |frame: &FrameEvidence| FrameEntry {
+        offset: frame.offset,
+        len: frame.length,
+        fragments: Vec::new(),
+        levels: frame.levels.iter().map(level).collect(),
+    };
+    frames.iter().map(entry).collect()
+}
+
+/// Do both tables name the same bytes? A pad byte at the end of a fragment is not of the codestream.
+fn same_places(stored: &[FrameEntry], written: &[FrameEntry]) -> bool {
+    let same = |(s, w): (&FrameEntry, &FrameEntry)| {
+        s.offset == w.offset && s.fragments.is_empty() && (s.len == w.len || s.len == w.len + (w.len & 1))
+    };
+    stored.len() == written.len() && stored.iter().zip(written).all(same)
+}
+
+/// Is it the storage's fault, so that another try may succeed?
+fn may_pass(error: &Error) -> bool {
+    matches!(error, Error::Full | Error::Io { .. } | Error::Closed | Error::Transcode(transcode::Error::Io(_)))
+}
+
+fn pack(frames: &[FrameEvidence]) -> Result<Vec<u8>, Error> {
+    let json = serde_json::to_vec(frames).expect("evidence is plain values");
+    let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
+    gzip.write_all(&json).and_then(|()| gzip.finish()).map_err(Error::io("compressing evidence"))
+}
+
+fn unpack(gzip: &[u8]) -> Result<Vec<FrameEvidence>, Error> {
+    let mut json = Vec::new();
+    let damaged = |e: &dyn std::fmt::Display| Error::Damaged(format!("evidence cannot be read: {e}"));
+    GzDecoder::new(gzip).read_to_end(&mut json).map_err(|e| damaged(&e))?;
+    serde_json::from_slice(&json).map_err(|e| damaged(&e))
+}
+
+fn host() -> String {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    name.trim().to_owned()
+}
+
+fn text(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message")
 }

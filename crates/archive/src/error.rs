@@ -6,7 +6,10 @@ use std::io;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The bytes are not a DICOM instance that can be stored; nothing of them was kept.
+    /// The bytes are not DICOM at all; nothing of them was kept.
+    #[error("not a DICOM file")]
+    NotDicom,
+    /// The bytes are DICOM, but not an instance that can be stored; nothing of them was kept.
     #[error("refused: {0}")]
     Refused(String),
     /// The storage has no room left; nothing of the object was kept.

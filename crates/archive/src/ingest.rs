@@ -1,6 +1,25 @@
 //! Ingest: received bytes made durable as they came, then indexed, then acknowledged.
+//!
+//! A crash before the index is committed leaves an object without a row. Nobody was told that it is stored; it
+//! does no harm, and becomes the object of the next attempt to store the same bytes.
 
-use crate::InstanceKey;
+use std::collections::VecDeque;
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::channel;
+use std::{panic, thread};
+
+use rusqlite::{Connection, OptionalExtension, params};
+use transcode::Source;
+
+use crate::attributes::Record;
+use crate::index::{Ticket, encode_frames, now};
+use crate::instance::{facts_json, frame_table};
+use crate::objects::Key;
+use crate::{Archive, Error, InstanceKey};
 
 /// How an ingest ended; in every case the bytes are durable.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,4 +39,312 @@ impl Ingested {
             Ingested::Stored(key) | Ingested::Duplicate(key) | Ingested::Conflict(key) => key,
         }
     }
+}
+
+/// Objects a thread of [`Archive::ingest_all`] may have stored while their rows wait for a commit.
+const AHEAD: usize = 64;
+
+pub(crate) const RECEIVED: i64 = 0;
+pub(crate) const CONVERTED: i64 = 1;
+pub(crate) const BESIDE: i64 = 2;
+
+impl Archive {
+    /// Stores one file as it is; durable when this returns.
+    pub fn ingest(&self, path: &Path) -> Result<Ingested, Error> {
+        self.begin_file(path)?.wait()
+    }
+
+    /// Stores bytes held in memory; durable when this returns.
+    pub fn ingest_bytes(&self, bytes: &[u8]) -> Result<Ingested, Error> {
+        self.ingest_reader(&mut &bytes[..])
+    }
+
+    /// Stores what a stream delivers, in bounded memory; durable when this returns.
+    pub fn ingest_reader(&self, bytes: &mut dyn Read) -> Result<Ingested, Error> {
+        self.begin(bytes)?.wait()
+    }
+
+    /// Stores many files with `jobs` threads, committing many at once. `told` is called for each, in the calling
+    /// thread, when it is durable or refused; after `stop` is set no more files are begun.
+    pub fn ingest_all(
+        &self,
+        paths: impl Iterator<Item = PathBuf> + Send,
+        jobs: usize,
+        stop: &AtomicBool,
+        told: &mut dyn FnMut(&Path, Result<Ingested, Error>),
+    ) {
+        let paths = Mutex::new(paths);
+        let next = || match stop.load(Ordering::Relaxed) {
+            true => None,
+            false => paths.lock().ok()?.next(),
+        };
+        let (tell, answers) = channel();
+        thread::scope(|scope| {
+            for _ in 0..jobs.max(1) {
+                let (tell, next) = (tell.clone(), &next);
+                scope.spawn(move || {
+                    let mut ahead: VecDeque<(PathBuf, Ticket<Ingested>)> = VecDeque::new();
+                    while let Some(path) = next() {
+                        match self.begin_file(&path) {
+                            Ok(ticket) => ahead.push_back((path, ticket)),
+                            Err(e) => drop(tell.send((path, Err(e)))),
+                        }
+                        if ahead.len() == AHEAD {
+                            for (path, ticket) in ahead.drain(..AHEAD / 2) {
+                                let _ = tell.send((path, ticket.wait()));
+                            }
+                        }
+                    }
+                    for (path, ticket) in ahead {
+                        let _ = tell.send((path, ticket.wait()));
+                    }
+                });
+            }
+            drop(tell);
+            for (path, result) in answers {
+                told(&path, result);
+            }
+        });
+    }
+
+    fn begin_file(&self, path: &Path) -> Result<Ticket<Ingested>, Error> {
+        let mut file = File::open(path).map_err(Error::io(format!("opening {}", path.display())))?;
+        self.begin(&mut file)
+    }
+
+    /// Makes the object durable and hands its row to the index; the ticket is the acknowledgement.
+    fn begin(&self, bytes: &mut dyn Read) -> Result<Ticket<Ingested>, Error> {
+        let inner = &self.inner;
+        let staged = inner.spool.stage(bytes).map_err(Error::io("storing what was received"))?;
+        let source = open(staged.path())?;
+        let row = Received {
+            record: Record::of(&source)?,
+            key: staged.key(),
+            bytes: staged.size(),
+            syntax: source.facts().transfer_syntax.uid().to_owned(),
+            facts: facts_json(source.facts()),
+            frames: encode_frames(&frame_table(&source)),
+        };
+        drop(source);
+        inner.objects.put(staged).map_err(Error::io("storing the object"))?;
+        Ok(inner.index.submit(move |index| row.insert(index)))
+    }
+}
+
+/// Opens what was received; whatever is wrong with it is a reason to refuse it.
+fn open(path: &Path) -> Result<Source, Error> {
+    // The bytes come from anywhere: should a parser fail on them, it is this object alone that is refused.
+    let opened = panic::catch_unwind(|| Source::open(path))
+        .unwrap_or_else(|_| Err(transcode::Error::Unsupported("the parser failed on it".into())));
+    opened.map_err(|e| match e {
+        transcode::Error::NotDicom => Error::NotDicom,
+        transcode::Error::Io(e) => Error::io("reading what was received")(e),
+        e => Error::Refused(e.to_string()),
+    })
+}
+
+/// A received object and what the index will know of it.
+struct Received {
+    record: Record,
+    key: Key,
+    bytes: u64,
+    syntax: String,
+    facts: String,
+    frames: Vec<u8>,
+}
+
+impl Received {
+    fn insert(self, index: &Connection) -> Result<Ingested, Error> {
+        let study = match self.study(index)? {
+            Some(study) => study,
+            None => self.insert_study(index)?,
+        };
+        let series = match self.series(index, study)? {
+            Some(series) => series,
+            None => self.insert_series(index, study)?,
+        };
+        let key = self.record.key.clone();
+        match instance(index, series, &key.sop)? {
+            Some(instance) => self.insert_beside(index, instance),
+            None => {
+                self.insert_instance(index, series)?;
+                touch(index, study, series, 1)?;
+                Ok(Ingested::Stored(key))
+            }
+        }
+    }
+
+    /// The UIDs are taken: by these bytes, or by others.
+    fn insert_beside(self, index: &Connection, instance: i64) -> Result<Ingested, Error> {
+        let mut known = index.prepare_cached("SELECT role FROM objects WHERE key = ? AND instance = ?")?;
+        let known: Option<i64> = known.query_row(params![self.key.as_bytes(), instance], |r| r.get(0)).optional()?;
+        match known {
+            Some(BESIDE) => Ok(Ingested::Conflict(self.record.key)),
+            Some(_) => Ok(Ingested::Duplicate(self.record.key)),
+            None => {
+                self.insert_object(index, instance, BESIDE)?;
+                Ok(Ingested::Conflict(self.record.key))
+            }
+        }
+    }
+
+    fn study(&self, index: &Connection) -> Result<Option<i64>, Error> {
+        let mut find = index.prepare_cached("SELECT id FROM studies WHERE uid = ?")?;
+        Ok(find.query_row([&self.record.key.study], |row| row.get(0)).optional()?)
+    }
+
+    fn insert_study(&self, index: &Connection) -> Result<i64, Error> {
+        let r = &self.record;
+        let [date, time, accession, patient_id, birth_date, sex, study_id, description] = &r.study;
+        index
+            .prepare_cached(
+                "INSERT INTO studies (uid, date, time, accession, patient_id, birth_date, sex, study_id, description, \
+                 common, more) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            )?
+            .execute(params![
+                r.key.study,
+                date,
+                time,
+                accession,
+                patient_id,
+                birth_date,
+                sex,
+                study_id,
+                description,
+                r.study_json.common,
+                r.study_json.more
+            ])?;
+        let study = index.last_insert_rowid();
+        let mut insert = index.prepare_cached("INSERT OR IGNORE INTO names (tag, text, study) VALUES (?, ?, ?)")?;
+        for (tag, text) in &r.names {
+            insert.execute(params![tag_number(*tag), text, study])?;
+        }
+        Ok(study)
+    }
+
+    fn series(&self, index: &Connection, study: i64) -> Result<Option<i64>, Error> {
+        let mut find = index.prepare_cached("SELECT id FROM series WHERE study = ? AND uid = ?")?;
+        Ok(find.query_row(params![study, self.record.key.series], |row| row.get(0)).optional()?)
+    }
+
+    fn insert_series(&self, index: &Connection, study: i64) -> Result<i64, Error> {
+        let r = &self.record;
+        let [description, body_part, pps_date, pps_time, step_id, procedure_id] = &r.series;
+        index
+            .prepare_cached(
+                "INSERT INTO series (study, uid, modality, number, description, body_part, pps_date, pps_time, \
+                 step_id, procedure_id, common, more) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            )?
+            .execute(params![
+                study,
+                r.key.series,
+                r.modality,
+                r.series_number,
+                description,
+                body_part,
+                pps_date,
+                pps_time,
+                step_id,
+                procedure_id,
+                r.series_json.common,
+                r.series_json.more
+            ])?;
+        let series = index.last_insert_rowid();
+        index
+            .prepare_cached("INSERT OR IGNORE INTO study_modalities (modality, study) VALUES (?, ?)")?
+            .execute(params![r.modality, study])?;
+        index
+            .prepare_cached(
+                "UPDATE studies SET series = series + 1, modalities = (SELECT coalesce(group_concat(modality, '\\'), '') \
+                 FROM (SELECT DISTINCT modality FROM series WHERE study = ?1 AND modality <> '' ORDER BY modality)) \
+                 WHERE id = ?1",
+            )?
+            .execute([study])?;
+        Ok(series)
+    }
+
+    fn insert_instance(&self, index: &Connection, series: i64) -> Result<(), Error> {
+        let r = &self.record;
+        index
+            .prepare_cached(
+                "INSERT INTO instances (series, uid, class, number, object, received, common, more) \
+                 VALUES (?, ?, ?, ?, 0, 0, ?, ?)",
+            )?
+            .execute(params![
+                series,
+                r.key.sop,
+                r.class,
+                r.instance_number,
+                r.instance_json.common,
+                r.instance_json.more
+            ])?;
+        let instance = index.last_insert_rowid();
+        let object = self.insert_object(index, instance, RECEIVED)?;
+        index
+            .prepare_cached("UPDATE instances SET object = ?1, received = ?1 WHERE id = ?2")?
+            .execute([object, instance])?;
+        index
+            .prepare_cached("INSERT INTO jobs (instance, changed) VALUES (?, ?)")?
+            .execute([instance, now()])?;
+        Ok(())
+    }
+
+    fn insert_object(&self, index: &Connection, instance: i64, role: i64) -> Result<i64, Error> {
+        let object =
+            NewObject { key: self.key, instance, role, bytes: self.bytes, syntax: &self.syntax, facts: &self.facts, frames: &self.frames };
+        object.insert(index)
+    }
+}
+
+/// A row of the table of objects.
+pub(crate) struct NewObject<'a> {
+    pub key: Key,
+    pub instance: i64,
+    pub role: i64,
+    pub bytes: u64,
+    pub syntax: &'a str,
+    pub facts: &'a str,
+    pub frames: &'a [u8],
+}
+
+impl NewObject<'_> {
+    pub(crate) fn insert(&self, index: &Connection) -> Result<i64, Error> {
+        index
+            .prepare_cached(
+                "INSERT INTO objects (key, instance, role, bytes, syntax, stored, facts, frames) \
+                 VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            )?
+            .execute(params![
+                self.key.as_bytes(),
+                self.instance,
+                self.role,
+                self.bytes,
+                self.syntax,
+                now(),
+                self.facts,
+                self.frames
+            ])?;
+        Ok(index.last_insert_rowid())
+    }
+}
+
+/// Counts `new` instances, and makes what was prepared of the series and the study stale.
+pub(crate) fn touch(index: &Connection, study: i64, series: i64, new: i64) -> Result<(), Error> {
+    index
+        .prepare_cached("UPDATE studies SET instances = instances + ?, version = version + 1 WHERE id = ?")?
+        .execute([new, study])?;
+    index
+        .prepare_cached("UPDATE series SET instances = instances + ?, version = version + 1 WHERE id = ?")?
+        .execute([new, series])?;
+    Ok(())
+}
+
+fn instance(index: &Connection, series: i64, uid: &str) -> Result<Option<i64>, Error> {
+    let mut find = index.prepare_cached("SELECT id FROM instances WHERE series = ? AND uid = ?")?;
+    Ok(find.query_row(params![series, uid], |row| row.get(0)).optional()?)
+}
+
+/// A tag as the index keeps it.
+pub(crate) fn tag_number(tag: transcode::Tag) -> i64 {
+    i64::from(tag.0) << 16 | i64::from(tag.1)
 }

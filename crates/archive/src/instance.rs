@@ -3,7 +3,13 @@
 use std::io;
 use std::sync::Arc;
 
-use transcode::Facts;
+use rusqlite::{Connection, OptionalExtension, Row, params};
+use transcode::{Facts, Source};
+
+use crate::archive::Inner;
+use crate::index::decode_frames;
+use crate::objects::Key;
+use crate::{Archive, Error};
 
 /// One stored instance, as it was at the moment it was looked up.
 ///
@@ -26,8 +32,10 @@ pub struct Instance {
     pub size: u64,
     /// SOP class, modality and pixel attributes of the stored object.
     pub facts: Facts,
-    /// Where each frame's bytes are.
+    /// Where each frame's bytes are. Empty without pixels, and when frames cannot be told apart without decoding:
+    /// then they are read through [`Archive::source`].
     pub frames: Vec<FrameEntry>,
+    pub(crate) key: Key,
 }
 
 /// Where the bytes of one frame are in the stored object.
@@ -102,5 +110,178 @@ impl ObjectReader {
             skip = 0;
         }
         if done == buf.len() { Ok(()) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
+    }
+}
+
+const COLUMNS: &str = "s.uid, e.uid, i.uid, i.class, i.number, e.modality, o.key, o.bytes, o.syntax, o.facts, o.frames";
+const FROM: &str = "FROM studies s JOIN series e ON e.study = s.id JOIN instances i ON i.series = e.id \
+    JOIN objects o ON o.id = i.object";
+
+impl Archive {
+    /// One instance as it is now.
+    pub fn instance(&self, study: &str, series: &str, sop: &str) -> Result<Option<Arc<Instance>>, Error> {
+        let sql = format!("SELECT o.id, length(o.frames) {FROM} WHERE s.uid = ? AND e.uid = ? AND i.uid = ?");
+        self.inner.index.read(|snapshot| {
+            let mut statement = snapshot.prepare_cached(&sql)?;
+            let version = statement.query_row([study, series, sop], Version::of).optional()?;
+            version.map(|version| self.inner.load(snapshot, version)).transpose()
+        })
+    }
+
+    /// The instances of a series, by Instance Number; of the whole study with `series: None`, series by series.
+    pub fn instances(&self, study: &str, series: Option<&str>) -> Result<Vec<Arc<Instance>>, Error> {
+        let sql = format!(
+            "SELECT o.id, length(o.frames) {FROM} WHERE s.uid = ?1 AND (?2 IS NULL OR e.uid = ?2) \
+             ORDER BY e.number, e.id, i.number, i.id"
+        );
+        self.inner.index.read(|snapshot| {
+            let mut statement = snapshot.prepare_cached(&sql)?;
+            let versions = statement.query_map(params![study, series], Version::of)?;
+            versions.map(|version| self.inner.load(snapshot, version?)).collect()
+        })
+    }
+
+    /// The stored bytes of an instance. Stays readable when the instance is converted meanwhile.
+    pub fn object(&self, instance: &Instance) -> Result<ObjectReader, Error> {
+        let what = || format!("opening object {}", instance.object_id);
+        let inner = self.inner.objects.open(&instance.key).map_err(|e| Error::io(what())(e))?;
+        if inner.size() != instance.size {
+            let (have, want) = (inner.size(), instance.size);
+            return Err(Error::Damaged(format!("object {} has {have} bytes instead of {want}", instance.object_id)));
+        }
+        Ok(ObjectReader { inner })
+    }
+
+    /// The stored instance, parsed.
+    pub fn source(&self, instance: &Instance) -> Result<Source, Error> {
+        self.inner.source(&instance.key)
+    }
+}
+
+/// Names the state of an object: frame tables may gain levels, bytes never change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Version {
+    object: i64,
+    frames: i64,
+}
+
+impl Version {
+    fn of(row: &Row<'_>) -> rusqlite::Result<Version> {
+        Ok(Version { object: row.get(0)?, frames: row.get(1)? })
+    }
+}
+
+impl Inner {
+    /// The instance whose current object this is, from memory or from the index.
+    fn load(&self, snapshot: &Connection, version: Version) -> Result<Arc<Instance>, Error> {
+        if let Some(instance) = self.instances.get(&version) {
+            return Ok(instance);
+        }
+        let sql = format!("SELECT {COLUMNS} {FROM} WHERE o.id = ?");
+        let stored = snapshot.prepare_cached(&sql)?.query_row([version.object], Stored::of)?;
+        let instance = Arc::new(self.instance_of(stored)?);
+        self.instances.insert(version, instance.clone());
+        Ok(instance)
+    }
+
+    fn instance_of(&self, stored: Stored) -> Result<Instance, Error> {
+        let object_id = stored.key.to_string();
+        let frames = decode_frames(&stored.frames)
+            .ok_or_else(|| Error::Damaged(format!("the frame table of object {object_id} cannot be read")))?;
+        // Facts written by another version of the program may lack a field: the object has them all.
+        let mut facts: Facts = match serde_json::from_str(&stored.facts) {
+            Ok(facts) => facts,
+            Err(_) => self.source(&stored.key)?.facts().clone(),
+        };
+        facts.study_uid.clone_from(&stored.study);
+        facts.series_uid.clone_from(&stored.series);
+        facts.sop_instance_uid.clone_from(&stored.sop);
+        facts.sop_class_uid = stored.class;
+        facts.modality = stored.modality;
+        Ok(Instance {
+            study: stored.study,
+            series: stored.series,
+            sop: stored.sop,
+            number: stored.number,
+            transfer_syntax: stored.syntax,
+            object_id,
+            size: stored.bytes,
+            facts,
+            frames,
+            key: stored.key,
+        })
+    }
+
+    pub(crate) fn source(&self, key: &Key) -> Result<Source, Error> {
+        if let Some(path) = self.objects.local_path(key) {
+            return Ok(Source::open(&path)?);
+        }
+        let what = format!("reading object {key}");
+        let read = || {
+            let object = self.objects.open(key)?;
+            let mut bytes = vec![0; object.size() as usize];
+            object.read_exact_at(0, &mut bytes)?;
+            Ok(bytes)
+        };
+        Ok(Source::from_bytes(read().map_err(Error::io(what))?)?)
+    }
+}
+
+/// Facts as the index keeps them: what its own columns have is left out.
+pub(crate) fn facts_json(facts: &Facts) -> String {
+    let mut facts = facts.clone();
+    for known in [
+        &mut facts.study_uid,
+        &mut facts.series_uid,
+        &mut facts.sop_instance_uid,
+        &mut facts.sop_class_uid,
+        &mut facts.modality,
+    ] {
+        known.clear();
+    }
+    serde_json::to_string(&facts).expect("facts are plain values")
+}
+
+/// The frame table of an opened instance, without levels.
+pub(crate) fn frame_table(source: &Source) -> Vec<FrameEntry> {
+    let entry = |frame: &transcode::Frame| FrameEntry {
+        offset: frame.offset(),
+        len: frame.length(),
+        fragments: if frame.fragments.len() == 1 { Vec::new() } else { frame.fragments.clone() },
+        levels: Vec::new(),
+    };
+    source.frames().iter().map(entry).collect()
+}
+
+/// A row, before its blobs are read.
+struct Stored {
+    study: String,
+    series: String,
+    sop: String,
+    class: String,
+    number: Option<i64>,
+    modality: String,
+    key: Key,
+    bytes: u64,
+    syntax: String,
+    facts: String,
+    frames: Vec<u8>,
+}
+
+impl Stored {
+    fn of(row: &Row<'_>) -> rusqlite::Result<Stored> {
+        Ok(Stored {
+            study: row.get(0)?,
+            series: row.get(1)?,
+            sop: row.get(2)?,
+            class: row.get(3)?,
+            number: row.get(4)?,
+            modality: row.get(5)?,
+            key: Key::new(row.get(6)?),
+            bytes: row.get(7)?,
+            syntax: row.get(8)?,
+            facts: row.get(9)?,
+            frames: row.get(10)?,
+        })
     }
 }

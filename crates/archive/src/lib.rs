@@ -9,17 +9,20 @@
 //! The crate knows nothing of HTTP.
 
 mod archive;
+mod attributes;
+mod cache;
 mod convert;
 mod error;
+mod index;
 mod ingest;
 mod instance;
 mod key;
 mod metadata;
-mod objects;
+pub mod objects;
 mod query;
 
 pub use archive::{Archive, Options, Stats};
-pub use convert::{Event, Summary};
+pub use convert::{Event, Evidence, Summary};
 pub use error::Error;
 pub use ingest::Ingested;
 pub use instance::{FrameEntry, Instance, LevelEntry, ObjectReader};

@@ -1,6 +1,21 @@
 //! Metadata in the DICOM JSON model (PS3.18 F.2), prepared once and kept compressed.
+//!
+//! A series is kept as one run of deflate blocks that ends on a byte boundary, without the brackets of the
+//! array. Replies are joined from such runs without compressing anything again: the gzip header, a stored
+//! block `[`, the runs with stored blocks `,` between them, a last stored block `]`, and the checksum combined from
+//! those of the parts.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
+
+use crc32fast::Hasher;
+use flate2::{Compress, Compression, FlushCompress, Status};
+use rusqlite::{Connection, OptionalExtension, params};
+use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
+
+use crate::archive::Inner;
+use crate::attributes::{AVAILABLE_TRANSFER_SYNTAX, attribute, image_attributes, name};
+use crate::{Archive, Error, Instance};
 
 /// A ready reply: a gzip-compressed DICOM JSON array and its strong entity tag.
 #[derive(Debug, Clone)]
@@ -12,4 +27,260 @@ pub struct Prepared {
     /// `BulkDataURI` is relative to the DICOMweb root: `studies/{S}/series/{E}/instances/{I}/frames` for
     /// Pixel Data, `studies/{S}/series/{E}/instances/{I}/bulkdata/{path}` for the rest.
     pub gzip: Arc<[u8]>,
+}
+
+impl Archive {
+    /// Metadata of all instances of a study.
+    pub fn study_metadata(&self, study: &str) -> Result<Option<Prepared>, Error> {
+        let all: Vec<i64> = self.inner.index.read(|snapshot| {
+            let sql = "SELECT e.id FROM studies s JOIN series e ON e.study = s.id WHERE s.uid = ? ORDER BY e.number, e.id";
+            let mut statement = snapshot.prepare_cached(sql)?;
+            let all = statement.query_map([study], |row| row.get(0))?.collect::<Result<_, _>>()?;
+            Ok(all)
+        })?;
+        if all.is_empty() {
+            return Ok(None);
+        }
+        let parts = all.into_iter().map(|series| self.prepared(series)).collect::<Result<Vec<_>, _>>()?;
+        Ok(Some(join(&parts)))
+    }
+
+    /// Metadata of all instances of a series, by Instance Number.
+    pub fn series_metadata(&self, study: &str, series: &str) -> Result<Option<Prepared>, Error> {
+        let found = self.inner.index.read(|snapshot| {
+            let sql = "SELECT e.id FROM studies s JOIN series e ON e.study = s.id WHERE s.uid = ? AND e.uid = ?";
+            Ok(snapshot.prepare_cached(sql)?.query_row([study, series], |row| row.get(0)).optional()?)
+        })?;
+        found.map(|series| Ok(join(&[self.prepared(series)?]))).transpose()
+    }
+
+    /// Metadata of one instance (an array of one object).
+    pub fn instance_metadata(&self, study: &str, series: &str, sop: &str) -> Result<Option<Prepared>, Error> {
+        let Some(instance) = self.instance(study, series, sop)? else { return Ok(None) };
+        let mut chunk = ChunkWriter::new();
+        chunk.write(self.inner.metadata(&instance)?.as_bytes());
+        Ok(Some(join(&[chunk.finish()])))
+    }
+
+    /// Prepares the metadata of every series whose prepared one is missing or stale.
+    pub fn prepare_metadata(&self) -> Result<(), Error> {
+        let stale: Vec<i64> = self.inner.index.read(|snapshot| {
+            let sql = "SELECT e.id FROM series e LEFT JOIN prepared p ON p.series = e.id AND p.version = e.version \
+                 WHERE p.series IS NULL ORDER BY e.id";
+            let mut statement = snapshot.prepare_cached(sql)?;
+            let stale = statement.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
+            Ok(stale)
+        })?;
+        stale.into_iter().try_for_each(|series| self.prepared(series).map(drop))
+    }
+
+    /// The prepared metadata of a series as it is now; made and kept when there is none.
+    fn prepared(&self, series: i64) -> Result<Chunk, Error> {
+        let kept = || self.inner.index.read(|snapshot| Chunk::read(snapshot, series));
+        if let Some(chunk) = kept()? {
+            return Ok(chunk);
+        }
+        let _one_at_a_time = self.inner.preparing.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(chunk) = kept()? {
+            return Ok(chunk);
+        }
+        let (version, study, uid) = self.inner.index.read(|snapshot| {
+            let sql = "SELECT e.version, s.uid, e.uid FROM series e JOIN studies s ON s.id = e.study WHERE e.id = ?";
+            let row = |row: &rusqlite::Row<'_>| Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?, row.get::<_, String>(2)?));
+            Ok(snapshot.prepare_cached(sql)?.query_row([series], row)?)
+        })?;
+        // Read after the version: what changes meanwhile makes this stale, never falsely fresh.
+        let chunk = self.inner.prepare(&self.instances(&study, Some(&uid))?)?;
+        let keep = chunk.clone();
+        self.inner.index.write(move |index| keep.write(index, series, version))?;
+        Ok(chunk)
+    }
+}
+
+impl Inner {
+    fn prepare(&self, instances: &[Arc<Instance>]) -> Result<Chunk, Error> {
+        let mut chunk = ChunkWriter::new();
+        for (n, instance) in instances.iter().enumerate() {
+            if n > 0 {
+                chunk.write(b",");
+            }
+            chunk.write(self.metadata(instance)?.as_bytes());
+        }
+        Ok(chunk.finish())
+    }
+
+    /// The metadata of one instance, from the stored object.
+    fn metadata(&self, instance: &Instance) -> Result<String, Error> {
+        let base = format!("studies/{}/series/{}/instances/{}", instance.study, instance.series, instance.sop);
+        let uri = |path: &str| match path {
+            "7FE00010" => format!("{base}/frames"),
+            _ => format!("{base}/bulkdata/{path}"),
+        };
+        let read = || self.source(&instance.key)?.dicom_json(&uri).map_err(Error::from);
+        let mut json = match read() {
+            Ok(json) => json,
+            // One damaged object must not hide a series: what the index has of it is still shown.
+            Err(error) => {
+                tracing::error!(object = %instance.object_id, %error, "metadata taken from the index alone");
+                self.indexed(instance)?
+            }
+        };
+        json.insert(name(AVAILABLE_TRANSFER_SYNTAX), attribute("UI", vec![instance.transfer_syntax.as_str().into()]));
+        Ok(Value::Object(json).to_string())
+    }
+
+    fn indexed(&self, instance: &Instance) -> Result<Map<String, Value>, Error> {
+        let sql = "SELECT s.common, s.more, e.common, e.more, i.common, i.more FROM studies s \
+             JOIN series e ON e.study = s.id JOIN instances i ON i.series = e.id \
+             WHERE s.uid = ? AND e.uid = ? AND i.uid = ?";
+        let texts: [String; 6] = self.index.read(|snapshot| {
+            let mut statement = snapshot.prepare_cached(sql)?;
+            let row = |r: &rusqlite::Row<'_>| Ok([r.get(0)?, r.get(1)?, r.get(2)?, r.get(3)?, r.get(4)?, r.get(5)?]);
+            Ok(statement.query_row([&instance.study, &instance.series, &instance.sop], row)?)
+        })?;
+        let mut all = Map::new();
+        for text in texts {
+            all.extend(serde_json::from_str::<Map<_, _>>(&text).unwrap_or_default());
+        }
+        image_attributes(&instance.facts, &mut all);
+        Ok(all)
+    }
+}
+
+/// Some JSON as deflate blocks that end on a byte boundary, none of them the last.
+#[derive(Debug, Clone)]
+struct Chunk {
+    deflate: Vec<u8>,
+    /// Bytes of the JSON.
+    bytes: u64,
+    crc: u32,
+    sha256: [u8; 32],
+}
+
+impl Chunk {
+    fn read(index: &Connection, series: i64) -> Result<Option<Chunk>, Error> {
+        let sql = "SELECT p.deflate, p.bytes, p.crc, p.sha256 FROM prepared p JOIN series e ON e.id = p.series \
+             WHERE e.id = ? AND p.version = e.version";
+        let row = |row: &rusqlite::Row<'_>| {
+            Ok(Chunk { deflate: row.get(0)?, bytes: row.get(1)?, crc: row.get(2)?, sha256: row.get(3)? })
+        };
+        Ok(index.prepare_cached(sql)?.query_row([series], row).optional()?)
+    }
+
+    fn write(&self, index: &Connection, series: i64, version: i64) -> Result<(), Error> {
+        let sql = "INSERT INTO prepared (series, version, bytes, crc, sha256, deflate) VALUES (?, ?, ?, ?, ?, ?) \
+             ON CONFLICT (series) DO UPDATE SET version = excluded.version, bytes = excluded.bytes, \
+             crc = excluded.crc, sha256 = excluded.sha256, deflate = excluded.deflate \
+             WHERE excluded.version >= version";
+        index
+            .prepare_cached(sql)?
+            .execute(params![series, version, self.bytes, self.crc, self.sha256, self.deflate])?;
+        Ok(())
+    }
+}
+
+struct ChunkWriter {
+    compress: Compress,
+    deflate: Vec<u8>,
+    crc: Hasher,
+    sha256: Sha256,
+}
+
+impl ChunkWriter {
+    fn new() -> ChunkWriter {
+        let compress = Compress::new(Compression::default(), false);
+        ChunkWriter { compress, deflate: Vec::with_capacity(16 << 10), crc: Hasher::new(), sha256: Sha256::new() }
+    }
+
+    fn write(&mut self, json: &[u8]) {
+        self.crc.update(json);
+        self.sha256.update(json);
+        self.deflate(json, FlushCompress::None);
+    }
+
+    fn finish(mut self) -> Chunk {
+        self.deflate(&[], FlushCompress::Full);
+        let bytes = self.compress.total_in();
+        Chunk { deflate: self.deflate, bytes, crc: self.crc.finalize(), sha256: self.sha256.finalize().into() }
+    }
+
+    fn deflate(&mut self, mut json: &[u8], flush: FlushCompress) {
+        loop {
+            self.deflate.reserve(json.len() / 4 + 1024);
+            let before = self.compress.total_in();
+            let status = self.compress.compress_vec(json, &mut self.deflate, flush);
+            debug_assert!(matches!(status, Ok(Status::Ok | Status::BufError)), "{status:?}");
+            json = &json[(self.compress.total_in() - before) as usize..];
+            // Room left over: all was taken, and what was to be flushed is out.
+            if json.is_empty() && self.deflate.len() < self.deflate.capacity() {
+                break;
+            }
+        }
+    }
+}
+
+/// The JSON array of what is in the chunks.
+fn join(chunks: &[Chunk]) -> Prepared {
+    // RFC 1952 2.3: deflate, no name, no time, unknown system.
+    let mut gzip = vec![0x1F, 0x8B, 8, 0, 0, 0, 0, 0, 0, 0xFF];
+    let (mut crc, mut bytes, mut etag) = (Hasher::new(), 0u64, Sha256::new());
+    let mut stored = |text: u8, last: bool, gzip: &mut Vec<u8>, crc: &mut Hasher| {
+        // RFC 1951 3.2.4: a stored block of one byte.
+        gzip.extend_from_slice(&[u8::from(last), 1, 0, !1, !0, text]);
+        crc.update(&[text]);
+        bytes += 1;
+    };
+    for (n, chunk) in chunks.iter().enumerate() {
+        stored(if n == 0 { b'[' } else { b',' }, false, &mut gzip, &mut crc);
+        gzip.extend_from_slice(&chunk.deflate);
+        crc.combine(&Hasher::new_with_initial_len(chunk.crc, chunk.bytes));
+        etag.update(chunk.sha256);
+    }
+    if chunks.is_empty() {
+        stored(b'[', false, &mut gzip, &mut crc);
+    }
+    stored(b']', true, &mut gzip, &mut crc);
+    let bytes = bytes + chunks.iter().map(|chunk| chunk.bytes).sum::<u64>();
+    gzip.extend_from_slice(&crc.finalize().to_le_bytes());
+    gzip.extend_from_slice(&(bytes as u32).to_le_bytes());
+    let etag = etag.finalize()[..16].iter().map(|byte| format!("{byte:02x}")).collect();
+    Prepared { etag, gzip: gzip.into() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::io::Read;
+
+    fn inflate(gzip: &[u8]) -> Vec<u8> {
+        let mut out = Vec::new();
+        flate2::read::GzDecoder::new(gzip).read_to_end(&mut out).unwrap();
+        out
+    }
+
+    proptest! {
+        #[test]
+        fn joined_chunks_are_one_gzip_member(parts in proptest::collection::vec(
+            proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..3000), 0..6), 0..5)) {
+            let chunk = |writes: &Vec<Vec<u8>>| {
+                let mut chunk = ChunkWriter::new();
+                writes.iter().for_each(|bytes| chunk.write(bytes));
+                chunk.finish()
+            };
+            let chunks: Vec<Chunk> = parts.iter().map(chunk).collect();
+            let whole: Vec<Vec<u8>> = parts.iter().map(|writes| writes.concat()).collect();
+            let expected = [&b"["[..], &whole.join(&b','), b"]"].concat();
+            prop_assert_eq!(inflate(&join(&chunks).gzip), expected);
+        }
+    }
+
+    #[test]
+    fn a_large_chunk_is_whole() {
+        let json: Vec<u8> = (0..5_000_000u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
+        let mut chunk = ChunkWriter::new();
+        chunk.write(&json);
+        let reply = inflate(&join(&[chunk.finish()]).gzip);
+        assert_eq!(reply[1..reply.len() - 1], json);
+    }
 }

@@ -1,10 +1,101 @@
 //! Objects: immutable runs of bytes under keys that are ours.
+//!
+//! A key is the SHA-256 of the bytes. It says nothing of their contents, no value of a DICOM file can reach
+//! a path through it, and storing the same bytes twice is storing them once: an object that a crash left
+//! without a row in the index is found again by the next attempt to store it.
+//!
+//! There is deliberately no way to remove an object.
+
+mod disk;
+mod memory;
+mod spool;
+
+pub use disk::Disk;
+pub(crate) use disk::sync_folder;
+pub use memory::Memory;
+pub use spool::{Spool, Staged};
+
+use std::fmt;
 use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// Where objects are kept.
+///
+/// Bytes are written to a local [`Spool`] first, and moved or sent to their place by [`Objects::put`].
+pub trait Objects: Send + Sync {
+    /// Puts what was staged under the key of its bytes. Durable when this returns: the bytes, and the name
+    /// under which they are found. Bytes that are there already are left alone.
+    fn put(&self, staged: Staged) -> io::Result<Put>;
+
+    /// Opens an object; `NotFound` when there is none.
+    fn open(&self, key: &Key) -> io::Result<Arc<dyn ReadAt>>;
+
+    /// Bytes of an object, `None` when there is none.
+    fn size(&self, key: &Key) -> io::Result<Option<u64>>;
+
+    /// The file that holds the object, where the back end has files.
+    fn local_path(&self, key: &Key) -> Option<PathBuf>;
+}
+
+/// What a [`Objects::put`] did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Put {
+    /// The object is new.
+    New,
+    /// The very bytes were there.
+    Existed,
+}
 
 /// Random access to one object.
 pub trait ReadAt: Send + Sync {
     /// Bytes of the object.
     fn size(&self) -> u64;
-    /// Fills `buf` with the bytes from `offset` on.
+    /// Fills `buf` with the bytes from `offset` on; `UnexpectedEof` when the object ends before.
     fn read_exact_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<()>;
 }
+
+/// The name of an object: the SHA-256 of its bytes.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Key([u8; 32]);
+
+impl Key {
+    /// The key of this digest.
+    pub fn new(sha256: [u8; 32]) -> Key {
+        Key(sha256)
+    }
+
+    /// Reads 64 lower-case hexadecimal digits.
+    pub fn parse(hex: &str) -> Option<Key> {
+        let digits = hex.as_bytes();
+        if digits.len() != 64 || digits.iter().any(u8::is_ascii_uppercase) {
+            return None;
+        }
+        let mut key = [0; 32];
+        for (byte, pair) in key.iter_mut().zip(digits.chunks_exact(2)) {
+            let digit = |d: u8| char::from(d).to_digit(16);
+            *byte = u8::try_from(digit(pair[0])? << 4 | digit(pair[1])?).ok()?;
+        }
+        Some(Key(key))
+    }
+
+    /// The digest.
+    pub fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Key({self})")
+    }
+}
+
+#[cfg(test)]
+mod contract;

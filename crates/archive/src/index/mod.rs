@@ -1,0 +1,126 @@
+//! The index: SQLite in WAL mode, one writer with group commit, a pool of readers.
+
+mod frames;
+mod schema;
+mod writer;
+
+pub(crate) use frames::{decode_frames, encode_frames};
+pub(crate) use writer::Ticket;
+
+use std::path::{Path, PathBuf};
+use std::sync::{Condvar, Mutex, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use rusqlite::{Connection, OpenFlags, Transaction};
+
+use crate::Error;
+use writer::Writer;
+
+/// How long a connection waits for another process that writes.
+const BUSY: Duration = Duration::from_secs(60);
+
+/// The index of one archive.
+pub(crate) struct Index {
+    writer: Writer,
+    readers: Readers,
+}
+
+impl Index {
+    /// Opens the index, brings its schema up to date, and starts the writer.
+    pub(crate) fn open(path: &Path, readers: usize) -> Result<Index, Error> {
+        let mut connection = connect(path, OpenFlags::default())?;
+        connection.pragma_update(None, "journal_mode", "WAL")?;
+        connection.pragma_update(None, "synchronous", "FULL")?;
+        schema::migrate(&mut connection)?;
+        let writer = Writer::start(connection)?;
+        Ok(Index { writer, readers: Readers::new(path, readers) })
+    }
+
+    /// Runs `work` in a transaction with other waiting work, and returns once it is committed and synced.
+    /// When `work` fails, what it did is undone and the rest goes on.
+    pub(crate) fn write<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        self.writer.submit(work).wait()
+    }
+
+    /// As [`Index::write`], but does not wait.
+    pub(crate) fn submit<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<T, Error> + Send + 'static,
+    ) -> Ticket<T> {
+        self.writer.submit(work)
+    }
+
+    /// Runs `work` on one consistent snapshot.
+    pub(crate) fn read<T>(&self, work: impl FnOnce(&Transaction<'_>) -> Result<T, Error>) -> Result<T, Error> {
+        let mut connection = self.readers.take()?;
+        let result = (|| {
+            let snapshot = connection.transaction()?;
+            work(&snapshot)
+        })();
+        self.readers.give_back(connection);
+        result
+    }
+}
+
+/// Seconds since 1970.
+pub(crate) fn now() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs() as i64)
+}
+
+fn connect(path: &Path, flags: OpenFlags) -> Result<Connection, Error> {
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(BUSY)?;
+    connection.pragma_update(None, "foreign_keys", "ON")?;
+    connection.pragma_update(None, "cache_size", -16_384)?;
+    connection.set_prepared_statement_cache_capacity(128);
+    Ok(connection)
+}
+
+/// Connections that only read; made when they are needed, at most so many.
+struct Readers {
+    path: PathBuf,
+    most: usize,
+    state: Mutex<(Vec<Connection>, usize)>,
+    free: Condvar,
+}
+
+impl Readers {
+    fn new(path: &Path, most: usize) -> Readers {
+        Readers { path: path.to_owned(), most: most.max(1), state: Mutex::default(), free: Condvar::new() }
+    }
+
+    fn take(&self) -> Result<Connection, Error> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        loop {
+            if let Some(connection) = state.0.pop() {
+                return Ok(connection);
+            }
+            if state.1 < self.most {
+                state.1 += 1;
+                drop(state);
+                return self.make().inspect_err(|_| self.forget());
+            }
+            state = self.free.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    fn make(&self) -> Result<Connection, Error> {
+        let connection = connect(&self.path, OpenFlags::default() & !OpenFlags::SQLITE_OPEN_CREATE)?;
+        connection.pragma_update(None, "query_only", "ON")?;
+        crate::query::register(&connection)?;
+        Ok(connection)
+    }
+
+    fn give_back(&self, connection: Connection) {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).0.push(connection);
+        self.free.notify_one();
+    }
+
+    fn forget(&self) {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).1 -= 1;
+        self.free.notify_one();
+    }
+}

@@ -1,0 +1,55 @@
+//! The schema of the index, and the steps from each version to the next.
+
+use rusqlite::Connection;
+
+use crate::Error;
+
+/// Step `n` brings a database of `user_version` n to n + 1. Steps are never changed once released.
+const STEPS: &[&str] = &[include_str!("v1.sql")];
+
+/// Brings the schema up to date in one transaction.
+pub(super) fn migrate(connection: &mut Connection) -> Result<(), Error> {
+    let known = STEPS.len() as i64;
+    if version(connection)? == known {
+        return Ok(());
+    }
+    let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+    // Read again: another process may have been faster.
+    let found = version(&transaction)?;
+    let Some(steps) = usize::try_from(found).ok().and_then(|done| STEPS.get(done..)) else {
+        return Err(Error::Newer { found, known });
+    };
+    for step in steps {
+        transaction.execute_batch(step)?;
+    }
+    transaction.pragma_update(None, "user_version", known)?;
+    transaction.commit()?;
+    Ok(())
+}
+
+fn version(connection: &Connection) -> Result<i64, Error> {
+    Ok(connection.query_row("PRAGMA user_version", [], |row| row.get(0))?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_empty_database_becomes_current_and_stays_so() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        migrate(&mut connection).unwrap();
+        assert_eq!(version(&connection).unwrap(), STEPS.len() as i64);
+        migrate(&mut connection).unwrap();
+    }
+
+    #[test]
+    fn a_newer_one_is_left_alone() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        connection.pragma_update(None, "user_version", 99).unwrap();
+        let error = migrate(&mut connection).unwrap_err();
+        assert!(matches!(error, Error::Newer { found: 99, .. }), "{error}");
+        let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |r| r.get(0)).unwrap();
+        assert_eq!(tables, 0);
+    }
+}

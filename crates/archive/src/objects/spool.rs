@@ -1,0 +1,193 @@
+//! The spool: where bytes are written before they are objects.
+//!
+//! Each run of the program has a folder of its own, held by a locked file. A folder whose lock is free was
+//! left by a run that died: what is in it was never acknowledged, and is removed when the archive is opened.
+
+use std::fs::{self, File, TryLockError};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use sha2::{Digest, Sha256};
+
+use super::Key;
+
+const LOCK: &str = "lock";
+
+/// A folder of unfinished files that belongs to this run alone.
+#[derive(Debug)]
+pub struct Spool {
+    folder: PathBuf,
+    run: String,
+    next: AtomicU64,
+    _lock: File,
+}
+
+impl Spool {
+    /// Makes a folder for this run below `root`, and removes those of runs that died; their names are returned.
+    pub fn open(root: &Path) -> io::Result<(Spool, Vec<String>)> {
+        fs::create_dir_all(root)?;
+        let dead = remove_dead(root)?;
+        let run = run_name();
+        // The folder gets its name only once its lock is held, so that nobody takes it for a dead one.
+        let making = root.join(format!(".{run}"));
+        fs::create_dir(&making)?;
+        let lock = File::create_new(making.join(LOCK))?;
+        lock.lock()?;
+        let folder = root.join(&run);
+        fs::rename(&making, &folder)?;
+        Ok((Spool { folder, run, next: AtomicU64::new(0), _lock: lock }, dead))
+    }
+
+    /// The name of this run; no two runs have the same.
+    pub fn run(&self) -> &str {
+        &self.run
+    }
+
+    /// A path in the spool that nothing uses.
+    pub fn path(&self) -> PathBuf {
+        self.folder.join(self.next.fetch_add(1, Ordering::Relaxed).to_string())
+    }
+
+    /// Writes a stream to a new file, in bounded memory, and names it by its hash. Not synced yet.
+    pub fn stage(&self, bytes: &mut dyn Read) -> io::Result<Staged> {
+        let path = self.path();
+        let file = File::options().read(true).write(true).create_new(true).open(&path)?;
+        let mut staged = Staged { path, file: Some(file), key: Key::new([0; 32]), size: 0, moved: false };
+        let (key, size) = copy_hashing(bytes, staged.file())?;
+        staged.key = key;
+        staged.size = size;
+        Ok(staged)
+    }
+
+    /// Takes over a file that was written at a [`Spool::path`], and names it by its hash.
+    pub fn adopt(&self, path: PathBuf) -> io::Result<Staged> {
+        let file = File::options().read(true).write(true).open(&path)?;
+        let mut staged = Staged { path, file: Some(file), key: Key::new([0; 32]), size: 0, moved: false };
+        let (key, size) = copy_hashing(&mut staged.file(), &mut io::sink())?;
+        staged.key = key;
+        staged.size = size;
+        Ok(staged)
+    }
+}
+
+impl Drop for Spool {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.folder);
+    }
+}
+
+/// A whole file in the spool, not an object yet; removed when dropped.
+#[derive(Debug)]
+pub struct Staged {
+    path: PathBuf,
+    file: Option<File>,
+    key: Key,
+    size: u64,
+    moved: bool,
+}
+
+impl Staged {
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The key its bytes will have.
+    pub fn key(&self) -> Key {
+        self.key
+    }
+
+    /// Its bytes.
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// Waits until the bytes are on the storage.
+    pub fn sync(&self) -> io::Result<()> {
+        self.file().sync_all()
+    }
+
+    /// All bytes, read into memory.
+    pub fn read(&self) -> io::Result<Vec<u8>> {
+        let mut bytes = Vec::with_capacity(usize::try_from(self.size).unwrap_or(0));
+        let mut file = self.file();
+        file.seek(SeekFrom::Start(0))?;
+        file.read_to_end(&mut bytes)?;
+        Ok(bytes)
+    }
+
+    /// Gives the file another place in the same file system.
+    pub fn rename(mut self, to: &Path) -> io::Result<()> {
+        self.file = None;
+        fs::rename(&self.path, to)?;
+        self.moved = true;
+        Ok(())
+    }
+
+    fn file(&self) -> &File {
+        self.file.as_ref().expect("open until it is moved")
+    }
+}
+
+impl Drop for Staged {
+    fn drop(&mut self) {
+        if !self.moved {
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+fn copy_hashing(from: &mut dyn Read, mut to: impl Write) -> io::Result<(Key, u64)> {
+    let (mut hash, mut size, mut buffer) = (Sha256::new(), 0, vec![0; 256 << 10]);
+    loop {
+        let n = match from.read(&mut buffer) {
+            Ok(0) => break,
+            Ok(n) => n,
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
+            Err(e) => return Err(e),
+        };
+        hash.update(&buffer[..n]);
+        to.write_all(&buffer[..n])?;
+        size += n as u64;
+    }
+    Ok((Key::new(hash.finalize().into()), size))
+}
+
+/// Removes the folders whose lock is free. A folder still being made (its name begins with a dot) is left
+/// for an hour, for its lock may not be held yet.
+fn remove_dead(root: &Path) -> io::Result<Vec<String>> {
+    let mut dead = Vec::new();
+    for entry in fs::read_dir(root)? {
+        let path = entry?.path();
+        let Some(name) = path.file_name().and_then(|n| n.to_str()) else { continue };
+        let free = match File::open(path.join(LOCK)) {
+            Ok(lock) => match lock.try_lock() {
+                Ok(()) => !name.starts_with('.') || old(&path),
+                Err(TryLockError::WouldBlock) => false,
+                Err(TryLockError::Error(e)) => return Err(e),
+            },
+            Err(_) => old(&path),
+        };
+        if free {
+            match fs::remove_dir_all(&path) {
+                Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
+                _ => {}
+            }
+            dead.push(name.trim_start_matches('.').to_owned());
+        }
+    }
+    Ok(dead)
+}
+
+fn old(path: &Path) -> bool {
+    let modified = fs::metadata(path).and_then(|m| m.modified());
+    modified.is_ok_and(|at| at.elapsed().is_ok_and(|age| age.as_secs() > 3600))
+}
+
+fn run_name() -> String {
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_nanos());
+    format!("{now:x}-{:x}-{:x}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed))
+}

@@ -8,10 +8,12 @@
 mod bits;
 mod codewords;
 mod fast_decode;
+mod fast_encode;
 mod plain_decode;
 mod plain_encode;
 mod refine;
 mod simd;
+mod stuff;
 mod tables;
 #[cfg(test)]
 mod tests;
@@ -269,15 +271,20 @@ pub(crate) struct Written {
 }
 
 /// Encodes blocks with one cleanup pass of bit-plane 0; keeps its scratch memory between calls.
-#[derive(Default)]
 pub(crate) struct BlockEncoder {
-    samples: Vec<i32>,
+    level: Level,
+    scratch: Box<fast_encode::Scratch>,
 }
 
 impl BlockEncoder {
     /// An encoder with the fastest code this machine runs.
     pub(crate) fn new() -> Self {
-        Self::default()
+        Self::with_level(Level::detect())
+    }
+
+    /// An encoder with the code of one SIMD level; all write the same bytes.
+    pub(crate) fn with_level(level: Level) -> Self {
+        BlockEncoder { level, scratch: fast_encode::Scratch::new() }
     }
 
     /// Appends the cleanup segment of one block to `out`.
@@ -293,23 +300,38 @@ impl BlockEncoder {
     ) -> Written {
         let (width, height) = (usize::from(width), usize::from(height));
         assert!((1..=LONGEST_SIDE).contains(&width) && (1..=LONGEST_SIDE).contains(&height) && width * height <= MOST_SAMPLES);
-        self.samples.clear();
-        match origin {
-            Origin::Integer(samples) => {
-                samples.chunks(stride).take(height).for_each(|row| self.samples.extend_from_slice(&row[..width]));
-            }
-            Origin::Real(samples, factor) => {
-                for row in samples.chunks(stride).take(height) {
-                    self.samples.extend(row[..width].iter().map(|&sample| (sample * factor) as i32));
-                }
-            }
+        let planes = planes(&origin, stride, width, height);
+        let start = out.len();
+        match planes {
+            0 => {}
+            1..=fast_encode::MOST_PLANES => self.level.encode(&origin, stride, (width, height), planes, &mut self.scratch, out),
+            _ => plain_encode::encode(&integers(&origin, stride, width, height), width, height, out),
         }
-        let all = self.samples.iter().fold(0, |all, sample| all | sample.unsigned_abs());
-        if all == 0 {
-            return Written { cleanup_len: 0, planes: 0 };
+        Written { cleanup_len: (out.len() - start) as u32, planes: planes as u8 }
+    }
+}
+
+/// Bit-planes of the largest magnitude.
+fn planes(origin: &Origin<'_>, stride: usize, width: usize, height: usize) -> u32 {
+    let all = match origin {
+        Origin::Integer(samples) => {
+            let rows = samples.chunks(stride).take(height);
+            rows.fold(0, |all, row| row[..width].iter().fold(all, |all, sample| all | sample.unsigned_abs()))
         }
-        let bytes = plain_encode::encode(&self.samples, width, width, height);
-        out.extend_from_slice(&bytes);
-        Written { cleanup_len: bytes.len() as u32, planes: (32 - all.leading_zeros()) as u8 }
+        Origin::Real(samples, factor) => {
+            let rows = samples.chunks(stride).take(height);
+            rows.fold(0, |all, row| row[..width].iter().fold(all, |all, &sample| all | ((sample * factor) as i32).unsigned_abs()))
+        }
+    };
+    32 - all.leading_zeros()
+}
+
+/// The integers of a block.
+fn integers(origin: &Origin<'_>, stride: usize, width: usize, height: usize) -> Vec<i32> {
+    match origin {
+        Origin::Integer(samples) => samples.chunks(stride).take(height).flat_map(|row| &row[..width]).copied().collect(),
+        Origin::Real(samples, factor) => {
+            samples.chunks(stride).take(height).flat_map(|row| &row[..width]).map(|sample| (sample * factor) as i32).collect()
+        }
     }
 }

@@ -14,14 +14,14 @@ struct Quad {
 }
 
 impl Quad {
-    fn at(samples: &[i32], stride: usize, (width, height): (usize, usize), (column, row): (usize, usize)) -> Self {
+    fn at(samples: &[i32], (width, height): (usize, usize), (column, row): (usize, usize)) -> Self {
         let mut quad = Quad::default();
         for n in 0..4 {
             let (column, row) = (column + n / 2, row + n % 2);
-            if column >= width || row >= height || samples[row * stride + column] == 0 {
+            if column >= width || row >= height || samples[row * width + column] == 0 {
                 continue;
             }
-            let sample = samples[row * stride + column];
+            let sample = samples[row * width + column];
             let below = u64::from(sample.unsigned_abs()) - 1;
             quad.values[n] = below << 1 | u64::from(sample < 0);
             quad.exponents[n] = 64 - (below << 1 | 1).leading_zeros();
@@ -44,12 +44,12 @@ struct Encoder {
     magnitudes: ForwardWriter,
 }
 
-/// The cleanup segment of a block that is not all zeros.
-pub(super) fn encode(samples: &[i32], stride: usize, width: usize, height: usize) -> Vec<u8> {
+/// Appends the cleanup segment of a block that is not all zeros.
+pub(super) fn encode(samples: &[i32], width: usize, height: usize, out: &mut Vec<u8>) {
     let mut encoder = Encoder::default();
     let mut vlc = BackwardWriter::new();
     let at = |q: usize, y: usize| match q < width.div_ceil(2) {
-        true => Quad::at(samples, stride, (width, height), (2 * q, y)),
+        true => Quad::at(samples, (width, height), (2 * q, y)),
         false => Quad::default(),
     };
     for y in (0..height).step_by(2) {
@@ -67,9 +67,8 @@ pub(super) fn encode(samples: &[i32], stride: usize, width: usize, height: usize
             encoder.pair(&mut vlc, u, y == 0);
         }
     }
-    let mut bytes = encoder.magnitudes.finish();
-    bytes.extend(encoder.mel.join(vlc));
-    bytes
+    out.extend(encoder.magnitudes.finish());
+    out.extend(encoder.mel.join(vlc));
 }
 
 impl Encoder {

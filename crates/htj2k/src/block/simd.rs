@@ -5,10 +5,12 @@
 #![allow(unsafe_code)]
 
 #[cfg(target_arch = "x86_64")]
-pub(super) use x86::{bounds, magnitudes};
+pub(super) use x86::{bounds, magnitudes, pack, quads};
+
+use alloc::vec::Vec;
 
 use super::fast_decode::{self, Scratch, Sink};
-use super::{BlockError, Cleanup};
+use super::{BlockError, Cleanup, Origin, fast_encode};
 
 /// What the machine can do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,7 +39,7 @@ impl Level {
 
     /// Every level this machine runs.
     #[cfg(test)]
-    pub(crate) fn all() -> alloc::vec::Vec<Self> {
+    pub(crate) fn all() -> Vec<Self> {
         let mut levels = alloc::vec![Level::Portable, Self::detect()];
         levels.dedup();
         levels
@@ -59,6 +61,24 @@ impl Level {
             Level::Avx2 => unsafe { fast_decode::avx2(cleanup, sides, scratch, sink, stride) },
         }
     }
+
+    /// Appends a cleanup segment with this level's encoder.
+    pub(super) fn encode(
+        self,
+        origin: &Origin<'_>,
+        stride: usize,
+        sides: (usize, usize),
+        planes: u32,
+        scratch: &mut fast_encode::Scratch,
+        out: &mut Vec<u8>,
+    ) {
+        match self {
+            Level::Portable => fast_encode::portable(origin, stride, sides, planes, scratch, out),
+            // SAFETY: only `detect` makes this level, when the machine has the features.
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx2 => unsafe { fast_encode::avx2(origin, stride, sides, planes, scratch, out) },
+        }
+    }
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -66,6 +86,7 @@ mod x86 {
     use core::arch::x86_64::*;
 
     use super::super::fast_decode::{MAGNITUDE_BYTES, PAST, Row};
+    use super::super::fast_encode::{self, Magnitudes};
 
     /// Eight words of a slice.
     #[inline]
@@ -204,5 +225,142 @@ mod x86 {
         let coded = _mm256_or_si256(below, _mm256_and_si256(ones, end));
         let sample = _mm256_or_si256(_mm256_or_si256(coded, _mm256_set1_epi32(1)), _mm256_slli_epi32::<31>(coded));
         _mm256_and_si256(sample, significant)
+    }
+
+    /// Eight samples of a row.
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    fn load_samples(samples: &[i32], at: usize) -> __m256i {
+        let samples: &[i32; 8] = samples[at..].first_chunk().expect("eight samples");
+        // SAFETY: the reference holds 32 bytes; the load needs no alignment.
+        unsafe { _mm256_loadu_si256(samples.as_ptr().cast()) }
+    }
+
+    /// The other column of each quad.
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    fn swapped(columns: __m256i) -> __m256i {
+        _mm256_shuffle_epi32::<0xb1>(columns)
+    }
+
+    /// One value for the left columns of quads, one for the right.
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    fn sides(left: i32, right: i32) -> __m256i {
+        _mm256_setr_epi32(left, right, left, right, left, right, left, right)
+    }
+
+    /// The exponents of eight samples and whether they are significant.
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    fn exponents(samples: __m256i) -> (__m256i, __m256i) {
+        let one = _mm256_set1_epi32(1);
+        let magnitude = _mm256_abs_epi32(samples);
+        let odd = _mm256_sub_epi32(_mm256_add_epi32(magnitude, magnitude), one);
+        // As in `predicted`; magnitudes are below 2^24.
+        let top = _mm256_andnot_si256(_mm256_srli_epi32::<1>(odd), odd);
+        let exponent = _mm256_srli_epi32::<23>(_mm256_castps_si256(_mm256_cvtepi32_ps(top)));
+        let significant = _mm256_cmpgt_epi32(magnitude, _mm256_setzero_si256());
+        (_mm256_and_si256(_mm256_sub_epi32(exponent, _mm256_set1_epi32(126)), significant), significant)
+    }
+
+    /// The quads step for four quads at a time; see the portable one. A quad's values stand in the lanes of both columns.
+    #[inline]
+    #[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,popcnt")]
+    pub(in super::super) fn quads(row: &mut fast_encode::Row, quads: usize, first: bool) {
+        let (above, below) = row.exponents.split_at_mut(1);
+        let (above, below) = if row.odd { (&above[0], &mut below[0]) } else { (&below[0], &mut above[0]) };
+        let zero = _mm256_setzero_si256();
+        let one = _mm256_set1_epi32(1);
+        let mut before = zero;
+        for q in (0..quads).step_by(4) {
+            let (top, top_found) = exponents(load_samples(&row.top, 2 * q));
+            let (bottom, bottom_found) = exponents(load_samples(&row.bottom, 2 * q));
+            store(below, 2 * q + 1, bottom);
+            let larger = _mm256_max_epi32(top, bottom);
+            let largest = _mm256_max_epi32(larger, swapped(larger));
+            let rho = _mm256_or_si256(_mm256_and_si256(top_found, sides(0x10, 0x40)), _mm256_and_si256(bottom_found, sides(0x20, 0x80)));
+            let mut index = rho;
+            let mut kappa = one;
+            if first {
+                let any = _mm256_or_si256(top_found, bottom_found);
+                let right = _mm256_or_si256(_mm256_and_si256(top_found, sides(0, 0x200)), _mm256_and_si256(bottom_found, sides(0, 0x400)));
+                let here = _mm256_or_si256(right, _mm256_and_si256(any, sides(0x100, 0)));
+                let moved = _mm256_permutevar8x32_epi32(here, _mm256_setr_epi32(6, 7, 0, 1, 2, 3, 4, 5));
+                index = _mm256_or_si256(index, _mm256_blend_epi32::<3>(moved, before));
+                before = moved;
+            } else {
+                let any = _mm256_or_si256(top_found, bottom_found);
+                let moved = _mm256_permutevar8x32_epi32(any, _mm256_setr_epi32(7, 0, 1, 2, 3, 4, 5, 6));
+                let west = _mm256_blend_epi32::<1>(moved, before);
+                before = moved;
+                let (north_west, north_east) = (load(above, 2 * q), load(above, 2 * q + 2));
+                let near = _mm256_max_epi32(north_west, north_east);
+                let near = _mm256_max_epi32(near, swapped(near));
+                let context = _mm256_or_si256(
+                    _mm256_and_si256(_mm256_cmpgt_epi32(north_west, zero), _mm256_set1_epi32(0x100)),
+                    _mm256_and_si256(_mm256_cmpgt_epi32(north_east, zero), _mm256_set1_epi32(0x400)),
+                );
+                index = _mm256_or_si256(index, _mm256_or_si256(context, _mm256_and_si256(west, sides(0x200, 0))));
+                let found = _mm256_add_epi32(top_found, bottom_found);
+                let several = _mm256_cmpgt_epi32(_mm256_set1_epi32(-1), _mm256_add_epi32(found, swapped(found)));
+                kappa = _mm256_max_epi32(one, _mm256_and_si256(_mm256_sub_epi32(near, one), several));
+            }
+            let bound = _mm256_max_epi32(largest, kappa);
+            let u = _mm256_sub_epi32(bound, kappa);
+            let coded = _mm256_cmpgt_epi32(u, zero);
+            let eps = _mm256_or_si256(
+                _mm256_and_si256(_mm256_cmpeq_epi32(top, bound), sides(1, 4)),
+                _mm256_and_si256(_mm256_cmpeq_epi32(bottom, bound), sides(2, 8)),
+            );
+            index = _mm256_or_si256(index, _mm256_and_si256(eps, coded));
+            index = _mm256_or_si256(index, swapped(index));
+            let quad = _mm256_or_si256(index, _mm256_or_si256(_mm256_slli_epi32::<16>(u), _mm256_slli_epi32::<24>(bound)));
+            let quad = _mm256_permutevar8x32_epi32(quad, _mm256_setr_epi32(0, 2, 4, 6, 0, 2, 4, 6));
+            store(&mut row.quads, q, quad);
+        }
+    }
+
+    /// The magnitudes step for four quads at a time; see the portable one.
+    #[inline]
+    #[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,popcnt")]
+    pub(in super::super) fn pack(row: &mut fast_encode::Row, quads: usize, planes: u32, out: &mut Magnitudes<'_>) {
+        if planes > 15 {
+            return fast_encode::magnitudes(row, quads, planes, out);
+        }
+        let low_half = _mm256_set1_epi64x(0xffff_ffff);
+        for q in (0..quads).step_by(4) {
+            let of_columns = _mm256_setr_epi32(0, 0, 1, 1, 2, 2, 3, 3);
+            let quad = _mm256_permutevar8x32_epi32(load(&row.quads, q), of_columns);
+            let bound = _mm256_srli_epi32::<24>(quad);
+            let (top, top_count) = values(load_samples(&row.top, 2 * q), quad, sides(1, 4), bound);
+            let (bottom, bottom_count) = values(load_samples(&row.bottom, 2 * q), quad, sides(2, 8), bound);
+            // A column has at most 32 bits, a quad 64.
+            let column = _mm256_or_si256(top, _mm256_sllv_epi32(bottom, top_count));
+            let count = _mm256_add_epi32(top_count, bottom_count);
+            let left_count = _mm256_and_si256(count, low_half);
+            let left = _mm256_and_si256(column, low_half);
+            let right = _mm256_sllv_epi64(_mm256_srli_epi64::<32>(column), left_count);
+            let bits = _mm256_or_si256(left, right);
+            let count = _mm256_add_epi64(left_count, _mm256_srli_epi64::<32>(count));
+            out.put(_mm256_extract_epi64::<0>(bits) as u64, _mm256_extract_epi32::<0>(count) as u32);
+            out.put(_mm256_extract_epi64::<1>(bits) as u64, _mm256_extract_epi32::<2>(count) as u32);
+            out.put(_mm256_extract_epi64::<2>(bits) as u64, _mm256_extract_epi32::<4>(count) as u32);
+            out.put(_mm256_extract_epi64::<3>(bits) as u64, _mm256_extract_epi32::<6>(count) as u32);
+        }
+    }
+
+    /// The MagSgn values of eight samples and their number of bits; `known` is their bit of `EMB^k`.
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    fn values(samples: __m256i, quad: __m256i, known: __m256i, bound: __m256i) -> (__m256i, __m256i) {
+        let magnitude = _mm256_abs_epi32(samples);
+        let significant = _mm256_cmpgt_epi32(magnitude, _mm256_setzero_si256());
+        let known = _mm256_cmpeq_epi32(_mm256_and_si256(quad, known), known);
+        let count = _mm256_and_si256(_mm256_add_epi32(bound, known), significant);
+        let doubled = _mm256_add_epi32(magnitude, magnitude);
+        let value = _mm256_sub_epi32(_mm256_add_epi32(doubled, _mm256_srli_epi32::<31>(samples)), _mm256_set1_epi32(2));
+        let mask = _mm256_sub_epi32(_mm256_sllv_epi32(_mm256_set1_epi32(1), count), _mm256_set1_epi32(1));
+        (_mm256_and_si256(value, mask), count)
     }
 }

@@ -3,7 +3,7 @@
 use alloc::vec;
 use alloc::vec::Vec;
 
-use super::{BlockDecoder, BlockEncoder, BlockError, Cleanup, Coded, Level, Origin, Target, refinement};
+use super::{BlockDecoder, BlockEncoder, BlockError, Cleanup, Coded, Level, Origin, Target, plain_encode, refinement};
 
 /// A generator of test data (xorshift64*).
 pub(super) struct Random(u64);
@@ -51,6 +51,16 @@ fn round_trip(samples: &[i32], width: u16, height: u16) {
     let mut bytes = Vec::new();
     let stride = usize::from(width);
     let written = BlockEncoder::new().encode(Origin::Integer(samples), stride, width, height, &mut bytes);
+    for level in Level::all() {
+        let mut same = Vec::new();
+        let again = BlockEncoder::with_level(level).encode(Origin::Integer(samples), stride, width, height, &mut same);
+        assert!(again == written && same == bytes, "{width}x{height}, {level:?}");
+    }
+    if written.cleanup_len > 0 {
+        let mut plain = Vec::new();
+        plain_encode::encode(samples, stride, height.into(), &mut plain);
+        assert!(plain == bytes, "{width}x{height}");
+    }
     if written.cleanup_len == 0 {
         assert!(samples.iter().all(|&sample| sample == 0));
         return;

@@ -1,0 +1,144 @@
+//! Plain bits made into a stuffed byte stream, eight bytes at a time (T.814 7.1.1, 7.1.2, 7.1.4).
+//!
+//! The encoder first packs all bits of a stream without regard to stuffing; most words then need none.
+
+const ONES: u64 = 0x0101_0101_0101_0101;
+const HIGH: u64 = 0x8080_8080_8080_8080;
+
+/// Whether a byte of `word` is zero.
+fn has_zero(word: u64) -> bool {
+    word.wrapping_sub(ONES) & !word & HIGH != 0
+}
+
+/// Bits packed into words, the first lowest. `N`, a power of two, bounds what can be put in.
+pub(super) struct Packer<'a, const N: usize> {
+    words: &'a mut [u64; N],
+    at: usize,
+    rest: u64,
+    /// Bits in `rest`, below 64.
+    count: u32,
+}
+
+impl<'a, const N: usize> Packer<'a, N> {
+    pub(super) fn new(words: &'a mut [u64; N]) -> Self {
+        const { assert!(N.is_power_of_two()) };
+        Packer { words, at: 0, rest: 0, count: 0 }
+    }
+
+    /// Appends `count` bits, 64 at most; those of `bits` above are zero.
+    #[inline(always)]
+    pub(super) fn put(&mut self, bits: u64, count: u32) {
+        let low = self.rest | bits << self.count;
+        self.words[self.at & (N - 1)] = low;
+        let after = self.count + count;
+        let full = after >= 64;
+        self.rest = if full { bits >> 1 >> (63 - self.count) } else { low };
+        self.at += usize::from(full);
+        self.count = after & 63;
+    }
+
+    /// The bits, to be read from the first on.
+    pub(super) fn finish(self) -> Unpacker<'a, N> {
+        self.words[self.at & (N - 1)] = self.rest;
+        Unpacker { words: self.words, position: 0, end: self.at * 64 + self.count as usize }
+    }
+}
+
+/// Packed bits being read.
+pub(super) struct Unpacker<'a, const N: usize> {
+    words: &'a [u64; N],
+    position: usize,
+    end: usize,
+}
+
+impl<const N: usize> Unpacker<'_, N> {
+    fn left(&self) -> usize {
+        self.end - self.position
+    }
+
+    /// The next 64 bits; those after the end are arbitrary.
+    #[inline(always)]
+    fn peek(&self) -> u64 {
+        let (at, shift) = (self.position / 64, self.position % 64);
+        self.words[at & (N - 1)] >> shift | self.words[(at + 1) & (N - 1)] << 1 << (63 - shift)
+    }
+
+    /// Takes up to `count` of the bits left; returns them and how many there were.
+    fn take(&mut self, count: usize) -> (u8, usize) {
+        let count = count.min(self.left());
+        let bits = self.peek() & ((1 << count) - 1);
+        self.position += count;
+        (bits as u8, count)
+    }
+}
+
+/// Writes the bits as MagSgn bytes; returns how many of `out` are used.
+#[inline(always)]
+pub(super) fn forward<const N: usize>(mut bits: Unpacker<'_, N>, out: &mut [u8]) -> usize {
+    let mut at = 0;
+    let mut last = 0;
+    while bits.left() >= 64 {
+        let word = bits.peek();
+        if last != 0xff && !has_zero(!word) {
+            out[at..at + 8].copy_from_slice(&word.to_le_bytes());
+            last = 0;
+            at += 8;
+            bits.position += 64;
+        } else {
+            (last, _) = bits.take(if last == 0xff { 7 } else { 8 });
+            out[at] = last;
+            at += 1;
+        }
+    }
+    while bits.left() > 0 {
+        let room = if last == 0xff { 7 } else { 8 };
+        let (byte, count) = bits.take(room);
+        // The last byte is filled up with ones.
+        last = byte | (((0xff_u32 << count) & ((1 << room) - 1)) as u8);
+        out[at] = last;
+        at += 1;
+    }
+    // A last byte of ones is left out: the reader supplies it.
+    at - usize::from(last == 0xff)
+}
+
+/// What is left of the VLC bits when their whole bytes are written.
+pub(super) struct Remainder {
+    /// Where in the buffer the bytes start.
+    pub start: usize,
+    /// The bits of the byte before them.
+    pub byte: u8,
+    /// How many those are, below 8.
+    pub count: u32,
+}
+
+/// Writes the bits as VLC bytes from the end of `out` downwards; one byte is left free at the very end.
+#[inline(always)]
+pub(super) fn backward<const N: usize>(mut bits: Unpacker<'_, N>, out: &mut [u8]) -> Remainder {
+    let mut start = out.len() - 1;
+    let mut last = 0xff;
+    loop {
+        if bits.left() >= 64 {
+            let word = bits.peek();
+            if !has_zero(!(word | HIGH)) {
+                out[start - 8..start].copy_from_slice(&word.to_be_bytes());
+                last = (word >> 56) as u8;
+                start -= 8;
+                bits.position += 64;
+                continue;
+            }
+        }
+        let (byte, mut count) = bits.take(8);
+        let stuffed = last > 0x8f && count >= 7 && byte & 0x7f == 0x7f;
+        last = byte;
+        if stuffed {
+            bits.position -= count - 7;
+            (last, count) = (0x7f, 8);
+        }
+        if count < 8 {
+            return Remainder { start, byte, count: count as u32 };
+        }
+        start -= 1;
+        out[start] = last;
+    }
+}

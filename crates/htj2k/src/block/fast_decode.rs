@@ -149,7 +149,12 @@ macro_rules! decoder {
 
 decoder!(portable, bounds, magnitudes);
 #[cfg(target_arch = "x86_64")]
-decoder!(#[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,popcnt")] avx2, super::simd::bounds, super::simd::magnitudes);
+decoder!(
+    #[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,popcnt")]
+    avx2,
+    super::simd::bounds,
+    super::simd::magnitudes
+);
 
 /// The step that reads MEL and VLC bits.
 struct Quads<'a> {
@@ -169,7 +174,8 @@ impl<'a> Quads<'a> {
         let written = unstuff::backward(suffix, vlc);
         // A block cannot use more than 14 bits of each quad and 16 of each pair beyond what is there.
         vlc[written..(written + 2560).min(VLC_BYTES + PAST)].fill(0);
-        let mut quads = Quads { mel: Mel::new(suffix), bytes: vlc, at: 0, ahead: 0, have: 0, below: [0; ROW_QUADS / CHUNK + 2] };
+        let mut quads =
+            Quads { mel: Mel::new(suffix), bytes: vlc, at: 0, ahead: 0, have: 0, below: [0; ROW_QUADS / CHUNK + 2] };
         quads.refill();
         quads
     }
@@ -249,7 +255,7 @@ impl<'a> Quads<'a> {
         let prefix = self.ahead as u32 & 0x3f;
         let word = if FIRST {
             let event = mode == 0xc0 && self.mel.event();
-            FIRST_PAIRS[(mode + if event { 0x40 } else { 0 } | prefix) as usize]
+            FIRST_PAIRS[(mode + u32::from(event) * 0x40 + prefix) as usize]
         } else {
             OTHER_PAIRS[(mode | prefix) as usize]
         };

@@ -120,7 +120,12 @@ macro_rules! encoder {
 
 encoder!(portable, quads, magnitudes);
 #[cfg(target_arch = "x86_64")]
-encoder!(#[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,popcnt")] avx2, super::simd::quads, super::simd::pack);
+encoder!(
+    #[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,popcnt")]
+    avx2,
+    super::simd::quads,
+    super::simd::pack
+);
 
 /// The integers of a row.
 #[inline(always)]
@@ -184,7 +189,9 @@ fn codewords<const FIRST: bool>(quads: &mut [u32], vlc: &mut Packer<'_, VLC_WORD
         if FIRST && u & 31 != 0 && u >> 5 != 0 {
             code = first_pair(u & 31, u >> 5, mel);
         }
-        let bits = u64::from(one & 0xff) | u64::from(two & 0xff) << (one >> 8 & 15) | u64::from(code & 0xffff) << ((one >> 8 & 15) + (two >> 8 & 15));
+        let bits = u64::from(one & 0xff)
+            | u64::from(two & 0xff) << (one >> 8 & 15)
+            | u64::from(code & 0xffff) << ((one >> 8 & 15) + (two >> 8 & 15));
         vlc.put(bits, (one >> 8 & 15) + (two >> 8 & 15) + (code >> 16));
     }
     if let [quad] = last {
@@ -222,7 +229,11 @@ const fn pair_codes() -> [u32; 1024] {
 
 const fn pair_code(one: UCode, two: UCode) -> u32 {
     let (prefixes, suffix) = (one.prefix.1 + two.prefix.1, one.prefix.1 + two.prefix.1 + one.suffix.1);
-    one.prefix.0 | two.prefix.0 << one.prefix.1 | one.suffix.0 << prefixes | two.suffix.0 << suffix | (suffix + two.suffix.1) << 16
+    one.prefix.0
+        | two.prefix.0 << one.prefix.1
+        | one.suffix.0 << prefixes
+        | two.suffix.0 << suffix
+        | (suffix + two.suffix.1) << 16
 }
 
 /// The code of a pair of the first row in which both `u` are above zero (T.814 7.3.6).

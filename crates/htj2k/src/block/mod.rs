@@ -299,12 +299,18 @@ impl BlockEncoder {
         out: &mut Vec<u8>,
     ) -> Written {
         let (width, height) = (usize::from(width), usize::from(height));
-        assert!((1..=LONGEST_SIDE).contains(&width) && (1..=LONGEST_SIDE).contains(&height) && width * height <= MOST_SAMPLES);
+        assert!(
+            (1..=LONGEST_SIDE).contains(&width)
+                && (1..=LONGEST_SIDE).contains(&height)
+                && width * height <= MOST_SAMPLES
+        );
         let planes = planes(&origin, stride, width, height);
         let start = out.len();
         match planes {
             0 => {}
-            1..=fast_encode::MOST_PLANES => self.level.encode(&origin, stride, (width, height), planes, &mut self.scratch, out),
+            1..=fast_encode::MOST_PLANES => {
+                self.level.encode(&origin, stride, (width, height), planes, &mut self.scratch, out)
+            }
             _ => plain_encode::encode(&integers(&origin, stride, width, height), width, height, out),
         }
         Written { cleanup_len: (out.len() - start) as u32, planes: planes as u8 }
@@ -320,7 +326,9 @@ fn planes(origin: &Origin<'_>, stride: usize, width: usize, height: usize) -> u3
         }
         Origin::Real(samples, factor) => {
             let rows = samples.chunks(stride).take(height);
-            rows.fold(0, |all, row| row[..width].iter().fold(all, |all, &sample| all | ((sample * factor) as i32).unsigned_abs()))
+            rows.fold(0, |all, row| {
+                row[..width].iter().fold(all, |all, &sample| all | ((sample * factor) as i32).unsigned_abs())
+            })
         }
     };
     32 - all.leading_zeros()
@@ -329,9 +337,14 @@ fn planes(origin: &Origin<'_>, stride: usize, width: usize, height: usize) -> u3
 /// The integers of a block.
 fn integers(origin: &Origin<'_>, stride: usize, width: usize, height: usize) -> Vec<i32> {
     match origin {
-        Origin::Integer(samples) => samples.chunks(stride).take(height).flat_map(|row| &row[..width]).copied().collect(),
-        Origin::Real(samples, factor) => {
-            samples.chunks(stride).take(height).flat_map(|row| &row[..width]).map(|sample| (sample * factor) as i32).collect()
+        Origin::Integer(samples) => {
+            samples.chunks(stride).take(height).flat_map(|row| &row[..width]).copied().collect()
         }
+        Origin::Real(samples, factor) => samples
+            .chunks(stride)
+            .take(height)
+            .flat_map(|row| &row[..width])
+            .map(|sample| (sample * factor) as i32)
+            .collect(),
     }
 }

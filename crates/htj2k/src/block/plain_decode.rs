@@ -54,9 +54,9 @@ pub(super) fn decode(
         for q in (0..quads).step_by(2) {
             let count = (quads - q).min(2);
             let mut pair = [Quad::default(); 2];
-            for n in 0..count {
-                pair[n] = decoder.quad(context(y == 0, left, &above, q + n), y == 0);
-                left = pair[n];
+            for (n, quad) in pair[..count].iter_mut().enumerate() {
+                *quad = decoder.quad(context(y == 0, left, &above, q + n), y == 0);
+                left = *quad;
             }
             let u = decoder.pair(pair, y == 0);
             for n in 0..count {
@@ -93,7 +93,12 @@ fn predicted(quad: Quad, above: &[Bottom], column: usize) -> u32 {
     if quad.rho & quad.rho.wrapping_sub(1) == 0 {
         return 1;
     }
-    let near = [above[column].exponents[1], above[column + 1].exponents[0], above[column + 1].exponents[1], above[column + 2].exponents[0]];
+    let near = [
+        above[column].exponents[1],
+        above[column + 1].exponents[0],
+        above[column + 1].exponents[1],
+        above[column + 2].exponents[0],
+    ];
     near.into_iter().max().unwrap_or(0).saturating_sub(1).max(1)
 }
 
@@ -127,7 +132,9 @@ impl Decoder<'_> {
         let one = if pair[0].u_off { self.prefix() } else { Prefix { len: 0, value: 0, suffix_len: 0 } };
         let two = match pair[1].u_off {
             false => Prefix { len: 0, value: 0, suffix_len: 0 },
-            true if first && both && !large && one.value > 2 => Prefix { len: 1, value: 1 + self.vlc.bit(), suffix_len: 0 },
+            true if first && both && !large && one.value > 2 => {
+                Prefix { len: 1, value: 1 + self.vlc.bit(), suffix_len: 0 }
+            }
             true => self.prefix(),
         };
         let suffixes = [one, two].map(|prefix| self.vlc.bits(prefix.suffix_len));

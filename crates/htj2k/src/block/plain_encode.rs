@@ -57,11 +57,17 @@ pub(super) fn encode(samples: &[i32], width: usize, height: usize, out: &mut Vec
         let mut left = Quad::default();
         for q in (0..width.div_ceil(2)).step_by(2) {
             let mut u = [0; 2];
-            for n in 0..2.min(width.div_ceil(2) - q) {
+            let count = 2.min(width.div_ceil(2) - q);
+            for (n, u) in u[..count].iter_mut().enumerate() {
                 let west = if q + n == 0 { Quad::default() } else { above(q + n - 1) };
-                let near = [west.exponents[3], above(q + n).exponents[1], above(q + n).exponents[3], above(q + n + 1).exponents[1]];
+                let near = [
+                    west.exponents[3],
+                    above(q + n).exponents[1],
+                    above(q + n).exponents[3],
+                    above(q + n + 1).exponents[1],
+                ];
                 let quad = at(q + n, y);
-                u[n] = encoder.quad(&mut vlc, quad, left, near, y == 0);
+                *u = encoder.quad(&mut vlc, quad, left, near, y == 0);
                 left = quad;
             }
             encoder.pair(&mut vlc, u, y == 0);
@@ -77,7 +83,11 @@ impl Encoder {
         let (rho, west) = (quad.rho(), left.rho());
         let context = match first {
             true => ((west | west >> 1) & 1) | (west >> 1 & 6),
-            false => u32::from(near[0] | near[1] != 0) | u32::from(west & 12 != 0) << 1 | u32::from(near[2] | near[3] != 0) << 2,
+            false => {
+                u32::from(near[0] | near[1] != 0)
+                    | u32::from(west & 12 != 0) << 1
+                    | u32::from(near[2] | near[3] != 0) << 2
+            }
         };
         let kappa = match rho.count_ones() > 1 && !first {
             true => near.into_iter().max().unwrap_or(0).saturating_sub(1).max(1),

@@ -205,7 +205,16 @@ mod x86 {
         let record = _mm256_set_m128i(_mm_set1_epi32(records[1] as i32), _mm_set1_epi32(records[0] as i32));
         let data = _mm256_set_m128i(load_bytes(bytes, places[1]), load_bytes(bytes, places[0]));
         let flag = |shift: i32| {
-            let bit = _mm256_setr_epi32(1 << shift, 2 << shift, 4 << shift, 8 << shift, 1 << shift, 2 << shift, 4 << shift, 8 << shift);
+            let bit = _mm256_setr_epi32(
+                1 << shift,
+                2 << shift,
+                4 << shift,
+                8 << shift,
+                1 << shift,
+                2 << shift,
+                4 << shift,
+                8 << shift,
+            );
             _mm256_cmpeq_epi32(_mm256_and_si256(record, bit), bit)
         };
         let (significant, known, ones) = (flag(0), flag(4), flag(8));
@@ -279,12 +288,18 @@ mod x86 {
             store(below, 2 * q + 1, bottom);
             let larger = _mm256_max_epi32(top, bottom);
             let largest = _mm256_max_epi32(larger, swapped(larger));
-            let rho = _mm256_or_si256(_mm256_and_si256(top_found, sides(0x10, 0x40)), _mm256_and_si256(bottom_found, sides(0x20, 0x80)));
+            let rho = _mm256_or_si256(
+                _mm256_and_si256(top_found, sides(0x10, 0x40)),
+                _mm256_and_si256(bottom_found, sides(0x20, 0x80)),
+            );
             let mut index = rho;
             let mut kappa = one;
             if first {
                 let any = _mm256_or_si256(top_found, bottom_found);
-                let right = _mm256_or_si256(_mm256_and_si256(top_found, sides(0, 0x200)), _mm256_and_si256(bottom_found, sides(0, 0x400)));
+                let right = _mm256_or_si256(
+                    _mm256_and_si256(top_found, sides(0, 0x200)),
+                    _mm256_and_si256(bottom_found, sides(0, 0x400)),
+                );
                 let here = _mm256_or_si256(right, _mm256_and_si256(any, sides(0x100, 0)));
                 let moved = _mm256_permutevar8x32_epi32(here, _mm256_setr_epi32(6, 7, 0, 1, 2, 3, 4, 5));
                 index = _mm256_or_si256(index, _mm256_blend_epi32::<3>(moved, before));
@@ -315,7 +330,8 @@ mod x86 {
             );
             index = _mm256_or_si256(index, _mm256_and_si256(eps, coded));
             index = _mm256_or_si256(index, swapped(index));
-            let quad = _mm256_or_si256(index, _mm256_or_si256(_mm256_slli_epi32::<16>(u), _mm256_slli_epi32::<24>(bound)));
+            let quad =
+                _mm256_or_si256(index, _mm256_or_si256(_mm256_slli_epi32::<16>(u), _mm256_slli_epi32::<24>(bound)));
             let quad = _mm256_permutevar8x32_epi32(quad, _mm256_setr_epi32(0, 2, 4, 6, 0, 2, 4, 6));
             store(&mut row.quads, q, quad);
         }

@@ -65,7 +65,8 @@ const fn quad_table(rows: &[u32], first: bool) -> QuadTable {
     let mut row = 0;
     while row < rows.len() {
         let word = Codeword::of(rows[row]);
-        let context = if first { word.context } else { word.context & 1 | word.context >> 1 & 2 | word.context << 1 & 4 };
+        let context =
+            if first { word.context } else { word.context & 1 | word.context >> 1 & 2 | word.context << 1 & 4 };
         let mut next = word.bits;
         while next < 128 {
             table[(context << 7 | next) as usize] = quad_word(word, first);
@@ -130,8 +131,8 @@ const fn pair_word(mode: usize, bits: u32, first: bool) -> PairWord {
     }
     let more = if mode == 4 { 2 } else { 0 };
     let prefixes = one.len + two.len;
-    prefixes + one.suffix_len + two.suffix_len
-        | prefixes << 8
+    let len = prefixes + one.suffix_len + two.suffix_len;
+    len | prefixes << 8
         | one.suffix_len << 16
         | two.suffix_len << 19
         | (one.value + more) << 24

@@ -39,12 +39,42 @@ pub(super) fn coefficients(random: &mut Random, count: usize, planes: u32, spars
 }
 
 pub(super) const SIZES: [(u16, u16); 24] = [
-    (1, 1), (1, 2), (2, 1), (2, 2), (3, 1), (1, 3), (3, 3), (4, 4), (5, 3), (7, 9), (8, 8), (16, 4), (13, 17), (32, 32), (31, 33), (63, 64),
-    (64, 64), (64, 63), (61, 1), (1, 64), (4, 1024), (1024, 4), (1023, 3), (512, 8),
+    (1, 1),
+    (1, 2),
+    (2, 1),
+    (2, 2),
+    (3, 1),
+    (1, 3),
+    (3, 3),
+    (4, 4),
+    (5, 3),
+    (7, 9),
+    (8, 8),
+    (16, 4),
+    (13, 17),
+    (32, 32),
+    (31, 33),
+    (63, 64),
+    (64, 64),
+    (64, 63),
+    (61, 1),
+    (1, 64),
+    (4, 1024),
+    (1024, 4),
+    (1023, 3),
+    (512, 8),
 ];
 
 pub(super) fn coded(len: u32, planes: u8) -> Coded {
-    Coded { cleanup_len: len, refine_len: 0, planes, missing_msbs: planes - 1, passes: 1, vertically_causal: false, roi_shift: 0 }
+    Coded {
+        cleanup_len: len,
+        refine_len: 0,
+        planes,
+        missing_msbs: planes - 1,
+        passes: 1,
+        vertically_causal: false,
+        roi_shift: 0,
+    }
 }
 
 fn round_trip(samples: &[i32], width: u16, height: u16) {
@@ -72,7 +102,14 @@ fn round_trip(samples: &[i32], width: u16, height: u16) {
         for level in Level::all() {
             let mut back = vec![i32::MIN; samples.len()];
             let coded = coded(written.cleanup_len, planes);
-            let result = BlockDecoder::with_level(level).decode(&bytes, &coded, width, height, Target::Integer(&mut back), stride);
+            let result = BlockDecoder::with_level(level).decode(
+                &bytes,
+                &coded,
+                width,
+                height,
+                Target::Integer(&mut back),
+                stride,
+            );
             assert_eq!(result, Ok(()), "{width}x{height}, {planes} planes, {level:?}");
             assert!(back == samples, "{width}x{height}, {planes} planes, {level:?}");
         }
@@ -137,7 +174,8 @@ fn hostile_bytes_never_panic() {
     for round in 0..20_000 {
         let (width, height) = SIZES[random.below(SIZES.len() as u64) as usize];
         let len = random.below(if round % 10 == 0 { 3000 } else { 60 }) as usize;
-        let mut bytes: Vec<u8> = (0..len).map(|_| random.next() as u8 | if round % 3 == 0 { 0xf0 } else { 0 }).collect();
+        let mut bytes: Vec<u8> =
+            (0..len).map(|_| random.next() as u8 | if round % 3 == 0 { 0xf0 } else { 0 }).collect();
         let cleanup_len = random.below(len as u64 + 2) as usize;
         if round % 4 != 0 && (2..=len).contains(&cleanup_len) {
             let suffix = 2 + random.below(cleanup_len as u64 - 1) as usize;
@@ -169,7 +207,12 @@ fn hostile_bytes_never_panic() {
 }
 
 /// What the plain decoder makes of a block.
-fn oracle(data: &[u8], coded: &Coded, width: u16, height: u16) -> (Result<Vec<i32>, BlockError>, Result<Vec<f32>, BlockError>) {
+fn oracle(
+    data: &[u8],
+    coded: &Coded,
+    width: u16,
+    height: u16,
+) -> (Result<Vec<i32>, BlockError>, Result<Vec<f32>, BlockError>) {
     let sides = (usize::from(width), usize::from(height));
     let decode = |target: Target<'_>| {
         if !(1..=3).contains(&coded.passes) {
@@ -186,7 +229,8 @@ fn oracle(data: &[u8], coded: &Coded, width: u16, height: u16) -> (Result<Vec<i3
 
 #[test]
 fn wrong_lengths_are_told_apart() {
-    let decode = |bytes: &[u8], coded: Coded| BlockDecoder::new().decode(bytes, &coded, 4, 4, Target::Integer(&mut [0; 16]), 4);
+    let decode =
+        |bytes: &[u8], coded: Coded| BlockDecoder::new().decode(bytes, &coded, 4, 4, Target::Integer(&mut [0; 16]), 4);
     assert_eq!(decode(&[0], coded(1, 8)), Err(BlockError::SegmentLength));
     assert_eq!(decode(&[0; 4], coded(5, 8)), Err(BlockError::SegmentLength));
     assert_eq!(decode(&[0, 0, 1, 0], coded(4, 8)), Err(BlockError::SuffixLength));

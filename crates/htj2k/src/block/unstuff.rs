@@ -117,7 +117,9 @@ mod tests {
     /// Bytes among which those that call for stuffing are frequent.
     fn bytes(random: &mut Random) -> Vec<u8> {
         let common = 1 + random.below(30);
-        (0..random.below(300)).map(|_| if random.below(common) == 0 { 0x7f | random.next() as u8 } else { random.next() as u8 }).collect()
+        (0..random.below(300))
+            .map(|_| if random.below(common) == 0 { 0x7f | random.next() as u8 } else { random.next() as u8 })
+            .collect()
     }
 
     #[test]

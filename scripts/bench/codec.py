@@ -1,0 +1,193 @@
+"""Speed and size of the codec beside OpenJPH, on the corpus: `make bench-codec`.
+
+One thread on each side, in-process, no file I/O while the clock runs, CPU time. For each image the two sides take turns, round by
+round; a side's figure is its median. Each side decodes what it is given into a buffer that exists already, and both write the same
+stream: lossless, RPCL, TLM, a tile-part per resolution, 64 x 64 blocks, the same number of decompositions. Each side's stream is
+decoded by the other and compared before anything is timed.
+
+usage: codec.py [--rounds N] [--only WORD]
+"""
+import argparse
+import json
+import math
+import os
+import pathlib
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import warnings
+
+import imagecodecs
+import numpy as np
+import pydicom
+from pydicom.pixels import get_decoder
+
+warnings.filterwarnings("ignore")
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+OPEN = pathlib.Path(os.environ.get("FIRSTLIGHT_SHARED", ROOT.parent / "shared")) / "data/open"
+
+# class -> files; the first frame of each counts.
+IMAGES = {
+    "CT": ["ct/nlst-149872/*", "ct/ge-hispeed-tilt/*", "wg04/CT1/*"],
+    "MR": ["mr/sag-anon/*", "mr/prostatex-t2/*", "wg04/MR1/*", "wg04/MR3/*"],
+    "CR/DX": ["xr/*"],
+    "MG": ["mg/*"],
+    "US": ["cine/*US*", "cine/*us*", "wg04/US1/*"],
+    "slide": ["wsi/*/*", "wg04/VL1/*", "wg04/VL2/*"],
+}
+PER_PATTERN = {"CT": 2, "MR": 2, "CR/DX": 6, "MG": 2, "US": 2, "slide": 3}
+GOALS = {"encode": (1.6, 1.1), "decode": (1.3, 1.0)}
+
+
+class Ours:
+    """The example program that holds our codec, asked line by line."""
+
+    def __init__(self):
+        target = subprocess.run(
+            ["cargo", "build", "--release", "--locked", "--quiet", "-p", "htj2k", "--example", "bench_codec", "--message-format=json"],
+            cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True).stdout
+        exe = next(m["executable"] for m in map(json.loads, target.splitlines()) if m.get("executable"))
+        self.process = subprocess.Popen([exe], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def ask(self, *words):
+        self.process.stdin.write("\t".join(map(str, words)) + "\n")
+        self.process.stdin.flush()
+        line = self.process.stdout.readline().strip()
+        if not line:
+            sys.exit(f"codec: our side stopped at {words}")
+        return line
+
+    def timed(self, verb, n, *more):
+        """(seconds for one, bytes of the stream)"""
+        nanoseconds, size = self.ask(verb, n, *more).split("\t")
+        return int(nanoseconds) / 1e9 / n, int(size)
+
+
+def first_frame(path):
+    """The first frame as (array, bits, signed), or None where it has no pixels that this comparison can use."""
+    data_set = pydicom.dcmread(path, force=True)
+    if "PixelData" not in data_set or "TransferSyntaxUID" not in getattr(data_set, "file_meta", {}):
+        return None
+    if data_set.get("LossyImageCompression") == "01" or path.name.endswith(("J2KI", "JLSN", "JPLY")):
+        return None
+    try:
+        array, _ = get_decoder(data_set.file_meta.TransferSyntaxUID).as_array(data_set, raw=True, index=0)
+    except Exception:
+        return None
+    signed = bool(data_set.PixelRepresentation)
+    bits = 8 if array.dtype.itemsize == 1 else int(data_set.BitsStored)
+    low, high = (-(1 << (bits - 1)), (1 << (bits - 1)) - 1) if signed else (0, (1 << bits) - 1)
+    if array.dtype.itemsize == 2 and (int(array.min()) < low or int(array.max()) > high):
+        bits = 16
+    return (np.ascontiguousarray(array), bits, signed) if array.dtype.itemsize <= 2 and array.ndim in (2, 3) else None
+
+
+def images(only):
+    """One row an image: (class, name, array, bits, signed), no pixels twice."""
+    seen = set()
+    for kind, patterns in IMAGES.items():
+        for pattern in patterns:
+            taken = 0
+            for path in sorted(OPEN.glob(pattern)):
+                name = str(path.relative_to(OPEN))
+                if taken >= PER_PATTERN[kind] or not path.is_file() or (only and only not in name and only != kind):
+                    continue
+                frame = first_frame(path)
+                if frame is None or frame[0].shape[0] * frame[0].shape[1] < 128 * 128:
+                    continue
+                key = hash(frame[0].tobytes())
+                if key in seen:
+                    continue
+                seen.add(key)
+                taken += 1
+                yield kind, name, *frame
+
+
+def decompositions(rows, columns):
+    """As the default stream: 5, and more until a side of the base is 64 or less."""
+    n, side = 5, min(rows, columns)
+    while math.ceil(side / 2**n) > 64:
+        n += 1
+    return n
+
+
+def peer_encode(array, bits, levels):
+    return imagecodecs.htj2k_encode(array, reversible=True, resolutions=levels, tlm=True, tilepart=1, prog_order="RPCL",
+                                    bitspersample=bits, rgb=array.ndim == 3)
+
+
+def timed(call, n):
+    start = time.process_time()
+    for _ in range(n):
+        call()
+    return (time.process_time() - start) / n
+
+
+def compare(ours, name, array, bits, signed, rounds):
+    """Medians of both sides on one image: {encode, decode: (ours, peer)}, and the sizes."""
+    rows, columns = array.shape[:2]
+    levels = decompositions(rows, columns)
+    with tempfile.TemporaryDirectory() as folder:
+        raw, stream = f"{folder}/raw", f"{folder}/stream"
+        array.tofile(raw)
+        ours.ask("load", raw, columns, rows, array.shape[2] if array.ndim == 3 else 1, bits, int(signed))
+        once, our_size = ours.timed("encode", 1)
+        ours.timed("decode", 1)
+        ours.ask("save", stream)
+        theirs = bytes(peer_encode(array, bits, levels))
+        for side, bytes_ in (("ours", pathlib.Path(stream).read_bytes()), ("OpenJPH's", theirs)):
+            if not np.array_equal(imagecodecs.htj2k_decode(bytes_), array):
+                sys.exit(f"codec: {name}: OpenJPH does not read {side} stream back")
+    n = max(1, int(0.03 / max(once, 1e-5)))
+    room = np.empty_like(array)
+    figures = {"encode": ([], []), "decode": ([], [])}
+    for _ in range(rounds):
+        figures["encode"][0].append(ours.timed("encode", n)[0])
+        figures["encode"][1].append(timed(lambda: peer_encode(array, bits, levels), n))
+        figures["decode"][0].append(ours.timed("decode", n)[0])
+        figures["decode"][1].append(timed(lambda: imagecodecs.htj2k_decode(theirs, out=room), n))
+    medians = {verb: tuple(map(statistics.median, sides)) for verb, sides in figures.items()}
+    return medians, our_size, len(theirs)
+
+
+def geometric_mean(values):
+    return math.exp(statistics.fmean(map(math.log, values)))
+
+
+def bar(name, value, sense, goal):
+    met = value >= goal if sense == ">=" else value <= goal
+    print(f"bar {name} {value:.3f} {sense} {goal} {'ok' if met else 'short'}")
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--only", help="a class, or part of a file's name")
+    options = parser.parse_args()
+    if not OPEN.is_dir():
+        sys.exit("codec: the corpus is not here: nothing to measure")
+    print(f"OpenJPH {next(w for w in imagecodecs.version().split(', ') if w.startswith('openjph'))}, one thread, CPU time, "
+          f"medians of {options.rounds} rounds; MB/s of samples; ratio = ours / OpenJPH's, higher is better")
+    head = f"{'class':6} {'image':52} {'size':>11} {'bits':>4}  {'enc':>6} {'peer':>6} {'ratio':>6}  {'dec':>6} {'peer':>6} {'ratio':>6}  {'bytes':>8}"
+    print(head + "\n" + "-" * len(head))
+    ours, ratios, sizes = Ours(), {"encode": [], "decode": []}, []
+    for kind, name, array, bits, signed in images(options.only):
+        figures, our_size, peer_size = compare(ours, name, array, bits, signed, options.rounds)
+        size = "x".join(map(str, array.shape[1::-1])) + ("x3" if array.ndim == 3 else "")
+        row = f"{kind:6} {name[-52:]:52} {size:>11} {bits:3}{'s' if signed else 'u'} "
+        for verb, (mine, theirs) in figures.items():
+            ratios[verb].append(theirs / mine)
+            row += f" {array.nbytes / mine / 1e6:6.0f} {array.nbytes / theirs / 1e6:6.0f} {theirs / mine:6.2f} "
+        sizes.append(our_size / peer_size)
+        print(f"{row} {100 * (our_size / peer_size - 1):+7.3f}%", flush=True)
+    print("-" * len(head))
+    for verb, (goal, floor) in GOALS.items():
+        bar(f"codec-{verb}-geometric-mean", geometric_mean(ratios[verb]), ">=", goal)
+        bar(f"codec-{verb}-lowest-image", min(ratios[verb]), ">=", floor)
+    bar("codec-size-ratio", geometric_mean(sizes), "<=", 1.001)
+
+
+if __name__ == "__main__":
+    main()

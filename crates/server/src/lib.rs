@@ -1,1 +1,54 @@
-//! Firstlight server.
+//! Firstlight over HTTP: DICOMweb, the viewer, the start page, health and metrics.
+//!
+//! The order of the work, and the map of the crate:
+//!
+//! ```text
+//! serve     connections, time limits, shutdown
+//! gate      every request: Host and Origin (guard), limits, counters (metrics), safe headers
+//! dicomweb  searches, metadata, instances, frames, levels, bulk data, rendered
+//! viewer    static files; pages: our own; ops: health, metrics, openapi
+//! ```
+//!
+//! Frames are ranges of stored objects: [`media`] negotiates, `multipart` frames them, `representation` cuts and
+//! reads them. `render` is the pixel pipeline. What blocks or computes never runs on the threads of the network.
+
+mod accept;
+mod cache;
+mod config;
+mod dicomweb;
+mod error;
+mod gate;
+mod guard;
+pub mod media;
+mod metrics;
+mod multipart;
+mod ops;
+mod pages;
+mod query;
+mod range;
+pub mod render;
+mod reply;
+mod representation;
+mod serve;
+mod state;
+mod uid;
+mod viewer;
+
+pub use config::Config;
+pub use error::Error;
+pub use serve::{Server, serve};
+
+use axum::Router;
+
+/// Everything that is served, as a router.
+pub fn router(config: Config) -> Router {
+    let app = state::App::new(config);
+    Router::new()
+        .nest("/dicom-web", dicomweb::routes())
+        .merge(viewer::routes())
+        .merge(pages::routes())
+        .merge(ops::routes())
+        .fallback(viewer::at_root)
+        .layer(axum::middleware::from_fn_with_state(app.clone(), gate::pass))
+        .with_state(app)
+}

@@ -1,0 +1,55 @@
+//! What the server is told at its start.
+
+use archive::Archive;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Settings. Make them with [`Config::new`] and change what differs.
+#[derive(Clone)]
+pub struct Config {
+    /// What is served.
+    pub archive: Archive,
+    /// Where to listen. Loopback, port 8042, unless told otherwise.
+    pub address: SocketAddr,
+    /// Origins of other sites (`https://viewer.example.org`) whose pages may read from here. None by default.
+    pub allowed_origins: Vec<String>,
+    /// Names besides the loopback ones under which this server may be asked (`pacs.example.org`).
+    pub allowed_hosts: Vec<String>,
+    /// The unpacked `dist` folder of `@ohif/app`.
+    pub viewer_dir: Option<PathBuf>,
+    /// Our own files for the viewer: those in its folder `viewer`, then those beside it, come before the viewer's.
+    pub web_dir: Option<PathBuf>,
+    /// Read Accept as the standard is written (406 included) and not as viewers mean it.
+    pub strict_accept: bool,
+    /// The address clients see (`https://pacs.example.org`), where it is not the Host they ask for.
+    pub public_url: Option<String>,
+    /// A request that has not been answered by then is given up.
+    pub request_timeout: Duration,
+    /// Connections served at once; more wait.
+    pub connections: usize,
+    /// Bytes of memory for rendered images, decoded frames and prepared replies.
+    pub cache_bytes: usize,
+}
+
+impl Config {
+    /// The default port.
+    pub const PORT: u16 = 8042;
+
+    /// Defaults: loopback only, nobody else's origin, viewers' reading of Accept.
+    pub fn new(archive: Archive) -> Config {
+        Config {
+            archive,
+            address: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), Self::PORT),
+            allowed_origins: Vec::new(),
+            allowed_hosts: Vec::new(),
+            viewer_dir: None,
+            web_dir: None,
+            strict_accept: false,
+            public_url: None,
+            request_timeout: Duration::from_secs(60),
+            connections: 1024,
+            cache_bytes: 256 << 20,
+        }
+    }
+}

@@ -1,0 +1,254 @@
+//! Frames (PS3.18 10.4.1.1.6): ranges of the one stored object, as multipart or bare.
+
+use super::target::Target;
+use crate::error::{Answered, Problem};
+use crate::media::{self, Answer, Form, OCTET_STREAM, Shape};
+use crate::multipart::{self, Multipart};
+use crate::representation::{Representation, Segment};
+use crate::state::App;
+use archive::{FrameEntry, Instance};
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::Response;
+use bytes::Bytes;
+use sha2::{Digest, Sha256};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use transcode::{Pixels, TransferSyntax};
+
+/// Bytes of samples decoded for one request.
+const LARGEST: u64 = 1 << 30;
+
+/// The frames that the path lists.
+pub async fn listed(State(app): State<Arc<App>>, target: Target) -> Answered<Response<Body>> {
+    frames(app, target).await
+}
+
+/// All frames of an instance.
+pub async fn all(State(app): State<Arc<App>>, target: Target) -> Answered<Response<Body>> {
+    frames(app, target).await
+}
+
+async fn frames(app: Arc<App>, target: Target) -> Answered<Response<Body>> {
+    // Stored bytes are handed out by whoever looked them up; samples are decoded where cores are counted.
+    let (target, plan) = app.read(move |app| answer_stored(app, target)).await?;
+    match plan {
+        Plan::Done(response) => Ok(*response),
+        Plan::Decode(decode) => {
+            app.compute(move |app| {
+                let representation = decode.representation(app)?;
+                representation.answer(&target.method, &target.headers).map_err(Problem::internal)
+            })
+            .await
+        }
+    }
+}
+
+enum Plan {
+    Done(Box<Response<Body>>),
+    Decode(Decode),
+}
+
+fn answer_stored(app: &App, target: Target) -> Answered<(Target, Plan)> {
+    let instance = target.find_instance(app)?;
+    let numbers = numbers(&instance, target.frames.as_deref())?;
+    let wire = Wire::of(&instance);
+    let answer = media::negotiate(target.accept().as_deref(), &wire.syntax, wire.native, app.config.strict_accept)
+        .ok_or_else(|| Problem::not_acceptable(""))?;
+    if answer.shape == Shape::Single && numbers.len() > 1 {
+        return Err(Problem::not_acceptable(""));
+    }
+    if wire.must_decode || (answer.form == Form::Samples && !wire.native) {
+        return Ok((target, Plan::Decode(Decode { instance, numbers, shape: answer.shape })));
+    }
+    let object = app.archive.object(&instance)?;
+    let contents = numbers.iter().filter_map(|&n| instance.frames.get(n as usize)).map(|frame| {
+        runs(frame).map(|(offset, len)| Segment::Stored { object: object.clone(), offset, len }).collect()
+    });
+    let representation =
+        represent(etag(&instance, &numbers, answer), answer.shape, &wire.part_type(), contents.collect());
+    let response = representation.answer(&target.method, &target.headers).map_err(Problem::internal)?;
+    Ok((target, Plan::Done(Box::new(response))))
+}
+
+/// Frame indices (from 0) of the numbers asked for, or of all.
+fn numbers(instance: &Instance, asked: Option<&[u32]>) -> Answered<Vec<u32>> {
+    let count = instance.facts.frames;
+    let numbers = match asked {
+        Some(list) => list.iter().map(|n| n - 1).collect(),
+        None => (0..count).collect::<Vec<_>>(),
+    };
+    if numbers.is_empty() || numbers.iter().any(|n| *n >= count) {
+        Err(Problem::not_found("frame"))
+    } else {
+        Ok(numbers)
+    }
+}
+
+/// The runs of bytes of a frame in its object.
+fn runs(frame: &FrameEntry) -> impl Iterator<Item = (u64, u64)> {
+    let whole = frame.fragments.is_empty().then_some((frame.offset, frame.len));
+    frame.fragments.iter().copied().chain(whole)
+}
+
+/// How an instance's frames look on the wire.
+pub struct Wire {
+    /// Transfer syntax of a part.
+    pub syntax: TransferSyntax,
+    /// Its media type.
+    media: &'static str,
+    /// Uncompressed samples.
+    native: bool,
+    /// The stored bytes are not what goes on the wire: big endian, or inside a deflated data set.
+    must_decode: bool,
+}
+
+impl Wire {
+    /// Implicit VR and Big Endian never go on the wire (PS3.18 8.7.3): native frames are Explicit VR Little Endian.
+    pub fn of(instance: &Instance) -> Wire {
+        // Frames that do not begin at a byte, and those of a deflated data set, are in no table.
+        Wire::in_syntax(TransferSyntax::new(&instance.transfer_syntax), instance.frames.is_empty())
+    }
+
+    fn in_syntax(stored: TransferSyntax, untold: bool) -> Wire {
+        let native = !stored.is_encapsulated() || stored.uid() == "1.2.840.10008.1.2.1.98";
+        let must_decode = untold
+            || matches!(
+                stored.uid(),
+                TransferSyntax::EXPLICIT_BIG | TransferSyntax::DEFLATED | "1.2.840.10008.1.2.8.1"
+            );
+        if native || must_decode {
+            return Wire {
+                syntax: TransferSyntax::new(TransferSyntax::EXPLICIT_LITTLE),
+                media: OCTET_STREAM,
+                native: true,
+                must_decode,
+            };
+        }
+        Wire { media: media::of_frames(&stored), syntax: stored, native, must_decode }
+    }
+
+    /// Content-Type of a part; its letters are what viewers compare with.
+    fn part_type(&self) -> String {
+        format!("{};transfer-syntax={}", self.media, self.syntax.uid())
+    }
+
+    /// Bytes before the first frame in the default multipart body.
+    pub fn body_offset(&self) -> u64 {
+        multipart::body_offset(&self.part_type())
+    }
+}
+
+fn represent(etag: String, shape: Shape, part_type: &str, contents: Vec<Vec<Segment>>) -> Representation {
+    let (content_type, segments) = match shape {
+        Shape::Single => (part_type.to_owned(), contents.into_iter().flatten().collect()),
+        Shape::Multipart => {
+            let mut body = Multipart::new(&etag);
+            contents.into_iter().for_each(|content| body.part(part_type, content));
+            body.finish(part_type.split(';').next().unwrap_or(OCTET_STREAM))
+        }
+    };
+    Representation { content_type, etag, segments }
+}
+
+/// Names object, frames and form: what has the same tag has the same bytes.
+fn etag(instance: &Instance, numbers: &[u32], answer: Answer) -> String {
+    let object = instance.object_id.get(..32).unwrap_or(&instance.object_id);
+    let frames = match numbers {
+        [n] => format!("f{}", n + 1),
+        _ => {
+            let digest = Sha256::digest(numbers.iter().flat_map(|n| n.to_le_bytes()).collect::<Vec<u8>>());
+            digest[..8].iter().map(|byte| format!("{byte:02x}")).collect()
+        }
+    };
+    let shape = if answer.shape == Shape::Multipart { "m" } else { "s" };
+    let form = if answer.form == Form::Stored { "" } else { "d" };
+    format!("\"{object}-{frames}-{shape}{form}\"")
+}
+
+/// Frames to be decoded to samples.
+struct Decode {
+    instance: Arc<Instance>,
+    numbers: Vec<u32>,
+    shape: Shape,
+}
+
+impl Decode {
+    fn representation(&self, app: &App) -> Answered<Representation> {
+        if self.instance.facts.frame_bytes().saturating_mul(self.numbers.len() as u64) > LARGEST {
+            return Err(Problem::bad_request("that much is not decoded at once: ask for fewer frames"));
+        }
+        let part_type = format!("{OCTET_STREAM};transfer-syntax={}", TransferSyntax::EXPLICIT_LITTLE);
+        let contents: Answered<Vec<_>> =
+            self.numbers.iter().map(|&n| Ok(vec![Segment::Memory(self.samples(app, n)?)])).collect();
+        let etag = etag(&self.instance, &self.numbers, Answer { shape: self.shape, form: Form::Samples });
+        Ok(represent(etag, self.shape, &part_type, contents?))
+    }
+
+    /// Samples of a frame, as Explicit VR Little Endian has them; kept for the ranges that follow.
+    fn samples(&self, app: &App, n: u32) -> Answered<Bytes> {
+        let key = format!("samples {} {n}", self.instance.object_id);
+        if let Some(bytes) = app.made.get(&key) {
+            app.metrics.cache_hits.fetch_add(1, Relaxed);
+            return Ok(bytes);
+        }
+        app.metrics.cache_misses.fetch_add(1, Relaxed);
+        let source = app.archive.source(&self.instance)?;
+        let mut bytes = Vec::new();
+        source.decode_frame(n, &mut bytes)?;
+        let facts = source.facts();
+        if facts.planar == 1 && facts.samples > 1 && facts.pixels == Pixels::Native {
+            bytes = by_plane(&bytes, facts.samples.into(), facts.bits_allocated.div_ceil(8).into());
+        }
+        let bytes = Bytes::from(bytes);
+        app.made.put(key, bytes.clone(), bytes.len());
+        Ok(bytes)
+    }
+}
+
+/// Samples interleaved by pixel, put plane after plane as Planar Configuration 1 says.
+fn by_plane(bytes: &[u8], samples: usize, width: usize) -> Vec<u8> {
+    let pixels = bytes.chunks_exact(samples * width);
+    (0..samples)
+        .flat_map(|s| pixels.clone().flat_map(move |pixel| &pixel[s * width..(s + 1) * width]))
+        .copied()
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn planes() {
+        assert_eq!(by_plane(&[1, 2, 3, 4, 5, 6], 3, 1), [1, 4, 2, 5, 3, 6]);
+        assert_eq!(by_plane(&[1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6], 3, 2), [1, 1, 4, 4, 2, 2, 5, 5, 3, 3, 6, 6]);
+    }
+
+    #[test]
+    fn what_goes_on_the_wire() {
+        let wire = |syntax: &str| {
+            let wire = Wire::in_syntax(TransferSyntax::new(syntax), false);
+            (wire.part_type(), wire.must_decode)
+        };
+        let little = "application/octet-stream;transfer-syntax=1.2.840.10008.1.2.1".to_owned();
+        for native in ["1.2.840.10008.1.2", "1.2.840.10008.1.2.1"] {
+            assert_eq!(wire(native), (little.clone(), false), "{native}");
+        }
+        for decoded in ["1.2.840.10008.1.2.2", "1.2.840.10008.1.2.1.99"] {
+            assert_eq!(wire(decoded), (little.clone(), true), "{decoded}");
+        }
+        assert_eq!(
+            wire("1.2.840.10008.1.2.4.202"),
+            ("image/jphc;transfer-syntax=1.2.840.10008.1.2.4.202".to_owned(), false)
+        );
+        assert_eq!(
+            wire("1.2.840.10008.1.2.4.80"),
+            ("image/jls;transfer-syntax=1.2.840.10008.1.2.4.80".to_owned(), false)
+        );
+        assert_eq!(
+            wire("1.2.840.10008.1.2.5"),
+            ("image/dicom-rle;transfer-syntax=1.2.840.10008.1.2.5".to_owned(), false)
+        );
+    }
+}

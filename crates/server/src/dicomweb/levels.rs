@@ -1,0 +1,127 @@
+//! Where each resolution level of each frame ends, so that a client can ask for whole levels.
+
+use super::frames::Wire;
+use super::target::Target;
+use crate::error::{Answered, Problem};
+use crate::reply::{self, Reply};
+use crate::state::App;
+use archive::{FrameEntry, Instance};
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::Response;
+use bytes::Bytes;
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Levels of the instances of a series, or of one instance.
+pub async fn retrieve(State(app): State<Arc<App>>, target: Target) -> Answered<Response<Body>> {
+    app.read(move |app| {
+        let instances = target.find_instances(app)?;
+        let tag = tag(&instances);
+        let key = format!("levels {tag}");
+        let gzip = match app.made.get(&key) {
+            Some(gzip) => gzip,
+            None => {
+                let gzip =
+                    Bytes::from(reply::gzip(&serde_json::to_vec(&Levels::of(&instances)).map_err(Problem::internal)?));
+                app.made.put(key, gzip.clone(), gzip.len());
+                gzip
+            }
+        };
+        let mut reply = Reply::new("application/json", gzip).tagged(tag);
+        reply.encoding = Some("gzip");
+        if !reply::accepts(&target.headers, "gzip") {
+            reply.bytes = reply::gunzip(&reply.bytes).map_err(Problem::internal)?.into();
+            reply.encoding = None;
+        }
+        Ok(reply.answer(&target.method, &target.headers))
+    })
+    .await
+}
+
+/// Changes with any of the objects.
+fn tag(instances: &[Arc<Instance>]) -> String {
+    let mut hash = Sha256::new();
+    for instance in instances {
+        hash.update(instance.sop.as_bytes());
+        hash.update(instance.object_id.as_bytes());
+    }
+    hash.finalize()[..16].iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[derive(Serialize)]
+struct Levels<'a> {
+    instances: BTreeMap<&'a str, OfInstance>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct OfInstance {
+    transfer_syntax: String,
+    body_offset: u64,
+    frames: Vec<OfFrame>,
+}
+
+#[derive(Serialize)]
+struct OfFrame {
+    length: u64,
+    ends: Vec<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    crc32: Option<Vec<u32>>,
+}
+
+impl<'a> Levels<'a> {
+    fn of(instances: &'a [Arc<Instance>]) -> Levels<'a> {
+        Levels {
+            instances: instances.iter().map(|instance| (instance.sop.as_str(), OfInstance::of(instance))).collect(),
+        }
+    }
+}
+
+impl OfInstance {
+    fn of(instance: &Instance) -> OfInstance {
+        let wire = Wire::of(instance);
+        OfInstance {
+            transfer_syntax: wire.syntax.uid().to_owned(),
+            body_offset: wire.body_offset(),
+            frames: instance.frames.iter().map(OfFrame::of).collect(),
+        }
+    }
+}
+
+impl OfFrame {
+    fn of(frame: &FrameEntry) -> OfFrame {
+        let mut ends: Vec<u64> = frame.levels.iter().map(|level| level.end).collect();
+        // The last level reaches to the end of what is sent, a pad byte included.
+        if let Some(last) = ends.last_mut() {
+            *last = frame.len;
+        }
+        let crc32: Option<Vec<u32>> = frame.levels.iter().map(|level| level.crc32).collect();
+        OfFrame { length: frame.len, ends, crc32: crc32.filter(|all| !all.is_empty()) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use archive::LevelEntry;
+
+    #[test]
+    fn the_agreed_shape() {
+        let level = |level, end| LevelEntry { level, width: 1, height: 1, end, crc32: Some(end as u32) };
+        let frame = FrameEntry { offset: 0, len: 100, fragments: vec![], levels: vec![level(1, 20), level(0, 99)] };
+        let plain = FrameEntry { len: 7, ..FrameEntry::default() };
+        let of = OfInstance {
+            transfer_syntax: "1.2".into(),
+            body_offset: 123,
+            frames: vec![OfFrame::of(&frame), OfFrame::of(&plain)],
+        };
+        assert_eq!(
+            serde_json::to_string(&Levels { instances: BTreeMap::from([("9.9", of)]) }).unwrap(),
+            "{\"instances\":{\"9.9\":{\"transferSyntax\":\"1.2\",\"bodyOffset\":123,\"frames\":[\
+             {\"length\":100,\"ends\":[20,100],\"crc32\":[20,99]},{\"length\":7,\"ends\":[]}]}}}"
+        );
+    }
+}

@@ -1,0 +1,174 @@
+//! Searches (QIDO-RS, PS3.18 10.6).
+
+use super::target::Target;
+use crate::error::{Answered, Problem};
+use crate::media::DICOM_JSON;
+use crate::reply::Reply;
+use crate::state::App;
+use archive::{Fields, Matches, Query, QueryLevel, Tag};
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::{HeaderMap, HeaderValue, Response, header};
+use dicom_core::dictionary::{DataDictionary, DataDictionaryEntry};
+use dicom_dictionary_std::StandardDataDictionary;
+use serde_json::{Map, Value, json};
+use std::sync::Arc;
+
+/// Answers every search; the path says for what and below what.
+pub async fn search(State(app): State<Arc<App>>, target: Target) -> Answered<Response<Body>> {
+    let level = level_of(&target.path);
+    let (query, unknown) = parse(&target)?;
+    app.read(move |app| {
+        let mut matches = app.archive.find(level, &query)?;
+        let root = root(app, &target.headers);
+        matches.rows.iter_mut().for_each(|row| add_retrieve_url(row, &root, level, &query));
+        let body = serde_json::to_vec(&matches.rows).map_err(Problem::internal)?;
+        let mut response =
+            Reply::new(DICOM_JSON, body).compressed(&target.headers).answer(&target.method, &target.headers);
+        for warning in warnings(&matches, &unknown) {
+            response.headers_mut().append(header::WARNING, warning);
+        }
+        Ok(response)
+    })
+    .await
+}
+
+fn level_of(path: &str) -> QueryLevel {
+    match path.rsplit('/').next() {
+        Some("instances") => QueryLevel::Instance,
+        Some("series") => QueryLevel::Series,
+        _ => QueryLevel::Study,
+    }
+}
+
+/// The query, and the names in it that mean nothing here.
+fn parse(target: &Target) -> Answered<(Query, Vec<String>)> {
+    let mut query = Query {
+        study: target.study.as_ref().map(|uid| uid.to_string()),
+        series: target.series.as_ref().map(|uid| uid.to_string()),
+        ..Query::default()
+    };
+    let mut unknown = Vec::new();
+    for (name, value) in target.parameters.iter() {
+        match name {
+            "limit" => query.limit = Some(count(name, value)?),
+            "offset" => query.offset = count(name, value)?,
+            "fuzzymatching" => query.fuzzy = value.eq_ignore_ascii_case("true"),
+            "includefield" => include(&mut query.include, value, &mut unknown),
+            "accept" => {}
+            _ => match tag(name) {
+                Some(tag) => query.matches.push((tag, value.to_owned())),
+                None => unknown.push(name.to_owned()),
+            },
+        }
+    }
+    Ok((query, unknown))
+}
+
+fn count(name: &str, value: &str) -> Answered<usize> {
+    value.parse().map_err(|_| Problem::bad_request(format!("{name} is a number from 0 on")))
+}
+
+fn include(fields: &mut Fields, value: &str, unknown: &mut Vec<String>) {
+    for name in value.split(',').map(str::trim).filter(|name| !name.is_empty()) {
+        match (name, tag(name), &mut *fields) {
+            ("all", ..) => *fields = Fields::All,
+            (_, Some(tag), Fields::Default) => *fields = Fields::Some(vec![tag]),
+            (_, Some(tag), Fields::Some(tags)) => tags.push(tag),
+            (_, Some(_), Fields::All) => {}
+            (_, None, _) => unknown.push(name.to_owned()),
+        }
+    }
+}
+
+/// A tag from eight hexadecimal digits or a keyword of PS3.6.
+fn tag(name: &str) -> Option<Tag> {
+    let digits: String = name.chars().filter(|c| *c != ',').collect();
+    if digits.len() == 8 && digits.bytes().all(|b| b.is_ascii_hexdigit()) {
+        let number = u32::from_str_radix(&digits, 16).ok()?;
+        return Some(Tag((number >> 16) as u16, number as u16));
+    }
+    StandardDataDictionary.by_name(name).map(|entry| entry.tag())
+}
+
+/// The DICOMweb root as the client sees it.
+fn root(app: &App, headers: &HeaderMap) -> String {
+    match &app.config.public_url {
+        Some(url) => format!("{}/dicom-web", url.trim_end_matches('/')),
+        None => {
+            let host = headers.get(header::HOST).and_then(|h| h.to_str().ok()).unwrap_or("localhost");
+            format!("http://{host}/dicom-web")
+        }
+    }
+}
+
+/// Adds Retrieve URL (0008,1190).
+fn add_retrieve_url(row: &mut Map<String, Value>, root: &str, level: QueryLevel, query: &Query) {
+    let own = |row: &Map<String, Value>, tag: &str| Some(row.get(tag)?.get("Value")?.get(0)?.as_str()?.to_owned());
+    let Some(study) = own(row, "0020000D").or_else(|| query.study.clone()) else { return };
+    let mut url = format!("{root}/studies/{study}");
+    if level != QueryLevel::Study {
+        let Some(series) = own(row, "0020000E").or_else(|| query.series.clone()) else { return };
+        url = format!("{url}/series/{series}");
+    }
+    if level == QueryLevel::Instance {
+        let Some(instance) = own(row, "00080018") else { return };
+        url = format!("{url}/instances/{instance}");
+    }
+    row.insert("00081190".to_owned(), json!({"vr": "UR", "Value": [url]}));
+}
+
+/// `Warning: 299` where the answer is not all that was asked for.
+fn warnings(matches: &Matches, unknown: &[String]) -> Vec<HeaderValue> {
+    let mut texts = Vec::new();
+    if matches.more {
+        texts.push("There are additional results that can be requested".to_owned());
+    }
+    let ignored: Vec<String> = matches
+        .ignored
+        .iter()
+        .map(|tag| format!("{:04X}{:04X}", tag.0, tag.1))
+        .chain(unknown.iter().cloned())
+        .collect();
+    if !ignored.is_empty() {
+        texts.push(format!("These were not understood and were ignored: {}", ignored.join(" ")));
+    }
+    let quoted = |text: String| {
+        let safe: String = text.chars().filter(|c| (' '..='~').contains(c) && !"\"\\".contains(*c)).take(400).collect();
+        HeaderValue::try_from(format!("299 firstlight \"{safe}\"")).ok()
+    };
+    texts.into_iter().filter_map(quoted).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tags_by_number_and_keyword() {
+        assert_eq!(tag("00100020"), Some(Tag(0x0010, 0x0020)));
+        assert_eq!(tag("0010,0020"), Some(Tag(0x0010, 0x0020)));
+        assert_eq!(tag("PatientID"), Some(Tag(0x0010, 0x0020)));
+        assert_eq!(tag("ModalitiesInStudy"), Some(Tag(0x0008, 0x0061)));
+        assert_eq!(tag("NoSuchThing"), None);
+        assert_eq!(tag("orderby"), None);
+    }
+
+    #[test]
+    fn fields() {
+        let (mut fields, mut unknown) = (Fields::Default, Vec::new());
+        include(&mut fields, "00081030,PatientID", &mut unknown);
+        assert_eq!(fields, Fields::Some(vec![Tag(0x0008, 0x1030), Tag(0x0010, 0x0020)]));
+        include(&mut fields, "all", &mut unknown);
+        include(&mut fields, "00081030,nonsense", &mut unknown);
+        assert_eq!((fields, unknown), (Fields::All, vec!["nonsense".to_owned()]));
+    }
+
+    #[test]
+    fn warnings_cannot_break_out_of_their_header() {
+        let matches = Matches { more: true, ..Matches::default() };
+        let texts = warnings(&matches, &["x\r\nSet-Cookie: a=\"b\"".to_owned()]);
+        assert_eq!(texts[0], "299 firstlight \"There are additional results that can be requested\"");
+        assert_eq!(texts[1], "299 firstlight \"These were not understood and were ignored: xSet-Cookie: a=b\"");
+    }
+}

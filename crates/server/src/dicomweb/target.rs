@@ -1,0 +1,109 @@
+//! What a DICOMweb path names: study, series, instance, frames (PS3.18 8.2).
+
+use crate::error::{Answered, Problem};
+use crate::query::Parameters;
+use crate::state::App;
+use crate::uid::{self, Uid};
+use archive::Instance;
+use axum::extract::{FromRequestParts, RawPathParams};
+use axum::http::{HeaderMap, Method, header, request::Parts};
+use std::sync::Arc;
+
+/// A DICOMweb request, taken apart. Whoever holds one holds UIDs that are UIDs.
+#[derive(Debug, Clone)]
+pub struct Target {
+    /// GET or HEAD.
+    pub method: Method,
+    /// The headers.
+    pub headers: HeaderMap,
+    /// Path of the URL.
+    pub path: String,
+    /// The query.
+    pub parameters: Parameters,
+    /// Study Instance UID.
+    pub study: Option<Uid>,
+    /// Series Instance UID.
+    pub series: Option<Uid>,
+    /// SOP Instance UID.
+    pub instance: Option<Uid>,
+    /// Frame numbers, from 1.
+    pub frames: Option<Vec<u32>>,
+    /// What follows in the path.
+    pub rest: Option<String>,
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Target {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Answered<Target> {
+        let named = RawPathParams::from_request_parts(parts, state).await;
+        let named = named.map_err(|_| Problem::bad_request("the path is not UTF-8"))?;
+        let value = |name: &str| named.iter().find(|(n, _)| *n == name).map(|(_, v)| v.to_owned());
+        let uid = |name: &'static str| match value(name) {
+            None => Ok(None),
+            Some(text) => Uid::parse(&text)
+                .map(Some)
+                .ok_or_else(|| Problem::bad_request(format!("the {name} in the path is no UID"))),
+        };
+        let frames = match value("frames") {
+            None => None,
+            Some(text) => Some(
+                uid::parse_frame_list(&text)
+                    .ok_or_else(|| Problem::bad_request("frames are numbers from 1, joined by commas"))?,
+            ),
+        };
+        Ok(Target {
+            study: uid("study")?,
+            series: uid("series")?,
+            instance: uid("instance")?,
+            frames,
+            rest: value("path"),
+            method: parts.method.clone(),
+            headers: parts.headers.clone(),
+            path: parts.uri.path().to_owned(),
+            parameters: Parameters::parse(parts.uri.query()),
+        })
+    }
+}
+
+impl Target {
+    /// Study Instance UID as text.
+    pub fn study(&self) -> Answered<&str> {
+        self.study.as_ref().map(Uid::as_str).ok_or_else(|| Problem::not_found("study"))
+    }
+
+    /// Series Instance UID as text.
+    pub fn series(&self) -> Option<&str> {
+        self.series.as_ref().map(Uid::as_str)
+    }
+
+    /// The media types the client accepts: the query's `accept` wins over the header, which may come in several lines.
+    pub fn accept(&self) -> Option<String> {
+        if let Some(accept) = self.parameters.get("accept") {
+            return Some(accept.to_owned());
+        }
+        let lines: Vec<_> =
+            self.headers.get_all(header::ACCEPT).iter().map(|v| String::from_utf8_lossy(v.as_bytes())).collect();
+        (!lines.is_empty()).then(|| lines.join(","))
+    }
+
+    /// The instance that the path names.
+    pub fn find_instance(&self, app: &App) -> Answered<Arc<Instance>> {
+        let missing = || Problem::not_found("instance");
+        let (series, instance) = (self.series().ok_or_else(missing)?, self.instance.as_ref().ok_or_else(missing)?);
+        app.archive.instance(self.study()?, series, instance.as_str())?.ok_or_else(missing)
+    }
+
+    /// All instances that the path names: one, or those of a series or study. Never none.
+    pub fn find_instances(&self, app: &App) -> Answered<Vec<Arc<Instance>>> {
+        if self.instance.is_some() {
+            return Ok(vec![self.find_instance(app)?]);
+        }
+        let found = app.archive.instances(self.study()?, self.series())?;
+        if found.is_empty() {
+            Err(Problem::not_found(if self.series.is_some() { "series" } else { "study" }))
+        } else {
+            Ok(found)
+        }
+    }
+}

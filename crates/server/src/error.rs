@@ -1,0 +1,109 @@
+//! Errors of the server: what goes wrong at its start, and what one request is told.
+
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use std::net::SocketAddr;
+
+/// Why the server could not run.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The address could not be listened on.
+    #[error("cannot listen on {address}: {source}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// What the operating system said.
+        source: std::io::Error,
+    },
+}
+
+/// What a failed request is told: a status and one line of plain text.
+#[derive(Debug)]
+pub struct Problem {
+    status: StatusCode,
+    message: String,
+}
+
+/// The result of a request handler.
+pub type Answered<T> = std::result::Result<T, Problem>;
+
+impl Problem {
+    /// 400: the request cannot be understood.
+    pub fn bad_request(message: impl Into<String>) -> Problem {
+        Problem { status: StatusCode::BAD_REQUEST, message: message.into() }
+    }
+
+    /// 404: there is no such thing here.
+    pub fn not_found(what: &str) -> Problem {
+        Problem { status: StatusCode::NOT_FOUND, message: format!("no such {what}") }
+    }
+
+    /// 406: none of the media types the client accepts can be given.
+    pub fn not_acceptable(message: impl Into<String>) -> Problem {
+        Problem { status: StatusCode::NOT_ACCEPTABLE, message: message.into() }
+    }
+
+    /// 403: the request comes from where it must not.
+    pub fn forbidden(message: impl Into<String>) -> Problem {
+        Problem { status: StatusCode::FORBIDDEN, message: message.into() }
+    }
+
+    /// 503: too much is being done already.
+    pub fn busy() -> Problem {
+        Problem { status: StatusCode::SERVICE_UNAVAILABLE, message: "busy, try again".to_owned() }
+    }
+
+    /// 414: the target of the request is too long.
+    pub fn too_long() -> Problem {
+        Problem { status: StatusCode::URI_TOO_LONG, message: "the address is too long".to_owned() }
+    }
+
+    /// 413: the body of the request is too large.
+    pub fn too_large() -> Problem {
+        Problem { status: StatusCode::PAYLOAD_TOO_LARGE, message: "the body is too large".to_owned() }
+    }
+
+    /// 500: our fault; the cause goes to the log, not to the client.
+    pub fn internal(cause: impl std::fmt::Display) -> Problem {
+        tracing::error!(%cause, "request failed");
+        Problem {
+            status: StatusCode::INTERNAL_SERVER_ERROR,
+            message: "the server failed on this request; its log says why".to_owned(),
+        }
+    }
+
+    /// The status.
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+}
+
+impl From<archive::Error> for Problem {
+    fn from(error: archive::Error) -> Problem {
+        match error {
+            archive::Error::Query(message) => Problem::bad_request(message),
+            archive::Error::Closed => Problem::busy(),
+            other => Problem::internal(other),
+        }
+    }
+}
+
+impl From<transcode::Error> for Problem {
+    fn from(error: transcode::Error) -> Problem {
+        Problem::internal(error)
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let body = format!("{}\n", self.message);
+        let mut response = (self.status, body).into_response();
+        let headers = response.headers_mut();
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if self.status == StatusCode::SERVICE_UNAVAILABLE {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        response
+    }
+}

@@ -1,0 +1,175 @@
+//! Byte ranges and conditions on a representation of known length (RFC 9110 chapters 13 and 14).
+
+use axum::http::{HeaderMap, HeaderValue, Method, header};
+use std::ops::Range;
+
+/// What of a representation a request asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Wanted {
+    /// All of it: 200.
+    Whole,
+    /// These bytes of it: 206.
+    Part(Range<u64>),
+    /// Bytes that it does not have: 416.
+    Unsatisfiable,
+    /// Nothing: the client holds it already: 304.
+    Held,
+}
+
+/// Applies If-None-Match, If-Range and Range, in the order of RFC 9110 13.2.2, to a representation of `total` bytes with
+/// the strong entity tag `etag` (with its quotes).
+pub fn wanted(method: &Method, headers: &HeaderMap, etag: &str, total: u64) -> Wanted {
+    if held(headers, etag) {
+        return Wanted::Held;
+    }
+    let range = headers.get(header::RANGE).filter(|_| method == Method::GET);
+    let Some(range) = range else { return Wanted::Whole };
+    match headers.get(header::IF_RANGE) {
+        // A date never matches: no Last-Modified is sent with what has ranges.
+        Some(condition) if condition.as_bytes() != etag.as_bytes() => Wanted::Whole,
+        _ => satisfy(range, total),
+    }
+}
+
+/// Does If-None-Match name this entity tag (weak comparison)?
+pub fn held(headers: &HeaderMap, etag: &str) -> bool {
+    let opaque = |tag: &str| tag.trim().trim_start_matches("W/").to_owned();
+    let ours = opaque(etag);
+    headers
+        .get_all(header::IF_NONE_MATCH)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .any(|tag| tag.trim() == "*" || opaque(tag) == ours)
+}
+
+/// `Content-Range` of a 206 (`range`) or of a 416 (`None`).
+pub fn content_range(range: Option<&Range<u64>>, total: u64) -> HeaderValue {
+    let text = match range {
+        Some(r) => format!("bytes {}-{}/{total}", r.start, r.end - 1),
+        None => format!("bytes */{total}"),
+    };
+    HeaderValue::try_from(text).expect("digits and ASCII punctuation")
+}
+
+/// One range is answered exactly; several are answered by the whole, which RFC 9110 14.2 allows; what is not a range
+/// of bytes is ignored, as it demands.
+fn satisfy(header: &HeaderValue, total: u64) -> Wanted {
+    let Some(ranges) = parse(header) else { return Wanted::Whole };
+    let mut within = ranges.iter().filter_map(|spec| spec.within(total));
+    match (within.next(), ranges.len()) {
+        (None, _) => Wanted::Unsatisfiable,
+        (Some(range), 1) => Wanted::Part(range),
+        (Some(_), _) => Wanted::Whole,
+    }
+}
+
+/// One range-spec.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Spec {
+    /// `first-last`, last included.
+    Closed(u64, u64),
+    /// `first-`.
+    From(u64),
+    /// `-count`.
+    Last(u64),
+}
+
+impl Spec {
+    fn within(self, total: u64) -> Option<Range<u64>> {
+        let range = match self {
+            Spec::Closed(first, last) => first..last.saturating_add(1).min(total),
+            Spec::From(first) => first..total,
+            Spec::Last(count) => total.saturating_sub(count)..total,
+        };
+        (range.start < range.end).then_some(range)
+    }
+}
+
+fn parse(header: &HeaderValue) -> Option<Vec<Spec>> {
+    let (unit, set) = header.to_str().ok()?.split_once('=')?;
+    if !unit.trim().eq_ignore_ascii_case("bytes") {
+        return None;
+    }
+    set.split(',').map(|spec| parse_spec(spec.trim())).collect()
+}
+
+fn parse_spec(text: &str) -> Option<Spec> {
+    let (first, last) = text.split_once('-')?;
+    match (first.is_empty(), last.is_empty()) {
+        (false, true) => Some(Spec::From(number(first)?)),
+        (true, false) => Some(Spec::Last(number(last)?)),
+        (false, false) => {
+            let (first, last) = (number(first)?, number(last)?);
+            (first <= last).then_some(Spec::Closed(first, last))
+        }
+        (true, true) => None,
+    }
+}
+
+/// Digits only; a number too large for 64 bits is as good as the largest.
+fn number(text: &str) -> Option<u64> {
+    text.bytes().all(|b| b.is_ascii_digit()).then(|| text.parse().unwrap_or(u64::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn asked(range: &str, total: u64) -> Wanted {
+        satisfy(&HeaderValue::from_str(range).unwrap(), total)
+    }
+
+    #[test]
+    fn single_ranges_are_exact() {
+        assert_eq!(asked("bytes=0-0", 10), Wanted::Part(0..1));
+        assert_eq!(asked("bytes=2-5", 10), Wanted::Part(2..6));
+        assert_eq!(asked("bytes=2-500", 10), Wanted::Part(2..10));
+        assert_eq!(asked("bytes=9-", 10), Wanted::Part(9..10));
+        assert_eq!(asked("bytes=-3", 10), Wanted::Part(7..10));
+        assert_eq!(asked("bytes=-30", 10), Wanted::Part(0..10));
+        assert_eq!(asked("Bytes= 1-2", 10), Wanted::Part(1..3));
+    }
+
+    #[test]
+    fn what_is_past_the_end_is_unsatisfiable() {
+        for range in ["bytes=10-", "bytes=10-11", "bytes=-0", "bytes=99999999999999999999999-", "bytes=10-11,12-13"] {
+            assert_eq!(asked(range, 10), Wanted::Unsatisfiable, "{range}");
+        }
+        assert_eq!(asked("bytes=0-", 0), Wanted::Unsatisfiable);
+        assert_eq!(asked("bytes=-1", 0), Wanted::Unsatisfiable);
+    }
+
+    #[test]
+    fn what_is_no_range_of_bytes_is_ignored() {
+        for range in ["bytes=5-2", "bytes=", "bytes=-", "bytes=a-b", "bytes=+1-2", "lines=1-2", "bytes", "bytes=1-2,x"]
+        {
+            assert_eq!(asked(range, 10), Wanted::Whole, "{range}");
+        }
+        assert_eq!(asked("bytes=0-1,4-5", 10), Wanted::Whole, "several ranges");
+    }
+
+    #[test]
+    fn conditions_come_first() {
+        let with = |pairs: &[(&'static str, &str)]| {
+            let mut headers = HeaderMap::new();
+            for (name, value) in pairs {
+                headers.append(*name, HeaderValue::from_str(value).unwrap());
+            }
+            wanted(&Method::GET, &headers, "\"a\"", 10)
+        };
+        assert_eq!(with(&[("range", "bytes=1-2"), ("if-range", "\"a\"")]), Wanted::Part(1..3));
+        assert_eq!(with(&[("range", "bytes=1-2"), ("if-range", "\"b\"")]), Wanted::Whole);
+        assert_eq!(with(&[("range", "bytes=1-2"), ("if-range", "W/\"a\"")]), Wanted::Whole);
+        assert_eq!(with(&[("range", "bytes=99-"), ("if-range", "Sun, 22 Nov 2026 15:00:00 GMT")]), Wanted::Whole);
+        assert_eq!(with(&[("range", "bytes=1-2"), ("if-none-match", "\"b\", W/\"a\"")]), Wanted::Held);
+        assert_eq!(with(&[("if-none-match", "*")]), Wanted::Held);
+        assert_eq!(with(&[("if-none-match", "\"b\"")]), Wanted::Whole);
+    }
+
+    #[test]
+    fn head_has_no_ranges() {
+        let headers = HeaderMap::from_iter([(header::RANGE, HeaderValue::from_static("bytes=1-2"))]);
+        assert_eq!(wanted(&Method::HEAD, &headers, "\"a\"", 10), Wanted::Whole);
+    }
+}

@@ -1,0 +1,245 @@
+//! A representation: the fixed sequence of bytes behind a URL, in memory and in stored objects.
+//!
+//! A multipart body is one too: prefix, frame, suffix. Byte ranges are cut from the sequence and read from the object
+//! where they lie; the whole is never put together.
+
+use crate::range::{self, Wanted};
+use archive::ObjectReader;
+use axum::body::Body;
+use axum::http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
+use bytes::Bytes;
+use http_body::{Frame, SizeHint};
+use std::collections::VecDeque;
+use std::io;
+use std::ops::Range;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use tokio::task::JoinHandle;
+
+/// Bytes read from an object at once.
+const CHUNK: u64 = 256 << 10;
+
+/// A run of bytes of a representation.
+#[derive(Clone)]
+pub enum Segment {
+    /// Bytes in memory.
+    Memory(Bytes),
+    /// `len` bytes of a stored object, from `offset`.
+    Stored {
+        /// The object.
+        object: ObjectReader,
+        /// First byte.
+        offset: u64,
+        /// Number of bytes.
+        len: u64,
+    },
+}
+
+impl Segment {
+    fn len(&self) -> u64 {
+        match self {
+            Segment::Memory(bytes) => bytes.len() as u64,
+            Segment::Stored { len, .. } => *len,
+        }
+    }
+
+    /// The bytes `range` of this segment.
+    fn cut(&self, range: Range<u64>) -> Segment {
+        match self {
+            Segment::Memory(bytes) => Segment::Memory(bytes.slice(range.start as usize..range.end as usize)),
+            Segment::Stored { object, offset, .. } => {
+                Segment::Stored { object: object.clone(), offset: offset + range.start, len: range.end - range.start }
+            }
+        }
+    }
+
+    /// Takes up to a chunk off the front and reads it.
+    fn read_front(&mut self) -> io::Result<Bytes> {
+        match self {
+            Segment::Memory(bytes) => Ok(std::mem::take(bytes)),
+            Segment::Stored { object, offset, len } => {
+                let take = (*len).min(CHUNK);
+                let mut buffer = vec![0; take as usize];
+                object.read_at(*offset, &mut buffer)?;
+                *offset += take;
+                *len -= take;
+                Ok(buffer.into())
+            }
+        }
+    }
+}
+
+/// A representation with what its headers say.
+pub struct Representation {
+    /// Content-Type.
+    pub content_type: String,
+    /// Strong entity tag, with its quotes.
+    pub etag: String,
+    /// The bytes, in order.
+    pub segments: Vec<Segment>,
+}
+
+impl Representation {
+    /// Bytes of all segments.
+    pub fn len(&self) -> u64 {
+        self.segments.iter().map(Segment::len).sum()
+    }
+
+    /// The segments of a byte range.
+    fn slice(&self, range: &Range<u64>) -> VecDeque<Segment> {
+        let mut start = 0;
+        let mut out = VecDeque::new();
+        for segment in &self.segments {
+            let end = start + segment.len();
+            let (from, to) = (range.start.max(start), range.end.min(end));
+            if from < to {
+                out.push_back(segment.cut(from - start..to - start));
+            }
+            start = end;
+        }
+        out
+    }
+
+    /// Answers a GET or HEAD: 200, 206, 304 or 416. Reads the first bytes of the answer: call it where that may block.
+    pub fn answer(&self, method: &Method, headers: &HeaderMap) -> io::Result<Response<Body>> {
+        let total = self.len();
+        let wanted = range::wanted(method, headers, &self.etag, total);
+        let (status, part) = match wanted {
+            Wanted::Whole => (StatusCode::OK, 0..total),
+            Wanted::Part(range) => (StatusCode::PARTIAL_CONTENT, range),
+            Wanted::Unsatisfiable => return Ok(self.bodiless(StatusCode::RANGE_NOT_SATISFIABLE, total)),
+            Wanted::Held => return Ok(self.bodiless(StatusCode::NOT_MODIFIED, total)),
+        };
+        let body = match *method {
+            Method::HEAD => Body::empty(),
+            _ => body(self.slice(&part))?,
+        };
+        let mut response = Response::new(body);
+        *response.status_mut() = status;
+        self.describe(response.headers_mut());
+        response.headers_mut().insert(header::CONTENT_LENGTH, (part.end - part.start).into());
+        response.headers_mut().insert(header::CONTENT_TYPE, text(&self.content_type));
+        if status == StatusCode::PARTIAL_CONTENT {
+            response.headers_mut().insert(header::CONTENT_RANGE, range::content_range(Some(&part), total));
+        }
+        Ok(response)
+    }
+
+    fn bodiless(&self, status: StatusCode, total: u64) -> Response<Body> {
+        let mut response = Response::new(Body::empty());
+        *response.status_mut() = status;
+        if status == StatusCode::RANGE_NOT_SATISFIABLE {
+            response.headers_mut().insert(header::CONTENT_RANGE, range::content_range(None, total));
+            response.headers_mut().insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+        } else {
+            self.describe(response.headers_mut());
+        }
+        response
+    }
+
+    fn describe(&self, headers: &mut HeaderMap) {
+        headers.insert(header::ETAG, text(&self.etag));
+        headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+        headers.insert(header::VARY, HeaderValue::from_static("Accept"));
+        // Stored bytes may be swapped for converted ones at any time: keep, but ask.
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
+    }
+}
+
+fn text(value: &str) -> HeaderValue {
+    HeaderValue::from_str(value).unwrap_or_else(|_| HeaderValue::from_static("application/octet-stream"))
+}
+
+/// A body over segments; what fits in one chunk is read now and sent as one piece.
+fn body(mut segments: VecDeque<Segment>) -> io::Result<Body> {
+    let total: u64 = segments.iter().map(Segment::len).sum();
+    if total <= CHUNK {
+        let mut all = Vec::with_capacity(total as usize);
+        for segment in &mut segments {
+            all.extend_from_slice(&segment.read_front()?);
+        }
+        return Ok(Body::from(all));
+    }
+    // An object that cannot be read must be known before the status is sent.
+    let first = match segments.iter_mut().find(|s| matches!(s, Segment::Stored { .. })) {
+        Some(Segment::Stored { object, offset, .. }) => object.read_at(*offset, &mut [0]),
+        _ => Ok(()),
+    };
+    first.map(|()| Body::new(Stream { left: total, segments, reading: None }))
+}
+
+/// A body that reads one chunk at a time on a thread that may block.
+struct Stream {
+    left: u64,
+    segments: VecDeque<Segment>,
+    reading: Option<JoinHandle<(io::Result<Bytes>, Segment)>>,
+}
+
+impl http_body::Body for Stream {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+        loop {
+            if let Some(reading) = &mut self.reading {
+                let (read, rest) = ready!(Pin::new(reading).poll(context)).map_err(io::Error::other)?;
+                self.reading = None;
+                if rest.len() > 0 {
+                    self.segments.push_front(rest);
+                }
+                let bytes = read.inspect_err(|error| tracing::error!(%error, "stored object cannot be read"))?;
+                self.left -= bytes.len() as u64;
+                return Poll::Ready(Some(Ok(Frame::data(bytes))));
+            }
+            match self.segments.pop_front() {
+                None => return Poll::Ready(None),
+                Some(Segment::Memory(bytes)) => {
+                    self.left -= bytes.len() as u64;
+                    return Poll::Ready(Some(Ok(Frame::data(bytes))));
+                }
+                Some(mut stored) => {
+                    self.reading = Some(tokio::task::spawn_blocking(move || (stored.read_front(), stored)))
+                }
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.left == 0
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.left)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http_body_util::BodyExt;
+
+    fn memory(pieces: &[&'static str]) -> Representation {
+        Representation {
+            content_type: "text/plain".into(),
+            etag: "\"x\"".into(),
+            segments: pieces.iter().map(|p| Segment::Memory(Bytes::from_static(p.as_bytes()))).collect(),
+        }
+    }
+
+    #[tokio::test]
+    async fn any_cut_is_the_same_cut_of_the_whole() {
+        let whole = "prefixframe bytessuffix";
+        let representation = memory(&["prefix", "", "frame bytes", "suffix"]);
+        for start in 0..whole.len() as u64 {
+            for end in start + 1..=whole.len() as u64 {
+                let mut segments = representation.slice(&(start..end));
+                let small = body(segments.clone()).unwrap().collect().await.unwrap().to_bytes();
+                let left = end - start;
+                segments.make_contiguous();
+                let streamed = Body::new(Stream { left, segments, reading: None }).collect().await.unwrap().to_bytes();
+                assert_eq!(small, whole.as_bytes()[start as usize..end as usize]);
+                assert_eq!(small, streamed);
+            }
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! Connections: accepted in bounds, timed, and let finish when the server stops.
+
+use crate::config::Config;
+use crate::error::Error;
+use axum::Router;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto::Builder;
+use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::service::TowerToHyperService;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+
+/// The head of a request, and the wait for the next one, take no longer.
+const HEAD_TIME: Duration = Duration::from_secs(30);
+/// What is being sent when the server stops has so long to end.
+const LAST_TIME: Duration = Duration::from_secs(10);
+
+/// A server that listens and does not answer yet.
+pub struct Server {
+    listener: TcpListener,
+    router: Router,
+    connections: usize,
+}
+
+/// Listens and answers until `shutdown` is done.
+pub async fn serve(config: Config, shutdown: impl Future) -> Result<(), Error> {
+    Server::bind(config).await?.run(shutdown).await;
+    Ok(())
+}
+
+impl Server {
+    /// Listens on the address of the settings; port 0 takes a free one.
+    pub async fn bind(config: Config) -> Result<Server, Error> {
+        let address = config.address;
+        let listener = TcpListener::bind(address).await.map_err(|source| Error::Listen { address, source })?;
+        let connections = config.connections;
+        Ok(Server { listener, router: crate::router(config), connections })
+    }
+
+    /// The address it listens on.
+    pub fn address(&self) -> Option<SocketAddr> {
+        self.listener.local_addr().ok()
+    }
+
+    /// Answers until `shutdown` is done, then lets what is being sent end.
+    pub async fn run(self, shutdown: impl Future) {
+        let builder = builder();
+        let graceful = GracefulShutdown::new();
+        let slots = Arc::new(Semaphore::new(self.connections));
+        let mut shutdown = std::pin::pin!(shutdown);
+        loop {
+            let accepted = async {
+                let slot = slots.clone().acquire_owned().await;
+                (slot, self.listener.accept().await)
+            };
+            let (slot, stream) = tokio::select! {
+                (slot, accepted) = accepted => match accepted {
+                    Ok((stream, _)) => (slot, stream),
+                    Err(error) => {
+                        tracing::warn!(%error, "cannot accept a connection");
+                        tokio::time::sleep(Duration::from_millis(100)).await;
+                        continue;
+                    }
+                },
+                _ = &mut shutdown => break,
+            };
+            let service = TowerToHyperService::new(self.router.clone());
+            let connection = builder.serve_connection(TokioIo::new(prepared(stream)), service).into_owned();
+            let connection = graceful.watch(connection);
+            tokio::spawn(async move {
+                if let Err(error) = connection.await {
+                    // A client that goes away in the middle of a frame is normal.
+                    tracing::debug!(%error, "connection ended");
+                }
+                drop(slot);
+            });
+        }
+        drop(self.listener);
+        if tokio::time::timeout(LAST_TIME, graceful.shutdown()).await.is_err() {
+            tracing::warn!("stopped while answers were still being sent");
+        }
+    }
+}
+
+fn builder() -> Builder<TokioExecutor> {
+    let mut builder = Builder::new(TokioExecutor::new());
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_TIME).max_buf_size(128 << 10);
+    builder.http2().timer(TokioTimer::new()).keep_alive_interval(HEAD_TIME).max_concurrent_streams(256);
+    builder
+}
+
+fn prepared(stream: TcpStream) -> TcpStream {
+    // Small answers must not wait for more to send.
+    let _ = stream.set_nodelay(true);
+    stream
+}

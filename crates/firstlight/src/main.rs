@@ -18,6 +18,7 @@ use failure::{Exit, Failure};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    failure::quiet_caught_panics();
     let exit = run(Cli::parse()).unwrap_or_else(|failure| {
         failure.print();
         Exit::Environment

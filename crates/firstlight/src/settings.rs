@@ -24,6 +24,7 @@ pub struct File {
     allowed_origins: Vec<String>,
     allowed_hosts: Vec<String>,
     strict_accept: bool,
+    public_url: Option<String>,
 }
 
 /// What `convert` works with.
@@ -52,6 +53,7 @@ pub struct Serve {
     pub allowed_origins: Vec<String>,
     pub allowed_hosts: Vec<String>,
     pub strict_accept: bool,
+    pub public_url: Option<String>,
     pub convert: bool,
 }
 
@@ -106,6 +108,7 @@ pub fn serve(flags: ServeFlags, file: File) -> Result<Serve, Failure> {
         allowed_origins: or(flags.allowed_origins, file.allowed_origins),
         allowed_hosts: or(flags.allowed_hosts, file.allowed_hosts),
         strict_accept: flags.strict_accept || file.strict_accept,
+        public_url: flags.public_url.or(file.public_url),
         convert: !flags.no_convert,
     })
 }

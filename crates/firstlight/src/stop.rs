@@ -19,7 +19,7 @@ impl Stop {
             if flag.0.swap(true, Ordering::SeqCst) {
                 leave_now();
             }
-            eprintln!("stopping: files under way are finished first; once more to end at once");
+            eprintln!("stopping: what is under way is finished first; once more to end at once");
         });
         stop
     }

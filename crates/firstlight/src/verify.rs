@@ -2,7 +2,7 @@
 //! the report uses.
 
 use crate::args::VerifyFlags;
-use crate::failure::{Exit, Failure};
+use crate::failure::{Exit, Failure, without_panic};
 use crate::inspect::refuse;
 use crate::units::count;
 use sha2::{Digest, Sha256};
@@ -13,22 +13,28 @@ use transcode::Source;
 pub fn run(flags: &VerifyFlags) -> Result<Exit, Failure> {
     let mut exit = Exit::Well;
     for file in &flags.files {
-        exit = exit.max(verify(file).or_else(|e| match e {
-            transcode::Error::Io(_) => refuse(file, &e).or_else(|failure| {
-                failure.print();
-                Ok(Exit::Environment)
-            }),
-            _ => refuse(file, &e),
-        })?);
+        let one = match without_panic(|| verify(file)) {
+            Ok(Ok(())) => Ok(Exit::Well),
+            Ok(Err(e)) => refuse(file, &e),
+            Err(panic) => {
+                let failure = Failure::new(format!("{}: {panic}", file.display()));
+                failure.hint("please report it with this file, if it may be shared").print();
+                Ok(Exit::Refused)
+            }
+        };
+        exit = exit.max(one.unwrap_or_else(|failure| {
+            failure.print();
+            Exit::Environment
+        }));
     }
     Ok(exit)
 }
 
-fn verify(file: &Path) -> Result<Exit, transcode::Error> {
+fn verify(file: &Path) -> Result<(), transcode::Error> {
     let source = Source::open(file)?;
     if source.facts().frames == 0 {
         println!("{:<64}  {}: no pixels", "-", file.display());
-        return Ok(Exit::Well);
+        return Ok(());
     }
     let (mut hash, mut samples) = (Sha256::new(), Vec::new());
     for n in 0..source.facts().frames {
@@ -38,5 +44,5 @@ fn verify(file: &Path) -> Result<Exit, transcode::Error> {
     }
     let hash: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
     println!("{hash}  {}: {}", file.display(), count(source.facts().frames.into(), "frame"));
-    Ok(Exit::Well)
+    Ok(())
 }

@@ -3,12 +3,11 @@
 use super::plan::{Item, Plan, Target, is_plain};
 use super::record::{Outcome, Record};
 use super::state::Known;
-use crate::failure::{file_line, hint_for, reason};
+use crate::failure::{file_line, hint_for, reason, without_panic};
 use crate::policy::short_name;
 use sha2::{Digest, Sha256};
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 use transcode::{Action, Context, Decision, Policy, Source};
@@ -81,13 +80,9 @@ impl<'a> Converter<'a> {
     pub fn convert(&mut self, item: &Item) -> Done {
         let started = Instant::now();
         let mut record = self.blank(item);
-        let result = catch_unwind(AssertUnwindSafe(|| self.try_convert(item, &mut record)));
-        let result = result.unwrap_or_else(|_| {
+        let result = without_panic(|| self.try_convert(item, &mut record)).unwrap_or_else(|panic| {
             self.context = Context::default();
-            Err(Stopped::Refused(
-                "internal error while reading it".into(),
-                "please report it with this file, if it may be shared",
-            ))
+            Err(Stopped::Refused(panic, "please report it with this file, if it may be shared"))
         });
         record.seconds = started.elapsed().as_secs_f64();
         let line = result.err().and_then(|stopped| stopped.into_record(&mut record));

@@ -1,0 +1,14 @@
+#!/usr/bin/env bash
+# Benchmarks on the release build: run.sh codec | convert [FOLDER...].
+. "$(dirname "$0")/../lib.sh"
+
+what=${1:?codec or convert}
+shift
+case $what in
+  convert)
+    cargo build --release --locked --quiet -p firstlight
+    exec "$(judges_venv)" scripts/bench/convert.py "$@" ;;
+  codec)
+    exec "$(judges_venv)" scripts/bench/codec.py "$@" ;;
+  *) die "no benchmark is called $what" "codec or convert" ;;
+esac

@@ -35,6 +35,7 @@ mod block;
 mod bits;
 mod codestream;
 mod colour;
+mod crc;
 mod decode;
 mod encode;
 mod error;

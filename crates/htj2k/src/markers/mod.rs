@@ -11,11 +11,11 @@ mod tile_part;
 
 pub(crate) use cap::Cap;
 pub(crate) use cod::{BlockStyle, Cod, Coding};
-pub(crate) use lengths::{PacketLengths, PackedHeaders, Tlm, write_plt, write_tlm};
+pub(crate) use lengths::{PackedHeaders, PacketLengths, TLM_MOST, Tlm, tlm_size, write_plt, write_tlm};
 pub(crate) use main_header::{MainHeader, TileCoding};
 pub(crate) use poc::Volume;
 pub(crate) use qcd::{Quantisation, StepSize};
-pub(crate) use siz::{ComponentSize, Siz};
+pub(crate) use siz::Siz;
 pub(crate) use tile_part::{TilePart, TileParts, write_sot};
 
 use crate::Error;

@@ -85,7 +85,7 @@ multiversion! {
 fn synthesise_even(low: &[i32], high: &[i32], out: &mut [i32]) {
     let pairs = high.len();
     let even = |n: usize| low[n].wrapping_sub(update(high[n.max(1) - 1], high[n.min(pairs - 1)]));
-    let mut pair = |n: usize, out: &mut [i32]| {
+    let pair = |n: usize, out: &mut [i32]| {
         let here = even(n);
         let next = if n + 1 < low.len() { even(n + 1) } else { here };
         out[2 * n] = here;

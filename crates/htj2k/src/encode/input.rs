@@ -1,0 +1,95 @@
+//! Samples to coefficients: level shift (T.800 G.1) and the check of their range.
+
+use crate::simd::{Simd, multiversion};
+use crate::{Error, Image, Samples};
+
+/// A coefficient made of a sample.
+pub(crate) trait Value: Copy {
+    fn of(sample: i32) -> Self;
+}
+
+impl Value for i32 {
+    #[inline(always)]
+    fn of(sample: i32) -> Self {
+        sample
+    }
+}
+
+impl Value for f32 {
+    #[inline(always)]
+    fn of(sample: i32) -> Self {
+        sample as f32
+    }
+}
+
+/// Reads rows of components, shifted so that their range is around zero.
+pub(crate) struct Rows<'a> {
+    image: Image<'a>,
+    shift: i32,
+    /// Every bit that was set in any sample (of its complement, if negative).
+    bits: u32,
+}
+
+impl<'a> Rows<'a> {
+    pub(crate) fn new(image: &Image<'a>) -> Self {
+        let shift = if image.signed { 0 } else { 1i32 << (image.precision - 1) };
+        Rows { image: *image, shift, bits: 0 }
+    }
+
+    /// The samples of a component from (`x`, `y`) on, as many as `out` has room for.
+    pub(crate) fn read<T: Value>(&mut self, simd: Simd, component: usize, (x, y): (u32, u32), out: &mut [T]) {
+        let step = self.image.components as usize;
+        let start = y as usize * self.image.stride + x as usize * step + component;
+        let (shift, bits) = (self.shift, &mut self.bits);
+        match self.image.samples {
+            Samples::U8(s) => load(simd, &s[start..], step, shift, out, bits),
+            Samples::I8(s) => load(simd, &s[start..], step, shift, out, bits),
+            Samples::U16(s) => load(simd, &s[start..], step, shift, out, bits),
+            Samples::I16(s) => load(simd, &s[start..], step, shift, out, bits),
+            Samples::I32(s) => load(simd, &s[start..], step, shift, out, bits),
+        }
+    }
+
+    /// Whether every sample read was in the range of the precision.
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        let bits = self.image.precision as u32 - self.image.signed as u32;
+        if self.bits >> bits != 0 { Err(Error::request("a sample is outside the range of the precision")) } else { Ok(()) }
+    }
+}
+
+/// A caller's sample; negative unsigned ones cannot be, so all fit.
+trait Sample: Copy {
+    fn value(self) -> i32;
+}
+
+macro_rules! sample {
+    ($($t:ty),*) => { $(impl Sample for $t {
+        #[inline(always)]
+        fn value(self) -> i32 {
+            self as i32
+        }
+    })* };
+}
+sample!(u8, i8, u16, i16, i32);
+
+multiversion! {
+fn load<T: Value, S: Sample>(samples: &[S], step: usize, shift: i32, out: &mut [T], bits: &mut u32) {
+    // An unsigned sample that is negative has its highest bit set, a signed one that is has not.
+    let signed = (shift == 0) as i32;
+    let mut all = 0;
+    let mut convert = |v: i32, out: &mut T| {
+        all |= v ^ (signed * (v >> 31));
+        *out = T::of(v.wrapping_sub(shift));
+    };
+    if step == 1 {
+        let samples = &samples[..out.len()];
+        for (s, out) in samples.iter().zip(out) {
+            convert(s.value(), out);
+        }
+    } else {
+        for (s, out) in samples.iter().step_by(step).zip(out) {
+            convert(s.value(), out);
+        }
+    }
+    *bits |= all as u32;
+} }

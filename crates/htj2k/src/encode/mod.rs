@@ -1,0 +1,316 @@
+//! The encoder.
+
+mod analysis;
+mod input;
+mod packets;
+mod plan;
+
+use crate::decode::Decoder;
+use crate::geometry::{Plan, Tile};
+use crate::markers::{Cap, EOC, SOC, SOD, TLM_MOST, tlm_size, write_plt, write_sot, write_tlm};
+use crate::progression::{Budget, Sequencer};
+use crate::simd::Simd;
+use crate::{EncodeOptions, Error, Image, Level, Limits, Progression, SamplesMut, TileParts, colour};
+use alloc::vec::Vec;
+use analysis::{Analysis, Coder, Coefficient};
+use core::ops::{ControlFlow, Range};
+use input::Rows;
+use plan::Headers;
+
+/// An encoder, to be reused from frame to frame: it keeps its memory.
+#[derive(Default)]
+pub struct Encoder {
+    simd: Simd,
+    tile: Tile,
+    coder: Coder,
+    integer: [Analysis<i32>; 3],
+    real: [Analysis<f32>; 3],
+    integer_rows: [Vec<i32>; 3],
+    real_rows: [Vec<f32>; 3],
+    sequencer: Sequencer,
+    /// Packets on their way into tile-parts, where they cannot be written in place.
+    packets: Vec<u8>,
+    packet_ends: Vec<PacketEnd>,
+    checker: Option<Decoder>,
+}
+
+impl core::fmt::Debug for Encoder {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Encoder").finish_non_exhaustive()
+    }
+}
+
+/// Where a packet ends in `Encoder::packets`.
+#[derive(Clone, Copy, Debug)]
+struct PacketEnd {
+    end: usize,
+    resolution: u8,
+}
+
+/// A tile-part on its way.
+struct Part {
+    tile: u16,
+    /// Its place among the tile's parts, and their number.
+    index: u8,
+    count: u8,
+    /// Its packets, and their bytes.
+    packets: Range<usize>,
+    bytes: Range<usize>,
+}
+
+impl Encoder {
+    /// A new encoder.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Appends the image's codestream to `out` and tells where each level ends in it, coarsest first. Where levels do not
+    /// follow one another (by the options' progression), no ends are told.
+    ///
+    /// The same image and options give the same bytes on every machine.
+    pub fn encode(&mut self, image: &Image<'_>, options: &EncodeOptions, out: &mut Vec<u8>) -> Result<Vec<Level>, Error> {
+        image.check()?;
+        let headers = Headers::new(image, options)?;
+        let start = out.len();
+        self.packets.clear();
+        self.packet_ends.clear();
+        let mut parts = Vec::new();
+        let (across, down) = headers.siz.tiles();
+        let mut rows = Rows::new(image);
+        for tile in 0..across * down {
+            self.code_tile(&headers, tile, &mut rows)?;
+            self.write_packets(&headers, options, tile as u16, &mut parts)?;
+        }
+        rows.check()?;
+        let ends = self.write(&headers, options, &mut parts, out)?;
+        let mut levels = levels(&headers, options, &ends);
+        if options.level_crc {
+            self.checksums(image, &out[start..], &mut levels)?;
+        }
+        Ok(levels)
+    }
+
+    /// Codes every block of a tile.
+    fn code_tile(&mut self, headers: &Headers, index: u32, rows: &mut Rows<'_>) -> Result<(), Error> {
+        let limits = Limits { max_work: u64::MAX, max_memory: u64::MAX, ..Limits::default() };
+        let plan = Plan { siz: &headers.siz, coding: &headers.coding, discard: 0, limits: &limits, at: 0 };
+        self.tile.lay_out(index, &plan, &mut 0)?;
+        self.coder.start(&self.tile);
+        if headers.coding.of(0).reversible {
+            let mut job = Job { simd: self.simd, tile: &self.tile, coder: &mut self.coder, rows };
+            job.components(headers, &mut self.integer, &mut self.integer_rows, colour::reversible_forward);
+        } else {
+            let mut job = Job { simd: self.simd, tile: &self.tile, coder: &mut self.coder, rows };
+            job.components(headers, &mut self.real, &mut self.real_rows, colour::irreversible_forward);
+        }
+        // A sample out of range is the likely reason, and the caller's.
+        rows.check()?;
+        if self.coder.overflow {
+            return Err(Error::request("a coefficient has more bits than its sub-band"));
+        }
+        Ok(())
+    }
+
+    /// Writes the packets of the tile at hand, and notes the tile-parts they make.
+    fn write_packets(
+        &mut self,
+        headers: &Headers,
+        options: &EncodeOptions,
+        tile_index: u16,
+        parts: &mut Vec<Part>,
+    ) -> Result<(), Error> {
+        let Encoder { tile, coder, sequencer, packets, packet_ends, .. } = self;
+        let first_packet = packet_ends.len();
+        let first_byte = packets.len();
+        let mut work = 0;
+        let budget = Budget { work: &mut work, most: u64::MAX };
+        let _ = sequencer.walk(tile, &headers.coding, budget, &mut |tile, packet| {
+            packets::write(tile, coder, packet, packets);
+            tile.precincts[packet.precinct as usize].layers += 1;
+            packet_ends.push(PacketEnd { end: packets.len(), resolution: packet.resolution });
+            Ok(ControlFlow::Continue(()))
+        })?;
+
+        let count = match options.tile_parts {
+            TileParts::One => 1,
+            TileParts::ByResolution => headers.coding.of(0).levels + 1,
+        };
+        let (mut packet, mut byte) = (first_packet, first_byte);
+        for index in 0..count {
+            let own = |p: &PacketEnd| count == 1 || p.resolution == index;
+            let packets = packet..packet + packet_ends[packet..].iter().take_while(|p| own(p)).count();
+            let end = packet_ends[packets.clone()].last().map_or(byte, |p| p.end);
+            packet = packets.end;
+            parts.push(Part { tile: tile_index, index, count, packets, bytes: byte..end });
+            byte = end;
+        }
+        Ok(())
+    }
+
+    /// Writes headers and tile-parts. Gives, by resolution level, where its last packet ends in `out`.
+    fn write(
+        &mut self,
+        headers: &Headers,
+        options: &EncodeOptions,
+        parts: &mut [Part],
+        out: &mut Vec<u8>,
+    ) -> Result<[u64; 33], Error> {
+        // By resolution level first, so that every level of all tiles is together.
+        parts.sort_by_key(|p| (p.index, p.tile));
+        let start = out.len();
+        out.extend_from_slice(&SOC.to_be_bytes());
+        headers.siz.write(out);
+        let coding = headers.coding.of(0);
+        Cap::write(!coding.reversible, headers.planes, out);
+        headers.coding.cod.write(coding, out);
+        headers.coding.quantisation_of(0).write(out);
+        let tlm = options.tlm && parts.len() <= TLM_MOST;
+        let tlm_at = out.len();
+        if tlm {
+            out.resize(tlm_at + tlm_size(parts.len()), 0);
+        }
+        let mut ends = [0u64; 33];
+        let mut lengths = Vec::with_capacity(parts.len());
+        for part in parts.iter() {
+            let at = out.len();
+            self.write_part(part, options, out, &mut ends)?;
+            lengths.push((part.tile, (out.len() - at) as u32));
+        }
+        if tlm {
+            let mut segments = Vec::with_capacity(tlm_size(parts.len()));
+            write_tlm(&lengths, &mut segments);
+            out[tlm_at..tlm_at + segments.len()].copy_from_slice(&segments);
+        }
+        out.extend_from_slice(&EOC.to_be_bytes());
+        ends[coding.levels as usize] = out.len() as u64;
+        ends.iter_mut().for_each(|e| *e = e.saturating_sub(start as u64));
+        Ok(ends)
+    }
+
+    fn write_part(&self, part: &Part, options: &EncodeOptions, out: &mut Vec<u8>, ends: &mut [u64; 33]) -> Result<(), Error> {
+        let at = out.len();
+        write_sot(part.tile, 0, part.index, part.count, out);
+        if options.plt {
+            let mut start = part.bytes.start;
+            let lengths: Vec<u32> = self.packet_ends[part.packets.clone()]
+                .iter()
+                .map(|p| (p.end - core::mem::replace(&mut start, p.end)) as u32)
+                .collect();
+            write_plt(&lengths, out);
+        }
+        out.extend_from_slice(&SOD.to_be_bytes());
+        let body = out.len();
+        out.extend_from_slice(&self.packets[part.bytes.clone()]);
+        for packet in &self.packet_ends[part.packets.clone()] {
+            ends[packet.resolution as usize] = (body + packet.end - part.bytes.start) as u64;
+        }
+        let length = u32::try_from(out.len() - at).map_err(|_| Error::request("a tile-part of more than 4 GB"))?;
+        // Psot, after the marker, its length, and the tile's index.
+        out[at + 6..at + 10].copy_from_slice(&length.to_be_bytes());
+        Ok(())
+    }
+
+    /// CRC-32 of the samples of each level, by decoding them.
+    fn checksums(&mut self, image: &Image<'_>, codestream: &[u8], levels: &mut [Level]) -> Result<(), Error> {
+        let limits = Limits { max_pixels: u64::MAX, max_work: u64::MAX, max_memory: u64::MAX, ..Limits::default() };
+        let decoder = self.checker.get_or_insert_with(|| Decoder::with_limits(limits));
+        for level in levels {
+            let row = level.width as usize * image.components as usize;
+            let count = row * level.height as usize;
+            macro_rules! checksum {
+                ($t:ty, $kind:ident) => {{
+                    let mut samples = alloc::vec![0 as $t; count];
+                    decoder.decode(codestream, level.level, SamplesMut::$kind(&mut samples), row)?;
+                    crate::crc::of(samples.iter().map(|s| s.to_le_bytes()))
+                }};
+            }
+            level.crc32 = Some(match (image.precision, image.signed) {
+                (1..=8, false) => checksum!(u8, U8),
+                (1..=8, true) => checksum!(i8, I8),
+                (9..=16, false) => checksum!(u16, U16),
+                (9..=16, true) => checksum!(i16, I16),
+                _ => checksum!(i32, I32),
+            });
+        }
+        Ok(())
+    }
+}
+
+/// The levels and their ends, where each level is a prefix of its own.
+fn levels(headers: &Headers, options: &EncodeOptions, ends: &[u64; 33]) -> Vec<Level> {
+    if !matches!(options.progression, Progression::Rlcp | Progression::Rpcl) {
+        return Vec::new();
+    }
+    let count = headers.coding.of(0).levels;
+    let mut last = 0;
+    (0..=count)
+        .map(|r| {
+            let level = count - r;
+            let area = headers.siz.image.reduced(level);
+            last = last.max(ends[r as usize]);
+            Level { level, width: area.width(), height: area.height(), end: last, crc32: None }
+        })
+        .collect()
+}
+
+/// A tile to be coded.
+struct Job<'a, 'b> {
+    simd: Simd,
+    tile: &'a Tile,
+    coder: &'a mut Coder,
+    rows: &'a mut Rows<'b>,
+}
+
+type ColourTransform<T> = fn(Simd, &mut [T], &mut [T], &mut [T]);
+
+impl Job<'_, '_> {
+    fn components<T: Coefficient>(
+        &mut self,
+        headers: &Headers,
+        analysis: &mut [Analysis<T>; 3],
+        rows: &mut [Vec<T>; 3],
+        forward: ColourTransform<T>,
+    ) {
+        if headers.coding.cod.colour_transform {
+            self.colour(analysis, rows, forward);
+        } else {
+            for c in 0..self.tile.components.len() {
+                self.component(c, &mut analysis[0]);
+            }
+        }
+    }
+
+    fn component<T: Coefficient>(&mut self, c: usize, analysis: &mut Analysis<T>) {
+        let area = self.tile.area;
+        analysis.start(self.tile, c);
+        for y in area.y0..area.y1 {
+            let (simd, rows) = (self.simd, &mut *self.rows);
+            analysis.push(simd, self.tile, self.coder, (y - area.y0) as usize, |out| {
+                rows.read(simd, c, (area.x0, y), out);
+            });
+        }
+        analysis.finish(self.simd, self.tile, c, self.coder);
+    }
+
+    /// Three components together.
+    fn colour<T: Coefficient>(&mut self, analysis: &mut [Analysis<T>; 3], rows: &mut [Vec<T>; 3], forward: ColourTransform<T>) {
+        let area = self.tile.area;
+        for (c, analysis) in analysis.iter_mut().enumerate() {
+            analysis.start(self.tile, c);
+            rows[c].resize(area.width() as usize, T::default());
+        }
+        for y in area.y0..area.y1 {
+            for (c, row) in rows.iter_mut().enumerate() {
+                self.rows.read(self.simd, c, (area.x0, y), row);
+            }
+            let [a, b, c] = &mut *rows;
+            forward(self.simd, a, b, c);
+            for (row, analysis) in rows.iter().zip(analysis.iter_mut()) {
+                analysis.push(self.simd, self.tile, self.coder, (y - area.y0) as usize, |out| out.copy_from_slice(row));
+            }
+        }
+        for (c, analysis) in analysis.iter_mut().enumerate() {
+            analysis.finish(self.simd, self.tile, c, self.coder);
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! Writing packets of one layer, each code-block with one HT cleanup pass (T.800 B.10, T.814 Annex B).
+
+use super::analysis::Coder;
+use crate::bits::BitWriter;
+use crate::geometry::Tile;
+use crate::progression::Packet;
+use alloc::vec::Vec;
+
+/// Appends a packet: its header, then the bytes of its code-blocks.
+pub(crate) fn write(tile: &mut Tile, coder: &Coder, packet: Packet, out: &mut Vec<u8>) {
+    let Some(res) = tile.resolution(packet.component as usize, packet.resolution).cloned() else { return };
+    let first_cell = tile.precincts[packet.precinct as usize].first_cell as usize;
+    let used = (0..res.bands as usize).any(|n| {
+        let band = &tile.bands[res.first_band as usize + n];
+        places(tile, first_cell + n).any(|(x, y)| coder.blocks[band.block_index(x, y)].length > 0)
+    });
+    let mut bits = BitWriter::new(out);
+    bits.bit(used);
+    if used {
+        for n in 0..res.bands as usize {
+            write_cell(tile, coder, res.first_band as usize + n, first_cell + n, &mut bits);
+        }
+    }
+    bits.finish();
+    if used {
+        for n in 0..res.bands as usize {
+            let band = &tile.bands[res.first_band as usize + n];
+            for (x, y) in places(tile, first_cell + n) {
+                let block = coder.blocks[band.block_index(x, y)];
+                out.extend_from_slice(&coder.bytes[block.start..block.start + block.length as usize]);
+            }
+        }
+    }
+}
+
+/// The code-blocks of a cell, in order.
+fn places(tile: &Tile, cell: usize) -> impl Iterator<Item = (u32, u32)> + use<> {
+    let grid = tile.cells[cell].grid;
+    (grid.y0..grid.y1).flat_map(move |y| (grid.x0..grid.x1).map(move |x| (x, y)))
+}
+
+fn write_cell(tile: &mut Tile, coder: &Coder, band: usize, cell: usize, bits: &mut BitWriter<'_>) {
+    let Tile { bands, cells, trees, .. } = tile;
+    let (band, cell) = (&bands[band], cells[cell]);
+    let size = (cell.grid.width(), cell.grid.height());
+    let length = |x: u32, y: u32| coder.blocks[band.block_index(cell.grid.x0 + x, cell.grid.y0 + y)].length;
+    // The cleanup pass is that of bit-plane 0: all planes above count as skipped.
+    let missing = band.planes - 1;
+    for y in 0..size.1 {
+        for x in 0..size.0 {
+            trees.set(cell.inclusion, size.0, (x, y), (length(x, y) == 0) as u8);
+            trees.set(cell.zero_planes, size.0, (x, y), missing);
+        }
+    }
+    trees.build(cell.inclusion, size.0, size.1);
+    trees.build(cell.zero_planes, size.0, size.1);
+    for y in 0..size.1 {
+        for x in 0..size.0 {
+            trees.encode(cell.inclusion, size, (x, y), 1, bits);
+            let length = length(x, y);
+            if length > 0 {
+                trees.encode(cell.zero_planes, size, (x, y), missing as u32 + 1, bits);
+                // One coding pass, then the bits of its length (Table B.4, B.10.7).
+                bits.bit(false);
+                let count = (32 - length.leading_zeros()).max(3);
+                (3..count).for_each(|_| bits.bit(true));
+                bits.bit(false);
+                bits.number(length, count);
+            }
+        }
+    }
+}

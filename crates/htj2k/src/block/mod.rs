@@ -11,6 +11,7 @@ mod fast_decode;
 mod fast_encode;
 mod plain_decode;
 mod plain_encode;
+mod quads;
 mod refine;
 mod simd;
 mod stuff;

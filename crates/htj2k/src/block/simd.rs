@@ -87,6 +87,7 @@ mod x86 {
 
     use super::super::fast_decode::{MAGNITUDE_BYTES, PAST, Row};
     use super::super::fast_encode::{self, Magnitudes};
+    use super::super::quads::Patterns;
 
     /// Eight words of a slice.
     #[inline]
@@ -117,13 +118,19 @@ mod x86 {
     /// The bounds step for eight quads at a time; see the portable one.
     #[inline]
     #[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,popcnt")]
-    pub(in super::super) fn bounds(row: &mut Row, quads: usize, position: u32, first: bool) -> (u32, u32) {
+    pub(in super::super) fn bounds(
+        patterns: &Patterns,
+        row: &mut Row,
+        quads: usize,
+        position: u32,
+        first: bool,
+    ) -> (u32, u32) {
         let one = _mm256_set1_epi32(1);
         let mut largest = _mm256_setzero_si256();
         let mut carry = _mm256_set1_epi32(position as i32);
         for q in (0..quads).step_by(8) {
-            let words = load(&row.words, q);
-            let mut bound = _mm256_add_epi32(load(&row.u, q), one);
+            let words = load(&patterns.words, q);
+            let mut bound = _mm256_add_epi32(load(&patterns.u, q), one);
             if !first {
                 let several = _mm256_srai_epi32::<31>(_mm256_slli_epi32::<3>(words));
                 bound = _mm256_add_epi32(bound, _mm256_and_si256(predicted(&row.bottom, 2 * q), several));
@@ -181,21 +188,19 @@ mod x86 {
         _mm256_add_epi32(values, _mm256_slli_si256::<8>(values))
     }
 
-    /// The magnitudes step for four quads at a time; see the portable one.
+    /// The magnitudes step; see the portable one.
     #[inline]
     #[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,popcnt")]
-    pub(in super::super) fn magnitudes(row: &mut Row, quads: usize, bytes: &[u8; MAGNITUDE_BYTES + PAST]) {
-        for q in (0..quads).step_by(4) {
-            let places: &[u32; 4] = row.places[q..].first_chunk().expect("four quads");
-            let records: &[u32; 4] = row.records[q..].first_chunk().expect("four quads");
-            let low = two_quads([records[0], records[1]], [places[0], places[1]], bytes);
-            let high = two_quads([records[2], records[3]], [places[2], places[3]], bytes);
-            let (low, high) = (_mm256_castsi256_ps(low), _mm256_castsi256_ps(high));
-            let top = _mm256_castps_si256(_mm256_shuffle_ps::<0x88>(low, high));
-            let bottom = _mm256_castps_si256(_mm256_shuffle_ps::<0xdd>(low, high));
-            store(&mut row.top, 2 * q + 1, _mm256_permute4x64_epi64::<0xd8>(top));
-            store(&mut row.bottom, 2 * q + 1, _mm256_permute4x64_epi64::<0xd8>(bottom));
-        }
+    pub(in super::super) fn magnitudes(row: &mut Row, q: usize, bytes: &[u8; MAGNITUDE_BYTES + PAST]) {
+        let places: &[u32; 4] = row.places[q..].first_chunk().expect("four quads");
+        let records: &[u32; 4] = row.records[q..].first_chunk().expect("four quads");
+        let low = two_quads([records[0], records[1]], [places[0], places[1]], bytes);
+        let high = two_quads([records[2], records[3]], [places[2], places[3]], bytes);
+        let (low, high) = (_mm256_castsi256_ps(low), _mm256_castsi256_ps(high));
+        let top = _mm256_castps_si256(_mm256_shuffle_ps::<0x88>(low, high));
+        let bottom = _mm256_castps_si256(_mm256_shuffle_ps::<0xdd>(low, high));
+        store(&mut row.top, 2 * q + 1, _mm256_permute4x64_epi64::<0xd8>(top));
+        store(&mut row.bottom, 2 * q + 1, _mm256_permute4x64_epi64::<0xd8>(bottom));
     }
 
     /// The samples of two quads, one in each half.

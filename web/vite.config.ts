@@ -1,19 +1,11 @@
-/** Two bundles: the viewer's app-config (one classic script) and, with `--mode start`, the start page. */
+/** One bundle: the viewer's app-config as one classic script, which sets `window.config` when it runs. */
 import { defineConfig } from 'vite';
 
-export default defineConfig(({ mode }) =>
-  mode === 'start'
-    ? {
-        root: 'start',
-        base: './',
-        build: { outDir: '../dist', emptyOutDir: false, target: 'es2022', assetsDir: 'start' },
-      }
-    : {
-        build: {
-          outDir: 'dist/viewer',
-          emptyOutDir: true,
-          target: 'es2022',
-          lib: { entry: 'ohif/app-config.ts', name: 'firstlight', formats: ['iife'], fileName: () => 'app-config.js' },
-        },
-      }
-);
+export default defineConfig({
+  build: {
+    outDir: 'dist/viewer',
+    emptyOutDir: true,
+    target: 'es2022',
+    lib: { entry: 'ohif/app-config.ts', name: 'firstlight', formats: ['iife'], fileName: () => 'app-config.js' },
+  },
+});

@@ -9,9 +9,10 @@ import { goodCuts, quickCut } from './cuts.ts';
 import { parseImageId } from './frame-address.ts';
 import type { LevelsStore } from './levels.ts';
 
+/** Plain values only: Cornerstone3D posts them to its decoding workers, and a function cannot go there. */
 export interface RetrieveOptions {
   rangeIndex?: number;
-  chunkSize?: number | ((metadata: unknown, imageId: string) => number);
+  chunkSize?: number;
 }
 
 export interface RetrieveStage {
@@ -20,8 +21,25 @@ export interface RetrieveStage {
   [setting: string]: unknown;
 }
 
+/** How one image is loaded; `loader` takes the place of Cornerstone3D's own function. */
+export interface ImageOptions {
+  retrieveType?: string;
+  retrieveOptions?: RetrieveOptions;
+  loader?: LoadImage;
+  [option: string]: unknown;
+}
+
+export type LoadImage = (imageId: string, options: ImageOptions) => Promise<unknown>;
+
+/** Who gets the images: a stack viewport or a volume. */
+export interface ImagesListener {
+  successCallback(imageId: string, image: unknown): void;
+  errorCallback(imageId: string, permanent: boolean, reason: unknown): void;
+  getLoaderImageOptions(imageId: string): ImageOptions | undefined;
+}
+
 export interface ImagesLoader {
-  loadImages(imageIds: string[], listener: unknown): Promise<unknown>;
+  loadImages(imageIds: string[], listener: ImagesListener): Promise<unknown>;
 }
 
 export interface RetrieveConfiguration {
@@ -33,6 +51,7 @@ export interface RetrieveConfiguration {
 /** What Cornerstone3D brings: its loader and its stages for a volume. */
 export interface ProgressiveLoading {
   create(configuration: RetrieveConfiguration): ImagesLoader;
+  load: LoadImage;
   interleavedStages: readonly RetrieveStage[];
   /** Whether a reduced image of this image means anything: not so for colours by palette. */
   canReduce(imageId: string): boolean;
@@ -55,7 +74,7 @@ const WHOLE: RetrieveConfiguration = {
 
 /** The configuration for stacks: for each image its own stages, one for each level that the client can decode whole. */
 export function stackConfiguration(levels: LevelsStore, loading: ProgressiveLoading): RetrieveConfiguration {
-  const loadOne = async (imageId: string, listener: unknown) => {
+  const loadOne = async (imageId: string, listener: ImagesListener) => {
     await levels.wait(imageId, PATIENCE);
     return loading.create(stackStages(imageId, levels, loading)).loadImages([imageId], listener);
   };
@@ -90,35 +109,49 @@ export function stackStages(imageId: string, levels: LevelsStore, loading: Progr
   return { stages, retrieveOptions };
 }
 
-/** The configuration for volumes: interleaved, with a first pass of quick cuts where every frame of the volume has one. */
+/**
+ * The configuration for volumes: interleaved, with a first pass of quick cuts.
+ *
+ * The stages' options are shared by all frames of a volume, so they say only which pass it is; the range of each frame is
+ * put in when it is loaded.
+ */
 export function volumeConfiguration(levels: LevelsStore, loading: ProgressiveLoading): RetrieveConfiguration {
+  const stages = loading.interleavedStages;
+  const load: LoadImage = (imageId, options) => {
+    delete options.loader;
+    options.retrieveOptions = volumeFrameOptions(imageId, options.retrieveType, levels, loading);
+    return loading.load(imageId, options);
+  };
   return {
-    stages: loading.interleavedStages,
+    stages,
     create: () => ({
       loadImages: async (imageIds, listener) => {
         await Promise.all(firstOfEachSeries(imageIds).map(imageId => levels.wait(imageId, PATIENCE)));
-        return loading.create(volumeStages(imageIds, levels, loading)).loadImages(imageIds, listener);
+        return loading.create({ stages }).loadImages(imageIds, {
+          successCallback: (imageId, image) => listener.successCallback(imageId, image),
+          errorCallback: (imageId, permanent, reason) => listener.errorCallback(imageId, permanent, reason),
+          getLoaderImageOptions: imageId => {
+            const options = listener.getLoaderImageOptions(imageId);
+            return options && { ...options, loader: load };
+          },
+        });
       },
     }),
   };
 }
 
-/** The stages of a volume, whose options are shared by all its frames: the cut is asked for frame by frame. */
-export function volumeStages(imageIds: readonly string[], levels: LevelsStore, loading: ProgressiveLoading): RetrieveConfiguration {
-  const cutOf = (imageId: string) => {
-    const frame = levels.frame(imageId);
-    return frame && quickCut(frame, QUICK_SHARE);
-  };
-  const stages = loading.interleavedStages;
-  if (!imageIds.every(imageId => cutOf(imageId) !== null && loading.canReduce(imageId))) return { stages };
-  return {
-    stages,
-    retrieveOptions: {
-      default: {},
-      multipleFast: { rangeIndex: 0, chunkSize: (_metadata, imageId) => cutOf(imageId)!.bytes },
-      multipleFinal: { rangeIndex: -1, chunkSize: (_metadata, imageId) => cutOf(imageId)!.bytes },
-    },
-  };
+/** How a frame of a volume is asked for in a pass: a quick cut, the rest after one, or the whole. */
+export function volumeFrameOptions(
+  imageId: string,
+  pass: string | undefined,
+  levels: LevelsStore,
+  loading: Pick<ProgressiveLoading, 'canReduce'>
+): RetrieveOptions {
+  const frame = levels.frame(imageId);
+  const cut = frame && loading.canReduce(imageId) ? quickCut(frame, QUICK_SHARE) : null;
+  if (!cut) return {};
+  if (pass === 'multipleFast') return { chunkSize: 1, rangeIndex: cut.bytes - 1 };
+  return pass === 'multipleFinal' ? { chunkSize: 1, rangeIndex: -1 } : {};
 }
 
 function firstOfEachSeries(imageIds: readonly string[]): string[] {

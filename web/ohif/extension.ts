@@ -64,6 +64,7 @@ function progressiveLoading(cornerstone: Cornerstone): ProgressiveLoading {
   const { createProgressive, interleavedRetrieveStages } = cornerstone.ProgressiveRetrieveImages;
   return {
     create: configuration => createProgressive(configuration),
+    load: (imageId, options) => cornerstone.imageLoader.loadAndCacheImage(imageId, options),
     interleavedStages: interleavedRetrieveStages.stages,
     canReduce: imageId =>
       cornerstone.metaData.get('imagePixelModule', imageId)?.photometricInterpretation !== 'PALETTE COLOR',

@@ -1,5 +1,5 @@
 /** What this extension uses of OHIF 3.13 and of the Cornerstone3D globals it sets; structural, so that nothing is bundled. */
-import type { ImagesLoader, RetrieveConfiguration, RetrieveStage } from '../cornerstone/retrieve.ts';
+import type { ImagesLoader, LoadImage, RetrieveConfiguration, RetrieveStage } from '../cornerstone/retrieve.ts';
 import type { ShownImage, ShownViewport, ShownVolume } from '../cornerstone/completeness.ts';
 
 export interface Viewport extends ShownViewport {
@@ -14,6 +14,7 @@ export interface Cornerstone {
     createProgressive(configuration: RetrieveConfiguration): ImagesLoader;
     interleavedRetrieveStages: { stages: readonly RetrieveStage[] };
   };
+  imageLoader: { loadAndCacheImage: LoadImage };
   utilities: {
     imageRetrieveMetadataProvider: { add(key: string, configuration: RetrieveConfiguration): void };
   };

@@ -7,6 +7,7 @@ use unicode_normalization::char::is_combining_mark;
 
 use crate::{Error, InstanceKey};
 
+const DIRECTORY_RECORDS: Tag = Tag(0x0004, 0x1220);
 pub(crate) const SPECIFIC_CHARACTER_SET: Tag = Tag(0x0008, 0x0005);
 pub(crate) const SOP_CLASS_UID: Tag = Tag(0x0008, 0x0016);
 pub(crate) const SOP_INSTANCE_UID: Tag = Tag(0x0008, 0x0018);
@@ -170,6 +171,9 @@ impl Record {
     /// Takes the attributes of an opened instance; refuses one without usable UIDs.
     pub(crate) fn of(source: &Source) -> Result<Record, Error> {
         let (facts, set) = (source.facts(), source.data_set());
+        if set.get(DIRECTORY_RECORDS).is_some() {
+            return Err(Error::Refused("a DICOMDIR is a directory of files, not an instance".into()));
+        }
         let key = InstanceKey {
             study: uid("Study Instance UID", &facts.study_uid)?,
             series: uid("Series Instance UID", &facts.series_uid)?,

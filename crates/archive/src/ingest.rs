@@ -41,6 +41,19 @@ impl Ingested {
     }
 }
 
+/// An object kept beside the one that is listed under the same UIDs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Beside {
+    /// The UIDs of both.
+    pub key: InstanceKey,
+    /// SHA-256 of this object, hexadecimal.
+    pub object_id: String,
+    /// Its bytes.
+    pub size: u64,
+    /// When it came, in seconds since 1970.
+    pub stored: i64,
+}
+
 /// Objects a thread of [`Archive::ingest_all`] may have stored while their rows wait for a commit.
 const AHEAD: usize = 64;
 
@@ -105,6 +118,25 @@ impl Archive {
                 told(&path, result);
             }
         });
+    }
+
+    /// Objects that came under the UIDs of others and were kept beside them, in the order they came.
+    pub fn conflicts(&self) -> Result<Vec<Beside>, Error> {
+        let sql = "SELECT s.uid, e.uid, i.uid, o.key, o.bytes, o.stored FROM objects o \
+             JOIN instances i ON i.id = o.instance JOIN series e ON e.id = i.series JOIN studies s ON s.id = e.study \
+             WHERE o.role = 2 ORDER BY o.id";
+        self.inner.index.read(|snapshot| {
+            let mut statement = snapshot.prepare_cached(sql)?;
+            let beside = statement.query_map([], |row| {
+                Ok(Beside {
+                    key: InstanceKey { study: row.get(0)?, series: row.get(1)?, sop: row.get(2)? },
+                    object_id: Key::new(row.get(3)?).to_string(),
+                    size: row.get(4)?,
+                    stored: row.get(5)?,
+                })
+            })?;
+            Ok(beside.collect::<Result<_, _>>()?)
+        })
     }
 
     fn begin_file(&self, path: &Path) -> Result<Ticket<Ingested>, Error> {

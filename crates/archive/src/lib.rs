@@ -24,7 +24,7 @@ mod query;
 pub use archive::{Archive, Options, Stats};
 pub use convert::{Event, Evidence, Summary};
 pub use error::Error;
-pub use ingest::Ingested;
+pub use ingest::{Beside, Ingested};
 pub use instance::{FrameEntry, Instance, LevelEntry, ObjectReader};
 pub use key::InstanceKey;
 pub use metadata::Prepared;

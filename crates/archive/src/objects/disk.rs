@@ -5,6 +5,7 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::cache::Cache;
 
@@ -13,28 +14,33 @@ use super::{Key, Objects, Put, ReadAt, Staged};
 /// Objects in a folder of the local file system, which must also hold the spool.
 pub struct Disk {
     root: PathBuf,
+    /// Folders that are known to be on the storage.
+    ready: [AtomicBool; 256],
     open: Cache<Key, Arc<OpenFile>>,
 }
 
 impl Disk {
     /// Opens the folder, and makes it when there is none. About `open_files` are kept open for reading.
     pub fn open(root: &Path, open_files: usize) -> io::Result<Disk> {
-        fs::create_dir_all(root)?;
-        let mut made = false;
-        for shard in 0..=u8::MAX {
-            match fs::create_dir(root.join(format!("{shard:02x}"))) {
-                Ok(()) => made = true,
-                Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
-                Err(e) => return Err(e),
-            }
+        if !root.exists() {
+            fs::create_dir_all(root)?;
+            root.parent().filter(|parent| !parent.as_os_str().is_empty()).map_or(Ok(()), sync_folder)?;
         }
-        if made {
-            sync_folder(root)?;
+        Ok(Disk { root: root.to_owned(), ready: [const { AtomicBool::new(false) }; 256], open: Cache::new(open_files) })
+    }
+
+    /// Makes the folder of a key durable, once in the life of this program: whoever made it may not have synced it.
+    fn make_folder(&self, key: &Key, folder: &Path) -> io::Result<()> {
+        let ready = &self.ready[usize::from(key.as_bytes()[0])];
+        if ready.load(Ordering::Acquire) {
+            return Ok(());
         }
-        if let Some(parent) = root.parent().filter(|p| made && !p.as_os_str().is_empty()) {
-            sync_folder(parent)?;
+        match fs::create_dir(folder) {
+            Err(e) if e.kind() != io::ErrorKind::AlreadyExists => return Err(e),
+            _ => sync_folder(&self.root)?,
         }
-        Ok(Disk { root: root.to_owned(), open: Cache::new(open_files) })
+        ready.store(true, Ordering::Release);
+        Ok(())
     }
 
     fn path(&self, key: &Key) -> PathBuf {
@@ -48,6 +54,7 @@ impl Objects for Disk {
         let (key, size) = (staged.key(), staged.size());
         let path = self.path(&key);
         let folder = path.parent().expect("below the root");
+        self.make_folder(&key, folder)?;
         // A file of another length is not these bytes: it is damaged, and the whole one takes its place.
         let put = match self.size(&key)? {
             Some(have) if have == size => Put::Existed,
@@ -103,6 +110,9 @@ impl ReadAt for OpenFile {
     }
 
     fn read_exact_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<()> {
-        self.file.read_exact_at(buf, offset)
+        match offset.checked_add(buf.len() as u64) {
+            Some(end) if end <= self.size => self.file.read_exact_at(buf, offset),
+            _ => Err(io::ErrorKind::UnexpectedEof.into()),
+        }
     }
 }

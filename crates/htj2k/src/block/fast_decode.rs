@@ -8,6 +8,7 @@
 use alloc::boxed::Box;
 
 use super::quads::{Patterns, Quads, ROW_QUADS, VLC_BYTES};
+use super::tables::PairWord;
 use super::{BlockError, Cleanup, unstuff};
 
 /// Most bits of one MagSgn value this decoder reads: 32 less a bit offset within a byte.
@@ -28,10 +29,10 @@ pub(super) struct Row {
     pub records: [u32; ROW_QUADS],
     /// The byte where a quad's MagSgn bits start.
     pub places: [u32; ROW_QUADS],
-    /// Top samples from index 1: bit 31 the sign, below it `2 mu - 1`; zero if insignificant.
-    pub top: [u32; ROW_SAMPLES],
+    /// Twice the top samples in units of the cleanup pass's plane, from index 1.
+    pub top: [i32; ROW_SAMPLES],
     /// Bottom samples likewise.
-    pub bottom: [u32; ROW_SAMPLES],
+    pub bottom: [i32; ROW_SAMPLES],
 }
 
 /// The scratch memory of the decoder.
@@ -45,7 +46,7 @@ pub(super) struct Scratch {
 impl Scratch {
     pub(super) fn new() -> Box<Self> {
         Box::new(Scratch {
-            patterns: Patterns { words: [0; ROW_QUADS], u: [0; ROW_QUADS] },
+            patterns: Patterns::new(),
             row: Row {
                 records: [0; ROW_QUADS],
                 places: [0; ROW_QUADS],
@@ -71,29 +72,38 @@ pub(super) enum Sink<'a> {
 impl Sink<'_> {
     /// Takes row `y`: samples as in [`Row`].
     #[inline(always)]
-    fn take(&mut self, y: usize, stride: usize, samples: &[u32], plane: u32) {
-        let doubled = |sample: u32| if sample == 0 { 0 } else { ((sample & 0x7fff_ffff) + 2) << plane };
-        let at = y * stride;
+    fn take(&mut self, y: usize, stride: usize, samples: &[i32], plane: u32) {
+        let place = y * stride..y * stride + samples.len();
         match self {
             Sink::Doubled(out) => {
-                for (out, &sample) in out[at..].iter_mut().zip(samples) {
-                    *out = doubled(sample) | sample & 1 << 31;
+                for (out, &sample) in out[place].iter_mut().zip(samples) {
+                    *out = (half_added(sample).unsigned_abs() << plane) | sample as u32 & 1 << 31;
+                }
+            }
+            Sink::Integer(out) if plane == 0 => {
+                for (out, &sample) in out[place].iter_mut().zip(samples) {
+                    *out = sample >> 1;
                 }
             }
             Sink::Integer(out) => {
-                for (out, &sample) in out[at..].iter_mut().zip(samples) {
-                    let sign = sample as i32 >> 31;
-                    *out = ((doubled(sample) >> 1) as i32 ^ sign) - sign;
+                for (out, &sample) in out[place].iter_mut().zip(samples) {
+                    *out = half_added(sample) << (plane - 1);
                 }
             }
             Sink::Real(out, factor) => {
-                for (out, &sample) in out[at..].iter_mut().zip(samples) {
-                    let magnitude = doubled(sample) as i32 as f32 * *factor;
-                    *out = f32::from_bits(magnitude.to_bits() | sample & 1 << 31);
+                let factor = *factor * (1u32 << plane) as f32;
+                for (out, &sample) in out[place].iter_mut().zip(samples) {
+                    *out = half_added(sample) as f32 * factor;
                 }
             }
         }
     }
+}
+
+/// Twice a sample with half a step more, away from zero, unless it is zero.
+#[inline(always)]
+fn half_added(doubled: i32) -> i32 {
+    doubled + doubled.signum()
 }
 
 /// One decoder per SIMD level: the steps are compiled for it, and two of them are its own.
@@ -109,8 +119,7 @@ macro_rules! decoder {
         ) -> Result<(), BlockError> {
             let Scratch { patterns, row, vlc, magnitudes } = scratch;
             let quads = width.div_ceil(2);
-            patterns.words[quads..][..8].fill(0);
-            patterns.u[quads..][..8].fill(0);
+            patterns.reset(quads);
             row.bottom[..width + 8].fill(0);
             let mut reader = Quads::new(cleanup.suffix, vlc);
             let mut values = Magnitudes::new(cleanup.prefix, magnitudes);
@@ -173,23 +182,31 @@ impl<'a> Magnitudes<'a> {
     }
 }
 
-/// The bounds step: records and places of a row whose MagSgn bits start at `position`.
+/// The bounds step: records and places of a row whose MagSgn bits start at `position`, and contexts of the row below.
 ///
 /// Returns the largest `U_q` and the position after the row.
-fn bounds(patterns: &Patterns, row: &mut Row, quads: usize, mut position: u32, first: bool) -> (u32, u32) {
+fn bounds(patterns: &mut Patterns, row: &mut Row, quads: usize, mut position: u32, first: bool) -> (u32, u32) {
     let mut largest = 0;
     row.records[quads..][..4].fill(0);
     for q in 0..quads {
-        let word = patterns.words[q];
-        let near = row.bottom[2 * q] | row.bottom[2 * q + 1] | row.bottom[2 * q + 2] | row.bottom[2 * q + 3];
-        let kappa = if first || word >> 28 & 1 == 0 { 1 } else { 31 - (near & 0x7fff_ffff | 2).leading_zeros() };
-        let bound = patterns.u[q] + kappa;
+        let word = patterns.words[q + 1];
+        let near = row.bottom[2 * q..][..4].iter().fold(1, |most, sample| most.max(sample.unsigned_abs()));
+        let kappa = if first || word >> 28 & 1 == 0 { 1 } else { 31 - (near - 1 | 2).leading_zeros() };
+        let bound = u_of(patterns.pairs[q / 2], patterns.suffixes[q / 2], q % 2) + kappa;
         largest = largest.max(bound);
         row.records[q] = word >> 16 & 0xfff | bound << 12 & 0x3f000 | (position & 7) << 18;
         row.places[q] = position >> 3;
         position += (word >> 13 & 7) * bound - (word >> 10 & 7);
+        let (west, east) = (patterns.words[q], patterns.words[q + 2]);
+        patterns.contexts[q] = (word >> 30 | west >> 31 | east >> 29 & 2) << 7;
     }
     (largest, position)
+}
+
+/// `u_q` of the first or the second quad of a pair.
+fn u_of(pair: PairWord, suffixes: u32, which: usize) -> u32 {
+    let field = |at: u32, mask: u32| pair >> (at + 4 * which as u32) & mask;
+    field(24, 15) + (suffixes >> field(8, 15) & !(u32::MAX << field(16, 7)))
 }
 
 /// The magnitudes step: the samples of four quads.
@@ -198,13 +215,13 @@ fn magnitudes(row: &mut Row, first: usize, bytes: &[u8; MAGNITUDE_BYTES + PAST])
         let record = row.records[q];
         let mut position = record >> 18;
         let mut samples = [0; 4];
-        for (n, sample) in samples.iter_mut().enumerate() {
-            let significant = record >> n & 1;
-            let count = ((record >> 12 & 0x3f) - (record >> 4 >> n & 1)) * significant;
+        for (n, sample) in samples.iter_mut().enumerate().filter(|(n, _)| record >> n & 1 != 0) {
+            let count = (record >> 12 & 0x3f) - (record >> 4 >> n & 1);
             let at = (row.places[q] + (position >> 3)) as usize & (MAGNITUDE_BYTES - 1);
             let next = u32::from_le_bytes(*bytes[at..].first_chunk().expect("a word past the last byte"));
             let coded = next >> (position & 7) & !(u32::MAX << count) | (record >> 8 >> n & 1) << count;
-            *sample = (coded | 1 | coded << 31) * significant;
+            let doubled = (coded as i32 | 1) + 1;
+            *sample = if coded & 1 == 0 { doubled } else { -doubled };
             position += count;
         }
         [row.top[2 * q + 1], row.bottom[2 * q + 1], row.top[2 * q + 2], row.bottom[2 * q + 2]] = samples;

@@ -17,26 +17,46 @@ pub(super) const VLC_BYTES: usize = 4096 + 8;
 /// Bytes a block can use beyond the VLC bytes it has: 15 bits of each of 1230 quads.
 const MOST_VLC_BYTES: usize = 2560;
 
-/// What the codewords of a row say.
+/// What the codewords of a row say, and what the row above said.
 pub(super) struct Patterns {
-    /// Significance and known exponents; zero after the last quad.
+    /// Significance and known exponents from index 1; zero before the first quad and after the last.
     pub words: [QuadWord; ROW_QUADS],
-    /// `u_q`; zero after the last quad.
-    pub u: [u32; ROW_QUADS],
+    /// What the prefixes of a pair's `u_q` say; zero after the last pair.
+    pub pairs: [PairWord; ROW_QUADS / 2],
+    /// The bits of a pair's `u_q`, the first lowest.
+    pub suffixes: [u32; ROW_QUADS / 2],
+    /// The two bits of a quad's context that come from the row above, in place for the table's index.
+    pub contexts: [u32; ROW_QUADS],
+}
+
+impl Patterns {
+    pub(super) const fn new() -> Self {
+        Patterns {
+            words: [0; ROW_QUADS],
+            pairs: [0; ROW_QUADS / 2],
+            suffixes: [0; ROW_QUADS / 2],
+            contexts: [0; ROW_QUADS],
+        }
+    }
+
+    /// Makes place for rows of `quads` quads.
+    #[inline(always)]
+    pub(super) fn reset(&mut self, quads: usize) {
+        self.words[quads + 1..][..10].fill(0);
+        self.pairs[quads.div_ceil(2)..][..4].fill(0);
+    }
 }
 
 /// Reads the rows of a block one after another.
 pub(super) struct Quads<'a> {
     mel: Mel<'a>,
     vlc: Vlc<'a>,
-    /// Significance of the bottom samples of the row above, a bit a column.
-    below: [u64; ROW_QUADS / CHUNK + 2],
 }
 
 impl<'a> Quads<'a> {
     #[inline(always)]
     pub(super) fn new(suffix: &'a [u8], vlc: &'a mut [u8; VLC_BYTES]) -> Self {
-        Quads { mel: Mel::new(suffix), vlc: Vlc::new(suffix, vlc), below: [0; ROW_QUADS / CHUNK + 2] }
+        Quads { mel: Mel::new(suffix), vlc: Vlc::new(suffix, vlc) }
     }
 
     /// Reads a row. After every four quads, `meanwhile` is called with the index of their first: work that does not
@@ -49,94 +69,81 @@ impl<'a> Quads<'a> {
         mut meanwhile: impl FnMut(usize),
     ) {
         let mut left = 0;
-        let mut before = 0;
-        for (chunk, start) in (0..quads).step_by(CHUNK).enumerate() {
+        for start in (0..quads).step_by(CHUNK) {
             let count = (quads - start).min(CHUNK);
-            // Two bits a quad: whether its north-western, its north-eastern neighbours are significant.
-            let (here, after) = (self.below[chunk], self.below[chunk + 1]);
-            let west = here << 1 | before >> 63;
-            let east = here >> 1 | after << 63;
-            before = here;
-            self.mel.fill();
-            let mut chain = Chain {
-                vlc: &mut self.vlc,
-                events: self.mel.queue as u64,
-                used: 0,
-                above: (here | west) & 0x5555_5555_5555_5555 | (here | east) & 0xaaaa_aaaa_aaaa_aaaa,
-                below: 0,
-                left,
-            };
-            let (words, last_words) = row.words[start..start + count].as_chunks_mut::<4>();
-            let (u, last_u) = row.u[start..start + count].as_chunks_mut::<4>();
-            for (n, (words, u)) in words.iter_mut().zip(u).enumerate() {
-                let one = chain.pair::<FIRST>();
-                let two = chain.pair::<FIRST>();
-                *words = [one.0[0], one.0[1], two.0[0], two.0[1]];
-                *u = [one.1[0], one.1[1], two.1[0], two.1[1]];
+            let mut chain = Chain { vlc: self.vlc.clone(), events: self.mel.events(), left };
+            let words = &mut row.words[start + 1..][..CHUNK];
+            let contexts = &row.contexts[start..][..CHUNK];
+            let pairs = &mut row.pairs[start / 2..][..CHUNK / 2];
+            let suffixes = &mut row.suffixes[start / 2..][..CHUNK / 2];
+            let fours = words.as_chunks_mut::<4>().0.iter_mut().zip(contexts.as_chunks::<4>().0);
+            let twos = pairs.as_chunks_mut::<2>().0.iter_mut().zip(suffixes.as_chunks_mut::<2>().0);
+            for (n, ((words, contexts), (pairs, suffixes))) in fours.zip(twos).enumerate().take(count / 4) {
+                let [one, two, three, four] = *contexts;
+                ([words[0], words[1]], pairs[0], suffixes[0]) = chain.pair::<FIRST>([one, two]);
+                ([words[2], words[3]], pairs[1], suffixes[1]) = chain.pair::<FIRST>([three, four]);
                 meanwhile(start + 4 * n);
             }
-            chain.last::<FIRST>(last_words, last_u);
-            if !last_words.is_empty() {
+            if count % 4 != 0 {
+                chain.last::<FIRST>(row, start + count / 4 * 4, count % 4);
                 meanwhile(start + count / 4 * 4);
             }
+            self.vlc = chain.vlc;
             left = chain.left;
-            self.below[chunk] = chain.below >> (64 - 2 * count);
-            let used = chain.used;
-            self.mel.queue >>= used;
-            self.mel.count -= used;
+            self.mel.used(chain.events);
         }
     }
 }
 
 /// The chain of look-ups through a chunk of a row.
-struct Chain<'a, 'b> {
-    vlc: &'a mut Vlc<'b>,
-    /// MEL events, the next one lowest, and how many of them are used.
+struct Chain<'a> {
+    vlc: Vlc<'a>,
+    /// MEL events, the next one lowest.
     events: u64,
-    used: u32,
-    /// Two bits a quad of its context, the next quad's lowest.
-    above: u64,
-    /// Significance of the bottom samples so far, at the high end.
-    below: u64,
     /// The word of the quad to the left.
     left: QuadWord,
 }
 
-impl Chain<'_, '_> {
-    /// Reads two quads: their words and their `u_q`.
+impl Chain<'_> {
+    /// Reads two quads: their words, that of the pair, and the bits with its suffixes.
     #[inline(always)]
-    fn pair<const FIRST: bool>(&mut self) -> ([QuadWord; 2], [u32; 2]) {
-        let one = self.quad::<FIRST>();
-        let two = self.quad::<FIRST>();
-        self.below = self.below >> 4 | u64::from(one >> 30) << 60 | u64::from(two >> 30) << 62;
-        ([one, two], self.u_of_pair::<FIRST>(one, two))
+    fn pair<const FIRST: bool>(&mut self, contexts: [u32; 2]) -> ([QuadWord; 2], PairWord, u32) {
+        let one = self.quad::<FIRST>(contexts[0]);
+        let two = self.quad::<FIRST>(contexts[1]);
+        self.vlc.drop(one.wrapping_add(two));
+        let suffixes = self.vlc.ahead as u32;
+        ([one, two], self.u_of_pair::<FIRST>(one, two), suffixes)
     }
 
     /// Reads up to three quads at the end of a row.
     #[inline(always)]
-    fn last<const FIRST: bool>(&mut self, words: &mut [QuadWord], u: &mut [u32]) {
-        let (words, last_word) = words.as_chunks_mut::<2>();
-        let (u, last_u) = u.as_chunks_mut::<2>();
-        if let ([words], [u]) = (words, u) {
-            (*words, *u) = self.pair::<FIRST>();
+    fn last<const FIRST: bool>(&mut self, row: &mut Patterns, mut at: usize, count: usize) {
+        if count >= 2 {
+            let contexts = [row.contexts[at], row.contexts[at + 1]];
+            let words;
+            (words, row.pairs[at / 2], row.suffixes[at / 2]) = self.pair::<FIRST>(contexts);
+            [row.words[at + 1], row.words[at + 2]] = words;
+            at += 2;
         }
-        if let ([word], [u]) = (last_word, last_u) {
-            *word = self.quad::<FIRST>();
-            self.below = self.below >> 2 | u64::from(*word >> 30) << 62;
-            [*u, _] = self.u_of_pair::<FIRST>(*word, 0);
+        if count % 2 == 1 {
+            let word = self.quad::<FIRST>(row.contexts[at]);
+            self.vlc.drop(word);
+            row.words[at + 1] = word;
+            row.suffixes[at / 2] = self.vlc.ahead as u32;
+            row.pairs[at / 2] = self.u_of_pair::<FIRST>(word, 0);
         }
     }
 
     /// Reads one quad's codeword.
     #[inline(always)]
-    fn quad<const FIRST: bool>(&mut self) -> QuadWord {
+    fn quad<const FIRST: bool>(&mut self, above: u32) -> QuadWord {
         let ahead = self.vlc.ahead as usize & 0x7f;
         let (context, mut word);
         if FIRST {
             context = self.left as usize & 0x380;
             word = FIRST_QUADS[context | ahead];
         } else {
-            let above = (self.above << 7) as usize & 0x180;
+            let above = above as usize & 0x180;
             let left = self.left as usize & 0x200;
             context = above | left;
             let table: &[QuadWord; 640] = OTHER_QUADS[above..].first_chunk().expect("the contexts of a west bit");
@@ -144,28 +151,22 @@ impl Chain<'_, '_> {
             word = table[ahead];
         }
         if context == 0 {
-            let event = self.events & 1;
-            self.events >>= 1;
-            self.used += 1;
-            word = if event != 0 { word } else { 0 };
+            word = if self.event() { word } else { 0 };
         }
-        self.vlc.skip(word, word & 7);
-        self.above >>= 2;
+        self.vlc.ahead >>= word & 63;
         self.left = word;
         word
     }
 
-    /// Reads `u_q` of a pair of quads.
+    /// Reads the prefixes of a pair of quads' `u_q`.
     #[inline(always)]
-    fn u_of_pair<const FIRST: bool>(&mut self, one: QuadWord, two: QuadWord) -> [u32; 2] {
+    fn u_of_pair<const FIRST: bool>(&mut self, one: QuadWord, two: QuadWord) -> PairWord {
         let (one, two) = (one as usize & 0x40, two as usize & 0x40);
         let prefix = self.vlc.ahead as usize & 0x3f;
         let word = if FIRST {
             let mut mode = one + 2 * two;
-            if mode == 0xc0 {
-                mode += 0x40 * (self.events & 1) as usize;
-                self.events >>= 1;
-                self.used += 1;
+            if mode == 0xc0 && self.event() {
+                mode += 0x40;
             }
             FIRST_PAIRS[mode + prefix]
         } else {
@@ -175,16 +176,21 @@ impl Chain<'_, '_> {
         };
         // The new bits come from below while the look-up is under way.
         self.vlc.refill();
-        let suffixes = (self.vlc.ahead >> (word >> 8 & 7)) as u32;
-        self.vlc.skip(word, word & 31);
-        let first_len = word >> 16 & 7;
-        let first = suffixes & !(u32::MAX << first_len);
-        let second = suffixes >> first_len & !(u32::MAX << (word >> 19 & 7));
-        [(word >> 24 & 15) + first, (word >> 28) + second]
+        self.vlc.ahead >>= word & 63;
+        self.vlc.drop(word);
+        word
+    }
+
+    #[inline(always)]
+    fn event(&mut self) -> bool {
+        let event = self.events & 1;
+        self.events >>= 1;
+        event != 0
     }
 }
 
 /// The VLC stream as plain bits.
+#[derive(Clone)]
 struct Vlc<'a> {
     bytes: &'a [u8; VLC_BYTES],
     at: usize,
@@ -213,11 +219,10 @@ impl<'a> Vlc<'a> {
         self.have |= 56;
     }
 
-    /// Drops `count` bits; the low six bits of `shift` are the same number.
+    /// Counts bits as used: the sum of the lengths that stand in the low six bits of table words.
     #[inline(always)]
-    fn skip(&mut self, shift: u32, count: u32) {
-        self.ahead >>= shift & 63;
-        self.have -= count;
+    fn drop(&mut self, words: u32) {
+        self.have -= words & 63;
     }
 }
 
@@ -240,11 +245,21 @@ impl<'a> Mel<'a> {
         Mel { bytes: suffix, at: 0, ahead: 0, have: 0, after_ones: false, state: 0, queue: 0, count: 0 }
     }
 
-    /// Makes sure of the events that a chunk can ask for: one of each quad, one of each pair.
-    fn fill(&mut self) {
+    /// The events that a chunk can ask for, one of each quad and one of each pair, under a bit that marks their end.
+    #[inline(always)]
+    fn events(&mut self) -> u64 {
         while self.count < CHUNK as u32 * 3 / 2 {
             self.run();
         }
+        self.queue as u64 | 1 << 63
+    }
+
+    /// Takes back what a chunk has left of its events.
+    #[inline(always)]
+    fn used(&mut self, events: u64) {
+        let used = events.leading_zeros();
+        self.queue >>= used;
+        self.count -= used;
     }
 
     fn run(&mut self) {

@@ -119,7 +119,7 @@ mod x86 {
     #[inline]
     #[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,popcnt")]
     pub(in super::super) fn bounds(
-        patterns: &Patterns,
+        patterns: &mut Patterns,
         row: &mut Row,
         quads: usize,
         position: u32,
@@ -129,8 +129,8 @@ mod x86 {
         let mut largest = _mm256_setzero_si256();
         let mut carry = _mm256_set1_epi32(position as i32);
         for q in (0..quads).step_by(8) {
-            let words = load(&patterns.words, q);
-            let mut bound = _mm256_add_epi32(load(&patterns.u, q), one);
+            let words = load(&patterns.words, q + 1);
+            let mut bound = _mm256_add_epi32(u_of_quads(patterns, q), one);
             if !first {
                 let several = _mm256_srai_epi32::<31>(_mm256_slli_epi32::<3>(words));
                 bound = _mm256_add_epi32(bound, _mm256_and_si256(predicted(&row.bottom, 2 * q), several));
@@ -150,23 +150,44 @@ mod x86 {
             let record = _mm256_or_si256(_mm256_or_si256(pattern, _mm256_slli_epi32::<12>(limited)), offset);
             store(&mut row.records, q, record);
             store(&mut row.places, q, _mm256_srli_epi32::<3>(starts));
+            let west = _mm256_srli_epi32::<31>(load(&patterns.words, q));
+            let east = _mm256_srli_epi32::<29>(load(&patterns.words, q + 2));
+            let east = _mm256_and_si256(east, _mm256_set1_epi32(2));
+            let context = _mm256_or_si256(_mm256_or_si256(_mm256_srli_epi32::<30>(words), west), east);
+            store(&mut patterns.contexts, q, _mm256_slli_epi32::<7>(context));
         }
         let mut all = [0; 8];
         store(&mut all, 0, largest);
         (all.into_iter().max().unwrap_or(0), _mm256_extract_epi32::<0>(carry) as u32)
     }
 
+    /// `u_q` of eight quads.
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    fn u_of_quads(patterns: &Patterns, q: usize) -> __m256i {
+        let of_quads = _mm256_setr_epi32(0, 0, 1, 1, 2, 2, 3, 3);
+        let pair = _mm256_permutevar8x32_epi32(load(&patterns.pairs, q / 2), of_quads);
+        let suffixes = _mm256_permutevar8x32_epi32(load(&patterns.suffixes, q / 2), of_quads);
+        let field =
+            |at: i32, mask: i32| _mm256_and_si256(_mm256_srlv_epi32(pair, sides(at, at + 4)), _mm256_set1_epi32(mask));
+        let suffix = _mm256_srlv_epi32(suffixes, field(8, 15));
+        let above = _mm256_sllv_epi32(_mm256_set1_epi32(-1), field(16, 7));
+        _mm256_add_epi32(field(24, 15), _mm256_andnot_si256(above, suffix))
+    }
+
     /// `max(E^max - 1, 1) - 1` of eight quads, the first at column `at` of the row below `bottom`.
     #[inline]
     #[target_feature(enable = "avx2")]
-    fn predicted(bottom: &[u32], at: usize) -> __m256i {
+    fn predicted(bottom: &[i32], at: usize) -> __m256i {
         let pair = |at: usize| {
-            let near = _mm256_or_si256(load(bottom, at), load(bottom, at + 2));
-            _mm256_or_si256(near, _mm256_srli_epi64::<32>(near))
+            let (west, east) = (load_samples(bottom, at), load_samples(bottom, at + 2));
+            let near = _mm256_max_epu32(_mm256_abs_epi32(west), _mm256_abs_epi32(east));
+            _mm256_max_epu32(near, _mm256_srli_epi64::<32>(near))
         };
         let (low, high) = (_mm256_castsi256_ps(pair(at)), _mm256_castsi256_ps(pair(at + 8)));
         let near = _mm256_castps_si256(_mm256_shuffle_ps::<0x88>(low, high));
-        let near = _mm256_and_si256(_mm256_permute4x64_epi64::<0xd8>(near), _mm256_set1_epi32(0x7fff_ffff));
+        let one = _mm256_set1_epi32(1);
+        let near = _mm256_sub_epi32(_mm256_max_epi32(_mm256_permute4x64_epi64::<0xd8>(near), one), one);
         // The exponent of a float is the highest bit's; without the bit after it, rounding cannot carry into it.
         let top = _mm256_andnot_si256(_mm256_srli_epi32::<1>(near), near);
         let exponent = _mm256_srli_epi32::<23>(_mm256_castps_si256(_mm256_cvtepi32_ps(top)));
@@ -194,32 +215,23 @@ mod x86 {
     pub(in super::super) fn magnitudes(row: &mut Row, q: usize, bytes: &[u8; MAGNITUDE_BYTES + PAST]) {
         let places: &[u32; 4] = row.places[q..].first_chunk().expect("four quads");
         let records: &[u32; 4] = row.records[q..].first_chunk().expect("four quads");
-        let low = two_quads([records[0], records[1]], [places[0], places[1]], bytes);
-        let high = two_quads([records[2], records[3]], [places[2], places[3]], bytes);
-        let (low, high) = (_mm256_castsi256_ps(low), _mm256_castsi256_ps(high));
-        let top = _mm256_castps_si256(_mm256_shuffle_ps::<0x88>(low, high));
-        let bottom = _mm256_castps_si256(_mm256_shuffle_ps::<0xdd>(low, high));
-        store(&mut row.top, 2 * q + 1, _mm256_permute4x64_epi64::<0xd8>(top));
-        store(&mut row.bottom, 2 * q + 1, _mm256_permute4x64_epi64::<0xd8>(bottom));
+        // Taken in this order the halves come out as they lie in the rows.
+        let even = two_quads([records[0], records[2]], [places[0], places[2]], bytes);
+        let odd = two_quads([records[1], records[3]], [places[1], places[3]], bytes);
+        let (even, odd) = (_mm256_castsi256_ps(even), _mm256_castsi256_ps(odd));
+        store_samples(&mut row.top, 2 * q + 1, _mm256_castps_si256(_mm256_shuffle_ps::<0x88>(even, odd)));
+        store_samples(&mut row.bottom, 2 * q + 1, _mm256_castps_si256(_mm256_shuffle_ps::<0xdd>(even, odd)));
     }
 
     /// The samples of two quads, one in each half.
     #[inline]
     #[target_feature(enable = "avx2")]
     fn two_quads(records: [u32; 2], places: [u32; 2], bytes: &[u8; MAGNITUDE_BYTES + PAST]) -> __m256i {
-        let record = _mm256_set_m128i(_mm_set1_epi32(records[1] as i32), _mm_set1_epi32(records[0] as i32));
+        let [low, high] = records.map(|record| record as i32);
+        let record = _mm256_blend_epi32::<0xf0>(_mm256_set1_epi32(low), _mm256_set1_epi32(high));
         let data = _mm256_set_m128i(load_bytes(bytes, places[1]), load_bytes(bytes, places[0]));
         let flag = |shift: i32| {
-            let bit = _mm256_setr_epi32(
-                1 << shift,
-                2 << shift,
-                4 << shift,
-                8 << shift,
-                1 << shift,
-                2 << shift,
-                4 << shift,
-                8 << shift,
-            );
+            let bit = _mm256_broadcastsi128_si256(_mm_setr_epi32(1 << shift, 2 << shift, 4 << shift, 8 << shift));
             _mm256_cmpeq_epi32(_mm256_and_si256(record, bit), bit)
         };
         let (significant, known, ones) = (flag(0), flag(4), flag(8));
@@ -237,8 +249,17 @@ mod x86 {
         let end = _mm256_sllv_epi32(_mm256_set1_epi32(1), count);
         let below = _mm256_and_si256(next, _mm256_sub_epi32(end, _mm256_set1_epi32(1)));
         let coded = _mm256_or_si256(below, _mm256_and_si256(ones, end));
-        let sample = _mm256_or_si256(_mm256_or_si256(coded, _mm256_set1_epi32(1)), _mm256_slli_epi32::<31>(coded));
-        _mm256_and_si256(sample, significant)
+        // 2 mu is (coded | 1) + 1; its complement is one operation, and is negated by an odd number's missing sign.
+        let negative = _mm256_andnot_si256(coded, _mm256_set1_epi32(!1));
+        _mm256_sign_epi32(negative, _mm256_xor_si256(_mm256_slli_epi32::<31>(coded), significant))
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx2")]
+    fn store_samples(samples: &mut [i32], at: usize, value: __m256i) {
+        let samples: &mut [i32; 8] = samples[at..].first_chunk_mut().expect("eight samples");
+        // SAFETY: the reference holds 32 bytes; the store needs no alignment.
+        unsafe { _mm256_storeu_si256(samples.as_mut_ptr().cast(), value) }
     }
 
     /// Eight samples of a row.

@@ -93,14 +93,15 @@ const fn quad_word(word: Codeword, first: bool) -> QuadWord {
         | (rho >> 3 & 1) << 31
 }
 
-/// What the U-VLC prefixes of a pair of quads say.
+/// What the U-VLC prefixes of a pair of quads say. `u` of a quad is a number of its own and the bits of its suffix.
 ///
 /// | bits | |
 /// |---|---|
 /// | 0-4 | length of prefixes and suffixes; bit 5 is zero so that the word is a shift count modulo 64 |
-/// | 8-10 | length of the prefixes |
+/// | 8-11 | where the first quad's suffix starts |
+/// | 12-15 | where the second quad's suffix starts |
 /// | 16-18 | length of the first quad's suffix |
-/// | 19-21 | length of the second quad's suffix |
+/// | 20-22 | length of the second quad's suffix |
 /// | 24-27 | `u` of the first quad without its suffix |
 /// | 28-31 | `u` of the second |
 pub(super) type PairWord = u32;
@@ -130,11 +131,13 @@ const fn pair_word(mode: usize, bits: u32, first: bool) -> PairWord {
         two = Prefix { len: 1, value: 1 + (rest & 1), suffix_len: 0 };
     }
     let more = if mode == 4 { 2 } else { 0 };
-    let prefixes = one.len + two.len;
-    let len = prefixes + one.suffix_len + two.suffix_len;
-    len | prefixes << 8
+    let first = one.len + two.len;
+    let second = first + one.suffix_len;
+    (second + two.suffix_len)
+        | first << 8
+        | second << 12
         | one.suffix_len << 16
-        | two.suffix_len << 19
+        | two.suffix_len << 20
         | (one.value + more) << 24
         | (two.value + more) << 28
 }

@@ -44,6 +44,16 @@ export class ShapingProxy {
     return this.#line.bytes;
   }
 
+  /** Stops the line: what is on it waits. */
+  hold() {
+    this.#line.held = true;
+  }
+
+  /** Lets the line go on. */
+  release() {
+    this.#line.held = false;
+  }
+
   listen(port = 0) {
     return new Promise((resolve, reject) => {
       this.#server.on('error', reject);
@@ -60,6 +70,7 @@ export class ShapingProxy {
 /** The shared line: a clock that says when the next packet may leave, and the lanes that want to send. */
 class Line {
   bytes = 0;
+  held = false;
   #bytesPerMs;
   #delay;
   #lanes = [];
@@ -119,7 +130,7 @@ class Line {
     this.#timer = null;
     const now = performance.now();
     this.#free = Math.max(this.#free, now - 5);
-    while (this.#free <= now) {
+    while (!this.held && this.#free <= now) {
       const lane = this.#lanes.find(each => each.queue.length > 0);
       if (!lane) return;
       this.#lanes = [...this.#lanes.filter(other => other !== lane), lane];

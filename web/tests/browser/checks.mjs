@@ -1,0 +1,35 @@
+/** Counts checks; each prints one line, and the closing line is `N passed, N failed[, N skipped]`. */
+export class Checks {
+  passed = 0;
+  failed = 0;
+  skipped = 0;
+
+  /** A check: `truth` must be true. `detail` tells what was seen. */
+  that(what, truth, detail = '') {
+    const good = truth === true;
+    good ? this.passed++ : this.failed++;
+    console.log(`${good ? 'ok  ' : 'FAIL'} ${what}${detail === '' ? '' : `: ${detail}`}`);
+    return good;
+  }
+
+  /** Runs a part; an exception in it is one failure and does not end the others. */
+  async part(name, body) {
+    console.log(`\n-- ${name}`);
+    try {
+      await body();
+    } catch (error) {
+      this.that(name, false, error.stack ?? String(error));
+    }
+  }
+
+  skip(what, why) {
+    this.skipped++;
+    console.log(`skipped: ${what}: ${why}`);
+  }
+
+  close() {
+    const skipped = this.skipped > 0 ? `, ${this.skipped} skipped` : '';
+    console.log(`\n${this.passed} passed, ${this.failed} failed${skipped}`);
+    return this.failed === 0 ? 0 : 1;
+  }
+}

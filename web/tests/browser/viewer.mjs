@@ -1,0 +1,143 @@
+/** Stock OHIF in Chromium, with a recorder of what each viewport shows and of every request. */
+import { existsSync } from 'node:fs';
+import { chromium } from 'playwright-core';
+
+const FLAGS = [
+  '--no-sandbox',
+  '--use-gl=angle',
+  '--use-angle=swiftshader',
+  '--enable-unsafe-swiftshader',
+  '--ignore-gpu-blocklist',
+  '--disable-quic',
+  '--no-first-run',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+  '--disable-dev-shm-usage',
+];
+const WINDOW = { width: 1280, height: 800 };
+
+export async function launch() {
+  const executablePath = process.env.CHROMIUM ?? ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find(existsSync);
+  if (!executablePath) throw new Error('no Chromium here; install the package chromium, or name the program in CHROMIUM');
+  return chromium.launch({ executablePath, args: FLAGS });
+}
+
+export class Viewer {
+  /** `{ url, range, authorization }` of each request. */
+  requests = [];
+  /** Errors of the page, and what its console says of failed decoding. */
+  troubles = [];
+
+  /** Opens `path` below `url` in a fresh profile. */
+  static async open(browser, url, path) {
+    const viewer = new Viewer();
+    viewer.context = await browser.newContext({ viewport: WINDOW });
+    await viewer.context.addInitScript(record);
+    viewer.page = await viewer.context.newPage();
+    viewer.page.on('request', request => {
+      const { range = null, authorization = null } = request.headers();
+      viewer.requests.push({ url: request.url(), range, authorization });
+    });
+    viewer.page.on('pageerror', error => viewer.troubles.push(error.message));
+    viewer.page.on('console', message => {
+      if (/decode|could not be cloned|IMAGE_LOAD_(FAILED|ERROR)/i.test(message.text()) && message.type() !== 'log') {
+        viewer.troubles.push(message.text().slice(0, 200));
+      }
+    });
+    await viewer.page.goto(`${url}${path}`, { waitUntil: 'commit' });
+    return viewer;
+  }
+
+  /** What was shown, in order: `{ at, viewport, state, badge, columns, rows, quality, frames }`. */
+  history() {
+    return this.page.evaluate(() => globalThis.shown);
+  }
+
+  /** Waits for a state of which `predicate` (run in the page) is true. */
+  async until(predicate, timeout = 120_000) {
+    await this.page.waitForFunction(`globalThis.shown?.some(${predicate})`, undefined, { timeout, polling: 10 });
+  }
+
+  /** Requests of frames, the part of the URL after the instance. */
+  ranges() {
+    return this.requests.filter(request => /\/frames\/\d+$/.test(request.url));
+  }
+
+  /** The tools of all annotations there are, without those that a tool keeps for itself (its lines, its scale). */
+  annotations() {
+    return this.page.evaluate(() => globalThis.measurements().map(each => each.metadata.toolName));
+  }
+
+  /** Makes `tool` the one of the left button, as its button in the toolbar does. */
+  async activate(tool) {
+    await this.page.evaluate(name => {
+      const { Enums, ToolGroupManager } = globalThis.cornerstoneTools;
+      const [engine] = globalThis.cornerstone.getRenderingEngines();
+      const viewport = engine.getViewports()[0];
+      const group = ToolGroupManager.getToolGroupForViewport(viewport.id, engine.id);
+      const primary = [{ mouseButton: Enums.MouseBindings.Primary }];
+      const before = group.getActivePrimaryMouseButtonTool();
+      if (before) group.setToolPassive(before, { removeAllBindings: primary });
+      group.setToolActive(name, { bindings: primary });
+    }, tool);
+  }
+
+  /** Where the first viewport is on the page. */
+  box() {
+    return this.page.evaluate(() => {
+      const { x, y, width, height } = globalThis.cornerstone.getRenderingEngines()[0].getViewports()[0].element.getBoundingClientRect();
+      return { x, y, width, height };
+    });
+  }
+
+  /** Drags with the left button from one place of the first viewport to another; both as shares of its sides. */
+  async drag(from, to) {
+    const { mouse } = this.page;
+    const { x, y, width, height } = await this.box();
+    await mouse.move(x + from[0] * width, y + from[1] * height);
+    await mouse.down();
+    await this.page.waitForTimeout(500);
+    await mouse.move(x + ((from[0] + to[0]) / 2) * width, y + ((from[1] + to[1]) / 2) * height, { steps: 4 });
+    await mouse.move(x + to[0] * width, y + to[1] * height, { steps: 4 });
+    await mouse.up();
+    await this.page.waitForTimeout(600);
+  }
+
+  async close() {
+    await this.context.close();
+  }
+}
+
+/** Runs in the page from its beginning: notes each change of what a viewport shows. */
+function record() {
+  localStorage.setItem('shownTours', '["basicViewerTour"]');
+  globalThis.shown = [];
+  const own = ['ReferenceLines', 'ScaleOverlay', 'Crosshairs', 'OrientationMarker', 'ReferenceCursors'];
+  globalThis.measurements = () =>
+    globalThis.cornerstoneTools.annotation.state.getAllAnnotations().filter(each => !own.includes(each.metadata.toolName));
+  const last = new Map();
+  const describe = viewport => {
+    const badge = viewport.element.querySelector('.firstlight-preview-badge')?.textContent ?? null;
+    const base = { viewport: viewport.id, state: viewport.element.dataset.firstlight ?? null, badge };
+    const [volumeId] = viewport.getAllVolumeIds?.() ?? [];
+    if (volumeId) {
+      const { imageIds, cachedFrames } = globalThis.cornerstone.cache.getVolume(volumeId);
+      return { ...base, frames: imageIds.map((_, i) => cachedFrames[i] ?? 0) };
+    }
+    const image = viewport.getCornerstoneImage?.();
+    return image ? { ...base, columns: image.columns, rows: image.rows, quality: image.imageQualityStatus } : base;
+  };
+  const look = () => {
+    for (const engine of globalThis.cornerstone?.getRenderingEngines() ?? []) {
+      for (const viewport of engine.getViewports()) {
+        const now = describe(viewport);
+        const text = JSON.stringify(now);
+        if (last.get(viewport.id) === text) continue;
+        last.set(viewport.id, text);
+        globalThis.shown.push({ at: Math.round(performance.now()), ...now });
+      }
+    }
+  };
+  setInterval(look, 10);
+}

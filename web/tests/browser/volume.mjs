@@ -1,0 +1,95 @@
+/** A CT series in MPR on a slow line: it fills by interleaving, and its values are right. */
+import { Viewer } from './viewer.mjs';
+
+const ADJACENT = 3;
+const FAR = 1;
+const REDUCED = 6;
+const FULL = 8;
+
+export async function fills({ checks, browser, url, series, image, picture }) {
+  const viewer = await Viewer.open(browser, url, `/viewer/viewer?StudyInstanceUIDs=${series.study}&hangingprotocolId=mpr`);
+  await viewer.until(`each => each.frames?.some(status => status > 0)`);
+  await viewer.activate('Probe');
+  await viewer.drag([0.5, 0.5], [0.5, 0.5]);
+  const early = (await viewer.history()).at(-1);
+  checks.that('a probe of the filling volume is refused', early.state === 'preview' && (await viewer.annotations()).length === 0);
+  await viewer.until(`each => each.frames && each.state === 'complete'`, 300_000);
+
+  const shown = (await viewer.history()).filter(each => each.frames);
+  const last = shown.at(-1);
+  checks.that('all slices came', last.frames.length === image.slices && last.frames.every(status => status === FULL), `${last.frames.length} slices`);
+  const seen = new Set(shown.flatMap(each => each.frames));
+  checks.that('gaps were filled from neighbours', seen.has(ADJACENT) && seen.has(FAR));
+  checks.that('a first pass brought reduced slices', seen.has(REDUCED));
+  checks.that('slices came interleaved', spread(shown), `${gaps(shown)} slices apart when a tenth was complete`);
+  const covered = shown.find(each => each.frames.every(status => status > 0));
+  const complete = covered?.frames.filter(status => status === FULL).length ?? NaN;
+  checks.that('the whole volume was there before a fifth was complete', complete < image.slices / 5, `${complete} complete`);
+  checks.that('the filling volume wears the badge', shown.filter(each => each.state === 'preview').every(each => /not for measurement/.test(each.badge ?? '')));
+  checks.that('the full one does not', last.badge === null);
+
+  const slices = await viewer.page.evaluate(samplesOfVolume);
+  const right = slices.filter(slice => image.hashes.has(slice.hash)).length;
+  checks.that('every slice has the pixels of the reference decoders', right === image.slices, `${right} of ${image.slices}`);
+
+  await viewer.drag([0.55, 0.5], [0.55, 0.5]);
+  const probe = await viewer.page.evaluate(probed);
+  checks.that('the value under the cursor is that of the slice', probe !== null && probe.value === probe.expected, probe && `${probe.value} ${probe.unit} at ${probe.index}`);
+  checks.that('no prefix failed to decode', viewer.troubles.length === 0, viewer.troubles[0]);
+
+  const started = await viewer.page.evaluate(() => {
+    const frames = performance.getEntriesByType('resource').filter(entry => /\/frames\/1$/.test(entry.name));
+    return Math.round(Math.min(...frames.map(entry => entry.startTime)));
+  });
+  const first = shown.find(each => each.frames.some(status => status > 0));
+  console.log(`     first slices ${first.at - started} ms, volume covered ${covered?.at - started} ms, complete ${last.at - started} ms after the first request`);
+  await picture(viewer, 'ct-mpr');
+  await viewer.close();
+}
+
+/** When a tenth of the slices was complete, they lay all over the volume and not at its beginning. */
+function spread(shown) {
+  const { frames } = shown.find(each => each.frames.filter(status => status === FULL).length >= each.frames.length / 10) ?? { frames: [] };
+  const complete = frames.flatMap((status, i) => (status === FULL ? [i] : []));
+  return complete.length > 0 && complete.at(-1) - complete[0] > frames.length / 2;
+}
+
+function gaps(shown) {
+  const { frames } = shown.find(each => each.frames.filter(status => status === FULL).length >= each.frames.length / 10) ?? { frames: [] };
+  const complete = frames.flatMap((status, i) => (status === FULL ? [i] : []));
+  return complete.slice(1).map((at, i) => at - complete[i]).join(' ');
+}
+
+/** In the page: SHA-256 of the stored samples of each slice, out of the volume that is shown. */
+async function samplesOfVolume() {
+  const { cache, metaData, getRenderingEngines } = globalThis.cornerstone;
+  const [viewport] = getRenderingEngines()[0].getViewports();
+  const volume = cache.getVolume(viewport.getAllVolumeIds()[0]);
+  const values = volume.voxelManager.getCompleteScalarDataArray();
+  const size = volume.dimensions[0] * volume.dimensions[1];
+  return Promise.all(
+    volume.imageIds.map(async (imageId, i) => {
+      const { rescaleSlope = 1, rescaleIntercept = 0 } = metaData.get('modalityLutModule', imageId) ?? {};
+      const slice = Int16Array.from(values.subarray(i * size, (i + 1) * size), value => (value - rescaleIntercept) / rescaleSlope);
+      const digest = await crypto.subtle.digest('SHA-256', slice);
+      return { imageId, hash: Array.from(new Uint8Array(digest), byte => byte.toString(16).padStart(2, '0')).join('') };
+    })
+  );
+}
+
+/** In the page: what the probe reads, and the sample of the slice there, whose hash was checked. */
+function probed() {
+  const { cache, metaData, getRenderingEngines } = globalThis.cornerstone;
+  const [annotation] = globalThis.measurements();
+  const stats = Object.values(annotation?.data.cachedStats ?? {})[0];
+  if (!stats) return null;
+  const [viewport] = getRenderingEngines()[0].getViewports();
+  const volume = cache.getVolume(viewport.getAllVolumeIds()[0]);
+  const [point] = annotation.data.handles.points;
+  const [i, j, k] = volume.imageData.worldToIndex(point).map(Math.round);
+  const image = cache.getImage(volume.imageIds[k]);
+  const { rescaleSlope = 1, rescaleIntercept = 0 } = metaData.get('modalityLutModule', image.imageId) ?? {};
+  const stored = image.voxelManager.getScalarData()[j * volume.dimensions[0] + i];
+  const expected = image.preScale?.scaled ? stored : stored * rescaleSlope + rescaleIntercept;
+  return { value: stats.value, unit: stats.modalityUnit, expected, index: [i, j, k].join(', ') };
+}

@@ -1,16 +1,39 @@
 //! Decode, encode, write, read back, compare: the only way to a [`Verified`].
 
+use crate::decode::Codecs;
+use crate::encode::{self, Encoder, Plan};
 use crate::error::{Error, Result};
-use crate::policy::Policy;
+use crate::input::hex;
+use crate::policy::{Action, Decision, Policy, Target};
 use crate::source::Source;
+use crate::suitable;
 use crate::syntax::TransferSyntax;
+use crate::verify::{self, Expected};
+use crate::write::{Table, Writer};
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use std::fs::{self, File, OpenOptions};
+use std::io::{BufWriter, Seek, Write};
 use std::path::{Path, PathBuf};
 
+/// Samples beyond this many bytes could make an offset table overflow: they get the extended one.
+const EXTENDED_ABOVE: u64 = 3 << 30;
+
 /// Buffers and codecs that are reused from instance to instance; one per thread.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Context {
-    _private: (),
+    encoder: Encoder,
+    codecs: Codecs,
+    samples: Vec<u8>,
+    codestream: Vec<u8>,
+    /// Instances with more bytes of samples than this get an Extended Offset Table.
+    pub extended_above: u64,
+}
+
+impl Default for Context {
+    fn default() -> Self {
+        Context { encoder: Encoder::default(), codecs: Codecs::default(), samples: Vec::new(), codestream: Vec::new(), extended_above: EXTENDED_ABOVE }
+    }
 }
 
 /// What became of an instance.
@@ -57,7 +80,8 @@ pub struct FrameEvidence {
     pub levels: Vec<LevelEnd>,
 }
 
-/// A written file that was read back and whose every sample and element was compared with the source.
+/// A written file that was read back and whose every sample and element was compared with the source. It is removed when it is
+/// dropped before [`Verified::persist`].
 #[derive(Debug)]
 pub struct Verified {
     /// Name of the rule that asked for the conversion.
@@ -77,7 +101,7 @@ pub struct Verified {
     /// Name and version of the codec that wrote the frames.
     pub codec: String,
     frames: Vec<FrameEvidence>,
-    path: PathBuf,
+    file: Temporary,
 }
 
 /// A verified file in its place, durable.
@@ -95,17 +119,152 @@ impl Verified {
 
     /// Where the written file is now.
     pub fn path(&self) -> &Path {
-        &self.path
+        &self.file.path
     }
 
-    /// Syncs the file, moves it to `to` (same file system) and syncs the folder.
-    pub fn persist(self, _to: &Path) -> Result<Persisted> {
-        Err(Error::unsupported("nothing is written yet"))
+    /// Syncs the file, moves it to `to` (same file system; an existing file is replaced) and syncs the folder.
+    pub fn persist(mut self, to: &Path) -> Result<Persisted> {
+        File::open(&self.file.path)?.sync_all()?;
+        fs::rename(&self.file.path, to)?;
+        self.file.keep = true;
+        if let Some(folder) = to.parent() {
+            let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+            #[cfg(unix)]
+            File::open(folder)?.sync_all()?;
+            #[cfg(not(unix))]
+            let _ = folder;
+        }
+        Ok(Persisted { path: to.to_owned() })
+    }
+}
+
+/// A file that goes away unless it is kept.
+#[derive(Debug)]
+struct Temporary {
+    path: PathBuf,
+    keep: bool,
+}
+
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        if !self.keep {
+            let _ = fs::remove_file(&self.path);
+        }
     }
 }
 
 /// Converts as the policy says. `destination` is a new file in the folder where the result will live; it is there after
 /// [`Outcome::Converted`] and removed in every other case.
-pub fn convert(_source: &Source, _policy: &Policy, _context: &mut Context, _destination: &Path) -> Result<Outcome> {
-    Err(Error::unsupported("nothing is converted yet"))
+///
+/// An error means that the source is damaged or that a file can't be read or written; whatever can't be done without loss is
+/// [`Outcome::Kept`].
+pub fn convert(source: &Source, policy: &Policy, context: &mut Context, destination: &Path) -> Result<Outcome> {
+    let Decision { rule, then, .. } = policy.decide(source.facts());
+    let keep = |reason: String| Ok(Outcome::Kept { reason, rule: rule.clone() });
+    let target = match then {
+        Action::Keep { reason } => return keep(reason),
+        Action::Convert(target) => target,
+    };
+    match source.check_frames() {
+        Err(Error::Unsupported(reason)) => return keep(reason),
+        other => other?,
+    }
+    if let Some(reason) = obstacle(source, target)? {
+        return keep(reason);
+    }
+    match write_verified(source, target, &rule, context, destination) {
+        Ok(verified) => Ok(Outcome::Converted(verified)),
+        Err(error @ (Error::Io(_) | Error::Damaged(_))) => Err(error),
+        Err(error) => keep(error.to_string()),
+    }
+}
+
+/// Why this instance is not to be coded again, beyond what the policy can tell from its facts.
+fn obstacle(source: &Source, target: Target) -> Result<Option<String>> {
+    let stream = source.stream.as_ref();
+    if stream.is_some_and(|s| s.colour_transform) && source.facts().photometric == "YBR_FULL" {
+        return Ok(Some("photometric interpretation is YBR_FULL, but the stream has a colour transform of its own".into()));
+    }
+    if let Some(reason) = suitable::obstacle_elsewhere(source.data_set()).or_else(|| surplus(source)) {
+        return Ok(Some(reason));
+    }
+    let there = source.facts().transfer_syntax.uid() == TransferSyntax::HTJ2K_RPCL && target == Target::Htj2kLosslessRpcl;
+    if there && all_progressive(source)? {
+        return Ok(Some("it is HTJ2K Lossless RPCL already, every level's end known".into()));
+    }
+    Ok(None)
+}
+
+fn all_progressive(source: &Source) -> Result<bool> {
+    let mut codestream = Vec::new();
+    for n in 0..source.frames().len() {
+        source.read_frame(n as u32, &mut codestream)?;
+        let padded = verify::progressive(&codestream).is_err() && codestream.pop_if(|last| *last == 0).is_some();
+        if padded && verify::progressive(&codestream).is_err() || source.frames()[n].fragments.len() != 1 {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// Native pixel data with more bytes than the attributes account for would lose them.
+fn surplus(source: &Source) -> Option<String> {
+    let element = crate::facts::pixel_element(source.data_set())?;
+    let crate::data_set::Value::Bytes { offset, len } = element.value else { return None };
+    let used = source.frames().last().map_or(0, |f| f.offset() + f.length() - offset);
+    let spare = len.saturating_sub(used);
+    (spare > 1).then(|| format!("pixel data has {spare} bytes more than its attributes account for"))
+}
+
+fn write_verified(source: &Source, target: Target, rule: &str, context: &mut Context, destination: &Path) -> Result<Verified> {
+    let facts = source.facts();
+    let plan = Plan::new(facts, target);
+    let large = facts.frame_bytes().saturating_mul(facts.frames.into()) > context.extended_above;
+    let first = if large { Table::Extended } else { Table::Basic };
+    let out = OpenOptions::new().write(true).create_new(true).open(destination)?;
+    let file = Temporary { path: destination.to_owned(), keep: false };
+    let mut table = first;
+    let expected = match write_file(source, &plan, table, context, &out)? {
+        Some(expected) => expected,
+        None => {
+            table = Table::Extended;
+            (&out).rewind()?;
+            out.set_len(0)?;
+            write_file(source, &plan, table, context, &out)?.ok_or_else(|| Error::Limit("an offset table".into()))?
+        }
+    };
+    drop(out);
+    let written = Source::open(destination)?;
+    let (frames, samples_sha256) = verify::verify(source, &written, &plan, table, &expected, &mut context.codecs)?;
+    Ok(Verified {
+        rule: rule.to_owned(),
+        source_syntax: facts.transfer_syntax.clone(),
+        target_syntax: target.transfer_syntax(),
+        bytes_in: source.len(),
+        bytes_out: written.len(),
+        samples_sha256,
+        file_sha256: written.sha256()?,
+        codec: plan.codec(),
+        frames,
+        file,
+    })
+}
+
+/// Decodes, encodes and writes every frame; `None` when a 32-bit offset table is not enough.
+fn write_file(source: &Source, plan: &Plan, table: Table, context: &mut Context, file: &File) -> Result<Option<Vec<Expected>>> {
+    let frames = source.frames().len() as u32;
+    let mut writer = Writer::start(BufWriter::with_capacity(256 * 1024, file), source, plan, frames, table)?;
+    let mut expected = Vec::with_capacity(frames as usize);
+    for n in 0..frames {
+        source.decode_with(n, &mut context.codecs, &mut context.samples)?;
+        if encode::stray_high_bits(source.facts(), &context.samples) {
+            return Err(Error::unsupported(format!("frame {}: bits above the high bit are in use", n + 1)));
+        }
+        context.encoder.encode(plan, &context.samples, &mut context.codestream)?;
+        expected.push(Expected { sha256: hex(&Sha256::digest(&context.samples)), length: context.codestream.len() as u64 });
+        writer.frame(&context.codestream)?;
+    }
+    let Some(mut out) = writer.finish(plan)? else { return Ok(None) };
+    out.flush()?;
+    Ok(Some(expected))
 }

@@ -1,6 +1,6 @@
 //! Where each frame is: native runs, fragments, and the offset tables that may or may not tell the truth (PS3.5 A.4).
 
-use crate::data_set::{DataSet, Tag, Value};
+use crate::data_set::{DataSet, Tag};
 use crate::error::{Error, Result};
 use crate::facts::Facts;
 use crate::input::Input;

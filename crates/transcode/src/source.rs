@@ -232,12 +232,17 @@ impl Source {
         Ok(Some(Bulk { bytes, media_type: "application/octet-stream".into() }))
     }
 
-    /// The file meta as a data set.
+    /// The value bytes of an element of the file meta.
     pub(crate) fn meta_bytes(&self, element: &Element) -> Result<Vec<u8>> {
         match element.value {
             Value::Bytes { offset, len } => Ok(self.file.bytes(offset, len)?.into_owned()),
             _ => Ok(Vec::new()),
         }
+    }
+
+    /// The value bytes of (0002,`element`); empty when it is not there.
+    pub(crate) fn meta_value(&self, element: u16) -> Result<Vec<u8>> {
+        self.meta.iter().find(|e| e.tag == Tag(META, element)).map_or_else(|| Ok(Vec::new()), |e| self.meta_bytes(e))
     }
 }
 

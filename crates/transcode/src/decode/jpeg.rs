@@ -1,6 +1,6 @@
 //! JPEG with the discrete cosine transform, 8 bits (T.81). Always lossy: decoded for display, never to be re-encoded.
 
-use super::{agree, place};
+use super::{agree, guarded, place};
 use crate::error::{Error, Result};
 use crate::facts::Facts;
 use crate::syntax::Coding;
@@ -11,9 +11,14 @@ pub(super) fn frame(facts: &Facts, stored: &[u8], out: &mut Vec<u8>) -> Result<(
     if info.precision != 8 {
         return Err(Error::unsupported(format!("JPEG with the cosine transform and {} bits", info.precision)));
     }
-    let mut decoder = Decoder::new(stored);
-    decoder.set_color_transform(ColorTransform::None);
-    decoder.set_max_decoding_buffer_size(facts.frame_bytes() as usize + 64);
-    let decoded = decoder.decode().map_err(|error| Error::malformed(0, format!("JPEG: {error}")))?;
+    if info.components != 1 && info.components != 3 {
+        return Err(Error::unsupported(format!("JPEG of {} components", info.components)));
+    }
+    let decoded = guarded("JPEG", || {
+        let mut decoder = Decoder::new(stored);
+        decoder.set_color_transform(ColorTransform::RGB); // as they are, side by side
+        decoder.set_max_decoding_buffer_size(facts.frame_bytes() as usize + 64);
+        decoder.decode().map_err(|error| Error::malformed(0, format!("JPEG: {error}")))
+    })?;
     place(facts, 8, decoded.into_iter().map(i32::from), out)
 }

@@ -1,6 +1,6 @@
 //! JPEG 2000 Part 1 (T.800), by a port of OpenJPEG. Samples come as whole numbers; a truncated stream is an error.
 
-use super::{agree, place};
+use super::{agree, guarded, place};
 use crate::error::{Error, Result};
 use crate::facts::Facts;
 use crate::stream::{StreamInfo, codestream_of};
@@ -13,7 +13,9 @@ pub(super) fn frame(facts: &Facts, stored: &[u8], out: &mut Vec<u8>) -> Result<(
 
 pub(super) fn decode(facts: &Facts, info: &StreamInfo, codestream: &[u8], out: &mut Vec<u8>) -> Result<()> {
     let parameters = jpeg2k::DecodeParameters::new().strict(true).ignore_pclr_cmap_cdef();
-    let image = jpeg2k::Image::from_bytes_with(codestream, parameters).map_err(|error| Error::malformed(0, format!("JPEG 2000: {error}")))?;
+    let image = guarded("JPEG 2000", || {
+        jpeg2k::Image::from_bytes_with(codestream, parameters).map_err(|error| Error::malformed(0, format!("JPEG 2000: {error}")))
+    })?;
     let planes: Vec<&[i32]> = image.components().iter().map(jpeg2k::ImageComponent::data).collect();
     let pixels = facts.rows as usize * facts.columns as usize;
     if planes.len() != usize::from(facts.samples) || planes.iter().any(|p| p.len() != pixels) {

@@ -110,6 +110,12 @@ fn agree(facts: &Facts, stored: &[u8], coding: Coding) -> Result<StreamInfo> {
     Ok(info)
 }
 
+/// Runs a decoder that is not ours: a panic in it on a hostile stream is an error of the stream.
+fn guarded<T>(name: &str, decode: impl FnOnce() -> Result<T>) -> Result<T> {
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(decode))
+        .unwrap_or_else(|_| Err(Error::malformed(0, format!("{name}: the decoder gave up on a damaged stream"))))
+}
+
 fn container_bits(facts: &Facts) -> u16 {
     facts.bits_allocated.div_ceil(8) * 8
 }

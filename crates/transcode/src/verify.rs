@@ -1,0 +1,198 @@
+//! Reads a written instance back and holds it against its source: every element, every table, every sample.
+
+use crate::data_set::{DataSet, Element, Tag, Value, Vr};
+use crate::decode::Codecs;
+use crate::encode::Plan;
+use crate::error::{Error, Result};
+use crate::input::hex;
+use crate::policy::Target;
+use crate::source::Source;
+use crate::write::{self, EXTENDED_LENGTHS, EXTENDED_OFFSETS, PHOTOMETRIC, PIXEL_DATA, PLANAR, Table, changes, left_out};
+use crate::{FrameEvidence, LevelEnd};
+use sha2::{Digest, Sha256};
+
+/// What was known of a frame when it was written.
+#[derive(Debug, Clone)]
+pub(crate) struct Expected {
+    /// SHA-256 of the samples that the source decodes to.
+    pub(crate) sha256: String,
+    /// Bytes of the codestream, without padding.
+    pub(crate) length: u64,
+}
+
+/// A difference between what was to be written and what is there.
+fn differs<T>(what: impl Into<String>) -> Result<T> {
+    Err(Error::Unsupported(format!("verification failed: {}", what.into())))
+}
+
+/// Proves that `written` is `source` but for what the plan changes. Returns the proof of each frame and the SHA-256 over
+/// all samples of the written file.
+pub(crate) fn verify(source: &Source, written: &Source, plan: &Plan, table: Table, expected: &[Expected], codecs: &mut Codecs) -> Result<(Vec<FrameEvidence>, String)> {
+    meta(source, written, plan)?;
+    elements(source.data_set(), written.data_set(), plan)?;
+    tables(written, table, expected)?;
+    let (mut all, mut evidence) = (Sha256::new(), Vec::with_capacity(expected.len()));
+    let (mut samples, mut stored) = (Vec::new(), Vec::new());
+    for (n, expected) in expected.iter().enumerate() {
+        written.decode_with(n as u32, codecs, &mut samples)?;
+        all.update(&samples);
+        let after = hex(&Sha256::digest(&samples));
+        if after != expected.sha256 {
+            return differs(format!("frame {} decodes to other samples", n + 1));
+        }
+        let levels = match plan.target {
+            Target::Htj2kLosslessRpcl => {
+                written.read_frame(n as u32, &mut stored)?;
+                stored.truncate(expected.length as usize);
+                levels(&stored)?
+            }
+            _ => Vec::new(),
+        };
+        let offset = written.frames()[n].offset();
+        evidence.push(FrameEvidence { sha256_before: expected.sha256.clone(), sha256_after: after, offset, length: expected.length, levels });
+    }
+    Ok((evidence, hex(&all.finalize())))
+}
+
+/// The ends of the levels of a codestream, which must be the one that clients decode from a prefix.
+fn levels(codestream: &[u8]) -> Result<Vec<LevelEnd>> {
+    let index = progressive(codestream).or_else(differs)?;
+    Ok(index.levels.iter().map(|l| LevelEnd { level: l.level, width: l.width, height: l.height, end: l.end, crc32: l.crc32 }).collect())
+}
+
+/// Is this a codestream that today's clients decode from any prefix that ends at a level: HTJ2K, reversible, RPCL, one tile,
+/// maximal precincts, TLM, a base with one side of 64 or less, the end of every level known?
+pub(crate) fn progressive(codestream: &[u8]) -> Result<htj2k::Index, String> {
+    let index = htj2k::Index::read(codestream, &htj2k::Limits::default()).map_err(|error| error.to_string())?;
+    let header = &index.header;
+    let (width, height) = header.size_at(header.decompositions);
+    let demands = [
+        (header.high_throughput, "its code-blocks are not those of HTJ2K"),
+        (header.reversible, "its transform is irreversible"),
+        (header.progression == htj2k::Progression::Rpcl, "its progression is not RPCL"),
+        (header.tiles == (1, 1), "it is tiled"),
+        (header.maximal_precincts, "its precincts are small"),
+        (header.tlm, "it has no TLM"),
+        (width.min(height) <= 64, "its base is larger than 64"),
+        (index.complete, "it is cut short"),
+        (index.levels.last().is_some_and(|l| l.level == 0 && l.end == codestream.len() as u64), "the ends of its levels can't be known"),
+    ];
+    match demands.iter().find(|d| !d.0) {
+        Some((_, reason)) => Err((*reason).to_owned()),
+        None => Ok(index),
+    }
+}
+
+fn meta(source: &Source, written: &Source, plan: &Plan) -> Result<()> {
+    if written.facts().transfer_syntax != plan.target.transfer_syntax() {
+        return differs("another transfer syntax");
+    }
+    if written.facts().source_ae != source.facts().source_ae {
+        return differs("another source AE title");
+    }
+    for (element, uid) in [(0x0002, &written.facts().sop_class_uid), (0x0003, &written.facts().sop_instance_uid)] {
+        let told = written.meta_value(element)?;
+        if !uid.is_empty() && told.trim_ascii_end().strip_suffix(b"\0").unwrap_or(&told) != uid.as_bytes() {
+            return differs("UIDs of the file meta that are not those of the data set");
+        }
+    }
+    let (group, last) = (written.meta.first(), written.meta.last());
+    match (group, last, written.meta_value(0)?.as_slice()) {
+        (Some(group), Some(last), [a, b, c, d]) if group.end + u64::from(u32::from_le_bytes([*a, *b, *c, *d])) == last.end => Ok(()),
+        _ => differs("a wrong length of the file meta"),
+    }
+}
+
+/// Every element of the source is there with its bytes, and nothing else but what the plan changes.
+fn elements(source: &DataSet, written: &DataSet, plan: &Plan) -> Result<()> {
+    if written.irregular {
+        return differs("elements that are not written as the transfer syntax says");
+    }
+    for (tag, value) in changes(plan) {
+        let found = written.get(tag).map(|e| written.bytes(e)).transpose()?;
+        if found.as_deref() != value.as_ref().map(|v| v.1.as_slice()) {
+            return differs(format!("({:04X},{:04X}) is not what it should be", tag.0, tag.1));
+        }
+    }
+    let kept = |e: &&Element| !left_out(e.tag) && !matches!(e.tag, PIXEL_DATA | PHOTOMETRIC | PLANAR);
+    same_list(source, source.elements.iter().filter(kept), written, written.elements.iter().filter(kept))
+}
+
+fn same_list<'a>(a: &DataSet, list_a: impl Iterator<Item = &'a Element>, b: &DataSet, mut list_b: impl Iterator<Item = &'a Element>) -> Result<()> {
+    for element in list_a {
+        let Some(other) = list_b.next() else { return differs(format!("{} is missing", name(element.tag))) };
+        same_element(a, element, b, other)?;
+    }
+    match list_b.next() {
+        Some(other) => differs(format!("{} was not there", name(other.tag))),
+        None => Ok(()),
+    }
+}
+
+fn same_element(a: &DataSet, ea: &Element, b: &DataSet, eb: &Element) -> Result<()> {
+    if ea.tag != eb.tag || write::written_vr(ea) != eb.vr {
+        return differs(format!("{} became {} {}", name(ea.tag), name(eb.tag), eb.vr.to_string()));
+    }
+    match (&ea.value, &eb.value) {
+        (Value::Bytes { len: la, .. }, Value::Bytes { len: lb, .. }) if la == lb => same_bytes(a, ea, b, eb, *la),
+        (Value::Items(ia), Value::Items(ib)) if ia.len() == ib.len() => {
+            let inner = |e: &&Element| e.tag.element() != 0 || ea.vr == Vr::UN;
+            ia.iter().zip(ib).try_for_each(|(x, y)| same_list(a, x.elements.iter().filter(inner), b, y.elements.iter().filter(inner)))
+        }
+        (Value::Fragments(fa), Value::Fragments(fb)) if fa.len() == fb.len() => fa.iter().zip(fb).try_for_each(|(x, y)| {
+            if x.1 == y.1 && a.input.bytes(x.0, x.1)? == b.input.bytes(y.0, y.1)? { Ok(()) } else { differs(format!("{} has other fragments", name(ea.tag))) }
+        }),
+        _ => differs(format!("{} has another value", name(ea.tag))),
+    }
+}
+
+fn same_bytes(a: &DataSet, ea: &Element, b: &DataSet, eb: &Element, len: u64) -> Result<()> {
+    const WHOLE: u64 = 16 << 20;
+    let equal = if len <= WHOLE || ea.big_endian {
+        a.bytes_le(ea)? == b.bytes_le(eb)?
+    } else {
+        digest(a, ea)? == digest(b, eb)?
+    };
+    if equal { Ok(()) } else { differs(format!("{} has other bytes", name(ea.tag))) }
+}
+
+fn digest(set: &DataSet, element: &Element) -> Result<Vec<u8>> {
+    let mut hash = Sha256::new();
+    if let Value::Bytes { offset, len } = element.value {
+        set.input.chunks(offset, len, |bytes| {
+            hash.update(bytes);
+            Ok(())
+        })?;
+    }
+    Ok(hash.finalize().to_vec())
+}
+
+/// One fragment a frame, and a table that says where each is.
+fn tables(written: &Source, table: Table, expected: &[Expected]) -> Result<()> {
+    let set = written.data_set();
+    let Some(Value::Fragments(fragments)) = set.get(PIXEL_DATA).map(|e| &e.value) else { return differs("pixel data is not in fragments") };
+    let Some((basic, fragments)) = fragments.split_first() else { return differs("no offset table") };
+    let even = |(fragment, expected): (&(u64, u64), &Expected)| fragment.1 % 2 == 0 && fragment.1 == expected.length + expected.length % 2;
+    if fragments.len() != expected.len() || !fragments.iter().zip(expected).all(even) {
+        return differs("fragments that are not the frames");
+    }
+    let first = fragments.first().map_or(0, |f| f.0);
+    let starts = fragments.iter().map(|f| f.0 - first);
+    let values = |tag: Tag| set.get(tag).map(|e| set.bytes(e)).transpose().map(Option::unwrap_or_default);
+    let right = match table {
+        Table::Basic => {
+            let told = set.input.bytes(basic.0, basic.1)?;
+            starts.map(u32::try_from).collect::<Result<Vec<_>, _>>().is_ok_and(|s| s.iter().flat_map(|o| o.to_le_bytes()).eq(told.iter().copied()))
+                && set.get(EXTENDED_OFFSETS).is_none()
+        }
+        Table::Extended => {
+            let lengths = expected.iter().flat_map(|e| e.length.to_le_bytes());
+            basic.1 == 0 && starts.flat_map(u64::to_le_bytes).eq(values(EXTENDED_OFFSETS)?.iter().copied()) && lengths.eq(values(EXTENDED_LENGTHS)?.iter().copied())
+        }
+    };
+    if right { Ok(()) } else { differs("an offset table that does not fit the frames") }
+}
+
+fn name(tag: Tag) -> String {
+    format!("({:04X},{:04X})", tag.0, tag.1)
+}

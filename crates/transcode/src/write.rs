@@ -1,0 +1,306 @@
+//! Writes an instance (PS3.10 7.1, PS3.5 7 and A.4): preamble, file meta, elements as they were, frames one fragment each.
+
+use crate::data_set::{DataSet, Element, Item, Tag, Value, Vr, long_header, swap, word};
+use crate::encode::Plan;
+use crate::error::{Error, Result};
+use crate::frames::offset_table;
+use crate::source::Source;
+use crate::syntax::{Encoding, TransferSyntax};
+use crate::{IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME};
+use std::io::{Seek, SeekFrom, Write};
+
+pub(crate) const PIXEL_DATA: Tag = Tag(0x7FE0, 0x0010);
+pub(crate) const EXTENDED_OFFSETS: Tag = Tag(0x7FE0, 0x0001);
+pub(crate) const EXTENDED_LENGTHS: Tag = Tag(0x7FE0, 0x0002);
+pub(crate) const PHOTOMETRIC: Tag = Tag(0x0028, 0x0004);
+pub(crate) const PLANAR: Tag = Tag(0x0028, 0x0006);
+const PADDING: Tag = Tag(0xFFFC, 0xFFFC);
+const UNDEFINED: u32 = 0xFFFF_FFFF;
+
+/// Which table tells where the frames are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Table {
+    /// Basic Offset Table: 32 bits.
+    Basic,
+    /// Extended Offset Table (7FE0,0001/0002): 64 bits, the basic one empty.
+    Extended,
+}
+
+/// An element that a re-encoded instance does not take over.
+pub(crate) fn left_out(tag: Tag) -> bool {
+    tag.element() == 0 || matches!(tag, PADDING | EXTENDED_OFFSETS | EXTENDED_LENGTHS)
+}
+
+/// Elements that are written anew, in the order of their tags; `None` takes one out.
+pub(crate) fn changes(plan: &Plan) -> [(Tag, Option<(Vr, Vec<u8>)>); 2] {
+    let mut photometric = plan.photometric.clone().into_bytes();
+    if photometric.len() % 2 == 1 {
+        photometric.push(b' ');
+    }
+    let planar = (plan.samples > 1).then(|| (Vr::US, vec![0, 0]));
+    [(PHOTOMETRIC, Some((Vr::CS, photometric))), (PLANAR, planar)]
+}
+
+/// An instance while its frames are written.
+pub(crate) struct Writer<'a, W> {
+    out: W,
+    source: &'a Source,
+    table: Table,
+    /// Where the values of the offset table (or of both extended ones) are to be filled in.
+    holes: Vec<u64>,
+    lengths: Vec<u64>,
+    padded: Vec<u64>,
+}
+
+impl<'a, W: Write + Seek> Writer<'a, W> {
+    /// Writes everything up to the first frame. There will be `frames` of them.
+    pub(crate) fn start(mut out: W, source: &'a Source, plan: &Plan, frames: u32, table: Table) -> Result<Self> {
+        write_meta(&mut out, source, &plan.target.transfer_syntax())?;
+        write_elements(&mut out, source.data_set(), plan, |tag| tag < PIXEL_DATA)?;
+        let mut writer = Writer { out, source, table, holes: Vec::new(), lengths: Vec::new(), padded: Vec::new() };
+        if table == Table::Extended {
+            for tag in [EXTENDED_OFFSETS, EXTENDED_LENGTHS] {
+                let bytes = u32::try_from(u64::from(frames) * 8).map_err(|_| Error::Limit("frames of an extended offset table".into()))?;
+                write_head(&mut writer.out, tag, Vr::OV, bytes)?;
+                writer.hole(u64::from(bytes))?;
+            }
+        }
+        write_head(&mut writer.out, PIXEL_DATA, Vr::OB, UNDEFINED)?;
+        let bytes = if table == Table::Basic { frames * 4 } else { 0 };
+        write_item(&mut writer.out, 0xE000, bytes)?;
+        if table == Table::Basic {
+            writer.hole(u64::from(bytes))?;
+        }
+        Ok(writer)
+    }
+
+    fn hole(&mut self, bytes: u64) -> Result<()> {
+        self.holes.push(self.out.stream_position()?);
+        std::io::copy(&mut std::io::Read::take(std::io::repeat(0), bytes), &mut self.out)?;
+        Ok(())
+    }
+
+    /// Writes one frame as one fragment of even length.
+    pub(crate) fn frame(&mut self, codestream: &[u8]) -> Result<()> {
+        let padded = codestream.len() as u64 + codestream.len() as u64 % 2;
+        let len = u32::try_from(padded).ok().filter(|len| *len < UNDEFINED).ok_or_else(|| Error::Limit("a frame of 4 GiB".into()))?;
+        write_item(&mut self.out, 0xE000, len)?;
+        self.out.write_all(codestream)?;
+        if padded != codestream.len() as u64 {
+            self.out.write_all(&[0])?;
+        }
+        self.lengths.push(codestream.len() as u64);
+        self.padded.push(padded);
+        Ok(())
+    }
+
+    /// Writes what follows the frames, and the offset table. `Ok(None)`: 32 bits were not enough.
+    pub(crate) fn finish(mut self, plan: &Plan) -> Result<Option<W>> {
+        write_item(&mut self.out, 0xE0DD, 0)?;
+        write_elements(&mut self.out, self.source.data_set(), plan, |tag| tag > PIXEL_DATA)?;
+        let tables: Vec<Vec<u8>> = match self.table {
+            Table::Basic => match offset_table(&self.padded) {
+                Some(table) => vec![table.iter().flat_map(|o| o.to_le_bytes()).collect()],
+                None => return Ok(None),
+            },
+            Table::Extended => {
+                let offsets = self.padded.iter().scan(0u64, |at, len| {
+                    let offset = *at;
+                    *at += 8 + len;
+                    Some(offset)
+                });
+                vec![offsets.flat_map(u64::to_le_bytes).collect(), self.lengths.iter().flat_map(|l| l.to_le_bytes()).collect()]
+            }
+        };
+        for (hole, table) in self.holes.iter().zip(tables) {
+            self.out.seek(SeekFrom::Start(*hole))?;
+            self.out.write_all(&table)?;
+        }
+        self.out.flush()?;
+        Ok(Some(self.out))
+    }
+}
+
+/// Preamble of zeros, prefix, and the file meta: ours, but for what tells where the instance came from.
+fn write_meta(out: &mut dyn Write, source: &Source, syntax: &TransferSyntax) -> Result<()> {
+    let mut meta = Vec::new();
+    let set = source.data_set();
+    for (element, tag, told) in [(0x0002, Tag(0x0008, 0x0016), 0x0002), (0x0003, Tag(0x0008, 0x0018), 0x0003)] {
+        let uid = match set.get(tag) {
+            Some(found) => set.bytes(found)?.into_owned(),
+            None => source.meta_value(told)?,
+        };
+        meta_element(&mut meta, element, Vr::UI, uid.trim_ascii_end());
+    }
+    meta_element(&mut meta, 0x0010, Vr::UI, syntax.uid().as_bytes());
+    meta_element(&mut meta, 0x0012, Vr::UI, IMPLEMENTATION_CLASS_UID.as_bytes());
+    meta_element(&mut meta, 0x0013, Vr::SH, IMPLEMENTATION_VERSION_NAME.as_bytes());
+    for element in source.meta.iter().filter(|e| e.tag.element() > 0x0013) {
+        let value = source.meta_bytes(element)?;
+        if long_header(element.vr) {
+            write_head(&mut meta, element.tag, element.vr, value.len() as u32)?;
+            meta.extend_from_slice(&value);
+        } else {
+            meta_element(&mut meta, element.tag.element(), element.vr, &value);
+        }
+    }
+    out.write_all(&[0; 128])?;
+    out.write_all(b"DICM")?;
+    write_head(out, Tag(0x0002, 0x0000), Vr::UL, 4)?;
+    out.write_all(&(14 + meta.len() as u32).to_le_bytes())?;
+    write_head(out, Tag(0x0002, 0x0001), Vr::OB, 2)?;
+    out.write_all(&[0, 1])?;
+    Ok(out.write_all(&meta)?)
+}
+
+/// A short element of group 0002, padded to even length.
+fn meta_element(meta: &mut Vec<u8>, element: u16, vr: Vr, value: &[u8]) {
+    let value = if vr == Vr::UI { value.trim_ascii_end().strip_suffix(b"\0").unwrap_or(value) } else { value };
+    let len = (value.len() + value.len() % 2) as u16;
+    meta.extend_from_slice(&0x0002u16.to_le_bytes());
+    meta.extend_from_slice(&element.to_le_bytes());
+    meta.extend_from_slice(&vr.to_bytes());
+    meta.extend_from_slice(&len.to_le_bytes());
+    meta.extend_from_slice(value);
+    if value.len() % 2 == 1 {
+        meta.push(if vr == Vr::UI { 0 } else { b' ' });
+    }
+}
+
+/// The top-level elements in a range of tags, with the changes of the plan; runs that need none are copied as they are.
+fn write_elements<W: Write>(out: &mut W, set: &DataSet, plan: &Plan, range: impl Fn(Tag) -> bool) -> Result<()> {
+    let mut changes = changes(plan).into_iter().filter(|c| range(c.0)).peekable();
+    let verbatim = set.encoding == Encoding::ExplicitLittle && !set.irregular;
+    let mut run = 0..0;
+    for element in set.elements.iter().filter(|e| range(e.tag) && !left_out(e.tag)) {
+        if changes.peek().is_some_and(|c| c.0 <= element.tag) {
+            flush(out, set, &mut run)?;
+        }
+        let mut replaced = false;
+        while let Some((tag, value)) = changes.next_if(|c| c.0 <= element.tag) {
+            replaced |= tag == element.tag;
+            write_change(out, tag, value)?;
+        }
+        if replaced {
+            continue;
+        }
+        if !verbatim {
+            write_element(out, set, element)?;
+        } else if run.end == element.start && !run.is_empty() {
+            run.end = element.end;
+        } else {
+            flush(out, set, &mut run)?;
+            run = element.start..element.end;
+        }
+    }
+    flush(out, set, &mut run)?;
+    changes.try_for_each(|(tag, value)| write_change(out, tag, value))
+}
+
+fn flush(out: &mut dyn Write, set: &DataSet, run: &mut std::ops::Range<u64>) -> Result<()> {
+    let done = std::mem::take(run);
+    set.input.copy_to(done.start, done.end - done.start, out)
+}
+
+fn write_change(out: &mut dyn Write, tag: Tag, value: Option<(Vr, Vec<u8>)>) -> Result<()> {
+    if let Some((vr, bytes)) = value {
+        write_head(out, tag, vr, bytes.len() as u32)?;
+        out.write_all(&bytes)?;
+    }
+    Ok(())
+}
+
+/// One element in Explicit VR Little Endian.
+fn write_element(out: &mut dyn Write, set: &DataSet, element: &Element) -> Result<()> {
+    let vr = written_vr(element);
+    match &element.value {
+        Value::Bytes { offset, len } => {
+            write_head(out, element.tag, vr, *len as u32)?;
+            if element.big_endian && word(element.vr) > 1 {
+                return set.input.chunks(*offset, *len, |bytes| {
+                    let mut bytes = bytes.to_vec();
+                    swap(&mut bytes, word(element.vr));
+                    Ok(out.write_all(&bytes)?)
+                });
+            }
+            set.input.copy_to(*offset, *len, out)
+        }
+        Value::Items(items) if vr == Vr::SQ => {
+            let len = if element.undefined { UNDEFINED } else { u32_len(content_len(element)?)? };
+            write_head(out, element.tag, Vr::SQ, len)?;
+            items.iter().try_for_each(|item| write_whole_item(out, set, item))?;
+            if element.undefined { write_item(out, 0xE0DD, 0) } else { Ok(()) }
+        }
+        // Sequences of unknown VR are implicit inside, and fragments are bytes: both are carried as they are.
+        Value::Items(_) | Value::Fragments(_) => {
+            write_head(out, element.tag, vr, UNDEFINED)?;
+            let value = value_start(element);
+            set.input.copy_to(value, element.end - value, out)
+        }
+    }
+}
+
+fn write_whole_item(out: &mut dyn Write, set: &DataSet, item: &Item) -> Result<()> {
+    let len = if item.undefined { UNDEFINED } else { u32_len(item_len(item)?)? };
+    write_item(out, 0xE000, len)?;
+    item.elements.iter().filter(|e| e.tag.element() != 0).try_for_each(|element| write_element(out, set, element))?;
+    if item.undefined { write_item(out, 0xE00D, 0) } else { Ok(()) }
+}
+
+/// The VR that is written: a value that is too long for a 16-bit length goes as UN (PS3.5 6.2.2).
+pub(crate) fn written_vr(element: &Element) -> Vr {
+    match element.value {
+        Value::Bytes { len, .. } if len > 0xFFFE && !long_header(element.vr) => Vr::UN,
+        _ => element.vr,
+    }
+}
+
+fn value_start(element: &Element) -> u64 {
+    element.start + if element.written_explicit && long_header(element.vr) { 12 } else { 8 }
+}
+
+/// Bytes of the value of an element when it is written.
+fn content_len(element: &Element) -> Result<u64> {
+    match &element.value {
+        Value::Bytes { len, .. } => Ok(*len),
+        Value::Items(items) if written_vr(element) == Vr::SQ => {
+            let mut sum = if element.undefined { 8 } else { 0 };
+            for item in items {
+                sum += 8 + item_len(item)? + if item.undefined { 8 } else { 0 };
+            }
+            Ok(sum)
+        }
+        _ => Ok(element.end - value_start(element)),
+    }
+}
+
+fn item_len(item: &Item) -> Result<u64> {
+    let mut sum = 0;
+    for element in item.elements.iter().filter(|e| e.tag.element() != 0) {
+        sum += if long_header(written_vr(element)) { 12 } else { 8 } + content_len(element)?;
+    }
+    Ok(sum)
+}
+
+fn u32_len(len: u64) -> Result<u32> {
+    u32::try_from(len).ok().filter(|l| *l < UNDEFINED).ok_or_else(|| Error::Limit("a sequence of 4 GiB".into()))
+}
+
+fn write_head(out: &mut dyn Write, tag: Tag, vr: Vr, len: u32) -> Result<()> {
+    out.write_all(&tag.0.to_le_bytes())?;
+    out.write_all(&tag.1.to_le_bytes())?;
+    out.write_all(&vr.to_bytes())?;
+    if long_header(vr) {
+        out.write_all(&[0, 0])?;
+        out.write_all(&len.to_le_bytes())?;
+    } else {
+        out.write_all(&(len as u16).to_le_bytes())?;
+    }
+    Ok(())
+}
+
+fn write_item(out: &mut dyn Write, element: u16, len: u32) -> Result<()> {
+    out.write_all(&0xFFFEu16.to_le_bytes())?;
+    out.write_all(&element.to_le_bytes())?;
+    Ok(out.write_all(&len.to_le_bytes())?)
+}

@@ -1,0 +1,110 @@
+//! The whole corpus through each shipped policy: nothing panics, and every image for which the policy names a target is converted
+//! and decodes to the hash that independent decoders gave, or is listed in `exceptions.tsv` with its reason.
+
+mod common;
+
+use common::{by_path, open_data, samples_sha256, table};
+use std::collections::BTreeMap;
+use std::path::Path;
+use transcode::{Action, Context, Outcome, Policy, Source, convert};
+
+/// Path, policy and reason of what is kept although a rule names a target.
+fn exceptions(policy: &str) -> BTreeMap<String, String> {
+    let text = include_str!("exceptions.tsv");
+    let lines = text.lines().filter(|l| !l.starts_with('#') && !l.is_empty());
+    let fields = lines.map(|l| l.split('\t').collect::<Vec<_>>());
+    fields.filter(|f| f[1] == policy || f[1] == "*").map(|f| (f[0].to_owned(), f[2].to_owned())).collect()
+}
+
+#[derive(Default)]
+struct Tally {
+    expected: u32,
+    converted: u32,
+    bytes_in: u64,
+    bytes_out: u64,
+}
+
+fn run(name: &str) {
+    let Some(open) = open_data() else { return };
+    let policy = Policy::shipped(name).expect("a shipped policy");
+    let reference = by_path(table(&open.join("REFERENCE.tsv")));
+    let excepted = exceptions(name);
+    let folder = tempfile::tempdir().unwrap();
+    let mut context = Context::default();
+    let (mut rules, mut wrong) = (BTreeMap::<String, Tally>::new(), Vec::new());
+    let mut kept = BTreeMap::<String, u32>::new();
+    for row in table(&open.join("MANIFEST.tsv")) {
+        let path = &row["path"];
+        let Ok(source) = Source::open(&open.join(path)) else { continue };
+        let decision = policy.decide(source.facts());
+        let hash = reference.get(path).filter(|r| r["status"] == "AGREE").map(|r| r["pixels_sha256"].clone());
+        let expected = hash.is_some() && matches!(decision.then, Action::Convert(_));
+        let tally = rules.entry(decision.rule.clone()).or_default();
+        tally.expected += u32::from(expected);
+        let destination = folder.path().join("out.dcm");
+        match convert(&source, &policy, &mut context, &destination) {
+            Ok(Outcome::Converted(verified)) => {
+                tally.converted += u32::from(expected);
+                tally.bytes_in += verified.bytes_in;
+                tally.bytes_out += verified.bytes_out;
+                wrong.extend(check(path, &verified, hash.as_deref()));
+                if excepted.contains_key(path) {
+                    wrong.push(format!("{path}: listed as an exception, but converted"));
+                }
+            }
+            Ok(Outcome::Kept { reason, .. }) => {
+                *kept.entry(without_numbers(&reason)).or_default() += 1;
+                if expected && excepted.get(path).is_none_or(|listed| !reason.contains(listed.as_str())) {
+                    wrong.push(format!("{path}: kept, {reason}"));
+                }
+            }
+            Err(error) if expected => wrong.push(format!("{path}: {error}")),
+            Err(_) => {}
+        }
+        assert!(!destination.exists(), "{path}: something was left behind");
+    }
+    println!("policy {name}: rule, converted/expected, bytes out/in");
+    for (rule, t) in &rules {
+        println!("  {rule:12} {:4}/{:<4} {:.3}", t.converted, t.expected, t.bytes_out as f64 / t.bytes_in.max(1) as f64);
+    }
+    kept.iter().for_each(|(reason, n)| println!("  kept {n:4}: {reason}"));
+    wrong.iter().for_each(|line| println!("{line}"));
+    assert!(wrong.is_empty(), "{} files went wrong under {name}", wrong.len());
+}
+
+fn check(path: &str, verified: &transcode::Verified, hash: Option<&str>) -> Option<String> {
+    let source = Source::open(verified.path()).unwrap();
+    let again = samples_sha256(&source).unwrap_or_else(|error| error.to_string());
+    match hash {
+        Some(hash) if hash != verified.samples_sha256 || hash != again => Some(format!("{path}: converted to other samples than the reference")),
+        _ => None,
+    }
+}
+
+fn without_numbers(reason: &str) -> String {
+    reason.split(' ').map(|w| if w.starts_with(|c: char| c.is_ascii_digit()) { "N" } else { w }).collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn default_policy() {
+    run("default");
+}
+
+#[test]
+fn htj2k_all_policy() {
+    run("htj2k-all");
+}
+
+#[test]
+fn jxl_colour_policy() {
+    run("jxl-colour");
+}
+
+#[test]
+fn every_exception_is_a_file_of_the_corpus() {
+    let Some(open) = open_data() else { return };
+    for line in include_str!("exceptions.tsv").lines().filter(|l| !l.starts_with('#') && !l.is_empty()) {
+        let path = line.split('\t').next().unwrap();
+        assert!(Path::new(&open.join(path)).is_file(), "{path} is not there");
+    }
+}

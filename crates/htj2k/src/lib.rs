@@ -47,6 +47,7 @@ mod limits;
 mod markers;
 mod options;
 mod packet;
+mod part1;
 mod progression;
 mod simd;
 mod tag_tree;

@@ -10,6 +10,7 @@ use crate::geometry::Rect;
 use crate::image::check_room;
 use crate::index::Ends;
 use crate::markers::{TileCoding, TileParts};
+use crate::part1::Part1Decoder;
 use crate::simd::Simd;
 use crate::{Component, Error, Limits, SamplesMut};
 use alloc::vec::Vec;
@@ -60,6 +61,7 @@ pub struct Decoder {
     parts: TileParts,
     reader: TileReader,
     blocks: BlockDecoder,
+    part1: Part1Decoder,
     scratch: Vec<u8>,
     integer: [Synthesis<i32>; 3],
     real: [Synthesis<f32>; 3],
@@ -93,6 +95,7 @@ impl Decoder {
             parts: TileParts::default(),
             reader: TileReader::default(),
             blocks: BlockDecoder::new(),
+            part1: Part1Decoder::default(),
             scratch: Vec::new(),
             integer: Default::default(),
             real: Default::default(),
@@ -211,6 +214,7 @@ impl Decoder {
                 tile,
                 packets,
                 decoder: &mut self.blocks,
+                part1: &mut self.part1,
                 scratch: &mut self.scratch,
                 simd: self.simd,
             },

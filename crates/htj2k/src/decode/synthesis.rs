@@ -7,6 +7,7 @@ use crate::block::{BlockDecoder, Coded, Target};
 use crate::geometry::{Band, Block, BlockState, Resolution, Tile};
 use crate::markers::BlockStyle;
 use crate::packet::PacketReader;
+use crate::part1::{self, Part1Decoder};
 use crate::simd::Simd;
 use crate::wavelet::{Columns, Transform};
 use crate::{Error, Limits};
@@ -18,6 +19,7 @@ pub(crate) struct Blocks<'a> {
     pub(crate) tile: &'a Tile,
     pub(crate) packets: &'a PacketReader,
     pub(crate) decoder: &'a mut BlockDecoder,
+    pub(crate) part1: &'a mut Part1Decoder,
     pub(crate) scratch: &'a mut Vec<u8>,
     pub(crate) simd: Simd,
 }
@@ -98,7 +100,7 @@ impl Blocks<'_> {
             return Err(Error::unsupported(at, "more than 31 bit-planes of reversible coefficients"));
         }
         if block.state != BlockState::Ht {
-            return Err(Error::unsupported(at, "not HTJ2K: its code-blocks are those of JPEG 2000 Part 1"));
+            return self.part1_block(at, band, block, style, (width, height), out, stride);
         }
         let data = self.packets.bytes(self.codestream, block, self.scratch);
         let coded = Coded {
@@ -114,6 +116,43 @@ impl Blocks<'_> {
             .decode(data, &coded, width, height, T::target(out, band.step), stride)
             .map_err(|_| Error::malformed(at, "a code-block cannot be decoded"))
     }
+
+    /// A code-block of T.800 Annexes C and D.
+    #[allow(clippy::too_many_arguments)]
+    fn part1_block<T: Coefficient>(
+        &mut self,
+        at: usize,
+        band: &Band,
+        block: &Block,
+        style: BlockStyle,
+        (width, height): (u16, u16),
+        out: &mut [T],
+        stride: usize,
+    ) -> Result<(), Error> {
+        let planes = band.planes.saturating_sub(block.missing) as u32;
+        if planes > 60 {
+            return Err(Error::unsupported(at, "more than 60 bit-planes"));
+        }
+        let job = part1::Job { kind: band.kind, style, planes, width: width as usize, height: height as usize };
+        let chunks = self.packets.chain(block);
+        let chunks = chunks.map(|c| (&self.codestream[c.start..c.start + c.length as usize], c.passes));
+        if !self.part1.decode(&job, chunks) {
+            return Err(Error::malformed(at, "a code-block has more passes than bit-planes"));
+        }
+        for (y, row) in out.chunks_mut(stride).take(height as usize).enumerate() {
+            for (x, v) in row[..width as usize].iter_mut().enumerate() {
+                let (doubled, negative) = self.part1.sample(&job, x, y);
+                *v = T::from_doubled(unscaled(doubled, band), negative, band.step);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The scaling of a region of interest undone (H.1).
+fn unscaled(doubled: u64, band: &Band) -> u64 {
+    let outside = 2u64 << band.planes.saturating_sub(band.roi_shift).min(62);
+    if band.roi_shift > 0 && doubled >= outside { doubled >> band.roi_shift.min(63) } else { doubled }
 }
 
 /// A row of a band's code-blocks, decoded.

@@ -200,6 +200,9 @@ fn bounds(patterns: &mut Patterns, row: &mut Row, quads: usize, mut position: u3
         let (west, east) = (patterns.words[q], patterns.words[q + 2]);
         patterns.contexts[q] = (word >> 30 | west >> 31 | east >> 29 & 2) << 7;
     }
+    for (empty, contexts) in patterns.empty.iter_mut().zip(patterns.contexts[..quads].chunks(4)) {
+        *empty = contexts.contains(&0).into();
+    }
     (largest, position)
 }
 

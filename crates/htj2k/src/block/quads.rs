@@ -27,6 +27,8 @@ pub(super) struct Patterns {
     pub suffixes: [u32; ROW_QUADS / 2],
     /// The two bits of a quad's context that come from the row above, in place for the table's index.
     pub contexts: [u32; ROW_QUADS],
+    /// For every four quads: not zero if one of these contexts is, so that a MEL event may be needed.
+    pub empty: [u8; ROW_QUADS / 4],
 }
 
 impl Patterns {
@@ -36,6 +38,7 @@ impl Patterns {
             pairs: [0; ROW_QUADS / 2],
             suffixes: [0; ROW_QUADS / 2],
             contexts: [0; ROW_QUADS],
+            empty: [0; ROW_QUADS / 4],
         }
     }
 
@@ -68,30 +71,30 @@ impl<'a> Quads<'a> {
         row: &mut Patterns,
         mut meanwhile: impl FnMut(usize),
     ) {
-        let mut left = 0;
+        let mut chain = Chain { vlc: self.vlc.clone(), events: 0, left: 0 };
         for start in (0..quads).step_by(CHUNK) {
-            let count = (quads - start).min(CHUNK);
-            let mut chain = Chain { vlc: self.vlc.clone(), events: self.mel.events(), left };
-            let words = &mut row.words[start + 1..][..CHUNK];
-            let contexts = &row.contexts[start..][..CHUNK];
-            let pairs = &mut row.pairs[start / 2..][..CHUNK / 2];
-            let suffixes = &mut row.suffixes[start / 2..][..CHUNK / 2];
-            let fours = words.as_chunks_mut::<4>().0.iter_mut().zip(contexts.as_chunks::<4>().0);
-            let twos = pairs.as_chunks_mut::<2>().0.iter_mut().zip(suffixes.as_chunks_mut::<2>().0);
-            for (n, ((words, contexts), (pairs, suffixes))) in fours.zip(twos).enumerate().take(count / 4) {
-                let [one, two, three, four] = *contexts;
-                ([words[0], words[1]], pairs[0], suffixes[0]) = chain.pair::<FIRST>([one, two]);
-                ([words[2], words[3]], pairs[1], suffixes[1]) = chain.pair::<FIRST>([three, four]);
-                meanwhile(start + 4 * n);
+            let end = (start + CHUNK).min(quads);
+            chain.events = self.mel.events();
+            for q in (start..end & !3).step_by(4) {
+                // The mask, which changes nothing, shows that every index is in bounds.
+                let q = q & 0x1fc;
+                if FIRST || row.empty[q / 4] != 0 {
+                    chain.pair::<FIRST, true>(row, q);
+                    chain.pair::<FIRST, true>(row, q + 2);
+                } else {
+                    chain.pair::<FIRST, false>(row, q);
+                    chain.pair::<FIRST, false>(row, q + 2);
+                }
+                meanwhile(q);
             }
-            if count % 4 != 0 {
-                chain.last::<FIRST>(row, start + count / 4 * 4, count % 4);
-                meanwhile(start + count / 4 * 4);
+            if end % 4 != 0 {
+                let q = end & 0x1fc;
+                chain.last::<FIRST>(row, q, end % 4);
+                meanwhile(q);
             }
-            self.vlc = chain.vlc;
-            left = chain.left;
             self.mel.used(chain.events);
         }
+        self.vlc = chain.vlc;
     }
 }
 
@@ -105,38 +108,33 @@ struct Chain<'a> {
 }
 
 impl Chain<'_> {
-    /// Reads two quads: their words, that of the pair, and the bits with its suffixes.
+    /// Reads two quads, the first at `q`. Without `MEL` their contexts are known not to be zero.
     #[inline(always)]
-    fn pair<const FIRST: bool>(&mut self, contexts: [u32; 2]) -> ([QuadWord; 2], PairWord, u32) {
-        let one = self.quad::<FIRST>(contexts[0]);
-        let two = self.quad::<FIRST>(contexts[1]);
-        self.vlc.drop(one.wrapping_add(two));
-        let suffixes = self.vlc.ahead as u32;
-        ([one, two], self.u_of_pair::<FIRST>(one, two), suffixes)
+    fn pair<const FIRST: bool, const MEL: bool>(&mut self, row: &mut Patterns, q: usize) {
+        let one = self.quad::<FIRST, MEL>(row.contexts[q]);
+        row.words[q + 1] = one;
+        let two = self.quad::<FIRST, MEL>(row.contexts[q + 1]);
+        row.words[q + 2] = two;
+        (row.pairs[q / 2], row.suffixes[q / 2]) = self.u_of_pair::<FIRST>(one, two);
     }
 
-    /// Reads up to three quads at the end of a row.
+    /// Reads up to three quads at the end of a row, the first at `q`.
     #[inline(always)]
-    fn last<const FIRST: bool>(&mut self, row: &mut Patterns, mut at: usize, count: usize) {
+    fn last<const FIRST: bool>(&mut self, row: &mut Patterns, mut q: usize, count: usize) {
         if count >= 2 {
-            let contexts = [row.contexts[at], row.contexts[at + 1]];
-            let words;
-            (words, row.pairs[at / 2], row.suffixes[at / 2]) = self.pair::<FIRST>(contexts);
-            [row.words[at + 1], row.words[at + 2]] = words;
-            at += 2;
+            self.pair::<FIRST, true>(row, q);
+            q += 2;
         }
         if count % 2 == 1 {
-            let word = self.quad::<FIRST>(row.contexts[at]);
-            self.vlc.drop(word);
-            row.words[at + 1] = word;
-            row.suffixes[at / 2] = self.vlc.ahead as u32;
-            row.pairs[at / 2] = self.u_of_pair::<FIRST>(word, 0);
+            let word = self.quad::<FIRST, true>(row.contexts[q]);
+            row.words[q + 1] = word;
+            (row.pairs[q / 2], row.suffixes[q / 2]) = self.u_of_pair::<FIRST>(word, 0);
         }
     }
 
     /// Reads one quad's codeword.
     #[inline(always)]
-    fn quad<const FIRST: bool>(&mut self, above: u32) -> QuadWord {
+    fn quad<const FIRST: bool, const MEL: bool>(&mut self, above: u32) -> QuadWord {
         let ahead = self.vlc.ahead as usize & 0x7f;
         let (context, mut word);
         if FIRST {
@@ -150,7 +148,7 @@ impl Chain<'_> {
             let table: &[QuadWord; 128] = table[left..].first_chunk().expect("a context");
             word = table[ahead];
         }
-        if context == 0 {
+        if MEL && context == 0 {
             word = if self.event() { word } else { 0 };
         }
         self.vlc.ahead >>= word & 63;
@@ -158,27 +156,28 @@ impl Chain<'_> {
         word
     }
 
-    /// Reads the prefixes of a pair of quads' `u_q`.
+    /// Reads the prefixes of a pair of quads' `u_q`; returns what they say and the bits they start.
     #[inline(always)]
-    fn u_of_pair<const FIRST: bool>(&mut self, one: QuadWord, two: QuadWord) -> PairWord {
-        let (one, two) = (one as usize & 0x40, two as usize & 0x40);
+    fn u_of_pair<const FIRST: bool>(&mut self, one: QuadWord, two: QuadWord) -> (PairWord, u32) {
+        // Bits up to the next pair and beyond come from memory while the look-ups are under way.
+        let fresh = self.vlc.fresh() >> (one.wrapping_add(two) & 63);
+        let (first, second) = (one as usize & 0x40, two as usize & 0x40);
         let prefix = self.vlc.ahead as usize & 0x3f;
         let word = if FIRST {
-            let mut mode = one + 2 * two;
+            let mut mode = first + 2 * second;
             if mode == 0xc0 && self.event() {
                 mode += 0x40;
             }
             FIRST_PAIRS[mode + prefix]
         } else {
-            let table: &[PairWord; 192] = OTHER_PAIRS[one..].first_chunk().expect("the modes of a first quad");
-            let table: &[PairWord; 64] = table[2 * two..].first_chunk().expect("a mode");
+            let table: &[PairWord; 192] = OTHER_PAIRS[first..].first_chunk().expect("the modes of a first quad");
+            let table: &[PairWord; 64] = table[2 * second..].first_chunk().expect("a mode");
             table[prefix]
         };
-        // The new bits come from below while the look-up is under way.
-        self.vlc.refill();
-        self.vlc.ahead >>= word & 63;
-        self.vlc.drop(word);
-        word
+        self.vlc.ahead = fresh >> (word & 63);
+        // The low six bits of the words are the lengths of what was read.
+        self.vlc.position += one.wrapping_add(two).wrapping_add(word) as usize & 63;
+        (word, fresh as u32)
     }
 
     #[inline(always)]
@@ -193,10 +192,10 @@ impl Chain<'_> {
 #[derive(Clone)]
 struct Vlc<'a> {
     bytes: &'a [u8; VLC_BYTES],
-    at: usize,
-    /// The next `have` bits.
+    /// Bits read up to the last pair.
+    position: usize,
+    /// The next bits: those of a pair of quads and of its `u_q` prefixes at least.
     ahead: u64,
-    have: u32,
 }
 
 impl<'a> Vlc<'a> {
@@ -204,25 +203,17 @@ impl<'a> Vlc<'a> {
     fn new(suffix: &[u8], bytes: &'a mut [u8; VLC_BYTES]) -> Self {
         let written = unstuff::backward(suffix, bytes);
         bytes[written..(written + MOST_VLC_BYTES).min(VLC_BYTES)].fill(0);
-        let mut vlc = Vlc { bytes, at: 0, ahead: 0, have: 0 };
-        vlc.refill();
+        let mut vlc = Vlc { bytes, position: 0, ahead: 0 };
+        vlc.ahead = vlc.fresh();
         vlc
     }
 
-    /// Tops the bits up to at least 56.
+    /// At least 57 bits from the position on.
     #[inline(always)]
-    fn refill(&mut self) {
-        let at = self.at & 0xfff;
-        let next = u64::from_le_bytes(*self.bytes[at..].first_chunk().expect("a word past the last byte"));
-        self.ahead |= next << self.have;
-        self.at += (63 - self.have as usize) >> 3;
-        self.have |= 56;
-    }
-
-    /// Counts bits as used: the sum of the lengths that stand in the low six bits of table words.
-    #[inline(always)]
-    fn drop(&mut self, words: u32) {
-        self.have -= words & 63;
+    fn fresh(&self) -> u64 {
+        let at = self.position / 8 & 0xfff;
+        let word = u64::from_le_bytes(*self.bytes[at..].first_chunk().expect("a word past the last byte"));
+        word >> (self.position & 7)
     }
 }
 

@@ -155,6 +155,10 @@ mod x86 {
             let east = _mm256_and_si256(east, _mm256_set1_epi32(2));
             let context = _mm256_or_si256(_mm256_or_si256(_mm256_srli_epi32::<30>(words), west), east);
             store(&mut patterns.contexts, q, _mm256_slli_epi32::<7>(context));
+            let empty = _mm256_cmpeq_epi32(context, _mm256_setzero_si256());
+            let empty = _mm256_movemask_ps(_mm256_castsi256_ps(empty)) as u8;
+            patterns.empty[q / 4] = empty & 15;
+            patterns.empty[q / 4 + 1] = empty >> 4;
         }
         let mut all = [0; 8];
         store(&mut all, 0, largest);
@@ -215,9 +219,13 @@ mod x86 {
     pub(in super::super) fn magnitudes(row: &mut Row, q: usize, bytes: &[u8; MAGNITUDE_BYTES + PAST]) {
         let places: &[u32; 4] = row.places[q..].first_chunk().expect("four quads");
         let records: &[u32; 4] = row.records[q..].first_chunk().expect("four quads");
+        // SAFETY: the reference holds 16 bytes; the load needs no alignment.
+        let records = _mm256_broadcastsi128_si256(unsafe { _mm_loadu_si128(records.as_ptr().cast()) });
         // Taken in this order the halves come out as they lie in the rows.
-        let even = two_quads([records[0], records[2]], [places[0], places[2]], bytes);
-        let odd = two_quads([records[1], records[3]], [places[1], places[3]], bytes);
+        let even = _mm256_permutevar_ps(_mm256_castsi256_ps(records), _mm256_setr_epi32(0, 0, 0, 0, 2, 2, 2, 2));
+        let odd = _mm256_permutevar_ps(_mm256_castsi256_ps(records), _mm256_setr_epi32(1, 1, 1, 1, 3, 3, 3, 3));
+        let even = two_quads(_mm256_castps_si256(even), [places[0], places[2]], bytes);
+        let odd = two_quads(_mm256_castps_si256(odd), [places[1], places[3]], bytes);
         let (even, odd) = (_mm256_castsi256_ps(even), _mm256_castsi256_ps(odd));
         store_samples(&mut row.top, 2 * q + 1, _mm256_castps_si256(_mm256_shuffle_ps::<0x88>(even, odd)));
         store_samples(&mut row.bottom, 2 * q + 1, _mm256_castps_si256(_mm256_shuffle_ps::<0xdd>(even, odd)));
@@ -226,9 +234,7 @@ mod x86 {
     /// The samples of two quads, one in each half.
     #[inline]
     #[target_feature(enable = "avx2")]
-    fn two_quads(records: [u32; 2], places: [u32; 2], bytes: &[u8; MAGNITUDE_BYTES + PAST]) -> __m256i {
-        let [low, high] = records.map(|record| record as i32);
-        let record = _mm256_blend_epi32::<0xf0>(_mm256_set1_epi32(low), _mm256_set1_epi32(high));
+    fn two_quads(record: __m256i, places: [u32; 2], bytes: &[u8; MAGNITUDE_BYTES + PAST]) -> __m256i {
         let data = _mm256_set_m128i(load_bytes(bytes, places[1]), load_bytes(bytes, places[0]));
         let flag = |shift: i32| {
             let bit = _mm256_broadcastsi128_si256(_mm_setr_epi32(1 << shift, 2 << shift, 4 << shift, 8 << shift));

@@ -1,8 +1,10 @@
 //! Decode, encode, write, read back, compare: the only way to a [`Verified`].
 
+use crate::data_set::Value;
 use crate::decode::Codecs;
 use crate::encode::{self, Encoder, Plan};
 use crate::error::{Error, Result};
+use crate::facts;
 use crate::input::hex;
 use crate::policy::{Action, Decision, Policy, Target};
 use crate::source::Source;
@@ -175,6 +177,7 @@ pub fn convert(source: &Source, policy: &Policy, context: &mut Context, destinat
     match write_verified(source, target, &rule, context, destination) {
         Ok(verified) => Ok(Outcome::Converted(verified)),
         Err(error @ (Error::Io(_) | Error::Damaged(_))) => Err(error),
+        Err(Error::Unsupported(reason)) => keep(reason),
         Err(error) => keep(error.to_string()),
     }
 }
@@ -185,7 +188,10 @@ fn obstacle(source: &Source, target: Target) -> Result<Option<String>> {
     if stream.is_some_and(|s| s.colour_transform) && source.facts().photometric == "YBR_FULL" {
         return Ok(Some("photometric interpretation is YBR_FULL, but the stream has a colour transform of its own".into()));
     }
-    if let Some(reason) = suitable::obstacle_elsewhere(source.data_set()).or_else(|| surplus(source)) {
+    if let Some(reason) = suitable::obstacle_elsewhere(source.data_set()) {
+        return Ok(Some(reason));
+    }
+    if let Some(reason) = surplus(source)? {
         return Ok(Some(reason));
     }
     let there = source.facts().transfer_syntax.uid() == TransferSyntax::HTJ2K_RPCL && target == Target::Htj2kLosslessRpcl;
@@ -207,13 +213,20 @@ fn all_progressive(source: &Source) -> Result<bool> {
     Ok(true)
 }
 
-/// Native pixel data with more bytes than the attributes account for would lose them.
-fn surplus(source: &Source) -> Option<String> {
-    let element = crate::facts::pixel_element(source.data_set())?;
-    let crate::data_set::Value::Bytes { offset, len } = element.value else { return None };
+/// Native pixel data with more bytes than the attributes account for would lose them; zeros that are no whole frame are padding.
+fn surplus(source: &Source) -> Result<Option<String>> {
+    let set = source.data_set();
+    let Some(Value::Bytes { offset, len }) = facts::pixel_element(set).map(|e| &e.value) else { return Ok(None) };
     let used = source.frames().last().map_or(0, |f| f.offset() + f.length() - offset);
     let spare = len.saturating_sub(used);
-    (spare > 1).then(|| format!("pixel data has {spare} bytes more than its attributes account for"))
+    let mut zeros = spare < source.facts().frame_bytes();
+    if spare > 1 && zeros {
+        set.input.chunks(offset + used, spare, |bytes| {
+            zeros &= bytes.iter().all(|b| *b == 0);
+            Ok(())
+        })?;
+    }
+    Ok((spare > 1 && !zeros).then(|| format!("pixel data has {spare} bytes more than its attributes account for")))
 }
 
 fn write_verified(source: &Source, target: Target, rule: &str, context: &mut Context, destination: &Path) -> Result<Verified> {

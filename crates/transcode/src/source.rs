@@ -164,11 +164,15 @@ impl Source {
     }
 
     /// The samples of frame `n` (from 0): little endian, interleaved by pixel, in the container of Bits Allocated (one
-    /// byte for Bits Allocated 1), no colour conversion. `out` is cleared first.
+    /// byte for Bits Allocated 1), bits above Bits Stored cleared or filled with the sign, no colour conversion. `out` is
+    /// cleared first.
     pub fn decode_frame(&self, n: u32, out: &mut Vec<u8>) -> Result<()> {
-        self.decode_with(n, &mut Codecs::default(), out)
+        self.decode_with(n, &mut Codecs::default(), out)?;
+        decode::settle_high_bits(&self.facts, out);
+        Ok(())
     }
 
+    /// As [`Source::decode_frame`], with all bits as they are stored.
     pub(crate) fn decode_with(&self, n: u32, codecs: &mut Codecs, out: &mut Vec<u8>) -> Result<()> {
         let mut stored = std::mem::take(&mut codecs.stored);
         let done = self.read_frame(n, &mut stored).and_then(|()| decode::frame(&self.layout(), n, &stored, codecs, out));

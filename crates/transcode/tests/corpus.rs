@@ -54,7 +54,9 @@ fn run(name: &str) {
             }
             Ok(Outcome::Kept { reason, .. }) => {
                 *kept.entry(without_numbers(&reason)).or_default() += 1;
-                if expected && excepted.get(path).is_none_or(|listed| !reason.contains(listed.as_str())) {
+                if reason.starts_with("it is ") && reason.contains(" already") && !reason.contains("lossy") {
+                    tally.expected -= u32::from(expected); // what is there already is what was asked for
+                } else if expected && excepted.get(path).is_none_or(|listed| !reason.contains(listed.as_str())) {
                     wrong.push(format!("{path}: kept, {reason}"));
                 }
             }

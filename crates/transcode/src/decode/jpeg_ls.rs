@@ -7,7 +7,7 @@ use crate::syntax::Coding;
 
 pub(super) fn frame(facts: &Facts, stored: &[u8], out: &mut Vec<u8>) -> Result<()> {
     let info = agree(facts, stored, Coding::JpegLs)?;
-    let mut decoded = charls::CharLS::default().decode(stored).map_err(|error| Error::malformed(0, format!("JPEG-LS: {error}")))?;
+    let mut decoded = decode(stored).or_else(|error| without_stuffing(stored).map_or(Err(error), |shorter| decode(&shorter)))?;
     let size = if info.precision > 8 { 2 } else { 1 };
     if info.interleave == 0 && info.components > 1 {
         let planes = std::mem::take(&mut decoded);
@@ -18,4 +18,15 @@ pub(super) fn frame(facts: &Facts, stored: &[u8], out: &mut Vec<u8>) -> Result<(
     } else {
         place(facts, info.precision, decoded.as_chunks::<2>().0.iter().map(|b| i32::from(u16::from_ne_bytes(*b))), out)
     }
+}
+
+fn decode(stored: &[u8]) -> Result<Vec<u8>> {
+    charls::CharLS::default().decode(stored).map_err(|error| Error::malformed(0, format!("JPEG-LS: {error}")))
+}
+
+/// Some writers put zero bytes between the last scan and the end marker: CharLS stumbles over them.
+fn without_stuffing(stored: &[u8]) -> Option<Vec<u8>> {
+    let end = stored.windows(2).rposition(|w| w == [0xFF, 0xD9])?;
+    let scan = stored[..end].iter().rposition(|b| *b != 0)? + 1;
+    (scan < end).then(|| [&stored[..scan], &[0xFF, 0xD9]].concat())
 }

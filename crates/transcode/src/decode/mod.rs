@@ -81,6 +81,22 @@ pub(crate) fn is_ybr(facts: &Facts, stream: Option<&StreamInfo>) -> bool {
     }
 }
 
+/// Clears bits above Bits Stored, or fills them with the sign (PS3.5 8.1.1): what a reader is to make of stray bits.
+pub(crate) fn settle_high_bits(facts: &Facts, samples: &mut [u8]) {
+    let low = facts.high_bit.checked_add(1) == Some(facts.bits_stored);
+    let spare = u32::from(facts.bits_allocated.saturating_sub(facts.bits_stored));
+    if !low || spare == 0 || facts.bits_stored == 0 {
+        return;
+    }
+    match (facts.bits_allocated, facts.signed) {
+        (8, false) => samples.iter_mut().for_each(|v| *v = *v << spare >> spare),
+        (8, true) => samples.iter_mut().for_each(|v| *v = ((*v as i8) << spare >> spare) as u8),
+        (16, false) => samples.as_chunks_mut().0.iter_mut().for_each(|b| *b = (u16::from_le_bytes(*b) << spare >> spare).to_le_bytes()),
+        (16, true) => samples.as_chunks_mut().0.iter_mut().for_each(|b| *b = (i16::from_le_bytes(*b) << spare >> spare).to_le_bytes()),
+        _ => {}
+    }
+}
+
 fn check_size(facts: &Facts, stored: u64, coding: Coding) -> Result<()> {
     let size = facts.frame_bytes();
     if size == 0 {

@@ -33,6 +33,18 @@ impl<'a> Bits<'a> {
         self.at += 8;
     }
 
+    /// Four words, `before` the word before each of them; all are whole.
+    #[inline(always)]
+    fn words(&mut self, words: [u64; 4], before: [u64; 4]) {
+        let Some(place) = self.bytes.get_mut(self.at..self.at + 32) else { return };
+        let (places, _) = place.as_chunks_mut::<8>();
+        for ((place, word), before) in places.iter_mut().zip(words).zip(before) {
+            *place = (word << self.count | before >> 1 >> (63 - self.count)).to_le_bytes();
+        }
+        self.rest = words[3] >> 1 >> (63 - self.count);
+        self.at += 32;
+    }
+
     #[inline(always)]
     fn byte(&mut self, byte: u8, count: u32) {
         self.rest |= (u64::from(byte) & ((1 << count) - 1)) << self.count;
@@ -60,23 +72,41 @@ impl<'a> Bits<'a> {
 pub(super) fn forward(bytes: &[u8], out: &mut [u8]) -> usize {
     let mut bits = Bits::new(out);
     let mut after_ones = false;
-    let (words, rest) = bytes.as_chunks::<8>();
-    for bytes in words {
-        let word = u64::from_le_bytes(*bytes);
-        if !after_ones && !has_zero(!word) {
-            bits.word(word);
+    let mut after_word = false;
+    let mut at = 0;
+    while let Some(word) = bytes[at..].first_chunk::<8>() {
+        if after_word && let Some(ahead) = bytes[at - 8..].first_chunk::<40>() {
+            let words = words(ahead[8..].first_chunk().expect("32 of 40"));
+            if !words.iter().fold(false, |ones, &word| ones | has_zero(!word)) {
+                bits.words(words, self::words(ahead.first_chunk().expect("32 of 40")));
+                at += 32;
+                continue;
+            }
+        }
+        at += 8;
+        let whole = u64::from_le_bytes(*word);
+        after_word = !after_ones && !has_zero(!whole);
+        if after_word {
+            bits.word(whole);
             continue;
         }
-        for &byte in bytes {
+        for &byte in word {
             bits.byte(byte, if after_ones { 7 } else { 8 });
             after_ones = byte == 0xff;
         }
     }
+    let rest = &bytes[at..];
     for &byte in rest {
         bits.byte(byte, if after_ones { 7 } else { 8 });
         after_ones = byte == 0xff;
     }
     bits.finish(0xff)
+}
+
+#[inline(always)]
+fn words(bytes: &[u8; 32]) -> [u64; 4] {
+    let (words, _) = bytes.as_chunks::<8>();
+    [0, 1, 2, 3].map(|n| u64::from_le_bytes(words[n]))
 }
 
 /// The bits of the VLC bytes at the end of `suffix`; zeros follow them. Returns how many bytes of `out` are written.

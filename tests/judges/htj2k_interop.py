@@ -204,7 +204,7 @@ def corpus(judge, folder, frames):
             if image.dtype.itemsize > 2 or image.dtype.kind not in "iu":
                 continue
             bits = image.dtype.itemsize * 8
-            judge.both_ways(f"{path.relative_to(folder)} frame {number}", numpy.ascontiguousarray(image), bits, levels=(0, 2))
+            judge.both_ways(f"{path.relative_to(folder)} frame {number}", numpy.ascontiguousarray(image, image.dtype.newbyteorder("=")), bits, levels=(0, 2))
     print(f"corpus: {unread} files that pydicom does not read were left out")
 
 

@@ -138,6 +138,9 @@ impl PacketReader {
         let mut at = range.start;
         if framing.sop && codestream[at..range.end].starts_with(&SOP.to_be_bytes()) {
             at += 6;
+            if at > range.end {
+                return Err(Trouble::Cut);
+            }
         }
         let packed = self.packed.take();
         let header = match &packed {

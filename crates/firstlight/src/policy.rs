@@ -4,14 +4,7 @@ use crate::args::{PolicyCommand, PolicyFlags};
 use crate::failure::{Exit, Failure};
 use crate::settings;
 use std::path::Path;
-use transcode::{Action, Policy, Source, Target, TransferSyntax};
-
-/// Names of the shipped policies, and what each is for.
-const SHIPPED: [(&str, &str); 3] = [
-    ("default", "small grey images to JPEG-LS, large ones and colour to HTJ2K; JPEG stays JPEG"),
-    ("htj2k-all", "HTJ2K for everything it can carry: for new archives"),
-    ("jxl-colour", "as default, with JPEG XL for colour"),
-];
+use transcode::{Action, Policy, Source};
 
 /// Runs the command.
 pub fn run(flags: PolicyFlags, file: settings::File) -> Result<Exit, Failure> {
@@ -21,14 +14,15 @@ pub fn run(flags: PolicyFlags, file: settings::File) -> Result<Exit, Failure> {
             explain(&path, &name)
         }
         PolicyCommand::List => {
-            for (name, purpose) in SHIPPED.iter().filter(|(name, _)| Policy::shipped(name).is_some()) {
-                println!("{name:<12}{purpose}");
+            for name in Policy::SHIPPED {
+                let purpose = Policy::shipped_text(name).and_then(|text| text.lines().next()).unwrap_or_default();
+                println!("{name:<12}{}", purpose.trim_start_matches("# "));
             }
             Ok(Exit::Well)
         }
         PolicyCommand::Show { name } => {
-            Policy::shipped(&name).ok_or_else(|| unknown(&name))?;
-            Err(Failure::new("not yet"))
+            print!("{}", Policy::shipped_text(&name).ok_or_else(|| unknown(&name))?);
+            Ok(Exit::Well)
         }
     }
 }
@@ -49,15 +43,6 @@ pub fn load(name: &str) -> Result<Policy, Failure> {
     Policy::parse(&text).map_err(wrong)
 }
 
-/// A target's name in a policy and its transfer syntax UID.
-pub fn short_name(target: Target) -> (&'static str, &'static str) {
-    match target {
-        Target::JpegLsLossless => ("jpeg-ls-lossless", TransferSyntax::JPEG_LS),
-        Target::Htj2kLosslessRpcl => ("htj2k-lossless-rpcl", TransferSyntax::HTJ2K_RPCL),
-        _ => ("a syntax that has no name here", ""),
-    }
-}
-
 fn explain(path: &Path, name: &str) -> Result<Exit, Failure> {
     let policy = load(name)?;
     let source = match Source::open(path) {
@@ -75,8 +60,8 @@ fn explain(path: &Path, name: &str) -> Result<Exit, Failure> {
     }
     match decision.then {
         Action::Convert(target) => {
-            let (name, uid) = short_name(target);
-            println!("rule    {}: becomes {name} ({uid})", decision.rule);
+            let becomes = crate::inspect::syntax_line(&target.transfer_syntax());
+            println!("rule    {}: becomes {becomes}", decision.rule);
         }
         Action::Keep { reason } => println!("rule    {}: kept as received: {reason}", decision.rule),
     }
@@ -84,7 +69,6 @@ fn explain(path: &Path, name: &str) -> Result<Exit, Failure> {
 }
 
 fn unknown(name: &str) -> Failure {
-    let names: Vec<&str> = SHIPPED.iter().map(|(name, _)| *name).collect();
-    Failure::new(format!("no policy is called {name:?}"))
-        .hint(format!("shipped are {}; a file is named by its path", names.join(", ")))
+    let names = Policy::SHIPPED.join(", ");
+    Failure::new(format!("no policy is called {name:?}")).hint(format!("shipped are {names}; a file is named by its path"))
 }

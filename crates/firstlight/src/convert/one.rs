@@ -4,7 +4,6 @@ use super::plan::{Item, Plan, Target, is_plain};
 use super::record::{Outcome, Record};
 use super::state::Known;
 use crate::failure::{file_line, hint_for, reason, without_panic};
-use crate::policy::short_name;
 use sha2::{Digest, Sha256};
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
@@ -274,7 +273,7 @@ fn plan_only(record: &mut Record, decision: Decision) {
         }
         Action::Convert(target) => {
             record.outcome = Outcome::Converted;
-            record.transfer_syntax = Some(short_name(target).1.to_owned());
+            record.transfer_syntax = Some(target.transfer_syntax().uid().to_owned());
         }
     }
 }

@@ -13,10 +13,11 @@ import {
 
 const image = (uid: string) => `wadors:http://host/studies/1/series/2/instances/${uid}/frames/1`;
 const LARGE = { length: 4_252_503, ends: [9_355, 22_963, 75_269, 279_814, 1_089_066, 4_252_503] };
-const NOISY = { length: 137_126, ends: [576, 1_632, 5_101, 16_222, 50_394, 137_126] };
+const NOISY = { length: 548_504, ends: [2_304, 6_528, 20_404, 64_888, 201_576, 548_504] };
+const SMALL = { length: 211_015, ends: [591, 1_667, 5_318, 16_000, 50_000, 211_015] };
 
 const instance = (frame: unknown) => ({ transferSyntax: '1.2.840.10008.1.2.4.202', bodyOffset: 123, frames: [frame] });
-const DOCUMENT = { instances: { large: instance(LARGE), noisy: instance(NOISY) } };
+const DOCUMENT = { instances: { large: instance(LARGE), noisy: instance(NOISY), small: instance(SMALL) } };
 
 const store = () => new LevelsStore(() => Promise.resolve({ ok: true, json: () => Promise.resolve(DOCUMENT) }));
 
@@ -69,11 +70,11 @@ describe('a stack', () => {
     }
   });
 
-  it('loads whole what has no good cut, no levels, or colours by palette', async () => {
+  it('loads whole what has no good cut, is small, has no levels, or colours by palette', async () => {
     const { loading } = client();
     const levels = store();
     await levels.wait(image('large'), 1000);
-    for (const uid of ['noisy', 'unknown']) {
+    for (const uid of ['noisy', 'small', 'unknown']) {
       expect(stackStages(image(uid), levels, loading).stages!.map(stage => stage.retrieveType)).toEqual(['single']);
     }
     const palette = { ...loading, canReduce: () => false };
@@ -103,6 +104,7 @@ describe('a volume', () => {
       retrieveType: 'multipleFast',
       retrieveOptions: { chunkSize: 1, rangeIndex: 123 + 279_814 - 1 },
     });
+    expect(pass('small', 'multipleFast').retrieveOptions).toEqual({ chunkSize: 1, rangeIndex: 123 + 16_000 - 1 });
     expect(pass('large', 'multipleFinal').retrieveOptions).toEqual({ chunkSize: 1, rangeIndex: -1 });
     expect(pass('large', 'default').retrieveOptions).toEqual({});
     for (const type of ['multipleFast', 'multipleFinal', 'default']) expect(pass('noisy', type).retrieveOptions).toEqual({});

@@ -60,8 +60,8 @@ export interface ProgressiveLoading {
 /** How long the first image of a series may wait for the levels, in ms. Later ones find them there. */
 const PATIENCE = 1500;
 
-/** Frames below this size come in one piece in less time than two requests take. */
-const SMALL_STACK_FRAME = 96 * 1024;
+/** A frame below this size comes so soon that a look at less of it only flickers. */
+const SMALL_STACK_FRAME = 256 * 1024;
 
 /** The share of a slice that the first pass over a volume may take. */
 const QUICK_SHARE = 0.2;

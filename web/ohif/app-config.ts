@@ -33,7 +33,7 @@ window.config = {
         wadoUriRoot: root,
         qidoSupportsIncludeField: true,
         supportsReject: false,
-        supportsStow: true,
+        supportsStow: false,
         supportsFuzzyMatching: false,
         supportsWildcard: true,
         imageRendering: 'wadors',

@@ -33,6 +33,7 @@ extern crate std;
 #[allow(dead_code)]
 mod block;
 mod bits;
+mod buffer;
 mod codestream;
 mod colour;
 mod crc;

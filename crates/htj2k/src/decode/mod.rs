@@ -292,9 +292,7 @@ impl Job<'_, '_, '_> {
         for y in 0..areas[0].height() as usize {
             let (a, b, c) = (a.row(&mut self.blocks)?, b.row(&mut self.blocks)?, c.row(&mut self.blocks)?);
             inverse(self.blocks.simd, a, b, c, rows);
-            for (n, (origin, range)) in places.into_iter().enumerate() {
-                self.out.row(self.blocks.simd, n, (origin.0, origin.1 + y), &rows[n], range);
-            }
+            self.out.rows(self.blocks.simd, places, y, rows.each_ref().map(|row| &row[..]));
         }
         Ok(())
     }

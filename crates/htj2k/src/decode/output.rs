@@ -11,7 +11,7 @@ pub(crate) trait Value: Copy {
 }
 
 /// What the samples of a component can be.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Range {
     offset: i32,
     min: i32,
@@ -76,6 +76,38 @@ fn store<T: Value, S: Sample>(row: &[T], out: &mut [S], step: usize, range: Rang
     }
 } }
 
+/// Samples handled at a time by `store_pixels`.
+const RUN: usize = 64;
+
+multiversion! {
+/// Pixels of three components each.
+fn store_pixels<T: Value, S: Sample>(rows: [&[T]; 3], out: &mut [S], range: Range) {
+    let width = rows[0].len();
+    let rows = rows.map(|row| &row[..width]);
+    let pixels = &mut out.as_chunks_mut::<3>().0[..width];
+    let mut converted = [[S::from_i32(0); RUN]; 3];
+    for start in (0..width).step_by(RUN) {
+        let count = RUN.min(width - start);
+        for (out, row) in converted.iter_mut().zip(rows) {
+            if count == RUN {
+                let row = row[start..].first_chunk::<RUN>().unwrap_or_else(|| unreachable!());
+                for i in 0..RUN {
+                    out[i] = S::from_i32(row[i].sample(range));
+                }
+            } else {
+                for (s, v) in out.iter_mut().zip(&row[start..]) {
+                    *s = S::from_i32(v.sample(range));
+                }
+            }
+        }
+        let [a, b, c] = &converted;
+        let pixels = &mut pixels[start..start + count];
+        for (i, pixel) in pixels.iter_mut().enumerate() {
+            *pixel = [a[i], b[i], c[i]];
+        }
+    }
+} }
+
 /// Where rows go.
 pub(crate) enum Output<'a> {
     /// The caller's buffer, its samples apart by `components`, its rows by `stride`.
@@ -85,6 +117,28 @@ pub(crate) enum Output<'a> {
 }
 
 impl Output<'_> {
+    /// Stores rows of the first three components.
+    pub(crate) fn rows<T: Value>(&mut self, simd: Simd, places: [((usize, usize), Range); 3], y: usize, rows: [&[T]; 3]) {
+        let ((x, top), range) = places[0];
+        match self {
+            Output::Interleaved { samples, stride, components: 3 } if places.iter().all(|p| p.1 == range) => {
+                let start = (top + y) * *stride + x * 3;
+                match samples {
+                    SamplesMut::U8(s) => store_pixels(simd, rows, &mut s[start..], range),
+                    SamplesMut::I8(s) => store_pixels(simd, rows, &mut s[start..], range),
+                    SamplesMut::U16(s) => store_pixels(simd, rows, &mut s[start..], range),
+                    SamplesMut::I16(s) => store_pixels(simd, rows, &mut s[start..], range),
+                    SamplesMut::I32(s) => store_pixels(simd, rows, &mut s[start..], range),
+                }
+            }
+            _ => {
+                for (n, ((x, top), range)) in places.into_iter().enumerate() {
+                    self.row(simd, n, (x, top + y), rows[n], range);
+                }
+            }
+        }
+    }
+
     /// Stores a row of a component; `x` and `y` count from the component's origin.
     pub(crate) fn row<T: Value>(&mut self, simd: Simd, component: usize, (x, y): (usize, usize), row: &[T], range: Range) {
         if row.is_empty() {

@@ -3,6 +3,7 @@
 //! Code-blocks are decoded a row of blocks at a time, into strips that stay in the cache; the low-pass band of each resolution level is
 //! a plane, the result of the level before.
 
+use crate::buffer::Buffer;
 use crate::block::{BlockDecoder, Coded, Target};
 use crate::geometry::{Band, Block, BlockState, Resolution, Tile};
 use crate::markers::BlockStyle;
@@ -158,7 +159,7 @@ fn unscaled(doubled: u64, band: &Band) -> u64 {
 /// A row of a band's code-blocks, decoded.
 #[derive(Debug, Default)]
 struct Strip<T> {
-    samples: Vec<T>,
+    samples: Buffer<T>,
     stride: usize,
     /// The band's rows that are in it.
     first: u32,
@@ -169,7 +170,7 @@ impl<T: Coefficient> Strip<T> {
     fn start(&mut self, band: &Band) {
         self.stride = band.area.width() as usize;
         let rows = (1usize << band.block.1).min(band.area.height() as usize);
-        self.samples.resize(self.stride * rows, T::default());
+        self.samples.set_length(self.stride * rows);
         (self.first, self.end) = (band.area.y0, band.area.y0);
     }
 
@@ -193,8 +194,8 @@ impl<T: Coefficient> Strip<T> {
 #[derive(Debug, Default)]
 pub(crate) struct Synthesis<T> {
     /// The low-pass band of the resolution level at hand, and room for the next.
-    low: Vec<T>,
-    next_low: Vec<T>,
+    low: Buffer<T>,
+    next_low: Buffer<T>,
     strips: [Strip<T>; 3],
     columns: Columns<T>,
     /// The last resolution level, and the next of its rows if there is no synthesis at all.
@@ -222,18 +223,17 @@ impl<T: Coefficient> Synthesis<T> {
         self.base(blocks, component)?;
         for r in 1..last {
             let Some(res) = tile.resolution(component, r) else { break };
-            self.begin(tile, res);
             let width = res.area.width() as usize;
-            let mut plane = core::mem::take(&mut self.next_low);
-            plane.resize(width * res.area.height() as usize, T::default());
-            if width > 0 {
-                for out in plane.chunks_exact_mut(width) {
-                    out.copy_from_slice(self.synthesised(blocks, res)?);
-                }
+            self.begin_strips(tile, res);
+            self.columns.start_in_place(&mut self.next_low, width, res.area.y0, res.area.y1);
+            for _ in 0..res.area.height() {
+                self.synthesised(blocks, res)?;
             }
-            self.next_low = core::mem::replace(&mut self.low, plane);
+            self.columns.end_in_place(&mut self.next_low);
+            core::mem::swap(&mut self.low, &mut self.next_low);
         }
-        self.begin(tile, top);
+        self.begin_strips(tile, top);
+        self.columns.start(top.area.width() as usize, top.area.y0, top.area.y1);
         self.last = Some(top.clone());
         self.row = 0;
         Ok(())
@@ -245,7 +245,7 @@ impl<T: Coefficient> Synthesis<T> {
         let Some(res) = tile.resolution(component, 0) else { return Ok(()) };
         let band = &tile.bands[res.first_band as usize];
         let stride = band.area.width() as usize;
-        self.low.resize(stride * band.area.height() as usize, T::default());
+        self.low.set_length(stride * band.area.height() as usize);
         let style = self.style.unwrap_or(BlockStyle(0));
         for row in band.grid.y0..band.grid.y1 {
             let start = (band.block_area(band.grid.x0, row).y0 - band.area.y0) as usize * stride;
@@ -254,8 +254,7 @@ impl<T: Coefficient> Synthesis<T> {
         Ok(())
     }
 
-    fn begin(&mut self, tile: &Tile, res: &Resolution) {
-        self.columns.start(res.area.width() as usize, res.area.y0, res.area.y1);
+    fn begin_strips(&mut self, tile: &Tile, res: &Resolution) {
         for (strip, band) in self.strips.iter_mut().zip(&tile.bands[res.band_range()]) {
             strip.start(band);
         }

@@ -2,6 +2,7 @@
 
 use super::input::Value;
 use crate::block::{BlockEncoder, Origin};
+use crate::buffer::Buffer;
 use crate::geometry::{Band, Resolution, Tile};
 use crate::simd::Simd;
 use crate::wavelet::{Columns, Transform};
@@ -76,7 +77,7 @@ impl Coder {
 /// A row of a band's code-blocks that is filling up.
 #[derive(Debug, Default)]
 struct Strip<T> {
-    samples: Vec<T>,
+    samples: Buffer<T>,
     stride: usize,
 }
 
@@ -84,7 +85,7 @@ impl<T: Coefficient> Strip<T> {
     fn start(&mut self, band: &Band) {
         self.stride = band.area.width() as usize;
         let rows = (1usize << band.block.1).min(band.area.height() as usize);
-        self.samples.resize(self.stride * rows, T::default());
+        self.samples.set_length(self.stride * rows);
     }
 
     /// Room for a row of the band.
@@ -109,8 +110,8 @@ pub(crate) struct Analysis<T> {
     columns: Columns<T>,
     strips: [Strip<T>; 3],
     /// The low-pass band that is being made, and the one before it.
-    low: Vec<T>,
-    source: Vec<T>,
+    low: Buffer<T>,
+    source: Buffer<T>,
     low_width: usize,
     low_top: u32,
     resolution: Option<Resolution>,
@@ -121,6 +122,9 @@ impl<T: Coefficient> Analysis<T> {
     pub(crate) fn start(&mut self, tile: &Tile, component: usize) {
         let levels = tile.components[component].levels;
         self.begin(tile, component, levels);
+        if let (Some(res), true) = (&self.resolution, levels > 0) {
+            self.columns.start(res.area.width() as usize, res.area.y0, res.area.y1);
+        }
     }
 
     fn begin(&mut self, tile: &Tile, component: usize, r: u8) {
@@ -131,12 +135,11 @@ impl<T: Coefficient> Analysis<T> {
             for (strip, band) in self.strips.iter_mut().zip(&tile.bands[res.band_range()]) {
                 strip.start(band);
             }
-            self.columns.start(res.area.width() as usize, res.area.y0, res.area.y1);
             tile.resolution(component, r - 1).map_or(res.area, |below| below.area)
         };
         self.low_width = low_area.width() as usize;
         self.low_top = low_area.y0;
-        self.low.resize(self.low_width * low_area.height() as usize, T::default());
+        self.low.set_length(self.low_width * low_area.height() as usize);
         self.resolution = Some(res.clone());
     }
 
@@ -176,23 +179,29 @@ impl<T: Coefficient> Analysis<T> {
         let levels = tile.components[component].levels;
         for r in (1..=levels).rev() {
             if r < levels {
-                core::mem::swap(&mut self.low, &mut self.source);
-                self.begin(tile, component, r);
-                let width = self.resolution.as_ref().map_or(0, |r| r.area.width() as usize);
-                let source = core::mem::take(&mut self.source);
-                if width > 0 {
-                    for (y, row) in source.chunks_exact(width).enumerate() {
-                        self.push(simd, tile, coder, y, |out| out.copy_from_slice(row));
-                    }
-                }
-                self.source = source;
+                self.analyse_low(simd, tile, component, r, coder);
             }
             for _ in 0..=T::STEPS {
                 self.columns.advance_analysis(simd);
                 self.drain(simd, tile, coder);
             }
+            if r < levels {
+                self.columns.end_in_place(&mut self.source);
+            }
         }
         self.code_base(tile, component, coder);
+    }
+
+    /// The low-pass band of the level before goes in, to be used up in place.
+    fn analyse_low(&mut self, simd: Simd, tile: &Tile, component: usize, r: u8, coder: &mut Coder) {
+        core::mem::swap(&mut self.low, &mut self.source);
+        self.begin(tile, component, r);
+        let Some(area) = self.resolution.as_ref().map(|res| res.area) else { return };
+        self.columns.start_in_place(&mut self.source, area.width() as usize, area.y0, area.y1);
+        for _ in 0..area.height() {
+            self.columns.analyse(simd, |_| ());
+            self.drain(simd, tile, coder);
+        }
     }
 
     fn code_base(&self, tile: &Tile, component: usize, coder: &mut Coder) {

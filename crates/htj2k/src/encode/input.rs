@@ -2,6 +2,7 @@
 
 use crate::simd::{Simd, multiversion};
 use crate::{Error, Image, Samples};
+use alloc::vec::Vec;
 
 /// A coefficient made of a sample.
 pub(crate) trait Value: Copy {
@@ -50,6 +51,19 @@ impl<'a> Rows<'a> {
         }
     }
 
+    /// The samples of all three components from (`x`, `y`) on, as many as the rows have room for.
+    pub(crate) fn read_pixels<T: Value>(&mut self, simd: Simd, (x, y): (u32, u32), out: &mut [Vec<T>; 3]) {
+        let start = y as usize * self.image.stride + x as usize * 3;
+        let (shift, bits) = (self.shift, &mut self.bits);
+        match self.image.samples {
+            Samples::U8(s) => load_pixels(simd, &s[start..], shift, out, bits),
+            Samples::I8(s) => load_pixels(simd, &s[start..], shift, out, bits),
+            Samples::U16(s) => load_pixels(simd, &s[start..], shift, out, bits),
+            Samples::I16(s) => load_pixels(simd, &s[start..], shift, out, bits),
+            Samples::I32(s) => load_pixels(simd, &s[start..], shift, out, bits),
+        }
+    }
+
     /// Whether every sample read was in the range of the precision.
     pub(crate) fn check(&self) -> Result<(), Error> {
         let bits = self.image.precision as u32 - self.image.signed as u32;
@@ -57,8 +71,35 @@ impl<'a> Rows<'a> {
     }
 }
 
+/// Pixels handled at a time by `load_pixels`.
+const RUN: usize = 64;
+
+multiversion! {
+fn load_pixels<T: Value, S: Sample>(samples: &[S], shift: i32, out: &mut [Vec<T>; 3], bits: &mut u32) {
+    let signed = (shift == 0) as i32;
+    let width = out[0].len();
+    let pixels = &samples.as_chunks::<3>().0[..width];
+    let [a, b, c] = out.each_mut().map(|row| &mut row[..width]);
+    let mut all = 0;
+    let mut apart = [[S::default(); RUN]; 3];
+    for start in (0..width).step_by(RUN) {
+        let count = RUN.min(width - start);
+        for (i, pixel) in pixels[start..start + count].iter().enumerate() {
+            (apart[0][i], apart[1][i], apart[2][i]) = (pixel[0], pixel[1], pixel[2]);
+        }
+        for (apart, out) in apart.iter().zip([&mut *a, &mut *b, &mut *c]) {
+            for (s, out) in apart.iter().zip(&mut out[start..start + count]) {
+                let v = s.value();
+                all |= v ^ (signed * (v >> 31));
+                *out = T::of(v.wrapping_sub(shift));
+            }
+        }
+    }
+    *bits |= all as u32;
+} }
+
 /// A caller's sample; negative unsigned ones cannot be, so all fit.
-trait Sample: Copy {
+trait Sample: Copy + Default {
     fn value(self) -> i32;
 }
 

@@ -300,9 +300,7 @@ impl Job<'_, '_> {
             rows[c].resize(area.width() as usize, T::default());
         }
         for y in area.y0..area.y1 {
-            for (c, row) in rows.iter_mut().enumerate() {
-                self.rows.read(self.simd, c, (area.x0, y), row);
-            }
+            self.rows.read_pixels(self.simd, (area.x0, y), rows);
             let [a, b, c] = &mut *rows;
             forward(self.simd, a, b, c);
             for (row, analysis) in rows.iter().zip(analysis.iter_mut()) {

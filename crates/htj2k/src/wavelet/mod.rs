@@ -8,8 +8,9 @@
 mod irreversible;
 mod reversible;
 
+use crate::buffer::Buffer;
 use crate::simd::Simd;
-use alloc::vec::Vec;
+use core::ops::Range;
 
 /// A transform, named by the type of its coefficients: `i32` is the reversible 5/3, `f32` the irreversible 9/7.
 pub(crate) trait Transform: Copy + Default + core::fmt::Debug + Send + Sync + 'static {
@@ -52,10 +53,13 @@ impl Place {
     }
 }
 
-/// The rows that a vertical transform holds: a ring of the latest ones.
+/// The rows that a vertical transform holds: a ring of the latest ones, or the whole plane, which is then changed in place.
 #[derive(Debug, Default)]
 pub(crate) struct Columns<T> {
-    ring: Vec<Vec<T>>,
+    rows: Buffer<T>,
+    width: usize,
+    /// Rows that `rows` has room for.
+    slots: usize,
     y0: i64,
     y1: i64,
     /// The next row to come in; it counts on beyond `y1` while the last rows are finished.
@@ -68,17 +72,38 @@ pub(crate) struct Columns<T> {
 const RING: usize = 8;
 
 impl<T: Transform> Columns<T> {
-    /// Begins with rows `y0..y1` of a width.
+    /// Begins with rows `y0..y1` of a width, of which the latest are held.
     pub(crate) fn start(&mut self, width: usize, y0: u32, y1: u32) {
-        self.ring.resize_with(RING, Vec::new);
-        for row in &mut self.ring {
-            row.resize(width, T::default());
-        }
+        self.begin(width, y0, y1, RING);
+    }
+
+    /// Begins with rows `y0..y1` of a width, to be kept in `plane`; what the plane is before matters to the analysis only.
+    pub(crate) fn start_in_place(&mut self, plane: &mut Buffer<T>, width: usize, y0: u32, y1: u32) {
+        core::mem::swap(&mut self.rows, plane);
+        self.begin(width, y0, y1, ((y1 - y0) as usize).max(1));
+    }
+
+    /// Gives back the plane of `start_in_place`.
+    pub(crate) fn end_in_place(&mut self, plane: &mut Buffer<T>) {
+        core::mem::swap(&mut self.rows, plane);
+    }
+
+    fn begin(&mut self, width: usize, y0: u32, y1: u32, slots: usize) {
+        (self.width, self.slots) = (width, slots);
+        self.rows.set_length(width * slots);
         (self.y0, self.y1) = (y0 as i64, y1 as i64);
         (self.next, self.out) = (self.y0, self.y0);
     }
 
+    fn range(&self, y: i64) -> Range<usize> {
+        let n = (y - self.y0) as usize;
+        // A plane has room for every row; the ring's size is a constant.
+        let slot = if self.slots == RING { n % RING } else { n };
+        slot * self.width..(slot + 1) * self.width
+    }
+
     /// The next row of the synthesis; `load` fills in the horizontally synthesised row it is asked for.
+    #[inline]
     pub(crate) fn synthesise<E>(
         &mut self,
         simd: Simd,
@@ -88,23 +113,25 @@ impl<T: Transform> Columns<T> {
         while self.next <= row + T::STEPS {
             let y = self.next;
             if y < self.y1 {
-                load(y as u32, Place::of(y, self.y0, self.y1), &mut self.ring[y as usize % RING])?;
+                let range = self.range(y);
+                load(y as u32, Place::of(y, self.y0, self.y1), &mut self.rows[range])?;
             }
             self.steps(|step, row, above, below| T::synthesise_step(simd, step, row, above, below), 0);
             self.next += 1;
         }
         self.out += 1;
-        Ok(&self.ring[row as usize % RING])
+        Ok(self.latest())
     }
 
     /// The row that `synthesise` gave last.
     pub(crate) fn latest(&self) -> &[T] {
-        &self.ring[(self.out - 1) as usize % RING]
+        &self.rows[self.range(self.out - 1)]
     }
 
     /// Takes the next row of an image to analyse; `fill` writes it.
     pub(crate) fn analyse(&mut self, simd: Simd, fill: impl FnOnce(&mut [T])) {
-        fill(&mut self.ring[self.next as usize % RING]);
+        let range = self.range(self.next);
+        fill(&mut self.rows[range]);
         self.advance_analysis(simd);
     }
 
@@ -121,11 +148,13 @@ impl<T: Transform> Columns<T> {
             return None;
         }
         self.out += 1;
-        Some((y as u32, Place::of(y, self.y0, self.y1), &mut self.ring[y as usize % RING]))
+        let range = self.range(y);
+        Some((y as u32, Place::of(y, self.y0, self.y1), &mut self.rows[range]))
     }
 
-    /// All the steps that row `next` makes possible. Step `s` is for rows whose parity is that of `s + first`... odd steps
-    /// change rows of parity `first`.
+    /// All the steps that row `next` makes possible: step `s` on row `next - s`, if that has the parity that the step changes. The
+    /// first step changes odd rows if `first` is 1.
+    #[inline]
     fn steps(&mut self, mut lift: impl FnMut(i64, &mut [T], &[T], &[T]), first: i64) {
         if self.y1 - self.y0 < 2 {
             return;
@@ -135,11 +164,21 @@ impl<T: Transform> Columns<T> {
             if y < self.y0 || y >= self.y1 || (y + step + 1 + first) & 1 != 0 {
                 continue;
             }
-            let above = if y > self.y0 { y - 1 } else { y + 1 };
-            let below = if y + 1 < self.y1 { y + 1 } else { y - 1 };
-            let mut row = core::mem::take(&mut self.ring[y as usize % RING]);
-            lift(step, &mut row, &self.ring[above as usize % RING], &self.ring[below as usize % RING]);
-            self.ring[y as usize % RING] = row;
+            let (above, below) = (y - 1, y + 1);
+            let (here, above, below) = (self.range(y), (above >= self.y0).then(|| self.range(above)), (below < self.y1).then(|| self.range(below)));
+            match (above, below) {
+                (Some(above), Some(below)) => {
+                    if let Ok([row, above, below]) = self.rows.get_disjoint_mut([here, above, below]) {
+                        lift(step, row, above, below);
+                    }
+                }
+                (Some(only), None) | (None, Some(only)) => {
+                    if let Ok([row, only]) = self.rows.get_disjoint_mut([here, only]) {
+                        lift(step, row, only, only);
+                    }
+                }
+                (None, None) => {}
+            }
         }
     }
 }

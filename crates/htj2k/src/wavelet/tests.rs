@@ -1,7 +1,7 @@
 //! What is analysed is synthesised again, at every size, parity and SIMD level.
 
 use super::*;
-use alloc::vec;
+use alloc::{vec, vec::Vec};
 
 /// Analyses one level: gives LL, HL, LH, HH as rows.
 fn analyse<T: Transform>(simd: Simd, image: &[Vec<T>], x0: u32, y0: u32) -> [Vec<Vec<T>>; 4] {

@@ -4,13 +4,15 @@
  * - stacks and volumes load by whole resolution levels, cut where the server says they end;
  * - volume hanging protocols load progressively again;
  * - byte ranges carry `Authorization`;
- * - a preview is marked, and locked against measuring and saving.
+ * - a preview is marked, and locked against measuring and saving;
+ * - images with a VOI LUT Function show.
  */
 import { withAuthorization } from '../cornerstone/authorization.ts';
 import { LevelsStore } from '../cornerstone/levels.ts';
 import { stackConfiguration, volumeConfiguration, type ProgressiveLoading } from '../cornerstone/retrieve.ts';
 import type { Cornerstone, DisplaySet, Host, Services } from './host.ts';
 import { PreviewGuard } from './preview-guard.ts';
+import { provideVoiLutFunction } from './voi-lut-function.ts';
 
 export interface Extension {
   id: string;
@@ -46,7 +48,7 @@ export function createExtension(root: string, view: Window = window): Extension 
       imageRetrieveMetadataProvider.add('volume', volumeConfiguration(levels, loading));
       restoreProgressiveVolumes(services);
       guard?.watchVolumes();
-      leave.push(prefetchLevels(services, root, levels));
+      leave.push(prefetchLevels(services, root, levels), provideVoiLutFunction(cornerstone));
     },
 
     onModeExit() {

@@ -9,6 +9,9 @@ export interface Viewport extends ShownViewport {
   getCornerstoneImage?: () => ShownImage | undefined;
 }
 
+/** Answers a question about an image, or leaves it to the next provider with `undefined`. */
+export type MetadataProvider = (type: string, imageId: string) => Record<string, unknown> | undefined;
+
 export interface Cornerstone {
   ProgressiveRetrieveImages: {
     createProgressive(configuration: RetrieveConfiguration): ImagesLoader;
@@ -18,7 +21,11 @@ export interface Cornerstone {
   utilities: {
     imageRetrieveMetadataProvider: { add(key: string, configuration: RetrieveConfiguration): void };
   };
-  metaData: { get(type: string, imageId: string): Record<string, unknown> | undefined };
+  metaData: {
+    get(type: string, imageId: string): Record<string, unknown> | undefined;
+    addProvider(provider: MetadataProvider, priority: number): void;
+    removeProvider(provider: MetadataProvider): void;
+  };
   cache: { getVolume(id: string): ShownVolume | undefined };
   getRenderingEngine(id: string): { getViewport(id: string): Viewport | undefined } | undefined;
   getRenderingEngines(): { getViewports(): Viewport[] }[] | undefined;

@@ -10,7 +10,7 @@ use alloc::vec::Vec;
 
 use super::Origin;
 use super::stuff::{self, Packer};
-use super::tables::{FIRST_CODES, MEL_EXPONENT, OTHER_CODES, UCode};
+use super::tables::{FIRST_CODES, MEL_EXPONENT, OTHER_CODES, QuadCode, UCode};
 
 /// Most bit-planes this encoder takes.
 pub(super) const MOST_PLANES: u32 = 24;
@@ -28,21 +28,22 @@ const VLC_WORDS: usize = 512;
 
 /// A row of quads on its way from samples to bits.
 pub(super) struct Row {
-    /// Top samples, zero after the last.
-    pub top: [i32; ROW_SAMPLES],
-    /// Bottom samples likewise.
-    pub bottom: [i32; ROW_SAMPLES],
     /// Exponents of bottom samples from index 1, zero if insignificant: those of even rows of quads, and of odd ones.
     pub exponents: [[u32; ROW_SAMPLES]; 2],
     /// Whether this is an odd row of quads.
     pub odd: bool,
-    /// First: the index of the codeword in bits 0 to 10, `u_q` from 16, `U_q` from 24. Then, from the codeword:
-    /// `EMB^k` in bits 0 to 3 and `U_q` from 24.
+    /// The index of a quad's codeword in bits 0 to 10, `u_q` from 16 for the first of a pair and from 21 for the second,
+    /// `U_q` from 26.
     pub quads: [u32; ROW_QUADS],
+    /// The quad's codeword.
+    pub codes: [QuadCode; ROW_QUADS],
 }
 
 /// The scratch memory of the encoder.
 pub(super) struct Scratch {
+    /// Samples of a row and of the one below, if those of the caller are not integers or not whole vectors.
+    top: [i32; ROW_SAMPLES],
+    bottom: [i32; ROW_SAMPLES],
     row: Row,
     magnitudes: [u64; MAGNITUDE_WORDS],
     vlc: [u64; VLC_WORDS],
@@ -53,13 +54,9 @@ pub(super) struct Scratch {
 impl Scratch {
     pub(super) fn new() -> Box<Self> {
         Box::new(Scratch {
-            row: Row {
-                top: [0; ROW_SAMPLES],
-                bottom: [0; ROW_SAMPLES],
-                exponents: [[0; ROW_SAMPLES]; 2],
-                odd: false,
-                quads: [0; ROW_QUADS],
-            },
+            top: [0; ROW_SAMPLES],
+            bottom: [0; ROW_SAMPLES],
+            row: Row { exponents: [[0; ROW_SAMPLES]; 2], odd: false, quads: [0; ROW_QUADS], codes: [0; ROW_QUADS] },
             magnitudes: [0; MAGNITUDE_WORDS],
             vlc: [0; VLC_WORDS],
             mel: Mel::default(),
@@ -72,6 +69,9 @@ impl Scratch {
 pub(super) type Magnitudes<'a> = Packer<'a, MAGNITUDE_WORDS>;
 
 /// One encoder per SIMD level: the steps are compiled for it, and two of them are its own.
+///
+/// Appends the cleanup segment; returns the bit-planes of the largest magnitude. If they are more than it takes, nothing is
+/// appended.
 macro_rules! encoder {
     ($(#[$feature:meta])* $name:ident, $quads:path, $magnitudes:path) => {
         $(#[$feature])*
@@ -79,13 +79,13 @@ macro_rules! encoder {
             origin: &Origin<'_>,
             stride: usize,
             (width, height): (usize, usize),
-            planes: u32,
             scratch: &mut Scratch,
             out: &mut Vec<u8>,
-        ) {
-            let Scratch { row, magnitudes, vlc, mel, bytes } = scratch;
-            row.top[width..][..16].fill(0);
-            row.bottom[width..][..16].fill(0);
+        ) -> u32 {
+            let Scratch { top, bottom, row, magnitudes, vlc, mel, bytes } = scratch;
+            let whole = width.next_multiple_of(8);
+            top[width..whole].fill(0);
+            bottom[..whole].fill(0);
             row.exponents.iter_mut().for_each(|exponents| exponents[width + 1..][..16].fill(0));
             mel.reset();
             let mut magnitudes = Packer::new(magnitudes);
@@ -93,27 +93,33 @@ macro_rules! encoder {
             // The low four bits of the last byte but one are not of the stream; they count as ones.
             vlc.put(0xf, 4);
             let quads = width.div_ceil(2);
+            let (mut all, mut before) = (0, 0);
             for y in (0..height).step_by(2) {
-                load(origin, y * stride, &mut row.top[..width]);
-                if y + 1 < height {
-                    load(origin, (y + 1) * stride, &mut row.bottom[..width]);
-                } else {
-                    row.bottom[..width].fill(0);
-                }
+                let (top, bottom) = rows(origin, stride, (width, height), y, top, bottom);
                 row.odd = y & 2 != 0;
-                $quads(row, quads, y == 0);
-                if y == 0 {
-                    codewords::<true>(&mut row.quads[..quads], &mut vlc, mel);
-                } else {
-                    codewords::<false>(&mut row.quads[..quads], &mut vlc, mel);
+                let here = $quads(row, top, bottom, y == 0);
+                all |= here;
+                if all >> MOST_PLANES != 0 {
+                    break;
                 }
-                $magnitudes(row, quads, planes, &mut magnitudes);
+                if y == 0 {
+                    codewords::<true>(row, quads, &mut vlc, mel);
+                } else {
+                    codewords::<false>(row, quads, &mut vlc, mel);
+                }
+                // No exponent is larger, nor is what the row above predicts.
+                let most = (2 * here).max(before);
+                $magnitudes(row, top, bottom, 32 - most.leading_zeros(), &mut magnitudes);
+                before = here;
             }
-            let used = stuff::forward(magnitudes.finish(), bytes);
-            out.extend_from_slice(&bytes[..used]);
-            let end = bytes.len();
-            let remainder = stuff::backward(vlc.finish(), bytes);
-            mel.join(remainder, &mut bytes[..end], out);
+            if all >> MOST_PLANES == 0 {
+                let used = stuff::forward(magnitudes.finish(), bytes);
+                out.extend_from_slice(&bytes[..used]);
+                let end = bytes.len();
+                let remainder = stuff::backward(vlc.finish(), bytes);
+                mel.join(remainder, &mut bytes[..end], out);
+            }
+            32 - all.leading_zeros()
         }
     };
 }
@@ -126,6 +132,32 @@ encoder!(
     super::simd::quads,
     super::simd::pack
 );
+
+/// Rows `y` and `y + 1` as integers in whole vectors: in place where they are so, else copied.
+#[inline(always)]
+fn rows<'a>(
+    origin: &Origin<'a>,
+    stride: usize,
+    (width, height): (usize, usize),
+    y: usize,
+    top: &'a mut [i32; ROW_SAMPLES],
+    bottom: &'a mut [i32; ROW_SAMPLES],
+) -> (&'a [i32], &'a [i32]) {
+    if let Origin::Integer(samples) = *origin
+        && width % 8 == 0
+        && y + 1 < height
+    {
+        return (&samples[y * stride..][..width], &samples[(y + 1) * stride..][..width]);
+    }
+    let whole = width.next_multiple_of(8);
+    load(origin, y * stride, &mut top[..width]);
+    if y + 1 < height {
+        load(origin, (y + 1) * stride, &mut bottom[..width]);
+    } else {
+        bottom[..width].fill(0);
+    }
+    (&top[..whole], &bottom[..whole])
+}
 
 /// The integers of a row.
 #[inline(always)]
@@ -140,13 +172,15 @@ fn load(origin: &Origin<'_>, at: usize, row: &mut [i32]) {
     }
 }
 
-/// The quads step.
-fn quads(row: &mut Row, quads: usize, first: bool) {
+/// The quads step. Returns the bits set in any magnitude of the row.
+fn quads(row: &mut Row, top: &[i32], bottom: &[i32], first: bool) -> u32 {
     let (above, below) = row.exponents.split_at_mut(1);
     let (above, below) = if row.odd { (&above[0], &mut below[0]) } else { (&below[0], &mut above[0]) };
-    let (mut left, mut west) = (0, 0);
-    for q in 0..quads {
-        let samples = [row.top[2 * q], row.bottom[2 * q], row.top[2 * q + 1], row.bottom[2 * q + 1]];
+    let (mut left, mut west, mut all) = (0, 0, 0);
+    let columns = top.as_chunks::<2>().0.iter().zip(bottom.as_chunks::<2>().0);
+    for (q, (top, bottom)) in columns.enumerate() {
+        let samples = [top[0], bottom[0], top[1], bottom[1]];
+        all |= samples.iter().fold(0, |all, sample| all | sample.unsigned_abs());
         let exponents = samples.map(exponent);
         below[2 * q + 1] = exponents[1];
         below[2 * q + 2] = exponents[3];
@@ -166,10 +200,11 @@ fn quads(row: &mut Row, quads: usize, first: bool) {
             true => (0..4).fold(0, |eps, n| eps | u32::from(exponents[n] == bound) << n),
             false => 0,
         };
-        row.quads[q] = context << 8 | rho << 4 | eps | (bound - kappa) << 16 | bound << 24;
+        row.quads[q] = context << 8 | rho << 4 | eps | (bound - kappa) << (16 + 5 * (q & 1)) | bound << 26;
         left = (rho | rho >> 1) & 1 | rho >> 1 & 6;
         west = u32::from(rho & 12 != 0);
     }
+    all
 }
 
 /// The exponent of a sample: bits of `2 mu - 1`.
@@ -179,42 +214,43 @@ fn exponent(sample: i32) -> u32 {
 
 /// The codewords step.
 #[inline(always)]
-fn codewords<const FIRST: bool>(quads: &mut [u32], vlc: &mut Packer<'_, VLC_WORDS>, mel: &mut Mel) {
-    let (pairs, last) = quads.as_chunks_mut::<2>();
-    for pair in pairs {
-        let [one, two] = *pair;
-        let u = one >> 16 & 31 | (two >> 16 & 31) << 5;
-        let [one, two] = [codeword::<FIRST>(&mut pair[0], mel), codeword::<FIRST>(&mut pair[1], mel)];
-        let mut code = PAIR_CODES[u as usize];
+fn codewords<const FIRST: bool>(row: &mut Row, quads: usize, vlc: &mut Packer<'_, VLC_WORDS>, mel: &mut Mel) {
+    let (pairs, last) = row.quads[..quads].as_chunks::<2>();
+    let (codes, last_code) = row.codes[..quads].as_chunks_mut::<2>();
+    for (&[one, two], codes) in pairs.iter().zip(codes) {
+        *codes = [codeword::<FIRST>(one, mel), codeword::<FIRST>(two, mel)];
+        let u = (one | two) >> 16 & 0x3ff;
+        let mut pair = PAIR_CODES[u as usize];
         if FIRST && u & 31 != 0 && u >> 5 != 0 {
-            code = first_pair(u & 31, u >> 5, mel);
+            pair = first_pair(u & 31, u >> 5, mel);
         }
-        let bits = u64::from(one & 0xff)
-            | u64::from(two & 0xff) << (one >> 8 & 15)
-            | u64::from(code & 0xffff) << ((one >> 8 & 15) + (two >> 8 & 15));
-        vlc.put(bits, (one >> 8 & 15) + (two >> 8 & 15) + (code >> 16));
+        put(vlc, *codes, pair);
     }
-    if let [quad] = last {
-        let code = PAIR_CODES[(*quad >> 16 & 31) as usize];
-        let one = codeword::<FIRST>(quad, mel);
-        vlc.put(u64::from(one & 0xff) | u64::from(code & 0xffff) << (one >> 8 & 15), (one >> 8 & 15) + (code >> 16));
+    if let ([quad], [code]) = (last, last_code) {
+        *code = codeword::<FIRST>(*quad, mel);
+        put(vlc, [*code, 0], PAIR_CODES[(quad >> 16 & 31) as usize]);
     }
 }
 
-/// The codeword of a quad; leaves in the quad what the magnitudes step needs.
+/// The codeword of a quad.
 #[inline(always)]
-fn codeword<const FIRST: bool>(quad: &mut u32, mel: &mut Mel) -> u32 {
-    let codes = if FIRST { &FIRST_CODES } else { &OTHER_CODES };
-    let index = *quad & 0x7ff;
-    let code = u32::from(codes[index as usize]);
+fn codeword<const FIRST: bool>(quad: u32, mel: &mut Mel) -> QuadCode {
+    let index = quad & 0x7ff;
     if index < 0x100 {
         mel.event(index != 0);
     }
-    *quad = *quad & 0xff00_0000 | code >> 12;
-    code
+    if FIRST { FIRST_CODES[index as usize] } else { OTHER_CODES[index as usize] }
 }
 
-/// U-VLC codes of pairs: index `u` of the first quad and 32 times that of the second; bits 0-15 the code, 16- its length.
+/// Writes the codewords of two quads and their U-VLC code, whose low six bits are their lengths.
+#[inline(always)]
+fn put(vlc: &mut Packer<'_, VLC_WORDS>, [one, two]: [QuadCode; 2], pair: u32) {
+    let both = one + two;
+    let bits = u64::from(one >> 16) | u64::from(two >> 16) << (one & 63) | u64::from(pair >> 16) << (both & 63);
+    vlc.put(bits, (both + pair) & 63);
+}
+
+/// U-VLC codes of pairs: index `u` of the first quad and 32 times that of the second; bits 0-5 the length, from 16 the code.
 static PAIR_CODES: [u32; 1024] = pair_codes();
 
 const fn pair_codes() -> [u32; 1024] {
@@ -228,12 +264,10 @@ const fn pair_codes() -> [u32; 1024] {
 }
 
 const fn pair_code(one: UCode, two: UCode) -> u32 {
-    let (prefixes, suffix) = (one.prefix.1 + two.prefix.1, one.prefix.1 + two.prefix.1 + one.suffix.1);
-    one.prefix.0
-        | two.prefix.0 << one.prefix.1
-        | one.suffix.0 << prefixes
-        | two.suffix.0 << suffix
-        | (suffix + two.suffix.1) << 16
+    let prefixes = one.prefix.1 + two.prefix.1;
+    let suffix = prefixes + one.suffix.1;
+    let bits = one.prefix.0 | two.prefix.0 << one.prefix.1 | one.suffix.0 << prefixes | two.suffix.0 << suffix;
+    (suffix + two.suffix.1) | bits << 16
 }
 
 /// The code of a pair of the first row in which both `u` are above zero (T.814 7.3.6).
@@ -249,13 +283,13 @@ fn first_pair(one: u32, two: u32, mel: &mut Mel) -> u32 {
     pair_code(UCode::of(one), UCode::of(two))
 }
 
-/// The magnitudes step.
-pub(super) fn magnitudes(row: &mut Row, quads: usize, _planes: u32, out: &mut Magnitudes<'_>) {
-    for q in 0..quads {
-        let samples = [row.top[2 * q], row.bottom[2 * q], row.top[2 * q + 1], row.bottom[2 * q + 1]];
-        let quad = row.quads[q];
+/// The magnitudes step. No `U_q` of the row exceeds `most`.
+pub(super) fn magnitudes(row: &Row, top: &[i32], bottom: &[i32], _most: u32, out: &mut Magnitudes<'_>) {
+    let columns = top.as_chunks::<2>().0.iter().zip(bottom.as_chunks::<2>().0);
+    for ((top, bottom), (quad, code)) in columns.zip(row.quads.iter().zip(&row.codes)) {
+        let samples = [top[0], bottom[0], top[1], bottom[1]];
         for (n, sample) in samples.into_iter().enumerate().filter(|&(_, sample)| sample != 0) {
-            let count = (quad >> 24) - (quad >> n & 1);
+            let count = (quad >> 26) - (code >> 8 >> n & 1);
             let value = (sample.unsigned_abs() - 1) << 1 | sample as u32 >> 31;
             out.put(u64::from(value & ((1 << count) - 1)), count);
         }

@@ -305,34 +305,32 @@ impl BlockEncoder {
                 && (1..=LONGEST_SIDE).contains(&height)
                 && width * height <= MOST_SAMPLES
         );
-        let planes = planes(&origin, stride, width, height);
+        if is_zero(&origin, stride, width, height) {
+            return Written { cleanup_len: 0, planes: 0 };
+        }
         let start = out.len();
-        match planes {
-            0 => {}
-            1..=fast_encode::MOST_PLANES => {
-                self.level.encode(&origin, stride, (width, height), planes, &mut self.scratch, out)
-            }
-            _ => plain_encode::encode(&integers(&origin, stride, width, height), width, height, out),
+        let planes = self.level.encode(&origin, stride, (width, height), &mut self.scratch, out);
+        if planes > fast_encode::MOST_PLANES {
+            let integers = integers(&origin, stride, width, height);
+            let planes = plain_encode::encode(&integers, width, height, out);
+            return Written { cleanup_len: (out.len() - start) as u32, planes: planes as u8 };
         }
         Written { cleanup_len: (out.len() - start) as u32, planes: planes as u8 }
     }
 }
 
-/// Bit-planes of the largest magnitude.
-fn planes(origin: &Origin<'_>, stride: usize, width: usize, height: usize) -> u32 {
-    let all = match origin {
+/// Whether all samples of a block are zero.
+fn is_zero(origin: &Origin<'_>, stride: usize, width: usize, height: usize) -> bool {
+    match origin {
         Origin::Integer(samples) => {
-            let rows = samples.chunks(stride).take(height);
-            rows.fold(0, |all, row| row[..width].iter().fold(all, |all, sample| all | sample.unsigned_abs()))
+            let mut rows = samples.chunks(stride).take(height);
+            rows.all(|row| row[..width].iter().fold(0, |all, sample| all | sample) == 0)
         }
         Origin::Real(samples, factor) => {
-            let rows = samples.chunks(stride).take(height);
-            rows.fold(0, |all, row| {
-                row[..width].iter().fold(all, |all, &sample| all | ((sample * factor) as i32).unsigned_abs())
-            })
+            let mut rows = samples.chunks(stride).take(height);
+            rows.all(|row| row[..width].iter().fold(0, |all, &sample| all | (sample * factor) as i32) == 0)
         }
-    };
-    32 - all.leading_zeros()
+    }
 }
 
 /// The integers of a block.

@@ -44,8 +44,8 @@ struct Encoder {
     magnitudes: ForwardWriter,
 }
 
-/// Appends the cleanup segment of a block that is not all zeros.
-pub(super) fn encode(samples: &[i32], width: usize, height: usize, out: &mut Vec<u8>) {
+/// Appends the cleanup segment of a block that is not all zeros; returns the bit-planes of its largest magnitude.
+pub(super) fn encode(samples: &[i32], width: usize, height: usize, out: &mut Vec<u8>) -> u32 {
     let mut encoder = Encoder::default();
     let mut vlc = BackwardWriter::new();
     let at = |q: usize, y: usize| match q < width.div_ceil(2) {
@@ -75,6 +75,7 @@ pub(super) fn encode(samples: &[i32], width: usize, height: usize, out: &mut Vec
     }
     out.extend(encoder.magnitudes.finish());
     out.extend(encoder.mel.join(vlc));
+    32 - samples.iter().fold(0, |all, sample| all | sample.unsigned_abs()).leading_zeros()
 }
 
 impl Encoder {
@@ -104,9 +105,9 @@ impl Encoder {
         let mut known = 0;
         if context != 0 || rho != 0 {
             let codes = if first { &FIRST_CODES } else { &OTHER_CODES };
-            let code = u32::from(codes[(context << 8 | rho << 4 | eps) as usize]);
-            vlc.bits((code & 0xff, code >> 8 & 15));
-            known = code >> 12;
+            let code = codes[(context << 8 | rho << 4 | eps) as usize];
+            vlc.bits((code >> 16, code & 63));
+            known = code >> 8 & 15;
         }
         for n in (0..4).filter(|n| rho >> n & 1 == 1) {
             self.magnitudes.bits(quad.values[n], bound - (known >> n & 1));

@@ -62,21 +62,20 @@ impl Level {
         }
     }
 
-    /// Appends a cleanup segment with this level's encoder.
+    /// Appends a cleanup segment with this level's encoder; returns the bit-planes, see there.
     pub(super) fn encode(
         self,
         origin: &Origin<'_>,
         stride: usize,
         sides: (usize, usize),
-        planes: u32,
         scratch: &mut fast_encode::Scratch,
         out: &mut Vec<u8>,
-    ) {
+    ) -> u32 {
         match self {
-            Level::Portable => fast_encode::portable(origin, stride, sides, planes, scratch, out),
+            Level::Portable => fast_encode::portable(origin, stride, sides, scratch, out),
             // SAFETY: only `detect` makes this level, when the machine has the features.
             #[cfg(target_arch = "x86_64")]
-            Level::Avx2 => unsafe { fast_encode::avx2(origin, stride, sides, planes, scratch, out) },
+            Level::Avx2 => unsafe { fast_encode::avx2(origin, stride, sides, scratch, out) },
         }
     }
 }
@@ -308,15 +307,20 @@ mod x86 {
     /// The quads step for four quads at a time; see the portable one. A quad's values stand in the lanes of both columns.
     #[inline]
     #[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,popcnt")]
-    pub(in super::super) fn quads(row: &mut fast_encode::Row, quads: usize, first: bool) {
+    pub(in super::super) fn quads(row: &mut fast_encode::Row, top: &[i32], bottom: &[i32], first: bool) -> u32 {
         let (above, below) = row.exponents.split_at_mut(1);
         let (above, below) = if row.odd { (&above[0], &mut below[0]) } else { (&below[0], &mut above[0]) };
         let zero = _mm256_setzero_si256();
         let one = _mm256_set1_epi32(1);
         let mut before = zero;
-        for q in (0..quads).step_by(4) {
-            let (top, top_found) = exponents(load_samples(&row.top, 2 * q));
-            let (bottom, bottom_found) = exponents(load_samples(&row.bottom, 2 * q));
+        let mut all = zero;
+        for (n, (top, bottom)) in top.as_chunks::<8>().0.iter().zip(bottom.as_chunks::<8>().0).enumerate() {
+            // The mask, which changes nothing, shows that every index is in bounds.
+            let q = 4 * n & 0x1fc;
+            let (top, bottom) = (load_samples(top, 0), load_samples(bottom, 0));
+            all = _mm256_or_si256(all, _mm256_or_si256(_mm256_abs_epi32(top), _mm256_abs_epi32(bottom)));
+            let (top, top_found) = exponents(top);
+            let (bottom, bottom_found) = exponents(bottom);
             store(below, 2 * q + 1, bottom);
             let larger = _mm256_max_epi32(top, bottom);
             let largest = _mm256_max_epi32(larger, swapped(larger));
@@ -362,28 +366,47 @@ mod x86 {
             );
             index = _mm256_or_si256(index, _mm256_and_si256(eps, coded));
             index = _mm256_or_si256(index, swapped(index));
-            let quad =
-                _mm256_or_si256(index, _mm256_or_si256(_mm256_slli_epi32::<16>(u), _mm256_slli_epi32::<24>(bound)));
+            let u = _mm256_sllv_epi32(u, _mm256_setr_epi32(16, 16, 21, 21, 16, 16, 21, 21));
+            let quad = _mm256_or_si256(index, _mm256_or_si256(u, _mm256_slli_epi32::<26>(bound)));
             let quad = _mm256_permutevar8x32_epi32(quad, _mm256_setr_epi32(0, 2, 4, 6, 0, 2, 4, 6));
             store(&mut row.quads, q, quad);
         }
+        let mut lanes = [0; 8];
+        store(&mut lanes, 0, all);
+        lanes.iter().fold(0, |all, lane| all | lane)
     }
 
     /// The magnitudes step for four quads at a time; see the portable one.
     #[inline]
     #[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,popcnt")]
-    pub(in super::super) fn pack(row: &mut fast_encode::Row, quads: usize, planes: u32, out: &mut Magnitudes<'_>) {
-        if planes > 15 {
-            return fast_encode::magnitudes(row, quads, planes, out);
+    pub(in super::super) fn pack(
+        row: &fast_encode::Row,
+        top: &[i32],
+        bottom: &[i32],
+        most: u32,
+        out: &mut Magnitudes<'_>,
+    ) {
+        match most {
+            0..=8 => pack_columns::<true>(row, top, bottom, out),
+            9..=16 => pack_columns::<false>(row, top, bottom, out),
+            _ => fast_encode::magnitudes(row, top, bottom, most, out),
         }
+    }
+
+    /// The magnitudes step for `U_q` up to 16, or if `NARROW` up to 8: a column has at most 32 bits and a quad 64, or
+    /// two quads have.
+    #[inline]
+    #[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,popcnt")]
+    fn pack_columns<const NARROW: bool>(row: &fast_encode::Row, top: &[i32], bottom: &[i32], out: &mut Magnitudes<'_>) {
         let low_half = _mm256_set1_epi64x(0xffff_ffff);
-        for q in (0..quads).step_by(4) {
-            let of_columns = _mm256_setr_epi32(0, 0, 1, 1, 2, 2, 3, 3);
-            let quad = _mm256_permutevar8x32_epi32(load(&row.quads, q), of_columns);
-            let bound = _mm256_srli_epi32::<24>(quad);
-            let (top, top_count) = values(load_samples(&row.top, 2 * q), quad, sides(1, 4), bound);
-            let (bottom, bottom_count) = values(load_samples(&row.bottom, 2 * q), quad, sides(2, 8), bound);
-            // A column has at most 32 bits, a quad 64.
+        let of_columns = _mm256_setr_epi32(0, 0, 1, 1, 2, 2, 3, 3);
+        for (n, (top, bottom)) in top.as_chunks::<8>().0.iter().zip(bottom.as_chunks::<8>().0).enumerate() {
+            // The mask, which changes nothing, shows that every index is in bounds.
+            let q = 4 * n & 0x1fc;
+            let bound = _mm256_permutevar8x32_epi32(_mm256_srli_epi32::<26>(load(&row.quads, q)), of_columns);
+            let code = _mm256_permutevar8x32_epi32(load(&row.codes, q), of_columns);
+            let (top, top_count) = values(load_samples(top, 0), code, sides(0x100, 0x400), bound);
+            let (bottom, bottom_count) = values(load_samples(bottom, 0), code, sides(0x200, 0x800), bound);
             let column = _mm256_or_si256(top, _mm256_sllv_epi32(bottom, top_count));
             let count = _mm256_add_epi32(top_count, bottom_count);
             let left_count = _mm256_and_si256(count, low_half);
@@ -391,20 +414,28 @@ mod x86 {
             let right = _mm256_sllv_epi64(_mm256_srli_epi64::<32>(column), left_count);
             let bits = _mm256_or_si256(left, right);
             let count = _mm256_add_epi64(left_count, _mm256_srli_epi64::<32>(count));
-            out.put(_mm256_extract_epi64::<0>(bits) as u64, _mm256_extract_epi32::<0>(count) as u32);
-            out.put(_mm256_extract_epi64::<1>(bits) as u64, _mm256_extract_epi32::<2>(count) as u32);
-            out.put(_mm256_extract_epi64::<2>(bits) as u64, _mm256_extract_epi32::<4>(count) as u32);
-            out.put(_mm256_extract_epi64::<3>(bits) as u64, _mm256_extract_epi32::<6>(count) as u32);
+            if NARROW {
+                let right = _mm256_sllv_epi64(_mm256_unpackhi_epi64(bits, bits), count);
+                let bits = _mm256_or_si256(bits, right);
+                let count = _mm256_add_epi64(count, _mm256_unpackhi_epi64(count, count));
+                out.put(_mm256_extract_epi64::<0>(bits) as u64, _mm256_extract_epi32::<0>(count) as u32);
+                out.put(_mm256_extract_epi64::<2>(bits) as u64, _mm256_extract_epi32::<4>(count) as u32);
+            } else {
+                out.put(_mm256_extract_epi64::<0>(bits) as u64, _mm256_extract_epi32::<0>(count) as u32);
+                out.put(_mm256_extract_epi64::<1>(bits) as u64, _mm256_extract_epi32::<2>(count) as u32);
+                out.put(_mm256_extract_epi64::<2>(bits) as u64, _mm256_extract_epi32::<4>(count) as u32);
+                out.put(_mm256_extract_epi64::<3>(bits) as u64, _mm256_extract_epi32::<6>(count) as u32);
+            }
         }
     }
 
     /// The MagSgn values of eight samples and their number of bits; `known` is their bit of `EMB^k`.
     #[inline]
     #[target_feature(enable = "avx2")]
-    fn values(samples: __m256i, quad: __m256i, known: __m256i, bound: __m256i) -> (__m256i, __m256i) {
+    fn values(samples: __m256i, code: __m256i, known: __m256i, bound: __m256i) -> (__m256i, __m256i) {
         let magnitude = _mm256_abs_epi32(samples);
         let significant = _mm256_cmpgt_epi32(magnitude, _mm256_setzero_si256());
-        let known = _mm256_cmpeq_epi32(_mm256_and_si256(quad, known), known);
+        let known = _mm256_cmpeq_epi32(_mm256_and_si256(code, known), known);
         let count = _mm256_and_si256(_mm256_add_epi32(bound, known), significant);
         let doubled = _mm256_add_epi32(magnitude, magnitude);
         let value = _mm256_sub_epi32(_mm256_add_epi32(doubled, _mm256_srli_epi32::<31>(samples)), _mm256_set1_epi32(2));

@@ -72,12 +72,33 @@ impl<const N: usize> Unpacker<'_, N> {
     }
 }
 
+impl<const N: usize> Unpacker<'_, N> {
+    /// The next 256 bits.
+    #[inline(always)]
+    fn peek_four(&self) -> Option<[u64; 4]> {
+        let (at, shift) = (self.position / 64, self.position % 64);
+        let words: &[u64; 5] = self.words.get(at..)?.first_chunk()?;
+        Some([0, 1, 2, 3].map(|n| words[n] >> shift | words[n + 1] << 1 << (63 - shift)))
+    }
+}
+
 /// Writes the bits as MagSgn bytes; returns how many of `out` are used.
 #[inline(always)]
 pub(super) fn forward<const N: usize>(mut bits: Unpacker<'_, N>, out: &mut [u8]) -> usize {
     let mut at = 0;
     let mut last = 0;
     while bits.left() >= 64 {
+        if last != 0xff
+            && bits.left() >= 256
+            && let Some(words) = bits.peek_four()
+            && !words.iter().fold(false, |ones, &word| ones | has_zero(!word))
+        {
+            let (places, _) = out[at..at + 32].as_chunks_mut::<8>();
+            places.iter_mut().zip(words).for_each(|(place, word)| *place = word.to_le_bytes());
+            at += 32;
+            bits.position += 256;
+            continue;
+        }
         let word = bits.peek();
         if last != 0xff && !has_zero(!word) {
             out[at..at + 8].copy_from_slice(&word.to_le_bytes());

@@ -165,8 +165,9 @@ impl Prefix {
     }
 }
 
-/// A codeword to write: bits 0-7 the bits, 8-11 their number, 12-15 `EMB^k`, first bit lowest.
-pub(super) type QuadCode = u16;
+/// A codeword to write: bits 0-5 its length, so that the word is a shift count modulo 64, 8-11 `EMB^k`, from 16 the
+/// codeword, its first bit lowest.
+pub(super) type QuadCode = u32;
 
 /// An encoder's table: index `context << 8 | rho << 4 | eps`, `eps` the samples whose exponent is the quad's largest,
 /// zero when `u_off` is zero.
@@ -191,7 +192,7 @@ const fn quad_codes(rows: &[u32]) -> QuadCodes {
             let index = (word.context << 8 | word.rho << 4 | eps) as usize;
             if fits && cost < costs[index] {
                 costs[index] = cost;
-                codes[index] = (word.bits | word.len << 8 | word.known << 12) as u16;
+                codes[index] = word.len | word.known << 8 | word.bits << 16;
             }
             eps += 1;
         }
@@ -252,12 +253,12 @@ mod tests {
                 }
                 let first = core::ptr::eq(words, &FIRST_QUADS);
                 let context = if first { context } else { context & 1 | context >> 1 & 2 | context << 1 & 4 };
-                let word = words[context << 7 | (code & 0xff) as usize] as usize;
-                assert_eq!(word & 7, (code >> 8 & 15) as usize);
+                let word = words[context << 7 | (code >> 16) as usize] as usize;
+                assert_eq!(word & 7, (code & 63) as usize);
                 assert_eq!(word >> 6 & 1, usize::from(eps != 0));
                 assert_eq!(word >> 16 & 15, rho);
-                assert_eq!(word >> 20 & 15, (code >> 12) as usize);
-                assert_eq!(word >> 24 & 15, eps & (code >> 12) as usize);
+                assert_eq!(word >> 20 & 15, (code >> 8 & 15) as usize);
+                assert_eq!(word >> 24 & 15, eps & (code >> 8 & 15) as usize);
             }
         }
     }

@@ -6,9 +6,6 @@ use std::io;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The bytes are not DICOM at all; nothing of them was kept.
-    #[error("not a DICOM file")]
-    NotDicom,
     /// The bytes are DICOM, but not an instance that can be stored; nothing of them was kept.
     #[error("refused: {0}")]
     Refused(String),
@@ -40,7 +37,7 @@ pub enum Error {
     /// A query that cannot be understood.
     #[error("query: {0}")]
     Query(String),
-    /// Reading or converting the DICOM instance failed.
+    /// Reading or converting the DICOM instance failed; of an ingest only [`transcode::Error::NotDicom`].
     #[error(transparent)]
     Transcode(#[from] transcode::Error),
     /// The archive is being closed.

@@ -169,7 +169,7 @@ fn open(path: &Path) -> Result<Source, Error> {
     let opened = panic::catch_unwind(|| Source::open(path))
         .unwrap_or_else(|_| Err(transcode::Error::Unsupported("the parser failed on it".into())));
     opened.map_err(|e| match e {
-        transcode::Error::NotDicom => Error::NotDicom,
+        transcode::Error::NotDicom => e.into(),
         transcode::Error::Io(e) => Error::io("reading what was received")(e),
         e => Error::Refused(e.to_string()),
     })

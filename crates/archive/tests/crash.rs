@@ -100,6 +100,10 @@ fn check_database(folder: &std::path::Path) {
     assert_eq!(whole, "ok");
     let dangling: i64 = index.query_row("SELECT count(*) FROM pragma_foreign_key_check", [], |row| row.get(0)).unwrap();
     assert_eq!(dangling, 0);
+    for (total, count) in [("instances", "SELECT count(*) FROM instances"), ("bytes0", "SELECT total(bytes) FROM objects")] {
+        let sql = format!("SELECT value = ({count}) FROM totals WHERE name = ?");
+        assert!(index.query_row(&sql, [total], |row| row.get::<_, bool>(0)).unwrap(), "{total}");
+    }
     // Every row has its object, whole.
     let mut rows = index.prepare("SELECT lower(hex(key)), bytes FROM objects").unwrap();
     let rows = rows.query_map([], |row| Ok((row.get::<_, String>(0)?, row.get::<_, u64>(1)?))).unwrap();

@@ -22,6 +22,7 @@ CREATE TABLE studies (
 CREATE INDEX studies_date ON studies (date DESC, id DESC);
 CREATE INDEX studies_patient ON studies (patient_id);
 CREATE INDEX studies_accession ON studies (accession);
+CREATE INDEX studies_description ON studies (description);
 
 -- One row for each component group of a person name.
 CREATE TABLE names (
@@ -125,3 +126,32 @@ CREATE TABLE prepared (
     sha256  BLOB NOT NULL,
     deflate BLOB NOT NULL
 ) STRICT;
+
+-- Counts that are asked for often, kept by the triggers below: objects and bytes by role, jobs by state.
+CREATE TABLE totals (
+    name  TEXT PRIMARY KEY,
+    value INTEGER NOT NULL DEFAULT 0
+) STRICT, WITHOUT ROWID;
+INSERT INTO totals (name) VALUES ('studies'), ('series'), ('instances'), ('objects0'), ('objects1'), ('objects2'),
+    ('bytes0'), ('bytes1'), ('bytes2'), ('jobs0'), ('jobs1'), ('jobs2'), ('jobs3'), ('jobs4');
+
+CREATE TRIGGER studies_counted AFTER INSERT ON studies BEGIN
+    UPDATE totals SET value = value + 1 WHERE name = 'studies';
+END;
+CREATE TRIGGER series_counted AFTER INSERT ON series BEGIN
+    UPDATE totals SET value = value + 1 WHERE name = 'series';
+END;
+CREATE TRIGGER instances_counted AFTER INSERT ON instances BEGIN
+    UPDATE totals SET value = value + 1 WHERE name = 'instances';
+END;
+CREATE TRIGGER objects_counted AFTER INSERT ON objects BEGIN
+    UPDATE totals SET value = value + 1 WHERE name = 'objects' || new.role;
+    UPDATE totals SET value = value + new.bytes WHERE name = 'bytes' || new.role;
+END;
+CREATE TRIGGER jobs_counted AFTER INSERT ON jobs BEGIN
+    UPDATE totals SET value = value + 1 WHERE name = 'jobs' || new.state;
+END;
+CREATE TRIGGER jobs_moved AFTER UPDATE OF state ON jobs WHEN old.state <> new.state BEGIN
+    UPDATE totals SET value = value - 1 WHERE name = 'jobs' || old.state;
+    UPDATE totals SET value = value + 1 WHERE name = 'jobs' || new.state;
+END;

@@ -122,7 +122,13 @@ impl Conditions {
     /// Wild card and single value matching of a column.
     fn text(&mut self, column: &str, value: &str) {
         let (sql, parameters) = condition(column, value);
-        self.add(&sql, parameters);
+        match column.strip_prefix("s.") {
+            // Looks through the narrow index of the column instead of the wide rows.
+            Some(bare) if matches!(Pattern::of(value), Pattern::Wild(_)) => {
+                self.add(&format!("s.id IN (SELECT id FROM studies WHERE wild(?, {bare}))"), parameters);
+            }
+            _ => self.add(&sql, parameters),
+        }
     }
 
     fn one_of<'a>(&mut self, column: &str, values: impl Iterator<Item = &'a str>) {

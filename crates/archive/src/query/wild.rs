@@ -41,11 +41,16 @@ impl Pattern<'_> {
 
 /// Does the whole text match the pattern? Takes time in proportion to the product of their lengths at most.
 pub(crate) fn wild(pattern: &str, text: &str) -> bool {
+    if let Some(inside) = pattern.strip_prefix('*').and_then(|p| p.strip_suffix('*'))
+        && !inside.contains(['*', '?'])
+    {
+        return text.contains(inside);
+    }
     let (mut pattern, mut text) = (pattern.chars(), text.chars());
     // Where to go on after the last star when what follows it does not match.
     let mut retry = None;
     loop {
-        let (before_pattern, before_text) = (pattern.clone(), text.clone());
+        let before_text = text.clone();
         match (pattern.next(), text.next()) {
             (Some('*'), _) => {
                 retry = Some((pattern.clone(), before_text.clone()));
@@ -63,7 +68,6 @@ pub(crate) fn wild(pattern: &str, text: &str) -> bool {
                 (pattern, text) = (after_star, from);
             }
         }
-        let _ = before_pattern;
     }
 }
 

@@ -1,0 +1,247 @@
+//! Conversion jobs: one pointer moves, nothing that was received goes, readers see the old or the new.
+
+mod common;
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::fs;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread;
+
+use archive::{Archive, Event, Ingested, Options, Query, QueryLevel, Summary};
+use common::*;
+use sha2::{Digest, Sha256};
+use transcode::Policy;
+
+const HTJ2K: &str = "1.2.840.10008.1.2.4.202";
+const JPEG_LS: &str = "1.2.840.10008.1.2.4.80";
+const EXPLICIT: &str = "1.2.840.10008.1.2.1";
+
+fn run(archive: &Archive, policy: &Policy) -> (Summary, Vec<Event>) {
+    let events = RefCell::new(Vec::new());
+    let summary = archive.convert_pending(policy, 2, &AtomicBool::new(false), &|e| events.borrow_mut().push(e)).unwrap();
+    (summary, events.into_inner())
+}
+
+fn all_htj2k() -> Policy {
+    Policy::shipped("htj2k-all").expect("a shipped policy")
+}
+
+fn fill(archive: &Archive, count: u32) -> BTreeMap<String, Vec<u8>> {
+    let file = |n: u32| {
+        let sop = format!("1.3.{n}");
+        let bytes = made("1.1", "1.2", &sop).image(90, 120, n).file();
+        archive.ingest_bytes(&bytes).unwrap();
+        (sop, bytes)
+    };
+    (0..count).map(file).collect()
+}
+
+/// The samples that a file made by [`made`] holds.
+fn samples(file: &[u8]) -> &[u8] {
+    &file[file.len() - 90 * 120 * 2..]
+}
+
+#[test]
+fn a_conversion_swaps_one_pointer_and_keeps_what_came() {
+    let (archive, folder) = archive();
+    let files_in = fill(&archive, 5);
+    let before = archive.series_metadata("1.1", "1.2").unwrap().unwrap();
+    let old = archive.instance("1.1", "1.2", "1.3.0").unwrap().unwrap();
+
+    let (summary, events) = run(&archive, &all_htj2k());
+    assert_eq!((summary.converted, summary.kept, summary.failed), (5, 0, 0), "{events:?}");
+    assert_eq!(summary.bytes_in, files_in.values().map(|f| f.len() as u64).sum::<u64>());
+
+    for (sop, file) in &files_in {
+        let instance = archive.instance("1.1", "1.2", sop).unwrap().unwrap();
+        assert_eq!(instance.transfer_syntax, HTJ2K);
+        assert_eq!(instance.facts.transfer_syntax.uid(), HTJ2K);
+        let bytes = stored(&archive, "1.1", "1.2", sop);
+        assert_eq!(instance.size, bytes.len() as u64);
+        assert_eq!(instance.object_id, format!("{:x}", Sha256::digest(&bytes)));
+        let mut decoded = Vec::new();
+        archive.source(&instance).unwrap().decode_frame(0, &mut decoded).unwrap();
+        assert!(decoded == samples(file), "{sop}");
+        let frame = &instance.frames[0];
+        assert!(frame.levels.len() > 1);
+        assert_eq!(frame.levels.last().map(|l| (l.level, l.width, l.height, l.end)), Some((0, 120, 90, frame.len)));
+        assert!(frame.levels.windows(2).all(|pair| pair[0].end < pair[1].end && pair[0].level > pair[1].level));
+        let codestream = archive.object(&instance).unwrap().read_frame(frame).unwrap();
+        assert_eq!(codestream[..2], [0xFF, 0x4F]);
+    }
+    // What was received is where it was.
+    let on_disk: Vec<_> = files(&folder.path().join("objects")).iter().map(|f| fs::read(f).unwrap()).collect();
+    assert_eq!(on_disk.len(), 10);
+    assert!(files_in.values().all(|file| on_disk.contains(file)));
+    // A reader that looked the instance up before still reads what it looked up.
+    let mut held = vec![0; old.size as usize];
+    archive.object(&old).unwrap().read_at(0, &mut held).unwrap();
+    assert_eq!(held, files_in["1.3.0"]);
+    assert_eq!(old.transfer_syntax, EXPLICIT);
+
+    let after = archive.series_metadata("1.1", "1.2").unwrap().unwrap();
+    assert_ne!(after.etag, before.etag);
+    let listed = archive.find(QueryLevel::Instance, &Query::default()).unwrap();
+    assert!(listed.rows.iter().all(|row| value(row, "00083002") == HTJ2K));
+    let stats = archive.stats().unwrap();
+    assert_eq!((stats.converted, stats.pending, stats.failed), (5, 0, 0));
+}
+
+#[test]
+fn what_was_done_is_not_done_again() {
+    let (archive, _folder) = archive();
+    let files = fill(&archive, 3);
+    assert_eq!(run(&archive, &all_htj2k()).0.converted, 3);
+    assert_eq!(run(&archive, &all_htj2k()).0, Summary::default());
+    // What came is known, and so is what it became.
+    for (sop, file) in &files {
+        assert!(matches!(archive.ingest_bytes(file).unwrap(), Ingested::Duplicate(_)));
+        let converted = stored(&archive, "1.1", "1.2", sop);
+        assert!(matches!(archive.ingest_bytes(&converted).unwrap(), Ingested::Duplicate(_)));
+    }
+    assert_eq!(run(&archive, &all_htj2k()).0, Summary::default());
+}
+
+#[test]
+fn every_conversion_has_its_evidence() {
+    let (archive, _folder) = archive();
+    let files = fill(&archive, 1);
+    let (_, events) = run(&archive, &all_htj2k());
+    let Event::Converted { key, rule, from, to, bytes_in, bytes_out, frames } = &events[0] else { panic!("{events:?}") };
+    let evidence = &archive.evidence(key).unwrap()[0];
+    assert_eq!(evidence.received, format!("{:x}", Sha256::digest(&files["1.3.0"])));
+    assert_eq!(evidence.converted, archive.instance("1.1", "1.2", "1.3.0").unwrap().unwrap().object_id);
+    assert_eq!(evidence.samples_sha256, format!("{:x}", Sha256::digest(samples(&files["1.3.0"]))));
+    assert_eq!(evidence.policy, all_htj2k().hash());
+    assert_eq!((&evidence.rule, from.as_str(), to.as_str()), (rule, EXPLICIT, HTJ2K));
+    assert_eq!(evidence.frames.len(), 1);
+    assert_eq!(evidence.frames[0].sha256_before, evidence.frames[0].sha256_after);
+    assert_eq!((*bytes_in, *frames), (files["1.3.0"].len() as u64, 1));
+    assert!(*bytes_out < *bytes_in && !evidence.codec.is_empty());
+}
+
+#[test]
+fn the_policy_decides_and_its_change_is_followed() {
+    let (archive, _folder) = archive();
+    fill(&archive, 2);
+    archive.ingest_bytes(&made("1.1", "1.2", "1.4").file()).unwrap();
+    let keep = Policy::parse("[[rule]]\nname = \"as-is\"\nwhen = {}\nthen = { keep = \"asked to\" }\n").unwrap();
+    let (summary, events) = run(&archive, &keep);
+    assert_eq!((summary.converted, summary.kept, summary.failed), (0, 3, 0), "{events:?}");
+    assert!(events.iter().all(|e| matches!(e, Event::Kept { reason, .. } if !reason.is_empty())));
+    assert_eq!(run(&archive, &keep).0, Summary::default());
+    // Small and grey: JPEG-LS by the default policy. Nothing can be done for one without pixels.
+    let (summary, events) = run(&archive, &Policy::default());
+    assert_eq!((summary.converted, summary.kept, summary.failed), (2, 1, 0), "{events:?}");
+    assert_eq!(archive.instance("1.1", "1.2", "1.3.1").unwrap().unwrap().transfer_syntax, JPEG_LS);
+    assert_eq!(archive.instance("1.1", "1.2", "1.4").unwrap().unwrap().transfer_syntax, EXPLICIT);
+}
+
+#[test]
+fn one_that_fails_does_not_stop_the_rest() {
+    let (archive, folder) = archive();
+    fill(&archive, 4);
+    let id = archive.instance("1.1", "1.2", "1.3.2").unwrap().unwrap().object_id.clone();
+    let path = folder.path().join("objects").join(&id[..2]).join(&id[2..]);
+    let whole = fs::read(&path).unwrap();
+    fs::write(&path, &whole[..600]).unwrap();
+    let (summary, events) = run(&archive, &all_htj2k());
+    assert_eq!((summary.converted, summary.failed), (3, 1));
+    let failed: Vec<_> = events.iter().filter_map(|e| if let Event::Failed { key, error } = e { Some((key, error)) } else { None }).collect();
+    assert_eq!(failed[0].0.sop, "1.3.2");
+    assert!(!failed[0].1.to_string().is_empty());
+    assert_eq!(archive.stats().unwrap().failed, 1);
+    assert!(archive.instance("1.1", "1.2", "1.3.2").unwrap().is_some());
+}
+
+#[test]
+fn a_stopped_run_goes_on_later() {
+    let (archive, _folder) = archive();
+    fill(&archive, 30);
+    let (stop, seen) = (AtomicBool::new(false), AtomicU64::new(0));
+    let first = archive
+        .convert_pending(&all_htj2k(), 1, &stop, &|_| {
+            if seen.fetch_add(1, Ordering::Relaxed) == 3 {
+                stop.store(true, Ordering::Relaxed);
+            }
+        })
+        .unwrap();
+    assert!((4..30).contains(&first.converted), "{first:?}");
+    assert_eq!(archive.stats().unwrap().pending, 30 - first.converted);
+    let rest = run(&archive, &all_htj2k()).0;
+    assert_eq!(first.converted + rest.converted, 30);
+}
+
+#[test]
+fn two_runs_at_once_share_the_work() {
+    let (archive, folder) = archive();
+    fill(&archive, 24);
+    let other = Archive::open(folder.path(), Options::default()).unwrap();
+    let done: Vec<Summary> = thread::scope(|scope| {
+        let runs = [&archive, &other].map(|archive| scope.spawn(|| run(archive, &all_htj2k()).0));
+        runs.into_iter().map(|run| run.join().unwrap()).collect()
+    });
+    assert_eq!(done.iter().map(|s| s.converted).sum::<u64>(), 24, "{done:?}");
+    assert!(done.iter().all(|s| s.failed == 0));
+    assert_eq!(archive.stats().unwrap().converted, 24);
+}
+
+#[test]
+fn readers_see_the_old_or_the_new_while_it_is_swapped() {
+    let (archive, _folder) = archive();
+    let files = fill(&archive, 20);
+    let done = AtomicBool::new(false);
+    let seen: Vec<(u64, u64)> = thread::scope(|scope| {
+        let readers: Vec<_> = (0..2)
+            .map(|_| {
+                scope.spawn(|| {
+                    let (mut old, mut new) = (0, 0);
+                    while !done.load(Ordering::Relaxed) {
+                        for (sop, file) in &files {
+                            let instance = archive.instance("1.1", "1.2", sop).unwrap().unwrap();
+                            let object = archive.object(&instance).unwrap();
+                            let mut bytes = vec![0; instance.size as usize];
+                            object.read_at(0, &mut bytes).unwrap();
+                            assert_eq!(format!("{:x}", Sha256::digest(&bytes)), instance.object_id);
+                            let frame = object.read_frame(&instance.frames[0]).unwrap();
+                            if instance.transfer_syntax == EXPLICIT {
+                                assert!(frame == samples(file));
+                                old += 1;
+                            } else {
+                                assert_eq!(frame[..2], [0xFF, 0x4F]);
+                                new += 1;
+                            }
+                        }
+                    }
+                    (old, new)
+                })
+            })
+            .collect();
+        let summary = run(&archive, &all_htj2k()).0;
+        thread::sleep(std::time::Duration::from_millis(50));
+        done.store(true, Ordering::Relaxed);
+        assert_eq!(summary.converted, 20);
+        readers.into_iter().map(|reader| reader.join().unwrap()).collect()
+    });
+    assert!(seen.iter().all(|(old, new)| *old > 0 && *new > 0), "{seen:?}");
+}
+
+#[test]
+fn received_htj2k_that_is_kept_has_levels_too() {
+    let (first, _folder) = archive();
+    fill(&first, 1);
+    run(&first, &all_htj2k());
+    let converted = stored(&first, "1.1", "1.2", "1.3.0");
+    let levels = first.instance("1.1", "1.2", "1.3.0").unwrap().unwrap().frames[0].levels.clone();
+
+    let (second, _folder) = archive();
+    second.ingest_bytes(&converted).unwrap();
+    assert!(second.instance("1.1", "1.2", "1.3.0").unwrap().unwrap().frames[0].levels.is_empty());
+    let (summary, events) = run(&second, &all_htj2k());
+    assert_eq!((summary.kept, summary.failed), (1, 0), "{events:?}");
+    let kept = second.instance("1.1", "1.2", "1.3.0").unwrap().unwrap();
+    let place = |l: &archive::LevelEntry| (l.level, l.width, l.height, l.end);
+    assert_eq!(kept.frames[0].levels.iter().map(place).collect::<Vec<_>>(), levels.iter().map(place).collect::<Vec<_>>());
+    assert_eq!(stored(&second, "1.1", "1.2", "1.3.0"), converted);
+}

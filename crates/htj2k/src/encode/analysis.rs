@@ -19,7 +19,7 @@ pub(crate) struct CodedBlock {
 /// Codes blocks, and keeps what they became.
 pub(crate) struct Coder {
     encoder: BlockEncoder,
-    /// The bytes of all blocks of the tile.
+    /// The bytes of all blocks of the image.
     pub(crate) bytes: Vec<u8>,
     /// As `Tile::blocks`.
     pub(crate) blocks: Vec<CodedBlock>,
@@ -51,11 +51,15 @@ impl Coefficient for f32 {
 }
 
 impl Coder {
-    /// Forgets the tile before.
+    /// Begins a tile; the bytes of those before are kept until `clear`.
     pub(crate) fn start(&mut self, tile: &Tile) {
-        self.bytes.clear();
         self.blocks.clear();
         self.blocks.resize(tile.blocks.len(), CodedBlock::default());
+    }
+
+    /// Forgets the image before.
+    pub(crate) fn clear(&mut self) {
+        self.bytes.clear();
         self.overflow = false;
     }
 

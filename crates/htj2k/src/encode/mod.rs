@@ -15,6 +15,7 @@ use alloc::vec::Vec;
 use analysis::{Analysis, Coder, Coefficient};
 use core::ops::{ControlFlow, Range};
 use input::Rows;
+use packets::Piece;
 use plan::Headers;
 
 /// An encoder, to be reused from frame to frame: it keeps its memory.
@@ -28,9 +29,10 @@ pub struct Encoder {
     integer_rows: [Vec<i32>; 3],
     real_rows: [Vec<f32>; 3],
     sequencer: Sequencer,
-    /// Packets on their way into tile-parts, where they cannot be written in place.
-    packets: Vec<u8>,
-    packet_ends: Vec<PacketEnd>,
+    /// Packet headers, one after another, and the pieces of the packets' bodies.
+    packet_headers: Vec<u8>,
+    pieces: Vec<Piece>,
+    packets: Vec<PacketEnd>,
     checker: Option<Decoder>,
 }
 
@@ -40,10 +42,12 @@ impl core::fmt::Debug for Encoder {
     }
 }
 
-/// Where a packet ends in `Encoder::packets`.
+/// Where a packet ends in `Encoder::packet_headers` and `Encoder::pieces`.
 #[derive(Clone, Copy, Debug)]
 struct PacketEnd {
-    end: usize,
+    header: usize,
+    pieces: usize,
+    length: usize,
     resolution: u8,
 }
 
@@ -53,9 +57,7 @@ struct Part {
     /// Its place among the tile's parts, and their number.
     index: u8,
     count: u8,
-    /// Its packets, and their bytes.
     packets: Range<usize>,
-    bytes: Range<usize>,
 }
 
 impl Encoder {
@@ -72,8 +74,10 @@ impl Encoder {
         image.check()?;
         let headers = Headers::new(image, options)?;
         let start = out.len();
+        self.packet_headers.clear();
+        self.pieces.clear();
         self.packets.clear();
-        self.packet_ends.clear();
+        self.coder.clear();
         let mut parts = Vec::new();
         let (across, down) = headers.siz.tiles();
         let mut rows = Rows::new(image);
@@ -119,15 +123,15 @@ impl Encoder {
         tile_index: u16,
         parts: &mut Vec<Part>,
     ) -> Result<(), Error> {
-        let Encoder { tile, coder, sequencer, packets, packet_ends, .. } = self;
-        let first_packet = packet_ends.len();
-        let first_byte = packets.len();
+        let Encoder { tile, coder, sequencer, packet_headers, pieces, packets, .. } = self;
+        let first = packets.len();
         let mut work = 0;
         let budget = Budget { work: &mut work, most: u64::MAX };
         let _ = sequencer.walk(tile, &headers.coding, budget, &mut |tile, packet| {
-            packets::write(tile, coder, packet, packets);
+            let length = packets::write(tile, coder, packet, packet_headers, pieces);
             tile.precincts[packet.precinct as usize].layers += 1;
-            packet_ends.push(PacketEnd { end: packets.len(), resolution: packet.resolution });
+            let (header, pieces) = (packet_headers.len(), pieces.len());
+            packets.push(PacketEnd { header, pieces, length, resolution: packet.resolution });
             Ok(ControlFlow::Continue(()))
         })?;
 
@@ -135,14 +139,12 @@ impl Encoder {
             TileParts::One => 1,
             TileParts::ByResolution => headers.coding.of(0).levels + 1,
         };
-        let (mut packet, mut byte) = (first_packet, first_byte);
+        let mut start = first;
         for index in 0..count {
             let own = |p: &PacketEnd| count == 1 || p.resolution == index;
-            let packets = packet..packet + packet_ends[packet..].iter().take_while(|p| own(p)).count();
-            let end = packet_ends[packets.clone()].last().map_or(byte, |p| p.end);
-            packet = packets.end;
-            parts.push(Part { tile: tile_index, index, count, packets, bytes: byte..end });
-            byte = end;
+            let end = start + packets[start..].iter().take_while(|p| own(p)).count();
+            parts.push(Part { tile: tile_index, index, count, packets: start..end });
+            start = end;
         }
         Ok(())
     }
@@ -190,19 +192,24 @@ impl Encoder {
     fn write_part(&self, part: &Part, options: &EncodeOptions, out: &mut Vec<u8>, ends: &mut [u64; 33]) -> Result<(), Error> {
         let at = out.len();
         write_sot(part.tile, 0, part.index, part.count, out);
+        let packets = &self.packets[part.packets.clone()];
         if options.plt {
-            let mut start = part.bytes.start;
-            let lengths: Vec<u32> = self.packet_ends[part.packets.clone()]
-                .iter()
-                .map(|p| (p.end - core::mem::replace(&mut start, p.end)) as u32)
-                .collect();
+            let lengths: Vec<u32> = packets.iter().map(|p| p.length as u32).collect();
             write_plt(&lengths, out);
         }
         out.extend_from_slice(&SOD.to_be_bytes());
-        let body = out.len();
-        out.extend_from_slice(&self.packets[part.bytes.clone()]);
-        for packet in &self.packet_ends[part.packets.clone()] {
-            ends[packet.resolution as usize] = (body + packet.end - part.bytes.start) as u64;
+        out.reserve(packets.iter().map(|p| p.length).sum());
+        let (mut header, mut piece) = match part.packets.start {
+            0 => (0, 0),
+            n => (self.packets[n - 1].header, self.packets[n - 1].pieces),
+        };
+        for packet in packets {
+            out.extend_from_slice(&self.packet_headers[header..packet.header]);
+            for piece in &self.pieces[piece..packet.pieces] {
+                out.extend_from_slice(&self.coder.bytes[piece.start..piece.start + piece.length]);
+            }
+            (header, piece) = (packet.header, packet.pieces);
+            ends[packet.resolution as usize] = out.len() as u64;
         }
         let length = u32::try_from(out.len() - at).map_err(|_| Error::request("a tile-part of more than 4 GB"))?;
         // Psot, after the marker, its length, and the tile's index.

@@ -1,20 +1,31 @@
 //! Writing packets of one layer, each code-block with one HT cleanup pass (T.800 B.10, T.814 Annex B).
 
-use super::analysis::Coder;
+use super::analysis::{CodedBlock, Coder};
 use crate::bits::BitWriter;
 use crate::geometry::Tile;
 use crate::progression::Packet;
 use alloc::vec::Vec;
 
-/// Appends a packet: its header, then the bytes of its code-blocks.
-pub(crate) fn write(tile: &mut Tile, coder: &Coder, packet: Packet, out: &mut Vec<u8>) {
-    let Some(res) = tile.resolution(packet.component as usize, packet.resolution).cloned() else { return };
+/// A run of bytes in `Coder::bytes`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Piece {
+    pub(crate) start: usize,
+    pub(crate) length: usize,
+}
+
+/// Appends a packet's header to `headers`, and where its code-blocks' bytes are to `pieces`; gives the length of the packet.
+pub(crate) fn write(tile: &mut Tile, coder: &Coder, packet: Packet, headers: &mut Vec<u8>, pieces: &mut Vec<Piece>) -> usize {
+    let Some(res) = tile.resolution(packet.component as usize, packet.resolution).cloned() else { return 0 };
     let first_cell = tile.precincts[packet.precinct as usize].first_cell as usize;
-    let used = (0..res.bands as usize).any(|n| {
+    let (first_piece, first_byte) = (pieces.len(), headers.len());
+    for n in 0..res.bands as usize {
         let band = &tile.bands[res.first_band as usize + n];
-        places(tile, first_cell + n).any(|(x, y)| coder.blocks[band.block_index(x, y)].length > 0)
-    });
-    let mut bits = BitWriter::new(out);
+        for (x, y) in places(tile, first_cell + n) {
+            add_piece(pieces, first_piece, coder.blocks[band.block_index(x, y)]);
+        }
+    }
+    let used = pieces.len() > first_piece;
+    let mut bits = BitWriter::new(headers);
     bits.bit(used);
     if used {
         for n in 0..res.bands as usize {
@@ -22,14 +33,16 @@ pub(crate) fn write(tile: &mut Tile, coder: &Coder, packet: Packet, out: &mut Ve
         }
     }
     bits.finish();
-    if used {
-        for n in 0..res.bands as usize {
-            let band = &tile.bands[res.first_band as usize + n];
-            for (x, y) in places(tile, first_cell + n) {
-                let block = coder.blocks[band.block_index(x, y)];
-                out.extend_from_slice(&coder.bytes[block.start..block.start + block.length as usize]);
-            }
-        }
+    headers.len() - first_byte + pieces[first_piece..].iter().map(|p| p.length).sum::<usize>()
+}
+
+/// Adds a block's bytes, to the piece before if they follow it.
+fn add_piece(pieces: &mut Vec<Piece>, first: usize, block: CodedBlock) {
+    let length = block.length as usize;
+    match pieces[first..].last_mut() {
+        _ if length == 0 => {}
+        Some(last) if last.start + last.length == block.start => last.length += length,
+        _ => pieces.push(Piece { start: block.start, length }),
     }
 }
 

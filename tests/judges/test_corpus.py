@@ -1,15 +1,14 @@
 """The whole corpus by the default policy, judged by implementations that are not ours."""
 import collections
 import csv
+import functools
 import hashlib
 import json
 import pathlib
 import subprocess
 import sys
 
-import numpy as np
 import pydicom
-import pytest
 
 from common import CORPUS, firstlight
 
@@ -18,10 +17,13 @@ JPEG_LS, RPCL = "1.2.840.10008.1.2.4.80", "1.2.840.10008.1.2.4.202"
 EXCEPTIONS = pathlib.Path(__file__).with_name("exceptions.tsv")
 
 
+@functools.cache
 def exceptions(check):
-    """Paths (or path and judge) that are excused from a check, with the reason that is written down."""
+    """What is excused from a check, by path, with the detail it is excused for; the reason is written beside it."""
     with open(EXCEPTIONS, newline="") as lines:
-        return {row["path"]: row["reason"] for row in csv.DictReader(lines, delimiter="\t") if row["check"] == check}
+        rows = [row for row in csv.DictReader(lines, delimiter="\t") if row["check"] == check]
+    assert all(row["reason"] for row in rows)
+    return {row["path"]: row["detail"].split("; ") if row["detail"] else [] for row in rows}
 
 
 def expected(path, reference, header):
@@ -94,14 +96,14 @@ def test_pixels_and_attributes(each_converted, result, judge, capsys):
     source, target = CORPUS / each_converted, result.report[each_converted]["destination"]
     reference = result.reference[each_converted]
     _, decoded = judge.decoders(str(target))
-    judges = {name: pixels for name, pixels in decoded.items() if f"{each_converted} {name}" not in exceptions("judge")}
-    failed = {name: pixels for name, pixels in judges.items() if isinstance(pixels, str)}
-    assert judges and not failed, failed
+    assert decoded and not [pixels for pixels in decoded.values() if isinstance(pixels, str)], decoded
     if reference["status"] == "AGREE":
-        assert {name: judge.sha(pixels) for name, pixels in judges.items()} == dict.fromkeys(judges, reference["pixels_sha256"])
+        assert {name: judge.sha(pixels) for name, pixels in decoded.items()} == dict.fromkeys(decoded, reference["pixels_sha256"])
         assert result.report[each_converted]["samples_sha256"] == reference["pixels_sha256"]
-    if len(judges) == len(decoded):
-        assert not judge.same(str(source), str(target)), capsys.readouterr().out
+    judge.same(str(source), str(target))
+    found = [line for line in capsys.readouterr().out.splitlines() if not line.startswith("PIXELS same")]
+    excused = exceptions("attributes").get(each_converted, [])
+    assert not [line for line in found if not any(tag in line for tag in excused)], found
 
 
 def test_kept_is_the_same_file(each_kept, result):
@@ -110,12 +112,22 @@ def test_kept_is_the_same_file(each_kept, result):
     assert digest(line["destination"]) == digest(line["source"])
 
 
-def test_no_new_error_of_the_standard(each_converted, result):
+def test_no_new_error_of_the_standard(each_converted, result, tmp_path):
     """dciodvfy reports no error that the source did not have."""
-    source, target = errors_of(CORPUS / each_converted), errors_of(result.report[each_converted]["destination"])
-    new = target - source
-    excused = exceptions("dciodvfy").get(each_converted)
-    assert not new or excused, list(new)
+    source = errors_of(readable(CORPUS / each_converted, tmp_path))
+    new = errors_of(result.report[each_converted]["destination"]) - source
+    excused = exceptions("dciodvfy").get(each_converted, [])
+    assert not [error for error in new if not any(detail in error for detail in excused)], list(new)
+
+
+def readable(path, folder):
+    """The checker cannot read deflated data sets: it gets the same elements, inflated."""
+    header = pydicom.dcmread(path, force=True)
+    if getattr(header, "file_meta", {}).get("TransferSyntaxUID") != pydicom.uid.DeflatedExplicitVRLittleEndian:
+        return path
+    header.file_meta.TransferSyntaxUID = pydicom.uid.ExplicitVRLittleEndian
+    header.save_as(folder / "inflated.dcm")
+    return folder / "inflated.dcm"
 
 
 def errors_of(path):

@@ -22,6 +22,8 @@ pub struct Converter<'a> {
     context: Context,
     name: usize,
     made: usize,
+    /// Transfer syntax that the policy names for the file at hand.
+    meant: Option<String>,
 }
 
 /// A file in the making; gone when dropped before it has its place.
@@ -72,6 +74,7 @@ impl<'a> Converter<'a> {
             context: Context::default(),
             name,
             made: 0,
+            meant: None,
         }
     }
 
@@ -79,13 +82,24 @@ impl<'a> Converter<'a> {
     pub fn convert(&mut self, item: &Item) -> Done {
         let started = Instant::now();
         let mut record = self.blank(item);
+        self.meant = None;
         let result = without_panic(|| self.try_convert(item, &mut record)).unwrap_or_else(|panic| {
             self.context = Context::default();
             Err(Stopped::Refused(panic, "please report it with this file, if it may be shared"))
         });
         record.seconds = started.elapsed().as_secs_f64();
-        let line = result.err().and_then(|stopped| stopped.into_record(&mut record));
+        let line = match result {
+            Ok(()) => self.kept_line(&record),
+            Err(stopped) => stopped.into_record(&mut record),
+        };
         Done { record, line }
+    }
+
+    /// The policy named a target, and yet the file is kept as it came: that is worth a line.
+    fn kept_line(&self, record: &Record) -> Option<String> {
+        let meant = self.meant.as_ref().filter(|_| record.outcome == Outcome::Kept && !record.unchanged)?;
+        let already = record.source_transfer_syntax.as_deref() == Some(meant);
+        (!already).then(|| file_line("kept", &record.source, &record.reason.as_deref().unwrap_or_default(), None))
     }
 
     fn blank(&self, item: &Item) -> Record {
@@ -114,6 +128,10 @@ impl<'a> Converter<'a> {
         let facts = source.facts();
         record.source_transfer_syntax = Some(facts.transfer_syntax.uid().to_owned());
         record.frames = Some(facts.frames);
+        self.meant = match self.policy.decide(facts).then {
+            Action::Convert(target) => Some(target.transfer_syntax().uid().to_owned()),
+            Action::Keep { .. } => None,
+        };
         if self.dry_run && matches!(item.target, Target::Mirror(_)) && self.known.is_empty() {
             plan_only(record, self.policy.decide(facts));
             return Ok(());

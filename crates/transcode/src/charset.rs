@@ -232,7 +232,10 @@ mod tests {
 
     #[test]
     fn chinese_and_unicode_names() {
-        assert_eq!(Charset::parse(b"GB18030").decode(b"Wang^XiaoDong=\xcd\xf5^\xd0\xa1\xb6\xab", true), "Wang^XiaoDong=王^小东");
+        assert_eq!(
+            Charset::parse(b"GB18030").decode(b"Wang^XiaoDong=\xcd\xf5^\xd0\xa1\xb6\xab", true),
+            "Wang^XiaoDong=王^小东"
+        );
         assert_eq!(Charset::parse(b"ISO_IR 192").decode("王^小東".as_bytes(), true), "王^小東");
     }
 

@@ -34,7 +34,13 @@ pub struct Context {
 
 impl Default for Context {
     fn default() -> Self {
-        Context { encoder: Encoder::default(), codecs: Codecs::default(), samples: Vec::new(), codestream: Vec::new(), extended_above: EXTENDED_ABOVE }
+        Context {
+            encoder: Encoder::default(),
+            codecs: Codecs::default(),
+            samples: Vec::new(),
+            codestream: Vec::new(),
+            extended_above: EXTENDED_ABOVE,
+        }
     }
 }
 
@@ -186,7 +192,9 @@ pub fn convert(source: &Source, policy: &Policy, context: &mut Context, destinat
 fn obstacle(source: &Source, target: Target) -> Result<Option<String>> {
     let stream = source.stream.as_ref();
     if stream.is_some_and(|s| s.colour_transform) && source.facts().photometric == "YBR_FULL" {
-        return Ok(Some("photometric interpretation is YBR_FULL, but the stream has a colour transform of its own".into()));
+        return Ok(Some(
+            "photometric interpretation is YBR_FULL, but the stream has a colour transform of its own".into(),
+        ));
     }
     if let Some(reason) = suitable::obstacle_elsewhere(source.data_set()) {
         return Ok(Some(reason));
@@ -194,7 +202,8 @@ fn obstacle(source: &Source, target: Target) -> Result<Option<String>> {
     if let Some(reason) = surplus(source)? {
         return Ok(Some(reason));
     }
-    let there = source.facts().transfer_syntax.uid() == TransferSyntax::HTJ2K_RPCL && target == Target::Htj2kLosslessRpcl;
+    let there =
+        source.facts().transfer_syntax.uid() == TransferSyntax::HTJ2K_RPCL && target == Target::Htj2kLosslessRpcl;
     if there && all_progressive(source)? {
         return Ok(Some("it is HTJ2K Lossless RPCL already, every level's end known".into()));
     }
@@ -229,7 +238,13 @@ fn surplus(source: &Source) -> Result<Option<String>> {
     Ok((spare > 1 && !zeros).then(|| format!("pixel data has {spare} bytes more than its attributes account for")))
 }
 
-fn write_verified(source: &Source, target: Target, rule: &str, context: &mut Context, destination: &Path) -> Result<Verified> {
+fn write_verified(
+    source: &Source,
+    target: Target,
+    rule: &str,
+    context: &mut Context,
+    destination: &Path,
+) -> Result<Verified> {
     let facts = source.facts();
     let plan = Plan::new(facts, target);
     let large = facts.frame_bytes().saturating_mul(facts.frames.into()) > context.extended_above;
@@ -264,7 +279,13 @@ fn write_verified(source: &Source, target: Target, rule: &str, context: &mut Con
 }
 
 /// Decodes, encodes and writes every frame; `None` when a 32-bit offset table is not enough.
-fn write_file(source: &Source, plan: &Plan, table: Table, context: &mut Context, file: &File) -> Result<Option<Vec<Expected>>> {
+fn write_file(
+    source: &Source,
+    plan: &Plan,
+    table: Table,
+    context: &mut Context,
+    file: &File,
+) -> Result<Option<Vec<Expected>>> {
     let frames = source.frames().len() as u32;
     let mut writer = Writer::start(BufWriter::with_capacity(256 * 1024, file), source, plan, frames, table)?;
     let mut expected = Vec::with_capacity(frames as usize);
@@ -274,7 +295,8 @@ fn write_file(source: &Source, plan: &Plan, table: Table, context: &mut Context,
             return Err(Error::unsupported(format!("frame {}: bits above the high bit are in use", n + 1)));
         }
         context.encoder.encode(plan, &context.samples, &mut context.codestream)?;
-        expected.push(Expected { sha256: hex(&Sha256::digest(&context.samples)), length: context.codestream.len() as u64 });
+        expected
+            .push(Expected { sha256: hex(&Sha256::digest(&context.samples)), length: context.codestream.len() as u64 });
         writer.frame(&context.codestream)?;
     }
     let Some(mut out) = writer.finish(plan)? else { return Ok(None) };

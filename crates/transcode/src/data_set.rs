@@ -164,5 +164,20 @@ pub(crate) fn swap(bytes: &mut [u8], size: usize) {
 
 /// Is a VR followed by two reserved bytes and a 32-bit length (PS3.5 Table 7.1-1)?
 pub(crate) fn long_header(vr: Vr) -> bool {
-    matches!(vr, Vr::OB | Vr::OD | Vr::OF | Vr::OL | Vr::OV | Vr::OW | Vr::SQ | Vr::SV | Vr::UC | Vr::UN | Vr::UR | Vr::UT | Vr::UV)
+    matches!(
+        vr,
+        Vr::OB
+            | Vr::OD
+            | Vr::OF
+            | Vr::OL
+            | Vr::OV
+            | Vr::OW
+            | Vr::SQ
+            | Vr::SV
+            | Vr::UC
+            | Vr::UN
+            | Vr::UR
+            | Vr::UT
+            | Vr::UV
+    )
 }

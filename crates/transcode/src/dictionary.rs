@@ -49,7 +49,10 @@ fn entry(tag: Tag) -> Option<VirtualVr> {
 /// `first_u16` reads the first 16-bit value of an element.
 pub(crate) fn settle_all(elements: &mut [Element], outer: Around, first_u16: &dyn Fn(&Element) -> Option<u16>) {
     let of = |tag: Tag| elements.iter().find(|e| e.tag == tag).and_then(first_u16);
-    let around = Around { signed: of(Tag(0x0028, 0x0103)).map_or(outer.signed, |v| v == 1), lut_entries: of(Tag(0x0028, 0x3002)) };
+    let around = Around {
+        signed: of(Tag(0x0028, 0x0103)).map_or(outer.signed, |v| v == 1),
+        lut_entries: of(Tag(0x0028, 0x3002)),
+    };
     for element in elements {
         if !element.written_explicit {
             if let Some(vr) = settle(element.tag, around) {

@@ -81,11 +81,18 @@ impl Encoder {
     }
 
     fn jpeg_ls(&mut self, plan: &Plan, samples: &[u8], out: &mut Vec<u8>) -> Result<()> {
-        let info = FrameInfo { width: plan.columns, height: plan.rows, bits_per_sample: plan.precision.into(), component_count: plan.samples.into() };
+        let info = FrameInfo {
+            width: plan.columns,
+            height: plan.rows,
+            bits_per_sample: plan.precision.into(),
+            component_count: plan.samples.into(),
+        };
         let bad = |error| Error::unsupported(format!("JPEG-LS: {error}"));
         let mut codec = CharLS::default();
         // Settings come before the first look at the size: the encoder takes them only then.
-        codec.set_interleave_mode(if plan.samples > 1 { InterleaveMode::Sample } else { InterleaveMode::None }).map_err(bad)?;
+        codec
+            .set_interleave_mode(if plan.samples > 1 { InterleaveMode::Sample } else { InterleaveMode::None })
+            .map_err(bad)?;
         *out = if plan.bits_allocated == 16 && plan.precision <= 8 {
             let narrow: Vec<u8> = samples.iter().step_by(2).copied().collect();
             codec.encode(info, 0, &narrow)
@@ -100,8 +107,13 @@ impl Encoder {
         let samples = match (plan.bits_allocated, plan.signed) {
             (8, false) => Samples::U8(samples),
             (8, true) => Samples::I8(refill(&mut self.signed_bytes, samples.iter().map(|b| *b as i8))),
-            (_, false) => Samples::U16(refill(&mut self.words, samples.as_chunks().0.iter().map(|b| u16::from_le_bytes(*b)))),
-            (_, true) => Samples::I16(refill(&mut self.signed_words, samples.as_chunks().0.iter().map(|b| i16::from_le_bytes(*b)))),
+            (_, false) => {
+                Samples::U16(refill(&mut self.words, samples.as_chunks().0.iter().map(|b| u16::from_le_bytes(*b))))
+            }
+            (_, true) => Samples::I16(refill(
+                &mut self.signed_words,
+                samples.as_chunks().0.iter().map(|b| i16::from_le_bytes(*b)),
+            )),
         };
         let image = Image {
             width: plan.columns,

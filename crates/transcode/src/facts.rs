@@ -112,7 +112,10 @@ impl Facts {
 
     /// Bytes of one decoded frame: rows x columns x samples x container of Bits Allocated.
     pub fn frame_bytes(&self) -> u64 {
-        u64::from(self.rows) * u64::from(self.columns) * u64::from(self.samples) * u64::from(self.bits_allocated.div_ceil(8))
+        u64::from(self.rows)
+            * u64::from(self.columns)
+            * u64::from(self.samples)
+            * u64::from(self.bits_allocated.div_ceil(8))
     }
 }
 
@@ -137,6 +140,8 @@ fn frames(set: &DataSet) -> Result<u32> {
         Ok(0) => Ok(1),
         Ok(n) if n <= MAX_FRAMES => Ok(n),
         Ok(n) => Err(Error::Limit(format!("{n} frames"))),
-        Err(_) => Err(Error::malformed(0, format!("number of frames is {:?}", text.chars().take(16).collect::<String>()))),
+        Err(_) => {
+            Err(Error::malformed(0, format!("number of frames is {:?}", text.chars().take(16).collect::<String>())))
+        }
     }
 }

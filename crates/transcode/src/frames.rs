@@ -44,13 +44,19 @@ pub(crate) fn native_bits(facts: &Facts) -> Option<u64> {
 /// Frames of uncompressed Pixel Data at `offset`: an error when there are fewer bytes than the attributes say.
 /// `pairs`: bytes are swapped two by two, so a frame comes with whole pairs.
 pub(crate) fn native(facts: &Facts, offset: u64, len: u64, pairs: bool) -> Result<Vec<Frame>> {
-    let bits = native_bits(facts).filter(|bits| *bits > 0).ok_or_else(|| Error::unsupported("an image without rows, columns, samples or bits"))?;
+    let bits = native_bits(facts)
+        .filter(|bits| *bits > 0)
+        .ok_or_else(|| Error::unsupported("an image without rows, columns, samples or bits"))?;
     let need = bits.checked_mul(u64::from(facts.frames)).map(|b| b.div_ceil(8));
     match need {
         Some(need) if need <= len => {}
         _ => {
             let need = need.unwrap_or(u64::MAX);
-            return Err(Error::Truncated { what: format!("pixel data of {} x {} x {} frames", facts.columns, facts.rows, facts.frames), have: len, need });
+            return Err(Error::Truncated {
+                what: format!("pixel data of {} x {} x {} frames", facts.columns, facts.rows, facts.frames),
+                have: len,
+                need,
+            });
         }
     }
     let frame = |n: u64| {
@@ -65,13 +71,22 @@ pub(crate) fn native(facts: &Facts, offset: u64, len: u64, pairs: bool) -> Resul
 }
 
 /// Frames of encapsulated Pixel Data. `fragments[0]` is the Basic Offset Table.
-pub(crate) fn encapsulated(input: &Input, set: &DataSet, facts: &Facts, fragments: &[(u64, u64)]) -> Result<Vec<Frame>> {
+pub(crate) fn encapsulated(
+    input: &Input,
+    set: &DataSet,
+    facts: &Facts,
+    fragments: &[(u64, u64)],
+) -> Result<Vec<Frame>> {
     let Some((table, fragments)) = fragments.split_first() else {
         return Err(Error::unsupported("encapsulated pixel data without an offset table"));
     };
     let frames = facts.frames as usize;
     if fragments.len() < frames {
-        return Err(Error::Truncated { what: "encapsulated pixel data (fragments)".into(), have: fragments.len() as u64, need: frames as u64 });
+        return Err(Error::Truncated {
+            what: "encapsulated pixel data (fragments)".into(),
+            have: fragments.len() as u64,
+            need: frames as u64,
+        });
     }
     if fragments.len() == frames {
         return Ok(fragments.iter().map(|f| Frame { fragments: vec![*f] }).collect());

@@ -97,7 +97,11 @@ impl Input {
     fn check(&self, offset: u64, len: u64) -> Result<u64> {
         match offset.checked_add(len) {
             Some(end) if end <= self.len => Ok(end),
-            _ => Err(Error::Truncated { what: format!("a value at byte {offset}"), have: self.len.saturating_sub(offset), need: len }),
+            _ => Err(Error::Truncated {
+                what: format!("a value at byte {offset}"),
+                have: self.len.saturating_sub(offset),
+                need: len,
+            }),
         }
     }
 }

@@ -79,7 +79,9 @@ impl Writer<'_> {
             Vr::PN => Some(charset.values(&bytes, vr).iter().map(|v| person(v)).collect()),
             Vr::DS => Some(charset.values(&bytes, vr).iter().map(|v| decimal(v)).collect()),
             Vr::IS => Some(charset.values(&bytes, vr).iter().map(|v| integer(v)).collect()),
-            Vr::AT => exact(&bytes, |[a, b, c, d]| json!(name(Tag(u16::from_le_bytes([a, b]), u16::from_le_bytes([c, d]))))),
+            Vr::AT => {
+                exact(&bytes, |[a, b, c, d]| json!(name(Tag(u16::from_le_bytes([a, b]), u16::from_le_bytes([c, d])))))
+            }
             Vr::US => exact(&bytes, |b| json!(u16::from_le_bytes(b))),
             Vr::SS => exact(&bytes, |b| json!(i16::from_le_bytes(b))),
             Vr::UL => exact(&bytes, |b| json!(u32::from_le_bytes(b))),
@@ -176,7 +178,9 @@ mod tests {
 
     #[test]
     fn base64_as_in_rfc_4648() {
-        for (plain, coded) in [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foob", "Zm9vYg=="), ("fooba", "Zm9vYmE=")] {
+        for (plain, coded) in
+            [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foob", "Zm9vYg=="), ("fooba", "Zm9vYmE=")]
+        {
             assert_eq!(base64(plain.as_bytes()), coded);
         }
     }

@@ -33,8 +33,8 @@ pub use convert::{Context, FrameEvidence, LevelEnd, Outcome, Persisted, Verified
 pub use data_set::{DataSet, Element, Item, Tag, Value, Vr};
 pub use error::Error;
 pub use facts::{Facts, Pixels};
-pub use policy::{Action, Decision, Policy, PolicyError, Target};
 pub use frames::Frame;
+pub use policy::{Action, Decision, Policy, PolicyError, Target};
 pub use source::{Bulk, Source};
 pub use syntax::TransferSyntax;
 

@@ -1,9 +1,9 @@
 //! Which image becomes what: rules in TOML, the first that matches wins.
 
+use crate::data_set::Tag;
 use crate::dictionary;
 use crate::facts::{Facts, Pixels};
 use crate::input::hex;
-use crate::data_set::Tag;
 use crate::suitable;
 use crate::syntax::TransferSyntax;
 use serde::Deserialize;
@@ -171,7 +171,12 @@ impl Rule {
         let then = match (raw.then.keep, raw.then.transfer_syntax) {
             (Some(reason), None) => Action::Keep { reason },
             (None, Some(target)) => Action::Convert(target),
-            _ => return Err(PolicyError(format!("rule \"{}\": `then` needs either `keep` or `transfer_syntax`", raw.name))),
+            _ => {
+                return Err(PolicyError(format!(
+                    "rule \"{}\": `then` needs either `keep` or `transfer_syntax`",
+                    raw.name
+                )));
+            }
         };
         raw.when.check(&raw.name)?;
         Ok(Rule { name: raw.name, when: raw.when, then })
@@ -244,12 +249,16 @@ impl When {
     fn check(&self, rule: &str) -> Result<(), PolicyError> {
         for key in self.element.keys() {
             if element_tag(key).is_none() {
-                return Err(PolicyError(format!("rule \"{rule}\": no element is called \"{key}\" (write a keyword or gggg,eeee)")));
+                return Err(PolicyError(format!(
+                    "rule \"{rule}\": no element is called \"{key}\" (write a keyword or gggg,eeee)"
+                )));
             }
         }
         let kinds = self.pixels.iter().flat_map(Words::list);
         match kinds.into_iter().find(|kind| !KINDS.iter().any(|k| k.0 == kind.as_str())) {
-            Some(kind) => Err(PolicyError(format!("rule \"{rule}\": pixels are none, native, encapsulated, float or video, not \"{kind}\""))),
+            Some(kind) => Err(PolicyError(format!(
+                "rule \"{rule}\": pixels are none, native, encapsulated, float or video, not \"{kind}\""
+            ))),
             None => Ok(()),
         }
     }
@@ -273,7 +282,11 @@ impl When {
             want.as_ref().filter(|want| !want.holds(is)).map(|want| format!("{name} is {is}, not {}", want.text()))
         });
         let flags = [("lossy", self.lossy, facts.lossy), ("signed", self.signed, facts.signed)];
-        number.or_else(|| flags.into_iter().find_map(|(name, want, is)| want.filter(|want| *want != is).map(|_| format!("{name} is {is}"))))
+        number.or_else(|| {
+            flags
+                .into_iter()
+                .find_map(|(name, want, is)| want.filter(|want| *want != is).map(|_| format!("{name} is {is}")))
+        })
     }
 
     fn words(&self, facts: &Facts) -> Option<String> {
@@ -293,8 +306,10 @@ impl When {
 
     fn elements(&self, facts: &Facts) -> Option<String> {
         self.element.iter().find_map(|(key, want)| {
-            let values = element_tag(key).zip(facts.data_set.as_ref()).map(|(tag, set)| set.strings(tag)).unwrap_or_default();
-            (!values.iter().any(|v| want.holds(v))).then(|| format!("{key} is \"{}\", not {}", values.join("\\"), want.text()))
+            let values =
+                element_tag(key).zip(facts.data_set.as_ref()).map(|(tag, set)| set.strings(tag)).unwrap_or_default();
+            (!values.iter().any(|v| want.holds(v)))
+                .then(|| format!("{key} is \"{}\", not {}", values.join("\\"), want.text()))
         })
     }
 }
@@ -320,7 +335,10 @@ impl Numbers {
             Numbers::One(want) => n == *want,
             Numbers::Many(want) => want.contains(&n),
             Numbers::Range(r) => {
-                r.over.is_none_or(|m| n > m) && r.at_least.is_none_or(|m| n >= m) && r.up_to.is_none_or(|m| n <= m) && r.under.is_none_or(|m| n < m)
+                r.over.is_none_or(|m| n > m)
+                    && r.at_least.is_none_or(|m| n >= m)
+                    && r.up_to.is_none_or(|m| n <= m)
+                    && r.under.is_none_or(|m| n < m)
             }
         }
     }
@@ -331,7 +349,11 @@ impl Numbers {
             Numbers::Many(list) => list.iter().map(u64::to_string).collect::<Vec<_>>().join(" or "),
             Numbers::Range(r) => {
                 let parts = [("over", r.over), ("at least", r.at_least), ("up to", r.up_to), ("under", r.under)];
-                parts.into_iter().filter_map(|(word, n)| n.map(|n| format!("{word} {n}"))).collect::<Vec<_>>().join(" and ")
+                parts
+                    .into_iter()
+                    .filter_map(|(word, n)| n.map(|n| format!("{word} {n}")))
+                    .collect::<Vec<_>>()
+                    .join(" and ")
             }
         }
     }
@@ -360,6 +382,7 @@ impl Words {
 /// The parser's message without its picture of the line.
 fn one_line(message: &str) -> String {
     let place = message.lines().next().unwrap_or_default().trim_start_matches("TOML parse error ").to_owned();
-    let what: Vec<&str> = message.lines().skip(1).filter(|l| !l.contains('|')).map(str::trim).filter(|l| !l.is_empty()).collect();
+    let what: Vec<&str> =
+        message.lines().skip(1).filter(|l| !l.contains('|')).map(str::trim).filter(|l| !l.is_empty()).collect();
     if what.is_empty() { place } else { format!("{place}: {}", what.join(" ")) }
 }

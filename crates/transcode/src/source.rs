@@ -67,7 +67,13 @@ impl Source {
         let file = Arc::new(input);
         let start = after_preamble(&file)?;
         let (meta, start) = walk::walk_group(&file, start, META)?;
-        let header = DataSet { input: file.clone(), elements: meta, encoding: Encoding::ExplicitLittle, charset: Charset::default(), irregular: false };
+        let header = DataSet {
+            input: file.clone(),
+            elements: meta,
+            encoding: Encoding::ExplicitLittle,
+            charset: Charset::default(),
+            irregular: false,
+        };
         let told = header.string(Tag(META, 0x0010)).filter(|uid| !uid.is_empty()).map(TransferSyntax::new);
         let deflated = told.as_ref().is_some_and(|t| t.uid() == TransferSyntax::DEFLATED);
         let (body, start) = if deflated { (Arc::new(inflate(&file, start)?), 0) } else { (file.clone(), start) };
@@ -81,8 +87,22 @@ impl Source {
         Source::assemble(file, header.elements, body, walked, syntax, source_ae, deflated)
     }
 
-    fn assemble(file: Arc<Input>, meta: Vec<Element>, body: Arc<Input>, walked: Walked, syntax: TransferSyntax, source_ae: String, deflated: bool) -> Result<Source> {
-        let mut set = DataSet { input: body, elements: walked.elements, encoding: walked.encoding, charset: Charset::default(), irregular: walked.irregular };
+    fn assemble(
+        file: Arc<Input>,
+        meta: Vec<Element>,
+        body: Arc<Input>,
+        walked: Walked,
+        syntax: TransferSyntax,
+        source_ae: String,
+        deflated: bool,
+    ) -> Result<Source> {
+        let mut set = DataSet {
+            input: body,
+            elements: walked.elements,
+            encoding: walked.encoding,
+            charset: Charset::default(),
+            irregular: walked.irregular,
+        };
         if let Some(element) = set.get(Tag(0x0008, 0x0005)) {
             set.charset = Charset::parse(&set.bytes(element)?);
         }
@@ -91,7 +111,13 @@ impl Source {
         let (found, problem) = match find_frames(&set, &facts) {
             Ok(found) => (found, None),
             Err(Error::Io(error)) => return Err(error.into()),
-            Err(error) => (Vec::new(), Some(Problem { damaged: matches!(error, Error::Truncated { .. } | Error::Malformed { .. } | Error::Limit(_)), text: error.to_string() })),
+            Err(error) => (
+                Vec::new(),
+                Some(Problem {
+                    damaged: matches!(error, Error::Truncated { .. } | Error::Malformed { .. } | Error::Limit(_)),
+                    text: error.to_string(),
+                }),
+            ),
         };
         let mut source = Source { file, meta, set, facts, frames: found, problem, stream: None, deflated };
         source.look_at_stream();
@@ -101,9 +127,13 @@ impl Source {
     /// Reads the header of the first compressed frame: only the stream knows whether it is lossy.
     fn look_at_stream(&mut self) {
         let coding = self.facts.transfer_syntax.coding();
-        self.facts.lossy |= matches!(coding, Coding::Jpeg | Coding::Video) || self.facts.transfer_syntax.uid() == TransferSyntax::JPEG_XL;
+        self.facts.lossy |= matches!(coding, Coding::Jpeg | Coding::Video)
+            || self.facts.transfer_syntax.uid() == TransferSyntax::JPEG_XL;
         let mut head = Vec::new();
-        if self.frames.is_empty() || self.facts.pixels != Pixels::Encapsulated || self.read_some(0, stream::PROBE, &mut head).is_err() {
+        if self.frames.is_empty()
+            || self.facts.pixels != Pixels::Encapsulated
+            || self.read_some(0, stream::PROBE, &mut head).is_err()
+        {
             return;
         }
         if let Ok(Some(info)) = stream::probe(&head, coding) {
@@ -151,7 +181,10 @@ impl Source {
     /// The first bytes of frame `n`, at most `limit`.
     pub(crate) fn read_some(&self, n: u32, limit: u64, out: &mut Vec<u8>) -> Result<()> {
         self.check_frames()?;
-        let frame = self.frames.get(n as usize).ok_or(Error::Frame { frame: n.saturating_add(1), what: "there is no such frame".into() })?;
+        let frame = self
+            .frames
+            .get(n as usize)
+            .ok_or(Error::Frame { frame: n.saturating_add(1), what: "there is no such frame".into() })?;
         out.clear();
         out.reserve(frame.length().min(limit) as usize);
         for (offset, len) in &frame.fragments {
@@ -175,7 +208,8 @@ impl Source {
     /// As [`Source::decode_frame`], with all bits as they are stored.
     pub(crate) fn decode_with(&self, n: u32, codecs: &mut Codecs, out: &mut Vec<u8>) -> Result<()> {
         let mut stored = std::mem::take(&mut codecs.stored);
-        let done = self.read_frame(n, &mut stored).and_then(|()| decode::frame(&self.layout(), n, &stored, codecs, out));
+        let done =
+            self.read_frame(n, &mut stored).and_then(|()| decode::frame(&self.layout(), n, &stored, codecs, out));
         codecs.stored = stored;
         done.map_err(|error| match error {
             Error::Io(_) | Error::Frame { .. } => error,
@@ -273,7 +307,8 @@ fn after_preamble(input: &Input) -> Result<u64> {
     }
     // Without the prefix: the first element must be of the file meta, or of the identifying group, in either byte order.
     let starts = [[0x02, 0, 0, 0], [0x02, 0, 0x01, 0], [0x02, 0, 0x10, 0]].iter().any(|tag| is(0, tag));
-    let group_8 = input.bytes(0, 4).is_ok_and(|b| (b[0] == 8 && b[1] == 0 && b[3] == 0) || (b[0] == 0 && b[1] == 8 && b[2] == 0));
+    let group_8 =
+        input.bytes(0, 4).is_ok_and(|b| (b[0] == 8 && b[1] == 0 && b[3] == 0) || (b[0] == 0 && b[1] == 8 && b[2] == 0));
     if starts || group_8 { Ok(0) } else { Err(Error::NotDicom) }
 }
 
@@ -292,10 +327,13 @@ fn find_frames(set: &DataSet, facts: &Facts) -> Result<Vec<Frame>> {
     let Some(element) = facts::pixel_element(set) else { return Ok(Vec::new()) };
     match &element.value {
         Value::Items(_) => Err(Error::malformed(element.start, "pixel data that is a sequence")),
-        Value::Bytes { .. } if facts.pixels == Pixels::Video => Err(Error::unsupported("a video stream that is not in fragments")),
-        Value::Bytes { .. } if facts.transfer_syntax.is_encapsulated() => {
-            Err(Error::malformed(element.start, "pixel data that is not in fragments under a transfer syntax with compression"))
+        Value::Bytes { .. } if facts.pixels == Pixels::Video => {
+            Err(Error::unsupported("a video stream that is not in fragments"))
         }
+        Value::Bytes { .. } if facts.transfer_syntax.is_encapsulated() => Err(Error::malformed(
+            element.start,
+            "pixel data that is not in fragments under a transfer syntax with compression",
+        )),
         Value::Bytes { offset, len } => {
             let pairs = element.big_endian && element.vr == Vr::OW && facts.bits_allocated <= 8;
             frames::native(facts, *offset, *len, pairs)

@@ -91,11 +91,14 @@ fn jpeg(head: &[u8]) -> Result<StreamInfo> {
         let len = usize::from(be16(head, next)?);
         let body = next + 2;
         match marker {
-            0xC0..=0xCF | 0xF7 if !matches!(marker, 0xC4 | 0xC8 | 0xCC) => info = Some((start_of_frame(head, body, marker)?, marker == 0xF7)),
+            0xC0..=0xCF | 0xF7 if !matches!(marker, 0xC4 | 0xC8 | 0xCC) => {
+                info = Some((start_of_frame(head, body, marker)?, marker == 0xF7))
+            }
             0xE0 => jfif |= head.get(body..body + 4) == Some(b"JFIF"),
             0xEE if head.get(body..body + 5) == Some(b"Adobe") => adobe = Some(byte(head, body + 11)?),
             0xDA => {
-                let (mut info, jpeg_ls) = info.ok_or_else(|| Error::malformed(at as u64, "a scan before the frame header"))?;
+                let (mut info, jpeg_ls) =
+                    info.ok_or_else(|| Error::malformed(at as u64, "a scan before the frame header"))?;
                 start_of_scan(head, body, &mut info, jpeg_ls)?;
                 (info.adobe_transform, info.jfif) = (adobe, jfif);
                 return Ok(info);

@@ -31,7 +31,9 @@ fn pixel_kind(facts: &Facts) -> Option<String> {
         Pixels::None => Some("there are no pixels".into()),
         Pixels::Float => Some("floating point pixels are not compressed".into()),
         Pixels::Video => Some("video stays as it is".into()),
-        Pixels::Native | Pixels::Encapsulated if facts.lossy => Some("it is lossy already: coding it again would only make it larger".into()),
+        Pixels::Native | Pixels::Encapsulated if facts.lossy => {
+            Some("it is lossy already: coding it again would only make it larger".into())
+        }
         Pixels::Native | Pixels::Encapsulated => None,
     }
 }
@@ -40,9 +42,15 @@ fn samples(facts: &Facts) -> Option<String> {
     if !matches!(facts.bits_allocated, 8 | 16) {
         return Some(format!("{} bits allocated can't be compressed here", facts.bits_allocated));
     }
-    if facts.bits_stored == 0 || facts.bits_stored > facts.bits_allocated || facts.high_bit.checked_add(1) != Some(facts.bits_stored) {
+    if facts.bits_stored == 0
+        || facts.bits_stored > facts.bits_allocated
+        || facts.high_bit.checked_add(1) != Some(facts.bits_stored)
+    {
         let (stored, high) = (facts.bits_stored, facts.high_bit);
-        return Some(format!("bits stored {stored} and high bit {high} do not lie at the low end of {} bits", facts.bits_allocated));
+        return Some(format!(
+            "bits stored {stored} and high bit {high} do not lie at the low end of {} bits",
+            facts.bits_allocated
+        ));
     }
     None
 }
@@ -54,7 +62,9 @@ fn colour(facts: &Facts) -> Option<String> {
         3 => matches!(photometric, "RGB" | "YBR_FULL" | "YBR_RCT"),
         _ => false,
     };
-    (!known).then(|| format!("photometric interpretation {photometric} with {} samples a pixel is not coded again", facts.samples))
+    (!known).then(|| {
+        format!("photometric interpretation {photometric} with {} samples a pixel is not coded again", facts.samples)
+    })
 }
 
 /// Overlays of more than one bit allocated live in the pixel data (PS3.3 C.9.2, retired).
@@ -62,7 +72,8 @@ fn overlay_in_pixels(set: &DataSet) -> bool {
     set.elements().iter().any(|element| {
         let group = element.tag.group();
         let is_overlay = (0x6000..=0x60FF).contains(&group) && group % 2 == 0 && element.tag.element() == 0x0100;
-        let separate = || set.get(Tag(group, 0x3000)).is_some_and(|data| !matches!(data.value, Value::Bytes { len: 0, .. }));
+        let separate =
+            || set.get(Tag(group, 0x3000)).is_some_and(|data| !matches!(data.value, Value::Bytes { len: 0, .. }));
         is_overlay && set.first_u16(element).unwrap_or(1) > 1 && !separate()
     })
 }

@@ -67,7 +67,11 @@ const KNOWN: &[(&str, &str, Coding)] = &[
     ("1.2.840.10008.1.2.4.102", "MPEG-4 AVC/H.264 High Profile / Level 4.1", Coding::Video),
     ("1.2.840.10008.1.2.4.102.1", "Fragmentable MPEG-4 AVC/H.264 High Profile / Level 4.1", Coding::Video),
     ("1.2.840.10008.1.2.4.103", "MPEG-4 AVC/H.264 BD-compatible High Profile / Level 4.1", Coding::Video),
-    ("1.2.840.10008.1.2.4.103.1", "Fragmentable MPEG-4 AVC/H.264 BD-compatible High Profile / Level 4.1", Coding::Video),
+    (
+        "1.2.840.10008.1.2.4.103.1",
+        "Fragmentable MPEG-4 AVC/H.264 BD-compatible High Profile / Level 4.1",
+        Coding::Video,
+    ),
     ("1.2.840.10008.1.2.4.104", "MPEG-4 AVC/H.264 High Profile / Level 4.2 For 2D Video", Coding::Video),
     ("1.2.840.10008.1.2.4.104.1", "Fragmentable MPEG-4 AVC/H.264 High Profile / Level 4.2 For 2D Video", Coding::Video),
     ("1.2.840.10008.1.2.4.105", "MPEG-4 AVC/H.264 High Profile / Level 4.2 For 3D Video", Coding::Video),

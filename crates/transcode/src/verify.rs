@@ -7,7 +7,9 @@ use crate::error::{Error, Result};
 use crate::input::hex;
 use crate::policy::Target;
 use crate::source::Source;
-use crate::write::{self, EXTENDED_LENGTHS, EXTENDED_OFFSETS, PHOTOMETRIC, PIXEL_DATA, PLANAR, Table, changes, left_out};
+use crate::write::{
+    self, EXTENDED_LENGTHS, EXTENDED_OFFSETS, PHOTOMETRIC, PIXEL_DATA, PLANAR, Table, changes, left_out,
+};
 use crate::{FrameEvidence, LevelEnd};
 use sha2::{Digest, Sha256};
 
@@ -27,7 +29,14 @@ fn differs<T>(what: impl Into<String>) -> Result<T> {
 
 /// Proves that `written` is `source` but for what the plan changes. Returns the proof of each frame and the SHA-256 over
 /// all samples of the written file.
-pub(crate) fn verify(source: &Source, written: &Source, plan: &Plan, table: Table, expected: &[Expected], codecs: &mut Codecs) -> Result<(Vec<FrameEvidence>, String)> {
+pub(crate) fn verify(
+    source: &Source,
+    written: &Source,
+    plan: &Plan,
+    table: Table,
+    expected: &[Expected],
+    codecs: &mut Codecs,
+) -> Result<(Vec<FrameEvidence>, String)> {
     meta(source, written, plan)?;
     elements(source.data_set(), written.data_set(), plan)?;
     tables(written, table, expected)?;
@@ -49,7 +58,13 @@ pub(crate) fn verify(source: &Source, written: &Source, plan: &Plan, table: Tabl
             _ => Vec::new(),
         };
         let offset = written.frames()[n].offset();
-        evidence.push(FrameEvidence { sha256_before: expected.sha256.clone(), sha256_after: after, offset, length: expected.length, levels });
+        evidence.push(FrameEvidence {
+            sha256_before: expected.sha256.clone(),
+            sha256_after: after,
+            offset,
+            length: expected.length,
+            levels,
+        });
     }
     Ok((evidence, hex(&all.finalize())))
 }
@@ -57,7 +72,11 @@ pub(crate) fn verify(source: &Source, written: &Source, plan: &Plan, table: Tabl
 /// The ends of the levels of a codestream, which must be the one that clients decode from a prefix.
 fn levels(codestream: &[u8]) -> Result<Vec<LevelEnd>> {
     let index = progressive(codestream).or_else(differs)?;
-    Ok(index.levels.iter().map(|l| LevelEnd { level: l.level, width: l.width, height: l.height, end: l.end, crc32: l.crc32 }).collect())
+    Ok(index
+        .levels
+        .iter()
+        .map(|l| LevelEnd { level: l.level, width: l.width, height: l.height, end: l.end, crc32: l.crc32 })
+        .collect())
 }
 
 /// Is this a codestream that today's clients decode from any prefix that ends at a level: HTJ2K, reversible, RPCL, one tile,
@@ -75,7 +94,10 @@ pub(crate) fn progressive(codestream: &[u8]) -> Result<htj2k::Index, String> {
         (header.tlm, "it has no TLM"),
         (width.min(height) <= 64, "its base is larger than 64"),
         (index.complete, "it is cut short"),
-        (index.levels.last().is_some_and(|l| l.level == 0 && l.end == codestream.len() as u64), "the ends of its levels can't be known"),
+        (
+            index.levels.last().is_some_and(|l| l.level == 0 && l.end == codestream.len() as u64),
+            "the ends of its levels can't be known",
+        ),
     ];
     match demands.iter().find(|d| !d.0) {
         Some((_, reason)) => Err((*reason).to_owned()),
@@ -98,7 +120,11 @@ fn meta(source: &Source, written: &Source, plan: &Plan) -> Result<()> {
     }
     let (group, last) = (written.meta.first(), written.meta.last());
     match (group, last, written.meta_value(0)?.as_slice()) {
-        (Some(group), Some(last), [a, b, c, d]) if group.end + u64::from(u32::from_le_bytes([*a, *b, *c, *d])) == last.end => Ok(()),
+        (Some(group), Some(last), [a, b, c, d])
+            if group.end + u64::from(u32::from_le_bytes([*a, *b, *c, *d])) == last.end =>
+        {
+            Ok(())
+        }
         _ => differs("a wrong length of the file meta"),
     }
 }
@@ -118,7 +144,12 @@ fn elements(source: &DataSet, written: &DataSet, plan: &Plan) -> Result<()> {
     same_list(source, source.elements.iter().filter(kept), written, written.elements.iter().filter(kept))
 }
 
-fn same_list<'a>(a: &DataSet, list_a: impl Iterator<Item = &'a Element>, b: &DataSet, mut list_b: impl Iterator<Item = &'a Element>) -> Result<()> {
+fn same_list<'a>(
+    a: &DataSet,
+    list_a: impl Iterator<Item = &'a Element>,
+    b: &DataSet,
+    mut list_b: impl Iterator<Item = &'a Element>,
+) -> Result<()> {
     for element in list_a {
         let Some(other) = list_b.next() else { return differs(format!("{} is missing", name(element.tag))) };
         same_element(a, element, b, other)?;
@@ -137,11 +168,19 @@ fn same_element(a: &DataSet, ea: &Element, b: &DataSet, eb: &Element) -> Result<
         (Value::Bytes { len: la, .. }, Value::Bytes { len: lb, .. }) if la == lb => same_bytes(a, ea, b, eb, *la),
         (Value::Items(ia), Value::Items(ib)) if ia.len() == ib.len() => {
             let inner = |e: &&Element| e.tag.element() != 0 || ea.vr == Vr::UN;
-            ia.iter().zip(ib).try_for_each(|(x, y)| same_list(a, x.elements.iter().filter(inner), b, y.elements.iter().filter(inner)))
+            ia.iter().zip(ib).try_for_each(|(x, y)| {
+                same_list(a, x.elements.iter().filter(inner), b, y.elements.iter().filter(inner))
+            })
         }
-        (Value::Fragments(fa), Value::Fragments(fb)) if fa.len() == fb.len() => fa.iter().zip(fb).try_for_each(|(x, y)| {
-            if x.1 == y.1 && a.input.bytes(x.0, x.1)? == b.input.bytes(y.0, y.1)? { Ok(()) } else { differs(format!("{} has other fragments", name(ea.tag))) }
-        }),
+        (Value::Fragments(fa), Value::Fragments(fb)) if fa.len() == fb.len() => {
+            fa.iter().zip(fb).try_for_each(|(x, y)| {
+                if x.1 == y.1 && a.input.bytes(x.0, x.1)? == b.input.bytes(y.0, y.1)? {
+                    Ok(())
+                } else {
+                    differs(format!("{} has other fragments", name(ea.tag)))
+                }
+            })
+        }
         _ => differs(format!("{} has another value", name(ea.tag))),
     }
 }
@@ -170,9 +209,13 @@ fn digest(set: &DataSet, element: &Element) -> Result<Vec<u8>> {
 /// One fragment a frame, and a table that says where each is.
 fn tables(written: &Source, table: Table, expected: &[Expected]) -> Result<()> {
     let set = written.data_set();
-    let Some(Value::Fragments(fragments)) = set.get(PIXEL_DATA).map(|e| &e.value) else { return differs("pixel data is not in fragments") };
+    let Some(Value::Fragments(fragments)) = set.get(PIXEL_DATA).map(|e| &e.value) else {
+        return differs("pixel data is not in fragments");
+    };
     let Some((basic, fragments)) = fragments.split_first() else { return differs("no offset table") };
-    let even = |(fragment, expected): (&(u64, u64), &Expected)| fragment.1 % 2 == 0 && fragment.1 == expected.length + expected.length % 2;
+    let even = |(fragment, expected): (&(u64, u64), &Expected)| {
+        fragment.1 % 2 == 0 && fragment.1 == expected.length + expected.length % 2
+    };
     if fragments.len() != expected.len() || !fragments.iter().zip(expected).all(even) {
         return differs("fragments that are not the frames");
     }
@@ -182,12 +225,17 @@ fn tables(written: &Source, table: Table, expected: &[Expected]) -> Result<()> {
     let right = match table {
         Table::Basic => {
             let told = set.input.bytes(basic.0, basic.1)?;
-            starts.map(u32::try_from).collect::<Result<Vec<_>, _>>().is_ok_and(|s| s.iter().flat_map(|o| o.to_le_bytes()).eq(told.iter().copied()))
+            starts
+                .map(u32::try_from)
+                .collect::<Result<Vec<_>, _>>()
+                .is_ok_and(|s| s.iter().flat_map(|o| o.to_le_bytes()).eq(told.iter().copied()))
                 && set.get(EXTENDED_OFFSETS).is_none()
         }
         Table::Extended => {
             let lengths = expected.iter().flat_map(|e| e.length.to_le_bytes());
-            basic.1 == 0 && starts.flat_map(u64::to_le_bytes).eq(values(EXTENDED_OFFSETS)?.iter().copied()) && lengths.eq(values(EXTENDED_LENGTHS)?.iter().copied())
+            basic.1 == 0
+                && starts.flat_map(u64::to_le_bytes).eq(values(EXTENDED_OFFSETS)?.iter().copied())
+                && lengths.eq(values(EXTENDED_LENGTHS)?.iter().copied())
         }
     };
     if right { Ok(()) } else { differs("an offset table that does not fit the frames") }

@@ -137,12 +137,14 @@ impl Walker<'_> {
     }
 
     fn undefined(&mut self, element: &mut Element, at: &mut u64, scope: Scope) -> Result<()> {
-        let fragments = element.tag == PIXEL_DATA || (element.written_explicit && matches!(element.vr, Vr::OB | Vr::OW | Vr::OF | Vr::OL | Vr::OD | Vr::OV));
+        let fragments = element.tag == PIXEL_DATA
+            || (element.written_explicit && matches!(element.vr, Vr::OB | Vr::OW | Vr::OF | Vr::OL | Vr::OD | Vr::OV));
         if fragments {
             element.value = Value::Fragments(self.fragments(at, scope)?);
             return Ok(());
         }
-        let encoding = if element.written_explicit && element.vr == Vr::UN { Encoding::ImplicitLittle } else { scope.encoding };
+        let encoding =
+            if element.written_explicit && element.vr == Vr::UN { Encoding::ImplicitLittle } else { scope.encoding };
         if !element.written_explicit {
             element.vr = if element.tag.group() % 2 == 1 { Vr::UN } else { Vr::SQ };
         }
@@ -153,7 +155,11 @@ impl Walker<'_> {
     fn defined(&mut self, element: &mut Element, at: &mut u64, len: u64, scope: Scope) -> Result<()> {
         let have = scope.end - *at;
         if len > have {
-            return Err(Error::Truncated { what: format!("element ({:04X},{:04X}) at byte {}", element.tag.0, element.tag.1, element.start), have, need: len });
+            return Err(Error::Truncated {
+                what: format!("element ({:04X},{:04X}) at byte {}", element.tag.0, element.tag.1, element.start),
+                have,
+                need: len,
+            });
         }
         let end = *at + len;
         if element.vr == Vr::SQ {
@@ -197,7 +203,11 @@ impl Walker<'_> {
         let delimited = len == UNDEFINED;
         let end = if delimited { scope.end } else { *at + u64::from(len) };
         if end > scope.end {
-            return Err(Error::Truncated { what: format!("an item at byte {at}"), have: scope.end - *at, need: u64::from(len) });
+            return Err(Error::Truncated {
+                what: format!("an item at byte {at}"),
+                have: scope.end - *at,
+                need: u64::from(len),
+            });
         }
         let encoding = self.sniff(*at, end, scope.encoding)?;
         self.irregular |= encoding != scope.encoding;
@@ -212,7 +222,13 @@ impl Walker<'_> {
             *at += 8;
             match tag {
                 ITEM if u64::from(len) <= scope.end - *at => fragments.push((*at, u64::from(len))),
-                ITEM => return Err(Error::Truncated { what: format!("a fragment at byte {at}"), have: scope.end - *at, need: u64::from(len) }),
+                ITEM => {
+                    return Err(Error::Truncated {
+                        what: format!("a fragment at byte {at}"),
+                        have: scope.end - *at,
+                        need: u64::from(len),
+                    });
+                }
                 SEQUENCE_END => return Ok(fragments),
                 _ => return Err(Error::malformed(*at - 8, "no fragment where one should be")),
             }
@@ -225,7 +241,11 @@ impl Walker<'_> {
 
     fn item_head(&mut self, at: u64, scope: Scope) -> Result<(Tag, u32)> {
         if scope.end.saturating_sub(at) < 8 {
-            return Err(Error::Truncated { what: format!("a sequence at byte {at}"), have: scope.end.saturating_sub(at), need: 8 });
+            return Err(Error::Truncated {
+                what: format!("a sequence at byte {at}"),
+                have: scope.end.saturating_sub(at),
+                need: 8,
+            });
         }
         let big = scope.encoding == Encoding::ExplicitBig;
         let len = self.reader.u32(at + 4, big)?;
@@ -270,9 +290,15 @@ impl Walker<'_> {
                 // The two letters could be a length: believe them where that length can't be, or they are the element's own VR.
                 let len = u64::from(u32::from_le_bytes([head[4], head[5], head[6], head[7]]));
                 let tag = Tag(u16::from_le_bytes([head[0], head[1]]), u16::from_le_bytes([head[2], head[3]]));
-                if len > end - at - 8 || vr == Some(dictionary::vr_of(tag)) { Encoding::ExplicitLittle } else { encoding }
+                if len > end - at - 8 || vr == Some(dictionary::vr_of(tag)) {
+                    Encoding::ExplicitLittle
+                } else {
+                    encoding
+                }
             }
-            Encoding::ExplicitLittle if vr.is_none() && !head[4..6].iter().all(u8::is_ascii_uppercase) && head[..2] != [0xFE, 0xFF] => {
+            Encoding::ExplicitLittle
+                if vr.is_none() && !head[4..6].iter().all(u8::is_ascii_uppercase) && head[..2] != [0xFE, 0xFF] =>
+            {
                 let len = u64::from(u32::from_le_bytes([head[4], head[5], head[6], head[7]]));
                 if len <= end - at - 8 || len == u64::from(UNDEFINED) { Encoding::ImplicitLittle } else { encoding }
             }
@@ -281,7 +307,8 @@ impl Walker<'_> {
     }
 
     fn count(&mut self) -> Result<()> {
-        self.left = self.left.checked_sub(1).ok_or_else(|| Error::Limit(format!("more than {MAX_ELEMENTS} elements")))?;
+        self.left =
+            self.left.checked_sub(1).ok_or_else(|| Error::Limit(format!("more than {MAX_ELEMENTS} elements")))?;
         Ok(())
     }
 }

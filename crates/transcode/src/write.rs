@@ -14,7 +14,6 @@ pub(crate) const EXTENDED_OFFSETS: Tag = Tag(0x7FE0, 0x0001);
 pub(crate) const EXTENDED_LENGTHS: Tag = Tag(0x7FE0, 0x0002);
 pub(crate) const PHOTOMETRIC: Tag = Tag(0x0028, 0x0004);
 pub(crate) const PLANAR: Tag = Tag(0x0028, 0x0006);
-const PADDING: Tag = Tag(0xFFFC, 0xFFFC);
 const UNDEFINED: u32 = 0xFFFF_FFFF;
 
 /// Which table tells where the frames are.
@@ -28,7 +27,7 @@ pub(crate) enum Table {
 
 /// An element that a re-encoded instance does not take over.
 pub(crate) fn left_out(tag: Tag) -> bool {
-    tag.element() == 0 || matches!(tag, PADDING | EXTENDED_OFFSETS | EXTENDED_LENGTHS)
+    tag.element() == 0 || matches!(tag, EXTENDED_OFFSETS | EXTENDED_LENGTHS)
 }
 
 /// Elements that are written anew, in the order of their tags; `None` takes one out.
@@ -60,7 +59,8 @@ impl<'a, W: Write + Seek> Writer<'a, W> {
         let mut writer = Writer { out, source, table, holes: Vec::new(), lengths: Vec::new(), padded: Vec::new() };
         if table == Table::Extended {
             for tag in [EXTENDED_OFFSETS, EXTENDED_LENGTHS] {
-                let bytes = u32::try_from(u64::from(frames) * 8).map_err(|_| Error::Limit("frames of an extended offset table".into()))?;
+                let bytes = u32::try_from(u64::from(frames) * 8)
+                    .map_err(|_| Error::Limit("frames of an extended offset table".into()))?;
                 write_head(&mut writer.out, tag, Vr::OV, bytes)?;
                 writer.hole(u64::from(bytes))?;
             }
@@ -83,7 +83,10 @@ impl<'a, W: Write + Seek> Writer<'a, W> {
     /// Writes one frame as one fragment of even length.
     pub(crate) fn frame(&mut self, codestream: &[u8]) -> Result<()> {
         let padded = codestream.len() as u64 + codestream.len() as u64 % 2;
-        let len = u32::try_from(padded).ok().filter(|len| *len < UNDEFINED).ok_or_else(|| Error::Limit("a frame of 4 GiB".into()))?;
+        let len = u32::try_from(padded)
+            .ok()
+            .filter(|len| *len < UNDEFINED)
+            .ok_or_else(|| Error::Limit("a frame of 4 GiB".into()))?;
         write_item(&mut self.out, 0xE000, len)?;
         self.out.write_all(codestream)?;
         if padded != codestream.len() as u64 {
@@ -109,7 +112,10 @@ impl<'a, W: Write + Seek> Writer<'a, W> {
                     *at += 8 + len;
                     Some(offset)
                 });
-                vec![offsets.flat_map(u64::to_le_bytes).collect(), self.lengths.iter().flat_map(|l| l.to_le_bytes()).collect()]
+                vec![
+                    offsets.flat_map(u64::to_le_bytes).collect(),
+                    self.lengths.iter().flat_map(|l| l.to_le_bytes()).collect(),
+                ]
             }
         };
         for (hole, table) in self.holes.iter().zip(tables) {
@@ -130,7 +136,9 @@ fn write_meta(out: &mut dyn Write, source: &Source, syntax: &TransferSyntax) -> 
             Some(found) => set.bytes(found)?.into_owned(),
             None => source.meta_value(told)?,
         };
-        meta_element(&mut meta, element, Vr::UI, uid.trim_ascii_end());
+        if !uid.is_empty() {
+            meta_element(&mut meta, element, Vr::UI, uid.trim_ascii_end());
+        }
     }
     meta_element(&mut meta, 0x0010, Vr::UI, syntax.uid().as_bytes());
     meta_element(&mut meta, 0x0012, Vr::UI, IMPLEMENTATION_CLASS_UID.as_bytes());

@@ -67,7 +67,12 @@ fn run(name: &str) {
     }
     println!("policy {name}: rule, converted/expected, bytes out/in");
     for (rule, t) in &rules {
-        println!("  {rule:12} {:4}/{:<4} {:.3}", t.converted, t.expected, t.bytes_out as f64 / t.bytes_in.max(1) as f64);
+        println!(
+            "  {rule:12} {:4}/{:<4} {:.3}",
+            t.converted,
+            t.expected,
+            t.bytes_out as f64 / t.bytes_in.max(1) as f64
+        );
     }
     kept.iter().for_each(|(reason, n)| println!("  kept {n:4}: {reason}"));
     wrong.iter().for_each(|line| println!("{line}"));
@@ -78,13 +83,19 @@ fn check(path: &str, verified: &transcode::Verified, hash: Option<&str>) -> Opti
     let source = Source::open(verified.path()).unwrap();
     let again = samples_sha256(&source).unwrap_or_else(|error| error.to_string());
     match hash {
-        Some(hash) if hash != verified.samples_sha256 || hash != again => Some(format!("{path}: converted to other samples than the reference")),
+        Some(hash) if hash != verified.samples_sha256 || hash != again => {
+            Some(format!("{path}: converted to other samples than the reference"))
+        }
         _ => None,
     }
 }
 
 fn without_numbers(reason: &str) -> String {
-    reason.split(' ').map(|w| if w.starts_with(|c: char| c.is_ascii_digit()) { "N" } else { w }).collect::<Vec<_>>().join(" ")
+    reason
+        .split(' ')
+        .map(|w| if w.starts_with(|c: char| c.is_ascii_digit()) { "N" } else { w })
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 #[test]

@@ -9,7 +9,11 @@ use transcode::{Pixels, Source};
 fn the_corpus_decodes_to_its_reference_hashes() {
     let Some(open) = open_data() else { return };
     let manifest = by_path(table(&open.join("MANIFEST.tsv")));
-    let listed: Vec<&str> = include_str!("undecoded.tsv").lines().filter(|l| !l.starts_with('#')).filter_map(|l| l.split('\t').next()).collect();
+    let listed: Vec<&str> = include_str!("undecoded.tsv")
+        .lines()
+        .filter(|l| !l.starts_with('#'))
+        .filter_map(|l| l.split('\t').next())
+        .collect();
     let (mut right, mut wrong) = (0, Vec::new());
     for row in table(&open.join("REFERENCE.tsv")) {
         let path = &row["path"];
@@ -24,10 +28,17 @@ fn the_corpus_decodes_to_its_reference_hashes() {
             continue;
         }
         match got {
-            Ok(hash) if hash == row["pixels_sha256"] && listed.contains(&path.as_str()) => wrong.push(format!("{path}: listed, but decoded right")),
+            Ok(hash) if hash == row["pixels_sha256"] && listed.contains(&path.as_str()) => {
+                wrong.push(format!("{path}: listed, but decoded right"))
+            }
             Ok(hash) if hash == row["pixels_sha256"] => right += 1,
             _ if listed.contains(&path.as_str()) => {}
-            Ok(_) => wrong.push(format!("{path}: other samples ({} {} {})", source.facts().transfer_syntax, row["dtype"], row["shape"])),
+            Ok(_) => wrong.push(format!(
+                "{path}: other samples ({} {} {})",
+                source.facts().transfer_syntax,
+                row["dtype"],
+                row["shape"]
+            )),
             Err(error) => wrong.push(format!("{path}: {error}")),
         }
     }

@@ -6,7 +6,9 @@ use crate::frames::native_bits;
 use std::io::Read;
 
 pub(super) fn frame(layout: &Layout<'_>, stored: &[u8], out: &mut Vec<u8>) -> Result<()> {
-    let need = native_bits(layout.facts).map(|bits| bits.div_ceil(8)).ok_or_else(|| Error::Limit("the size of a frame".into()))?;
+    let need = native_bits(layout.facts)
+        .map(|bits| bits.div_ceil(8))
+        .ok_or_else(|| Error::Limit("the size of a frame".into()))?;
     let mut bytes = Vec::new();
     flate2::read::DeflateDecoder::new(stored)
         .take(need)

@@ -14,7 +14,9 @@ pub(super) fn frame(facts: &Facts, stored: &[u8], codecs: &mut Codecs, out: &mut
     let count = stride * facts.rows as usize;
     let signed = info.signed == Some(true);
     let bad = |error: htj2k::Error| Error::malformed(error.at, error.to_string());
-    let whole = |decoded: htj2k::Decoded| if decoded.complete { Ok(()) } else { Err(Error::malformed(0, "the codestream is cut short")) };
+    let whole = |decoded: htj2k::Decoded| {
+        if decoded.complete { Ok(()) } else { Err(Error::malformed(0, "the codestream is cut short")) }
+    };
     if info.precision > 16 {
         let mut samples = vec![0i32; count];
         whole(codecs.htj2k.decode(stream, 0, SamplesMut::I32(&mut samples), stride).map_err(bad)?)?;

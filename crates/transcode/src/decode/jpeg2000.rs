@@ -14,7 +14,8 @@ pub(super) fn frame(facts: &Facts, stored: &[u8], out: &mut Vec<u8>) -> Result<(
 pub(super) fn decode(facts: &Facts, info: &StreamInfo, codestream: &[u8], out: &mut Vec<u8>) -> Result<()> {
     let parameters = jpeg2k::DecodeParameters::new().strict(true).ignore_pclr_cmap_cdef();
     let image = guarded("JPEG 2000", || {
-        jpeg2k::Image::from_bytes_with(codestream, parameters).map_err(|error| Error::malformed(0, format!("JPEG 2000: {error}")))
+        jpeg2k::Image::from_bytes_with(codestream, parameters)
+            .map_err(|error| Error::malformed(0, format!("JPEG 2000: {error}")))
     })?;
     let planes: Vec<&[i32]> = image.components().iter().map(jpeg2k::ImageComponent::data).collect();
     let pixels = facts.rows as usize * facts.columns as usize;

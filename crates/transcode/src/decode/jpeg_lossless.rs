@@ -29,7 +29,16 @@ struct Image {
 impl Image {
     fn decode(bytes: &[u8], facts: &Facts) -> Result<Image> {
         let (width, height) = (facts.columns as usize, facts.rows as usize);
-        let mut image = Image { width, height, precision: 0, components: Vec::new(), tables: [const { None }; 4], restart: 0, samples: Vec::new(), filled: Vec::new() };
+        let mut image = Image {
+            width,
+            height,
+            precision: 0,
+            components: Vec::new(),
+            tables: [const { None }; 4],
+            restart: 0,
+            samples: Vec::new(),
+            filled: Vec::new(),
+        };
         let mut at = 2;
         loop {
             let (marker, body) = next_marker(bytes, &mut at)?;
@@ -43,7 +52,9 @@ impl Image {
                         return Ok(image);
                     }
                 }
-                0xC0..=0xCF if marker != 0xCC => return Err(Error::unsupported(format!("JPEG process of marker FF{marker:02X}"))),
+                0xC0..=0xCF if marker != 0xCC => {
+                    return Err(Error::unsupported(format!("JPEG process of marker FF{marker:02X}")));
+                }
                 0xD9 => return Err(bad("the image ends before every component has come")),
                 _ => {}
             }
@@ -83,8 +94,13 @@ impl Image {
         let mut parts = Vec::with_capacity(count);
         for n in 0..count {
             let (id, table) = (byte_at(body, 1 + 2 * n)?, byte_at(body, 2 + 2 * n)? >> 4);
-            let component = self.components.iter().position(|c| *c == id).ok_or_else(|| bad("a scan of an unknown component"))?;
-            let table = self.tables.get(usize::from(table)).and_then(Option::as_ref).ok_or_else(|| bad("a scan without its Huffman table"))?;
+            let component =
+                self.components.iter().position(|c| *c == id).ok_or_else(|| bad("a scan of an unknown component"))?;
+            let table = self
+                .tables
+                .get(usize::from(table))
+                .and_then(Option::as_ref)
+                .ok_or_else(|| bad("a scan without its Huffman table"))?;
             parts.push((component, table.clone()));
             self.filled[component] = true;
         }
@@ -281,7 +297,11 @@ impl Bits<'_> {
 /// The next marker segment: `at` is moved behind it.
 fn next_marker<'a>(bytes: &'a [u8], at: &mut usize) -> Result<(u8, &'a [u8])> {
     // Padding bits and fill bytes may stand between a scan and the next marker.
-    let skip = bytes.get(*at..).unwrap_or_default().windows(2).position(|w| w[0] == 0xFF && !matches!(w[1], 0 | 0xFF | 0xD0..=0xD7));
+    let skip = bytes
+        .get(*at..)
+        .unwrap_or_default()
+        .windows(2)
+        .position(|w| w[0] == 0xFF && !matches!(w[1], 0 | 0xFF | 0xD0..=0xD7));
     let start = *at + skip.ok_or_else(|| bad("the image ends before its data"))?;
     let marker = bytes[start + 1];
     if marker == 0xD9 {

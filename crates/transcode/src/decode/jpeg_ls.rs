@@ -7,7 +7,8 @@ use crate::syntax::Coding;
 
 pub(super) fn frame(facts: &Facts, stored: &[u8], out: &mut Vec<u8>) -> Result<()> {
     let info = agree(facts, stored, Coding::JpegLs)?;
-    let mut decoded = decode(stored).or_else(|error| without_stuffing(stored).map_or(Err(error), |shorter| decode(&shorter)))?;
+    let mut decoded =
+        decode(stored).or_else(|error| without_stuffing(stored).map_or(Err(error), |shorter| decode(&shorter)))?;
     let size = if info.precision > 8 { 2 } else { 1 };
     if info.interleave == 0 && info.components > 1 {
         let planes = std::mem::take(&mut decoded);

@@ -69,7 +69,8 @@ pub(crate) fn frame(layout: &Layout<'_>, n: u32, stored: &[u8], codecs: &mut Cod
 
 /// Are decoded samples of three components luminance and chrominance? The stream decides where it can.
 pub(crate) fn is_ybr(facts: &Facts, stream: Option<&StreamInfo>) -> bool {
-    let told = facts.samples == 3 && (facts.photometric.starts_with("YBR_FULL") || facts.photometric.starts_with("YBR_PARTIAL"));
+    let told = facts.samples == 3
+        && (facts.photometric.starts_with("YBR_FULL") || facts.photometric.starts_with("YBR_PARTIAL"));
     match (facts.transfer_syntax.coding(), stream) {
         (Coding::Jpeg, Some(info)) if info.components == 3 => match info.adobe_transform {
             Some(transform) => transform != 0,
@@ -91,8 +92,16 @@ pub(crate) fn settle_high_bits(facts: &Facts, samples: &mut [u8]) {
     match (facts.bits_allocated, facts.signed) {
         (8, false) => samples.iter_mut().for_each(|v| *v = *v << spare >> spare),
         (8, true) => samples.iter_mut().for_each(|v| *v = ((*v as i8) << spare >> spare) as u8),
-        (16, false) => samples.as_chunks_mut().0.iter_mut().for_each(|b| *b = (u16::from_le_bytes(*b) << spare >> spare).to_le_bytes()),
-        (16, true) => samples.as_chunks_mut().0.iter_mut().for_each(|b| *b = (i16::from_le_bytes(*b) << spare >> spare).to_le_bytes()),
+        (16, false) => samples
+            .as_chunks_mut()
+            .0
+            .iter_mut()
+            .for_each(|b| *b = (u16::from_le_bytes(*b) << spare >> spare).to_le_bytes()),
+        (16, true) => samples
+            .as_chunks_mut()
+            .0
+            .iter_mut()
+            .for_each(|b| *b = (i16::from_le_bytes(*b) << spare >> spare).to_le_bytes()),
         _ => {}
     }
 }
@@ -115,13 +124,22 @@ fn check_size(facts: &Facts, stored: u64, coding: Coding) -> Result<()> {
 fn agree(facts: &Facts, stored: &[u8], coding: Coding) -> Result<StreamInfo> {
     let info = stream::probe(stored, coding)?.ok_or_else(|| Error::unsupported("a frame without a header"))?;
     if (info.width, info.height) != (facts.columns, facts.rows) {
-        return Err(Error::unsupported(format!("the compressed image is {} x {}, the attributes say {} x {}", info.width, info.height, facts.columns, facts.rows)));
+        return Err(Error::unsupported(format!(
+            "the compressed image is {} x {}, the attributes say {} x {}",
+            info.width, info.height, facts.columns, facts.rows
+        )));
     }
     if info.components != facts.samples {
-        return Err(Error::unsupported(format!("the compressed image has {} components, samples per pixel is {}", info.components, facts.samples)));
+        return Err(Error::unsupported(format!(
+            "the compressed image has {} components, samples per pixel is {}",
+            info.components, facts.samples
+        )));
     }
     if u16::from(info.precision) > container_bits(facts) {
-        return Err(Error::unsupported(format!("the compressed image has {} bits, bits allocated is {}", info.precision, facts.bits_allocated)));
+        return Err(Error::unsupported(format!(
+            "the compressed image has {} bits, bits allocated is {}",
+            info.precision, facts.bits_allocated
+        )));
     }
     Ok(info)
 }

@@ -66,7 +66,11 @@ pub(super) fn planes_to_pixels(planes: &[u8], samples: usize, size: usize, out: 
 fn single_bits(bytes: &[u8], skip: u64, bits: u64, out: &mut Vec<u8>) -> Result<()> {
     let (skip, bits) = (skip as usize, bits as usize);
     if bytes.len() * 8 < skip + bits {
-        return Err(Error::Truncated { what: "a frame of single bits".into(), have: bytes.len() as u64, need: (skip + bits).div_ceil(8) as u64 });
+        return Err(Error::Truncated {
+            what: "a frame of single bits".into(),
+            have: bytes.len() as u64,
+            need: (skip + bits).div_ceil(8) as u64,
+        });
     }
     out.extend((skip..skip + bits).map(|n| bytes[n / 8] >> (n % 8) & 1));
     Ok(())

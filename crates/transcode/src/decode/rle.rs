@@ -29,14 +29,22 @@ pub(super) fn frame(facts: &Facts, stored: &[u8], out: &mut Vec<u8>) -> Result<(
 
 /// The offsets of the segments from the 64-byte header.
 fn segment_starts(stored: &[u8], expected: usize) -> Result<Vec<usize>> {
-    let header = stored.get(..HEADER).ok_or(Error::Truncated { what: "an RLE header".into(), have: stored.len() as u64, need: HEADER as u64 })?;
+    let header = stored.get(..HEADER).ok_or(Error::Truncated {
+        what: "an RLE header".into(),
+        have: stored.len() as u64,
+        need: HEADER as u64,
+    })?;
     let mut words = header.as_chunks::<4>().0.iter().map(|b| u32::from_le_bytes(*b) as usize);
     let count = words.next().unwrap_or(0);
     if count != expected {
         return Err(bad(&format!("{count} segments where {expected} are needed")));
     }
     let starts: Vec<usize> = words.take(count).collect();
-    if starts.len() == count && starts.iter().all(|s| (HEADER..=stored.len()).contains(s)) { Ok(starts) } else { Err(bad("a segment outside of the frame")) }
+    if starts.len() == count && starts.iter().all(|s| (HEADER..=stored.len()).contains(s)) {
+        Ok(starts)
+    } else {
+        Err(bad("a segment outside of the frame"))
+    }
 }
 
 fn unpack(mut segment: &[u8], len: usize, plane: &mut Vec<u8>) -> Result<()> {
@@ -80,7 +88,8 @@ mod tests {
         // The example of the PackBits description.
         let packed = [0xFE, 0xAA, 0x02, 0x80, 0x00, 0x2A, 0xFD, 0xAA, 0x03, 0x80, 0x00, 0x2A, 0x22, 0xF7, 0xAA];
         let plain = [
-            0xAA, 0xAA, 0xAA, 0x80, 0x00, 0x2A, 0xAA, 0xAA, 0xAA, 0xAA, 0x80, 0x00, 0x2A, 0x22, 0xAA, 0xAA, 0xAA, 0xAA, 0xAA, 0xAA, 0xAA, 0xAA, 0xAA, 0xAA,
+            0xAA, 0xAA, 0xAA, 0x80, 0x00, 0x2A, 0xAA, 0xAA, 0xAA, 0xAA, 0x80, 0x00, 0x2A, 0x22, 0xAA, 0xAA, 0xAA, 0xAA,
+            0xAA, 0xAA, 0xAA, 0xAA, 0xAA, 0xAA,
         ];
         let mut plane = Vec::new();
         unpack(&packed, plain.len(), &mut plane).unwrap();

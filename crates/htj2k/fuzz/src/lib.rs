@@ -1,0 +1,3 @@
+//! What the fuzz targets share. A target is one call of one of the `checks`.
+
+pub mod checks;

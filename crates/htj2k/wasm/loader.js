@@ -1,0 +1,92 @@
+// Decodes HTJ2K codestreams with htj2k.wasm: whole, to a level, or from what has arrived.
+//
+//   const codec = await load(fetch('htj2k.wasm'));
+//   const frame = codec.frame();
+//   frame.begin(length);                       // bytes of the whole codestream
+//   frame.push(bytes);                         // as they arrive
+//   const image = frame.decode(level);         // { width, height, components, precision, signed, complete, need, samples }
+//   frame.close();
+
+/** Instantiates the module; takes its bytes, a Response, or a promise of one. */
+export async function load(source) {
+  const given = await source;
+  const { instance } =
+    typeof Response !== 'undefined' && given instanceof Response
+      ? await WebAssembly.instantiateStreaming(given)
+      : await WebAssembly.instantiate(given);
+  return new Codec(instance.exports);
+}
+
+class Codec {
+  constructor(exports) {
+    this.exports = exports;
+    this.free = [];
+    this.count = 0;
+  }
+
+  /** A frame: it keeps its memory from one codestream to the next. */
+  frame() {
+    const number = this.free.pop() ?? this.count++;
+    this.exports.frame_open(number);
+    return new Frame(this, number);
+  }
+}
+
+class Frame {
+  constructor(codec, number) {
+    this.codec = codec;
+    this.number = number;
+    this.have = 0;
+    this.length = 0;
+  }
+
+  /** Begins a codestream of so many bytes. */
+  begin(length) {
+    this.at = this.codec.exports.frame_begin(this.number, length);
+    this.length = length;
+    this.have = 0;
+  }
+
+  /** Adds bytes that have arrived. */
+  push(bytes) {
+    if (this.have + bytes.length > this.length) throw new RangeError('more bytes than were announced');
+    new Uint8Array(this.codec.exports.memory.buffer).set(bytes, this.at + this.have);
+    this.have += bytes.length;
+  }
+
+  /** The image at a level, 0 for the full size. Its samples are a view: valid until the module is called again. */
+  decode(level = 0) {
+    const { exports } = this.codec;
+    if (exports.frame_decode(this.number, this.have, level) !== 0) throw new Error(this.error());
+    const image = {
+      width: exports.frame_width(this.number),
+      height: exports.frame_height(this.number),
+      components: exports.frame_components(this.number),
+      precision: exports.frame_precision(this.number),
+      signed: exports.frame_signed(this.number) === 1,
+      complete: exports.frame_complete(this.number) === 1,
+      need: exports.frame_need(this.number) || undefined,
+    };
+    const count = image.width * image.height * image.components;
+    const Samples = arrayOf(image);
+    image.samples = new Samples(exports.memory.buffer, exports.frame_samples(this.number), count);
+    return image;
+  }
+
+  /** Lets the memory go. */
+  close() {
+    this.codec.exports.frame_open(this.number);
+    this.codec.free.push(this.number);
+  }
+
+  error() {
+    const { memory, frame_error, frame_error_length } = this.codec.exports;
+    return new TextDecoder().decode(new Uint8Array(memory.buffer, frame_error(this.number), frame_error_length(this.number)));
+  }
+}
+
+function arrayOf({ precision, signed }) {
+  if (precision <= 8) return signed ? Int8Array : Uint8Array;
+  if (precision <= 16) return signed ? Int16Array : Uint16Array;
+  return Int32Array;
+}

@@ -1,0 +1,201 @@
+//! The decoder for the browser. `loader.js` beside this wraps the exports below.
+//!
+//! A frame is a number. Its codestream is written into memory that the frame owns, as much of it as is there; then it is
+//! decoded to a level, and the samples are read from memory that the frame owns too. Nothing is copied twice.
+#![warn(missing_docs)]
+
+use std::cell::RefCell;
+
+use htj2k::{Decoded, Decoder, Error, Header, Limits, SamplesMut};
+
+/// A codestream that arrives, and the image it gave last.
+#[derive(Default)]
+struct Frame {
+    codestream: Vec<u8>,
+    samples: Samples,
+    precision: u8,
+    signed: bool,
+    decoded: Option<Decoded>,
+    error: String,
+}
+
+/// Samples in the smallest type that holds them.
+enum Samples {
+    U8(Vec<u8>),
+    I8(Vec<i8>),
+    U16(Vec<u16>),
+    I16(Vec<i16>),
+    I32(Vec<i32>),
+}
+
+impl Default for Samples {
+    fn default() -> Self {
+        Samples::U8(Vec::new())
+    }
+}
+
+thread_local! {
+    static FRAMES: RefCell<Vec<Frame>> = const { RefCell::new(Vec::new()) };
+    static DECODER: RefCell<Decoder> = RefCell::new(Decoder::with_limits(limits()));
+}
+
+fn limits() -> Limits {
+    let mut limits = Limits::default();
+    limits.max_memory = 1 << 30;
+    limits
+}
+
+fn with<T>(frame: u32, act: impl FnOnce(&mut Frame) -> T) -> T {
+    FRAMES.with_borrow_mut(|frames| act(&mut frames[frame as usize]))
+}
+
+/// A place for frame number `frame`; numbers are the caller's, counted from 0. What it held is let go.
+#[unsafe(no_mangle)]
+pub extern "C" fn frame_open(frame: u32) {
+    FRAMES.with_borrow_mut(|frames| {
+        if frames.len() <= frame as usize {
+            frames.resize_with(frame as usize + 1, Frame::default);
+        }
+        frames[frame as usize] = Frame::default();
+    });
+}
+
+/// Begins another codestream of `length` bytes in all; gives where to write it. The memory is kept from one to the next.
+#[unsafe(no_mangle)]
+pub extern "C" fn frame_begin(frame: u32, length: usize) -> *mut u8 {
+    with(frame, |frame| {
+        frame.decoded = None;
+        frame.codestream.resize(length, 0);
+        frame.codestream.as_mut_ptr()
+    })
+}
+
+/// Decodes the first `have` bytes to a level. 0: an image; 1: an error, which `frame_error` tells.
+#[unsafe(no_mangle)]
+pub extern "C" fn frame_decode(frame: u32, have: usize, level: u8) -> u32 {
+    with(frame, |frame| match decode(frame, have, level) {
+        Ok(decoded) => {
+            frame.decoded = Some(decoded);
+            0
+        }
+        Err(error) => {
+            frame.error = error.to_string();
+            1
+        }
+    })
+}
+
+fn decode(frame: &mut Frame, have: usize, level: u8) -> Result<Decoded, Error> {
+    let bytes = &frame.codestream[..have.min(frame.codestream.len())];
+    let header = Header::parse(bytes, &limits())?;
+    let (width, height) = header.size_at(level);
+    let row = width as usize * header.components.len();
+    frame.precision = header.components.iter().map(|c| c.precision).max().unwrap_or(0);
+    frame.signed = header.components.iter().any(|c| c.signed);
+    let out = frame.samples.room(row * height as usize, frame.precision, frame.signed);
+    DECODER.with_borrow_mut(|decoder| decoder.decode(bytes, level, out, row))
+}
+
+impl Samples {
+    /// Room for samples of a range; the memory is kept where the type stays the same.
+    fn room(&mut self, count: usize, precision: u8, signed: bool) -> SamplesMut<'_> {
+        let fits = match self {
+            Samples::U8(_) => precision <= 8 && !signed,
+            Samples::I8(_) => precision <= 8 && signed,
+            Samples::U16(_) => (9..=16).contains(&precision) && !signed,
+            Samples::I16(_) => (9..=16).contains(&precision) && signed,
+            Samples::I32(_) => precision > 16,
+        };
+        if !fits {
+            *self = match (precision, signed) {
+                (..=8, false) => Samples::U8(Vec::new()),
+                (..=8, true) => Samples::I8(Vec::new()),
+                (..=16, false) => Samples::U16(Vec::new()),
+                (..=16, true) => Samples::I16(Vec::new()),
+                _ => Samples::I32(Vec::new()),
+            };
+        }
+        match self {
+            Samples::U8(samples) => SamplesMut::U8(sized(samples, count)),
+            Samples::I8(samples) => SamplesMut::I8(sized(samples, count)),
+            Samples::U16(samples) => SamplesMut::U16(sized(samples, count)),
+            Samples::I16(samples) => SamplesMut::I16(sized(samples, count)),
+            Samples::I32(samples) => SamplesMut::I32(sized(samples, count)),
+        }
+    }
+
+    fn address(&self) -> usize {
+        match self {
+            Samples::U8(samples) => samples.as_ptr() as usize,
+            Samples::I8(samples) => samples.as_ptr() as usize,
+            Samples::U16(samples) => samples.as_ptr() as usize,
+            Samples::I16(samples) => samples.as_ptr() as usize,
+            Samples::I32(samples) => samples.as_ptr() as usize,
+        }
+    }
+}
+
+fn sized<T: Default + Clone>(samples: &mut Vec<T>, count: usize) -> &mut [T] {
+    samples.resize(count, T::default());
+    samples
+}
+
+/// Where the samples are, interleaved by pixel: bytes up to 8 bits, two up to 16, else four.
+#[unsafe(no_mangle)]
+pub extern "C" fn frame_samples(frame: u32) -> usize {
+    with(frame, |frame| frame.samples.address())
+}
+
+/// Columns of the image that was decoded last.
+#[unsafe(no_mangle)]
+pub extern "C" fn frame_width(frame: u32) -> u32 {
+    with(frame, |frame| frame.decoded.map_or(0, |d| d.width))
+}
+
+/// Its rows.
+#[unsafe(no_mangle)]
+pub extern "C" fn frame_height(frame: u32) -> u32 {
+    with(frame, |frame| frame.decoded.map_or(0, |d| d.height))
+}
+
+/// Its samples per pixel.
+#[unsafe(no_mangle)]
+pub extern "C" fn frame_components(frame: u32) -> u32 {
+    with(frame, |frame| frame.decoded.map_or(0, |d| d.components as u32))
+}
+
+/// Its bits per sample.
+#[unsafe(no_mangle)]
+pub extern "C" fn frame_precision(frame: u32) -> u32 {
+    with(frame, |frame| frame.precision as u32)
+}
+
+/// 1 if its samples are two's complement.
+#[unsafe(no_mangle)]
+pub extern "C" fn frame_signed(frame: u32) -> u32 {
+    with(frame, |frame| frame.signed as u32)
+}
+
+/// 1 if every byte that its level needs was there.
+#[unsafe(no_mangle)]
+pub extern "C" fn frame_complete(frame: u32) -> u32 {
+    with(frame, |frame| frame.decoded.is_some_and(|d| d.complete) as u32)
+}
+
+/// Bytes of the codestream that the level needs, or 0 where that is not known.
+#[unsafe(no_mangle)]
+pub extern "C" fn frame_need(frame: u32) -> f64 {
+    with(frame, |frame| frame.decoded.and_then(|d| d.need).unwrap_or(0) as f64)
+}
+
+/// Where the text of the last error is, in UTF-8.
+#[unsafe(no_mangle)]
+pub extern "C" fn frame_error(frame: u32) -> *const u8 {
+    with(frame, |frame| frame.error.as_ptr())
+}
+
+/// Bytes of that text.
+#[unsafe(no_mangle)]
+pub extern "C" fn frame_error_length(frame: u32) -> usize {
+    with(frame, |frame| frame.error.len())
+}

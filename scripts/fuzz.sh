@@ -1,0 +1,73 @@
+#!/usr/bin/env bash
+# Fuzzes the codec: scripts/fuzz.sh [--log] [SECONDS [TARGET...]], by default every target for 30 s each.
+# --log adds what was run to docs/assurance/fuzz-log.tsv; the sums are printed against the goal.
+#
+# The targets are laid out for cargo-fuzz; this builds them with the same flags, so that a stable toolchain is enough.
+. "$(dirname "$0")/lib.sh"
+
+GOAL_MINUTES=60
+LOG=docs/assurance/fuzz-log.tsv
+FUZZ=crates/htj2k/fuzz
+HOST=$(rustc -vV | sed -n 's/^host: //p')
+OUT=${CARGO_TARGET_DIR:-$ROOT/target}/fuzz
+SHARED=${FIRSTLIGHT_SHARED:-$ROOT/../shared}
+WORK=$CACHE/fuzz
+
+log=no
+if [ "${1:-}" = --log ]; then log=yes; shift; fi
+seconds=${1:-30}
+shift || true
+targets=("$@")
+[ ${#targets[@]} -gt 0 ] || targets=(header decode progressive round_trip)
+
+build() {
+  local coverage="-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 -Cllvm-args=-sanitizer-coverage-inline-8bit-counters
+    -Cllvm-args=-sanitizer-coverage-pc-table -Cllvm-args=-sanitizer-coverage-trace-compares"
+  RUSTC_BOOTSTRAP=1 CARGO_TARGET_DIR=$OUT RUSTFLAGS="--cfg fuzzing -Zsanitizer=address -Cforce-frame-pointers $coverage" \
+    nice -n 5 cargo build --quiet --release --locked --manifest-path "$FUZZ/Cargo.toml" --target "$HOST" --bins
+}
+
+# What the fuzzer starts from: real codestreams, in place, and what was found before.
+seeds() {
+  mkdir -p "$WORK/seeds"
+  find "$WORK/seeds" -type l -delete
+  find "$SHARED/data/open/codec" "$ROOT/$FUZZ/corpus-found" -name '*.j2[ck]' -size -200k 2>/dev/null |
+    while read -r file; do ln -sf "$(realpath "$file")" "$WORK/seeds/"; done
+  say "seeds: $(find "$WORK/seeds" -type l | wc -l)"
+}
+
+# Runs a target; prints executions, CPU seconds and crashes.
+run() {
+  local target=$1 output=$WORK/$1.log status=0 TIMEFORMAT='%U %S' cpu runs
+  mkdir -p "$WORK/corpus/$target" "$WORK/artifacts/$target"
+  cpu=$({ time nice -n 19 "$OUT/$HOST/release/$target" "$WORK/corpus/$target" "$WORK/seeds" \
+    -max_total_time="$seconds" -max_len=65536 -timeout=20 -rss_limit_mb=1024 -malloc_limit_mb=256 \
+    -print_final_stats=1 -artifact_prefix="$WORK/artifacts/$target/" >"$output" 2>&1; } 2>&1) || status=1
+  [ "$status" = 0 ] || { grep -aE 'panicked|ERROR|SUMMARY|Test unit written' "$output" >&2 || tail -n 5 "$output" >&2; }
+  runs=$(sed -n 's/^stat::number_of_executed_units: *//p' "$output")
+  [ -n "$runs" ] || runs=$(grep -aoE '^#[0-9]+' "$output" | tail -n 1 | tr -d '#')
+  echo "${runs:-0} $(awk '{ printf "%.0f", $1 + $2 }' <<<"$cpu") $status"
+}
+
+sums() {
+  awk -F '\t' -v goal="$GOAL_MINUTES" '
+    NR > 1 { runs[$2] += $4; cpu[$2] += $5; crashes[$2] += $6 }
+    END { for (t in cpu) printf "%-12s %12d executions %7.1f of %d CPU minutes %3d findings\n", t, runs[t], cpu[t] / 60, goal, crashes[t] }
+  ' "$LOG" | sort
+}
+
+build
+seeds
+failed=0
+for target in "${targets[@]}"; do
+  read -r runs cpu crashes < <(run "$target")
+  echo "$target: $runs executions, $cpu CPU seconds, $crashes crashes"
+  failed=$((failed + crashes))
+  if [ "$log" = yes ]; then
+    mkdir -p "$(dirname "$LOG")"
+    [ -s "$LOG" ] || printf 'date\ttarget\tcommit\texecutions\tcpu_seconds\tfindings\n' >"$LOG"
+    printf '%s\t%s\t%s\t%s\t%s\t%s\n' "$(date -u +%FT%H:%MZ)" "$target" "$(git rev-parse --short HEAD)" "$runs" "$cpu" "$crashes" >>"$LOG"
+  fi
+done
+[ ! -s "$LOG" ] || { echo "all runs in $LOG:"; sums; }
+[ "$failed" = 0 ] || die "$failed of ${#targets[@]} targets found something" "the inputs are in $WORK/artifacts; put them into $FUZZ/corpus-found"

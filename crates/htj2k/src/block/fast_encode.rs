@@ -215,21 +215,36 @@ fn exponent(sample: i32) -> u32 {
 /// The codewords step.
 #[inline(always)]
 fn codewords<const FIRST: bool>(row: &mut Row, quads: usize, vlc: &mut Packer<'_, VLC_WORDS>, mel: &mut Mel) {
-    let (pairs, last) = row.quads[..quads].as_chunks::<2>();
-    let (codes, last_code) = row.codes[..quads].as_chunks_mut::<2>();
-    for (&[one, two], codes) in pairs.iter().zip(codes) {
-        *codes = [codeword::<FIRST>(one, mel), codeword::<FIRST>(two, mel)];
-        let u = (one | two) >> 16 & 0x3ff;
-        let mut pair = PAIR_CODES[u as usize];
-        if FIRST && u & 31 != 0 && u >> 5 != 0 {
-            pair = first_pair(u & 31, u >> 5, mel);
-        }
-        put(vlc, *codes, pair);
+    let (fours, rest) = row.quads[..quads].as_chunks::<4>();
+    let (codes, rest_codes) = row.codes[..quads].as_chunks_mut::<4>();
+    for (&[one, two, three, four], codes) in fours.iter().zip(codes) {
+        let (low, low_len) = pair::<FIRST>([one, two], codes[..2].first_chunk_mut().expect("two of four"), mel);
+        let (high, high_len) = pair::<FIRST>([three, four], codes[2..].first_chunk_mut().expect("two of four"), mel);
+        vlc.put(low | high << low_len, low_len + high_len);
+    }
+    let (pairs, last) = rest.as_chunks::<2>();
+    let (codes, last_code) = rest_codes.as_chunks_mut::<2>();
+    if let ([quads], [codes]) = (pairs, codes) {
+        let (bits, len) = pair::<FIRST>(*quads, codes, mel);
+        vlc.put(bits, len);
     }
     if let ([quad], [code]) = (last, last_code) {
         *code = codeword::<FIRST>(*quad, mel);
-        put(vlc, [*code, 0], PAIR_CODES[(quad >> 16 & 31) as usize]);
+        let (bits, len) = joined([*code, 0], PAIR_CODES[(quad >> 16 & 31) as usize]);
+        vlc.put(bits, len);
     }
+}
+
+/// The bits of a pair of quads, 30 at most, and how many they are.
+#[inline(always)]
+fn pair<const FIRST: bool>([one, two]: [u32; 2], codes: &mut [QuadCode; 2], mel: &mut Mel) -> (u64, u32) {
+    *codes = [codeword::<FIRST>(one, mel), codeword::<FIRST>(two, mel)];
+    let u = (one | two) >> 16 & 0x3ff;
+    let mut pair = PAIR_CODES[u as usize];
+    if FIRST && u & 31 != 0 && u >> 5 != 0 {
+        pair = first_pair(u & 31, u >> 5, mel);
+    }
+    joined(*codes, pair)
 }
 
 /// The codeword of a quad.
@@ -242,12 +257,12 @@ fn codeword<const FIRST: bool>(quad: u32, mel: &mut Mel) -> QuadCode {
     if FIRST { FIRST_CODES[index as usize] } else { OTHER_CODES[index as usize] }
 }
 
-/// Writes the codewords of two quads and their U-VLC code, whose low six bits are their lengths.
+/// The codewords of two quads and their U-VLC code, whose low six bits are their lengths, as bits and their number.
 #[inline(always)]
-fn put(vlc: &mut Packer<'_, VLC_WORDS>, [one, two]: [QuadCode; 2], pair: u32) {
+fn joined([one, two]: [QuadCode; 2], pair: u32) -> (u64, u32) {
     let both = one + two;
     let bits = u64::from(one >> 16) | u64::from(two >> 16) << (one & 63) | u64::from(pair >> 16) << (both & 63);
-    vlc.put(bits, (both + pair) & 63);
+    (bits, (both + pair) & 63)
 }
 
 /// U-VLC codes of pairs: index `u` of the first quad and 32 times that of the second; bits 0-5 the length, from 16 the code.

@@ -436,10 +436,12 @@ mod x86 {
         let magnitude = _mm256_abs_epi32(samples);
         let significant = _mm256_cmpgt_epi32(magnitude, _mm256_setzero_si256());
         let known = _mm256_cmpeq_epi32(_mm256_and_si256(code, known), known);
+        // The second mask changes nothing, but shows that no shift below is by 32.
         let count = _mm256_and_si256(_mm256_add_epi32(bound, known), significant);
+        let count = _mm256_and_si256(count, _mm256_set1_epi32(31));
         let doubled = _mm256_add_epi32(magnitude, magnitude);
         let value = _mm256_sub_epi32(_mm256_add_epi32(doubled, _mm256_srli_epi32::<31>(samples)), _mm256_set1_epi32(2));
-        let mask = _mm256_sub_epi32(_mm256_sllv_epi32(_mm256_set1_epi32(1), count), _mm256_set1_epi32(1));
-        (_mm256_and_si256(value, mask), count)
+        let above = _mm256_sllv_epi32(_mm256_set1_epi32(-1), count);
+        (_mm256_andnot_si256(above, value), count)
     }
 }

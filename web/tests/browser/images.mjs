@@ -1,17 +1,17 @@
 /** The images that the browser is shown, and the hashes of their samples by decoders that are not ours. */
+import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, readFileSync, readdirSync } from 'node:fs';
-import { basename, join, resolve } from 'node:path';
+import { existsSync, readFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
 
 const ROOT = resolve(import.meta.dirname, '..', '..', '..');
 const SHARED = process.env.FIRSTLIGHT_SHARED ?? resolve(ROOT, '..', 'shared');
 const CORPUS = join(SHARED, 'data', 'open');
-const SAMPLES = join(ROOT, '.cache', 'samples');
 
 const RADIOGRAPH = 'xr/pylibjpeg-data__966_fixed.dcm';
 const SERIES = 'ct/nlst-149872';
 /** The sample that `make start` fetches: uncompressed, so its own bytes are the reference. */
-const SAMPLE = 'RG1_UNCR.dcm';
+const SAMPLE = 'radiograph-1.dcm';
 
 /**
  * @returns {{ radiograph: { path: string, hashes: Set<string>, over2000: boolean } | null,
@@ -26,7 +26,7 @@ export function images() {
       series: { path: join(CORPUS, SERIES), slices: slices.length, hashes: new Set(slices.map(path => reference.get(path))) },
     };
   }
-  const sample = find(SAMPLES, SAMPLE);
+  const sample = fetchSample();
   return { radiograph: sample && { path: sample, hashes: new Set([nativeSamples(sample)]), over2000: false }, series: null };
 }
 
@@ -48,8 +48,12 @@ function nativeSamples(path) {
   return createHash('sha256').update(bytes.subarray(at + 12, at + 12 + length)).digest('hex');
 }
 
-function find(folder, name) {
-  if (!existsSync(folder)) return null;
-  const found = readdirSync(folder, { recursive: true }).find(entry => basename(entry) === name);
-  return found ? join(folder, found) : null;
+/** The sample's path, fetched if need be; `null` where that is not possible. */
+function fetchSample() {
+  try {
+    const folder = execFileSync(join(ROOT, 'scripts', 'samples.sh'), { encoding: 'utf8' }).trim().split('\n').pop();
+    return existsSync(join(folder, SAMPLE)) ? join(folder, SAMPLE) : null;
+  } catch {
+    return null;
+  }
 }

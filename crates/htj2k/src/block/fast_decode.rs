@@ -188,17 +188,20 @@ impl<'a> Magnitudes<'a> {
 fn bounds(patterns: &mut Patterns, row: &mut Row, quads: usize, mut position: u32, first: bool) -> (u32, u32) {
     let mut largest = 0;
     row.records[quads..][..4].fill(0);
-    for q in 0..quads {
-        let word = patterns.words[q + 1];
-        let near = row.bottom[2 * q..][..4].iter().fold(1, |most, sample| most.max(sample.unsigned_abs()));
-        let kappa = if first || word >> 28 & 1 == 0 { 1 } else { 31 - (near - 1 | 2).leading_zeros() };
-        let bound = u_of(patterns.pairs[q / 2], patterns.suffixes[q / 2], q % 2) + kappa;
-        largest = largest.max(bound);
-        row.records[q] = word >> 16 & 0xfff | bound << 12 & 0x3f000 | (position & 7) << 18;
-        row.places[q] = position >> 3;
-        position += (word >> 13 & 7) * bound - (word >> 10 & 7);
-        let (west, east) = (patterns.words[q], patterns.words[q + 2]);
-        patterns.contexts[q] = (word >> 30 | west >> 31 | east >> 29 & 2) << 7;
+    for q in (0..quads).step_by(2) {
+        let u = pair_of_u(patterns.pairs[q / 2], patterns.suffixes[q / 2]);
+        for (q, u) in (q..).zip(u) {
+            let word = patterns.words[q + 1];
+            let near = row.bottom[2 * q..][..4].iter().fold(1, |most, sample| most.max(sample.unsigned_abs()));
+            let several = if first { 0 } else { (word >> 28 & 1).wrapping_neg() };
+            let bound = u + 31 - ((near - 1) & several | 2).leading_zeros();
+            largest = largest.max(bound);
+            row.records[q] = word >> 16 & 0xfff | bound << 12 & 0x3f000 | (position & 7) << 18;
+            row.places[q] = position >> 3;
+            position += (word >> 13 & 7) * bound - (word >> 10 & 7);
+            let (west, east) = (patterns.words[q], patterns.words[q + 2]);
+            patterns.contexts[q] = (word >> 30 | west >> 31 | east >> 29 & 2) << 7;
+        }
     }
     for (empty, contexts) in patterns.empty.iter_mut().zip(patterns.contexts[..quads].chunks(4)) {
         *empty = contexts.contains(&0).into();
@@ -206,26 +209,35 @@ fn bounds(patterns: &mut Patterns, row: &mut Row, quads: usize, mut position: u3
     (largest, position)
 }
 
-/// `u_q` of the first or the second quad of a pair.
-fn u_of(pair: PairWord, suffixes: u32, which: usize) -> u32 {
-    let field = |at: u32, mask: u32| pair >> (at + 4 * which as u32) & mask;
-    field(24, 15) + (suffixes >> field(8, 15) & !(u32::MAX << field(16, 7)))
+/// `u_q` of a pair of quads.
+fn pair_of_u(pair: PairWord, suffixes: u32) -> [u32; 2] {
+    let one = suffixes >> (pair >> 8 & 15) & !(u32::MAX << (pair >> 16 & 7));
+    let two = suffixes >> (pair >> 12 & 15) & !(u32::MAX << (pair >> 20 & 7));
+    [(pair >> 24 & 15) + one, (pair >> 28) + two]
 }
 
 /// The magnitudes step: the samples of four quads.
 fn magnitudes(row: &mut Row, first: usize, bytes: &[u8; MAGNITUDE_BYTES + PAST]) {
     for q in first..first + 4 {
         let record = row.records[q];
-        let mut position = record >> 18;
+        let mut position = (row.places[q] << 3) + (record >> 18);
         let mut samples = [0; 4];
-        for (n, sample) in samples.iter_mut().enumerate().filter(|(n, _)| record >> n & 1 != 0) {
-            let count = (record >> 12 & 0x3f) - (record >> 4 >> n & 1);
-            let at = (row.places[q] + (position >> 3)) as usize & (MAGNITUDE_BYTES - 1);
-            let next = u32::from_le_bytes(*bytes[at..].first_chunk().expect("a word past the last byte"));
-            let coded = next >> (position & 7) & !(u32::MAX << count) | (record >> 8 >> n & 1) << count;
-            let doubled = (coded as i32 | 1) + 1;
-            *sample = if coded & 1 == 0 { doubled } else { -doubled };
-            position += count;
+        for (column, samples) in samples.as_chunks_mut::<2>().0.iter_mut().enumerate() {
+            // At least 57 bits, enough for two values.
+            let at = (position >> 3) as usize & (MAGNITUDE_BYTES - 1);
+            let mut next = u64::from_le_bytes(*bytes[at..].first_chunk().expect("a word past the last byte"));
+            next >>= position & 7;
+            for (n, sample) in samples.iter_mut().enumerate() {
+                // Without branches, which would be as hard to predict as the samples.
+                let flags = record >> (2 * column + n);
+                let significant = (flags & 1).wrapping_neg();
+                let count = ((record >> 12 & 0x3f) - (flags >> 4 & 1)) & significant & 31;
+                let coded = next as u32 & !(u32::MAX << count) | (flags >> 8 & 1) << count;
+                let sign = (coded & 1).wrapping_neg() as i32;
+                *sample = (((coded as i32 | 1) + 1) ^ sign) - sign & significant as i32;
+                next >>= count;
+                position += count;
+            }
         }
         [row.top[2 * q + 1], row.bottom[2 * q + 1], row.top[2 * q + 2], row.bottom[2 * q + 2]] = samples;
     }

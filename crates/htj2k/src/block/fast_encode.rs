@@ -207,9 +207,11 @@ fn quads(row: &mut Row, top: &[i32], bottom: &[i32], first: bool) -> u32 {
     all
 }
 
-/// The exponent of a sample: bits of `2 mu - 1`.
+/// The exponent of a sample: bits of `2 mu - 1`, zero if it is insignificant.
 fn exponent(sample: i32) -> u32 {
-    if sample == 0 { 0 } else { 33 - (sample.unsigned_abs() - 1).leading_zeros() }
+    let magnitude = sample.unsigned_abs();
+    let significant = u32::from(magnitude != 0).wrapping_neg();
+    (32 - magnitude.wrapping_mul(2).wrapping_sub(1).leading_zeros()) & significant
 }
 
 /// The codewords step.
@@ -302,11 +304,17 @@ fn first_pair(one: u32, two: u32, mel: &mut Mel) -> u32 {
 pub(super) fn magnitudes(row: &Row, top: &[i32], bottom: &[i32], _most: u32, out: &mut Magnitudes<'_>) {
     let columns = top.as_chunks::<2>().0.iter().zip(bottom.as_chunks::<2>().0);
     for ((top, bottom), (quad, code)) in columns.zip(row.quads.iter().zip(&row.codes)) {
-        let samples = [top[0], bottom[0], top[1], bottom[1]];
-        for (n, sample) in samples.into_iter().enumerate().filter(|&(_, sample)| sample != 0) {
-            let count = (quad >> 26) - (code >> 8 >> n & 1);
-            let value = (sample.unsigned_abs() - 1) << 1 | sample as u32 >> 31;
-            out.put(u64::from(value & ((1 << count) - 1)), count);
+        let value = |sample: i32, n: u32| {
+            let magnitude = sample.unsigned_abs();
+            let significant = u32::from(magnitude != 0).wrapping_neg();
+            let count = ((quad >> 26) - (code >> 8 >> n & 1)) & significant;
+            let value = (magnitude.wrapping_mul(2).wrapping_sub(2) | sample as u32 >> 31) & ((1 << count) - 1);
+            (u64::from(value), count)
+        };
+        for (column, (&top, &bottom)) in (0..).zip(top.iter().zip(bottom)) {
+            let (low, low_count) = value(top, 2 * column);
+            let (high, high_count) = value(bottom, 2 * column + 1);
+            out.put(low | high << low_count, low_count + high_count);
         }
     }
 }

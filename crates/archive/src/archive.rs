@@ -3,13 +3,14 @@
 use std::collections::HashMap;
 use std::fs;
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use rusqlite::OptionalExtension;
 
 use crate::cache::Cache;
 use crate::index::Index;
 use crate::instance::{Instance, Version};
+use crate::metadata::Preparing;
 use crate::objects::{Disk, Objects, Spool, sync_folder};
 use crate::{Error, convert};
 
@@ -67,8 +68,8 @@ pub(crate) struct Inner {
     pub(crate) objects: Box<dyn Objects>,
     pub(crate) spool: Spool,
     pub(crate) instances: Cache<Version, Arc<Instance>>,
-    /// Held while metadata is prepared, so that many who ask at once make it once.
-    pub(crate) preparing: Mutex<()>,
+    /// Series whose metadata is being prepared: many who ask at once make it once.
+    pub(crate) preparing: Preparing,
 }
 
 impl Archive {
@@ -90,7 +91,7 @@ impl Archive {
         let (spool, dead) = Spool::open(&root).map_err(Error::io(root.display().to_string()))?;
         convert::release_dead(&index, dead)?;
         let instances = Cache::new(options.instances);
-        let inner = Inner { index, objects, spool, instances, preparing: Mutex::new(()) };
+        let inner = Inner { index, objects, spool, instances, preparing: Preparing::default() };
         Ok(Archive { inner: Arc::new(inner) })
     }
 

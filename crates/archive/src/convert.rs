@@ -159,7 +159,12 @@ impl Archive {
             workers.into_iter().try_for_each(|worker| worker.join().unwrap_or(Err(Error::Closed)))
         });
         run.release()?;
-        worked.map(|()| summary)
+        worked?;
+        if summary != Summary::default() {
+            // What viewers ask for first is ready before they ask. Should it fail, it is made when it is asked for.
+            let _ = self.prepare_metadata().inspect_err(|error| tracing::warn!(%error, "preparing metadata"));
+        }
+        Ok(summary)
     }
 
     /// The conversions of an instance that were proven, newest first.

@@ -5,7 +5,9 @@
 //! block `[`, the runs with stored blocks `,` between them, a last stored block `]`, and the checksum combined from
 //! those of the parts.
 
-use std::sync::{Arc, PoisonError};
+use std::collections::HashSet;
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::thread;
 
 use crc32fast::Hasher;
 use flate2::{Compress, Compression, FlushCompress, Status};
@@ -80,7 +82,7 @@ impl Archive {
         if let Some(chunk) = kept()? {
             return Ok(chunk);
         }
-        let _one_at_a_time = self.inner.preparing.lock().unwrap_or_else(PoisonError::into_inner);
+        let _mine = self.inner.preparing.begin(series);
         if let Some(chunk) = kept()? {
             return Ok(chunk);
         }
@@ -98,13 +100,23 @@ impl Archive {
 }
 
 impl Inner {
+    /// Reads the objects in a few threads; what they say is compressed as one run, in order.
     fn prepare(&self, instances: &[Arc<Instance>]) -> Result<Chunk, Error> {
+        let threads = thread::available_parallelism().map_or(1, usize::from).min(8);
+        let part = instances.len().div_ceil(threads).max(8);
+        let parts: Vec<Result<Vec<String>, Error>> = thread::scope(|scope| {
+            let read = |part: &[Arc<Instance>]| part.iter().map(|instance| self.metadata(instance)).collect();
+            let work: Vec<_> = instances.chunks(part).map(|part| scope.spawn(move || read(part))).collect();
+            work.into_iter().map(|work| work.join().unwrap_or(Err(Error::Closed))).collect()
+        });
         let mut chunk = ChunkWriter::new();
-        for (n, instance) in instances.iter().enumerate() {
-            if n > 0 {
-                chunk.write(b",");
+        let mut between = "";
+        for part in parts {
+            for json in part? {
+                chunk.write(between.as_bytes());
+                chunk.write(json.as_bytes());
+                between = ",";
             }
-            chunk.write(self.metadata(instance)?.as_bytes());
         }
         Ok(chunk.finish())
     }
@@ -144,6 +156,30 @@ impl Inner {
         }
         image_attributes(&instance.facts, &mut all);
         Ok(all)
+    }
+}
+
+/// The series that are being prepared now.
+#[derive(Default)]
+pub(crate) struct Preparing {
+    series: Mutex<HashSet<i64>>,
+    done: Condvar,
+}
+
+impl Preparing {
+    /// Waits until nobody prepares this series; it is the caller's until the guard is dropped.
+    fn begin(&self, series: i64) -> impl Drop + '_ {
+        struct Mine<'a>(&'a Preparing, i64);
+        impl Drop for Mine<'_> {
+            fn drop(&mut self) {
+                self.0.series.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.1);
+                self.0.done.notify_all();
+            }
+        }
+        let all = self.series.lock().unwrap_or_else(PoisonError::into_inner);
+        let free = self.done.wait_while(all, |all| all.contains(&series));
+        free.unwrap_or_else(PoisonError::into_inner).insert(series);
+        Mine(self, series)
     }
 }
 

@@ -55,13 +55,9 @@ impl Index {
 
     /// Runs `work` on one consistent snapshot.
     pub(crate) fn read<T>(&self, work: impl FnOnce(&Transaction<'_>) -> Result<T, Error>) -> Result<T, Error> {
-        let mut connection = self.readers.take()?;
-        let result = (|| {
-            let snapshot = connection.transaction()?;
-            work(&snapshot)
-        })();
-        self.readers.give_back(connection);
-        result
+        let mut reader = self.readers.take()?;
+        let snapshot = reader.connection().transaction()?;
+        work(&snapshot)
     }
 }
 
@@ -92,16 +88,19 @@ impl Readers {
         Readers { path: path.to_owned(), most: most.max(1), state: Mutex::default(), free: Condvar::new() }
     }
 
-    fn take(&self) -> Result<Connection, Error> {
+    fn take(&self) -> Result<Reader<'_>, Error> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
             if let Some(connection) = state.0.pop() {
-                return Ok(connection);
+                return Ok(Reader { connection: Some(connection), readers: self });
             }
             if state.1 < self.most {
                 state.1 += 1;
                 drop(state);
-                return self.make().inspect_err(|_| self.forget());
+                // Should making one fail, dropping this reader makes room for another.
+                let mut reader = Reader { connection: None, readers: self };
+                reader.connection = Some(self.make()?);
+                return Ok(reader);
             }
             state = self.free.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
@@ -113,14 +112,28 @@ impl Readers {
         crate::query::register(&connection)?;
         Ok(connection)
     }
+}
 
-    fn give_back(&self, connection: Connection) {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).0.push(connection);
-        self.free.notify_one();
+/// A connection on loan; given back when dropped, also by a panic.
+struct Reader<'a> {
+    connection: Option<Connection>,
+    readers: &'a Readers,
+}
+
+impl Reader<'_> {
+    fn connection(&mut self) -> &mut Connection {
+        self.connection.as_mut().expect("there until it is dropped")
     }
+}
 
-    fn forget(&self) {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).1 -= 1;
-        self.free.notify_one();
+impl Drop for Reader<'_> {
+    fn drop(&mut self) {
+        let mut state = self.readers.state.lock().unwrap_or_else(PoisonError::into_inner);
+        match self.connection.take() {
+            Some(connection) => state.0.push(connection),
+            None => state.1 -= 1,
+        }
+        drop(state);
+        self.readers.free.notify_one();
     }
 }

@@ -1,39 +1,35 @@
 /** Commands that take something away from the screen: refused while any viewport shows a preview. */
 import type { CommandsManager } from './host.ts';
 
-/** Capture, reports, export, and what computes figures from pixels. */
+/** Capture, reports, export, and what computes figures or segments from pixels; the names in OHIF 3.13 and its modes. */
 const LOCKED = new Set([
   // capture
   'showDownloadViewportModal',
-  'captureViewport',
   // measurements and reports
   'promptSaveReport',
   'storeMeasurements',
-  'downloadReport',
   'downloadCSVMeasurementsReport',
   'createTMTVRTReport',
   'exportRTReportForAnnotations',
   'exportTMTVReportCSV',
   'exportTimeReportCSV',
-  'generateUSPleuraBLineAnnotationsJSON',
-  'downloadUSPleuraBLineAnnotationsJSON',
+  'generateJSON',
+  'downloadJSON',
   // segmentations
   'createStoreFunction',
   'generateSegmentation',
   'storeSegmentation',
-  'storeSegmentationCommand',
   'downloadSegmentation',
-  'downloadSegmentationCommand',
   'downloadRTSS',
-  'downloadRTSSCommand',
   'downloadCSVSegmentationReport',
   'getSegmentationCSVReport',
   // figures
   'calculateTMTV',
-  'calculateSuvPeak',
   'thresholdSegmentationByRectangleROITool',
   'createNewLabelmapFromPT',
   'runSegmentBidirectional',
+  'interpolateLabelmap',
+  'interpolateScrollForMarkerLabelmap',
 ]);
 
 export function isLocked(command: unknown): boolean {

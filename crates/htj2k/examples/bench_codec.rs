@@ -5,7 +5,7 @@
 //! nanoseconds for all N and the bytes of the codestream.
 
 use cpu_time::ProcessTime;
-use htj2k::{Decoder, EncodeOptions, Encoder, Image, Samples, SamplesMut};
+use htj2k::{Decoder, EncodeOptions, Encoder, Image, Progressive, Samples, SamplesMut};
 use std::io::{BufRead, Write};
 
 type Failure = Box<dyn std::error::Error>;
@@ -27,6 +27,7 @@ struct Bench {
     frame: Frame,
     encoder: Encoder,
     decoder: Decoder,
+    progressive: Progressive,
     stream: Vec<u8>,
     room: Vec<u8>,
     room16: Vec<u16>,
@@ -50,6 +51,7 @@ impl Bench {
             ["encode", n] => self.encode(n.parse()?),
             ["decode", n] => self.decode(n.parse()?, 0),
             ["level", n, level] => self.decode(n.parse()?, level.parse()?),
+            ["incremental", n] => self.incremental(n.parse()?),
             ["save", path] => {
                 std::fs::write(path, &self.stream)?;
                 Ok("ok".into())
@@ -116,6 +118,31 @@ impl Bench {
         }
         let elapsed = start.elapsed().as_nanos();
         self.check(level, &signed)?;
+        Ok(format!("{elapsed}\t{}", self.stream.len()))
+    }
+
+    /// Every level in turn, each as soon as its bytes are there.
+    fn incremental(&mut self, n: u32) -> Result<String, Failure> {
+        let index = htj2k::Index::read(&self.stream, &Default::default())?;
+        let components = self.frame.components as usize;
+        let mut signed = vec![0i16; if self.frame.signed { self.room.len() } else { 0 }];
+        let start = ProcessTime::now();
+        for _ in 0..n {
+            self.progressive.restart();
+            let mut sent = 0;
+            for level in &index.levels {
+                self.progressive.push(&self.stream[sent..level.end as usize]);
+                sent = level.end as usize;
+                let out = match (self.frame.precision <= 8, self.frame.signed) {
+                    (true, _) => SamplesMut::U8(&mut self.room),
+                    (false, false) => SamplesMut::U16(&mut self.room16),
+                    (false, true) => SamplesMut::I16(&mut signed),
+                };
+                self.progressive.decode(level.level, out, level.width as usize * components)?;
+            }
+        }
+        let elapsed = start.elapsed().as_nanos();
+        self.check(0, &signed)?;
         Ok(format!("{elapsed}\t{}", self.stream.len()))
     }
 

@@ -15,7 +15,8 @@ impl<T: Copy + Default> Buffer<T> {
         if length > self.items.len() {
             // Not `resize`, which would copy what nobody wants any more.
             if length > self.items.capacity() {
-                self.items = Vec::with_capacity(length);
+                self.items = Vec::new();
+                self.items.reserve_exact(length);
             }
             self.items.resize(length, T::default());
         }

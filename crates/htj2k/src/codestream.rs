@@ -3,7 +3,8 @@
 use crate::geometry::{Plan, Tile};
 use crate::markers::{MainHeader, PackedHeaders, PacketLengths, TileCoding, TilePart, TileParts};
 use crate::packet::{Framing, PacketReader, Read};
-use crate::progression::{Budget, Packet, Sequencer};
+use crate::limits::Spending;
+use crate::progression::{Packet, Sequencer};
 use crate::{Error, Limits, Progression};
 use alloc::vec::Vec;
 use core::ops::{ControlFlow, Range};
@@ -25,14 +26,6 @@ pub(crate) struct TileReader {
     sequencer: Sequencer,
     packed: PackedHeaders,
     joined: Vec<u8>,
-}
-
-/// The packets that are wanted of a tile.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Wanted<'a> {
-    /// Finest level, 0 for all.
-    pub(crate) level: u8,
-    pub(crate) limits: &'a Limits,
 }
 
 impl<'a> Codestream<'a> {
@@ -65,22 +58,42 @@ pub(crate) fn by_tile(tiles: u32, parts: &[TilePart]) -> impl Iterator<Item = (u
 }
 
 impl TileReader {
-    /// Reads the headers of a tile's tile-parts and lays the tile out. Gives its coding, if it differs from the main header's.
+    /// Reads the headers of a tile's tile-parts and lays the tile out, as far as `level` needs it. Gives its coding, if it differs from the main header's.
     pub(crate) fn open(
         &mut self,
         stream: &Codestream<'_>,
         index: u32,
         parts: &[TilePart],
-        wanted: Wanted<'_>,
-        work: &mut u64,
+        level: u8,
+        spending: &mut Spending,
     ) -> Result<Option<TileCoding>, Error> {
         let header = &stream.header;
         let mut coding = None;
-        let mut lengths = PacketLengths::default();
         self.packets.start();
-        for part in parts {
+        self.add_parts(stream, parts, &mut coding)?;
+        let used = coding.as_ref().unwrap_or(&header.coding);
+        let at = parts.first().map_or(header.length, |p| p.bytes.start);
+        let discard = if resolution_major(used) && same_levels(used) { level } else { 0 };
+        let plan = Plan { siz: &header.siz, coding: used, discard, at };
+        self.tile.lay_out(index, &plan, spending)?;
+        Ok(coding)
+    }
+
+    /// Takes the tile's tile-parts, of which some may be known already and now reach further.
+    pub(crate) fn add_parts(
+        &mut self,
+        stream: &Codestream<'_>,
+        parts: &[TilePart],
+        coding: &mut Option<TileCoding>,
+    ) -> Result<(), Error> {
+        let mut lengths = PacketLengths::default();
+        for (n, part) in parts.iter().enumerate() {
+            if n < self.packets.part_count() {
+                self.packets.extend(n, part.bytes.end);
+                continue;
+            }
             self.packed.clear();
-            match header.parse_tile_part(stream.bytes, part, &mut coding, &mut self.packed, &mut lengths) {
+            match stream.header.parse_tile_part(stream.bytes, part, n == 0, coding, &mut self.packed, &mut lengths) {
                 Ok(start) => {
                     self.packets.add_part(start..part.bytes.end);
                     if let Some(headers) = stream.packed.get(part.order as usize) {
@@ -97,12 +110,7 @@ impl TileReader {
                 Err(e) => return Err(e),
             }
         }
-        let used = coding.as_ref().unwrap_or(&header.coding);
-        let at = parts.first().map_or(header.length, |p| p.bytes.start);
-        let discard = if resolution_major(used) && same_levels(used) { wanted.level } else { 0 };
-        let plan = Plan { siz: &header.siz, coding: used, discard, limits: wanted.limits, at };
-        self.tile.lay_out(index, &plan, work)?;
-        Ok(coding)
+        Ok(())
     }
 
     /// Reads packets until all that are wanted are there, or no more bytes. `seen` is told each packet that was read, with
@@ -111,17 +119,16 @@ impl TileReader {
         &mut self,
         stream: &Codestream<'_>,
         coding: &TileCoding,
-        wanted: Wanted<'_>,
-        work: &mut u64,
+        level: u8,
+        spending: &mut Spending,
         seen: &mut dyn FnMut(&Tile, Packet, Range<usize>),
     ) -> Result<bool, Error> {
         let TileReader { tile, packets, sequencer, .. } = self;
         let framing = Framing { sop: coding.cod.sop, eph: coding.cod.eph };
-        let budget = Budget { work, most: wanted.limits.max_work };
-        let _ = sequencer.walk(tile, coding, budget, &mut |tile, packet| {
+        let _ = sequencer.walk(tile, coding, spending, &mut |tile, packet, spending| {
             let style = coding.of(packet.component).style;
             let start = packets.at();
-            Ok(match packets.read(stream.bytes, tile, packet, style, framing)? {
+            Ok(match packets.read(stream.bytes, tile, packet, style, framing, spending)? {
                 Read::Whole(end) => {
                     seen(tile, packet, start..end);
                     ControlFlow::Continue(())
@@ -129,7 +136,7 @@ impl TileReader {
                 Read::Cut => ControlFlow::Break(()),
             })
         })?;
-        Ok(has_level(tile, coding, wanted.level))
+        Ok(has_level(tile, coding, level))
     }
 }
 
@@ -151,7 +158,7 @@ pub(crate) fn resolution_major(coding: &TileCoding) -> bool {
     coding.volumes.is_empty() && matches!(coding.cod.progression, Progression::Rlcp | Progression::Rpcl)
 }
 
-fn same_levels(coding: &TileCoding) -> bool {
+pub(crate) fn same_levels(coding: &TileCoding) -> bool {
     let mut levels = coding.all().map(|c| c.levels);
     let first = levels.next();
     levels.all(|l| Some(l) == first)

@@ -2,7 +2,8 @@
 
 use crate::markers::{Coding, Siz, TileCoding};
 use crate::tag_tree::TagTree;
-use crate::{Error, Limits};
+use crate::Error;
+use crate::limits::Spending;
 use alloc::vec::Vec;
 use core::ops::Range;
 
@@ -234,17 +235,16 @@ pub(crate) struct Plan<'a> {
     pub(crate) coding: &'a TileCoding,
     /// Resolution levels that are left out at the top of each component.
     pub(crate) discard: u8,
-    pub(crate) limits: &'a Limits,
     /// Position in the codestream, for errors.
     pub(crate) at: usize,
 }
 
 impl Tile {
     /// Lays out tile `index`. Work and memory are checked before tables grow.
-    pub(crate) fn lay_out(&mut self, index: u32, plan: &Plan<'_>, work: &mut u64) -> Result<(), Error> {
+    pub(crate) fn lay_out(&mut self, index: u32, plan: &Plan<'_>, spending: &mut Spending) -> Result<(), Error> {
         self.clear();
         self.area = plan.siz.tile(index);
-        let mut count = Count { work, limits: plan.limits, bytes: 0, at: plan.at };
+        let mut count = Count { spending, at: plan.at };
         for component in 0..plan.siz.components.len() {
             self.lay_out_component(component as u16, plan, &mut count)?;
         }
@@ -421,23 +421,18 @@ fn power_of_two(e: i32) -> f32 {
 
 /// Adds up what the tables of a tile take, against the limits.
 struct Count<'a> {
-    work: &'a mut u64,
-    limits: &'a Limits,
-    bytes: u64,
+    spending: &'a mut Spending,
     at: usize,
 }
 
 impl Count<'_> {
     fn add(&mut self, items: u64, size: usize) -> Result<(), Error> {
-        *self.work = self.work.saturating_add(items);
-        self.bytes = self.bytes.saturating_add(items.saturating_mul(size as u64));
-        if *self.work > self.limits.max_work || items > u32::MAX as u64 / 4 {
+        if items > u32::MAX as u64 / 4 {
             return Err(Error::limit(self.at, "precincts and code-blocks"));
         }
-        if self.bytes > self.limits.max_memory {
-            return Err(Error::limit(self.at, "memory for precincts and code-blocks"));
-        }
-        Ok(())
+        self.spending.work(self.at, items)?;
+        // A table that grows has room for twice its items, and is copied from one half as large.
+        self.spending.memory(self.at, items * 3 * size as u64)
     }
 }
 

@@ -1,9 +1,10 @@
 //! Where each resolution level ends in a codestream.
 
-use crate::codestream::{Codestream, TileReader, Wanted, by_tile, has_level, resolution_major};
+use crate::codestream::{Codestream, TileReader, by_tile, has_level, resolution_major};
 use crate::geometry::Tile;
 use crate::markers::{MainHeader, TileCoding, TileParts};
 use crate::progression::Packet;
+use crate::limits::Spending;
 use crate::{Error, Header, Limits};
 use alloc::vec::Vec;
 
@@ -40,17 +41,18 @@ impl Index {
         let mut parts = TileParts::default();
         let stream = Codestream::open(codestream, limits, &mut parts)?;
         let header = Header::of(&stream.header);
-        let wanted = Wanted { level: 0, limits };
         let mut reader = TileReader::default();
         let mut ends = Ends::new(&stream.header);
-        let (mut complete, mut work) = (true, 0);
+        let (mut complete, mut spending) = (true, Spending::new(*limits));
         for (index, own) in by_tile(header.tiles.0 * header.tiles.1, &parts.parts) {
-            let coding = reader.open(&stream, index, own, wanted, &mut work)?;
+            let mark = spending.mark();
+            let coding = reader.open(&stream, index, own, 0, &mut spending)?;
             let coding = coding.as_ref().unwrap_or(&stream.header.coding);
-            complete &= reader.read(&stream, coding, wanted, &mut work, &mut |tile, packet, range| {
+            complete &= reader.read(&stream, coding, 0, &mut spending, &mut |tile, packet, range| {
                 ends.note(tile, packet, range.end);
             })?;
             ends.tile(&reader.tile, coding);
+            spending.release(mark);
         }
         let levels = (0..=header.decompositions).rev().map_while(|level| {
             let end = ends.end(level, &stream, &parts)?;
@@ -63,7 +65,7 @@ impl Index {
 }
 
 /// The ends of levels, as far as packets have shown them.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Ends {
     /// By level: where the last packet of the level itself ends.
     ends: [u64; 33],

@@ -3,8 +3,10 @@
 use crate::Error;
 use crate::bits::{BitReader, OutOfBits};
 use crate::geometry::{Block, BlockState, Cell, NONE, Tile};
+use crate::limits::Spending;
 use crate::markers::{BlockStyle, EPH, SOP};
 use crate::progression::Packet;
+use crate::tag_tree::{Saved, TagTree};
 use alloc::vec::Vec;
 use core::ops::Range;
 
@@ -29,6 +31,8 @@ pub(crate) struct PacketReader {
     packed: Option<(Vec<u8>, usize)>,
     pending_blocks: Vec<(u32, Block)>,
     pending_chunks: Vec<Pending>,
+    /// The tag trees before the packet at hand.
+    saved: Saved,
 }
 
 /// Bytes that a packet header announces.
@@ -87,6 +91,19 @@ impl PacketReader {
         self.parts.push(body);
     }
 
+    /// More bytes have come: the tile-parts reach further.
+    pub(crate) fn extend(&mut self, part: usize, end: usize) {
+        if let Some(part) = self.parts.get_mut(part) {
+            part.end = part.end.max(end);
+        }
+        self.part = 0;
+    }
+
+    /// Tile-parts that were added.
+    pub(crate) fn part_count(&self) -> usize {
+        self.parts.len()
+    }
+
     pub(crate) fn add_packed(&mut self, headers: &[u8]) {
         self.packed.get_or_insert_default().0.extend_from_slice(headers);
     }
@@ -104,7 +121,9 @@ impl PacketReader {
         packet: Packet,
         style: BlockStyle,
         framing: Framing,
+        spending: &mut Spending,
     ) -> Result<Read, Error> {
+        self.saved.clear();
         while self.part < self.parts.len() && self.parts[self.part].is_empty() {
             if self.packed.is_some() && self.part + 1 == self.parts.len() {
                 break;
@@ -114,12 +133,15 @@ impl PacketReader {
         let Some(range) = self.parts.get(self.part).cloned() else { return Ok(Read::Cut) };
         match self.read_at(codestream, range.clone(), tile, packet, style, framing) {
             Ok(end) => {
+                let size = size_of::<Chunk>() + size_of::<Pending>() + size_of::<Block>();
+                spending.memory(range.start, 2 * (size * self.pending_chunks.len()) as u64)?;
                 self.parts[self.part].start = end;
                 tile.precincts[packet.precinct as usize].layers += 1;
                 Ok(Read::Whole(end))
             }
             Err(Trouble::Cut) => {
-                self.part = self.parts.len();
+                // What was read of the trees will be read again when more has come.
+                self.each_tree(tile, packet, |trees, tree, size, saved| trees.restore(tree, size, saved));
                 Ok(Read::Cut)
             }
             Err(Trouble::Wrong(what)) => Err(Error::malformed(range.start, what)),
@@ -150,13 +172,15 @@ impl PacketReader {
         let length = self.header(header, tile, packet, style).and_then(|n| skip_eph(header, n, framing));
         self.packed = packed;
         let length = length?;
-        match &mut self.packed {
-            Some((_, start)) => *start += length,
-            None => at += length,
+        if self.packed.is_none() {
+            at += length;
         }
         let body: u64 = self.pending_chunks.iter().map(|p| p.length as u64).sum();
         if body > range.end.saturating_sub(at) as u64 {
             return Err(Trouble::Cut);
+        }
+        if let Some((_, start)) = &mut self.packed {
+            *start += length;
         }
         self.commit(tile, at);
         Ok(at + body as usize)
@@ -166,6 +190,7 @@ impl PacketReader {
     fn header(&mut self, bytes: &[u8], tile: &mut Tile, packet: Packet, style: BlockStyle) -> Result<usize, Trouble> {
         self.pending_blocks.clear();
         self.pending_chunks.clear();
+        self.each_tree(tile, packet, |trees, tree, size, saved| trees.save(tree, size, saved));
         let mut bits = BitReader::new(bytes);
         if bits.bit()? {
             let res = tile.resolution(packet.component as usize, packet.resolution).cloned();
@@ -176,6 +201,18 @@ impl PacketReader {
             }
         }
         Ok(bits.finish()?)
+    }
+
+    /// Visits the trees of a packet's precinct.
+    fn each_tree(&mut self, tile: &mut Tile, packet: Packet, mut visit: impl FnMut(&mut TagTree, u32, (u32, u32), &mut Saved)) {
+        let Some(res) = tile.resolution(packet.component as usize, packet.resolution) else { return };
+        let bands = res.bands as usize;
+        let first = tile.precincts[packet.precinct as usize].first_cell as usize;
+        for cell in &tile.cells[first..first + bands] {
+            let size = (cell.grid.width(), cell.grid.height());
+            visit(&mut tile.trees, cell.inclusion, size, &mut self.saved);
+            visit(&mut tile.trees, cell.zero_planes, size, &mut self.saved);
+        }
     }
 
     fn cell(

@@ -2,6 +2,7 @@
 
 use crate::geometry::Tile;
 use crate::markers::{TileCoding, Volume};
+use crate::limits::Spending;
 use crate::{Error, Progression};
 use alloc::vec::Vec;
 use core::ops::ControlFlow;
@@ -26,18 +27,8 @@ pub(crate) struct Sequencer {
     rows: Vec<u64>,
 }
 
-/// Positions visited before the caller's work is up.
-pub(crate) struct Budget<'a> {
-    pub(crate) work: &'a mut u64,
-    pub(crate) most: u64,
-}
-
-impl Budget<'_> {
-    fn spend(&mut self) -> Result<(), Error> {
-        *self.work += 1;
-        if *self.work > self.most { Err(Error::limit(0, "positions of packets")) } else { Ok(()) }
-    }
-}
+/// Is told each packet.
+pub(crate) type Visit<'a> = dyn FnMut(&mut Tile, Packet, &mut Spending) -> Step + 'a;
 
 impl Sequencer {
     /// Calls `visit` for every packet in order, until it breaks. A packet is visited once, however often the
@@ -46,8 +37,8 @@ impl Sequencer {
         &mut self,
         tile: &mut Tile,
         coding: &TileCoding,
-        mut budget: Budget<'_>,
-        visit: &mut dyn FnMut(&mut Tile, Packet) -> Step,
+        spending: &mut Spending,
+        visit: &mut Visit<'_>,
     ) -> Step {
         let whole = [Volume {
             progression: coding.cod.progression,
@@ -58,7 +49,7 @@ impl Sequencer {
         let volumes = if coding.volumes.is_empty() { &whole[..] } else { &coding.volumes };
         for volume in volumes {
             let volume = Volume { layers: volume.layers.min(coding.cod.layers), ..*volume };
-            let mut walk = Walk { tile: &mut *tile, volume, budget: &mut budget, visit: &mut *visit };
+            let mut walk = Walk { tile: &mut *tile, volume, spending: &mut *spending, visit: &mut *visit };
             let step = match volume.progression {
                 Progression::Lrcp => walk.layers_first(),
                 Progression::Rlcp => walk.resolutions_first(),
@@ -77,8 +68,8 @@ impl Sequencer {
 struct Walk<'a, 'b> {
     tile: &'a mut Tile,
     volume: Volume,
-    budget: &'a mut Budget<'b>,
-    visit: &'a mut dyn FnMut(&mut Tile, Packet) -> Step,
+    spending: &'a mut Spending,
+    visit: &'a mut Visit<'b>,
 }
 
 /// Goes on with the next item unless the visitor wants no more.
@@ -111,7 +102,7 @@ impl Walk<'_, '_> {
 
     fn all_precincts(&mut self, layer: u16, r: u8) -> Step {
         for c in self.volume.components.0..self.volume.components.1 {
-            self.budget.spend()?;
+            self.spending.work(0, 1)?;
             let Some(res) = self.tile.resolution(c as usize, r) else { continue };
             for precinct in res.first_precinct..res.first_precinct + res.precinct_count() {
                 go!(self.packet(c, r, precinct, layer));
@@ -140,8 +131,9 @@ impl Walk<'_, '_> {
         at.rows.clear();
         for c in components.0..components.1 {
             for r in resolutions.0..resolutions.1 {
-                self.budget.spend()?;
+                self.spending.work(0, 1)?;
                 if let Some(grid) = PrecinctGrid::of(self.tile, c, r) {
+                    self.spending.memory(0, 3 * 8 * (grid.across as u64 + grid.down as u64))?;
                     at.columns.extend((0..grid.across).map(|n| grid.column(n)));
                     at.rows.extend((0..grid.down).map(|n| grid.row(n)));
                 }
@@ -155,7 +147,7 @@ impl Walk<'_, '_> {
             for &x in &at.columns {
                 for c in components.0..components.1 {
                     for r in resolutions.0..resolutions.1 {
-                        self.budget.spend()?;
+                        self.spending.work(0, 1)?;
                         let Some(precinct) = PrecinctGrid::of(self.tile, c, r).and_then(|g| g.at(x, y)) else {
                             continue;
                         };
@@ -171,10 +163,10 @@ impl Walk<'_, '_> {
 
     fn packet(&mut self, component: u16, resolution: u8, precinct: u32, layer: u16) -> Step {
         if self.tile.precincts[precinct as usize].layers != layer {
-            self.budget.spend()?;
+            self.spending.work(0, 1)?;
             return Ok(ControlFlow::Continue(()));
         }
-        (self.visit)(self.tile, Packet { component, resolution, precinct, layer })
+        (self.visit)(self.tile, Packet { component, resolution, precinct, layer }, self.spending)
     }
 }
 

@@ -29,19 +29,25 @@ impl TagTree {
         self.nodes.clear();
     }
 
+    /// Keeps the nodes of a tree, to be restored in the same order.
+    pub(crate) fn save(&self, tree: u32, size: (u32, u32), saved: &mut Saved) {
+        let nodes = tree as usize..tree as usize + nodes(size);
+        saved.nodes.extend_from_slice(&self.nodes[nodes]);
+    }
+
+    /// Puts back what `save` kept first of what was not put back yet.
+    pub(crate) fn restore(&mut self, tree: u32, size: (u32, u32), saved: &mut Saved) {
+        let count = nodes(size);
+        if let Some(kept) = saved.nodes.get(saved.restored..saved.restored + count) {
+            self.nodes[tree as usize..tree as usize + count].copy_from_slice(kept);
+            saved.restored += count;
+        }
+    }
+
     /// Adds a tree over `width` x `height` leaves and gives its place.
     pub(crate) fn add(&mut self, width: u32, height: u32) -> u32 {
         let place = self.nodes.len();
-        let (mut w, mut h) = (width as usize, height as usize);
-        let mut size = 0;
-        while w > 0 && h > 0 {
-            size += w * h;
-            if w == 1 && h == 1 {
-                break;
-            }
-            (w, h) = (w.div_ceil(2), h.div_ceil(2));
-        }
-        self.nodes.resize(place + size, Node::default());
+        self.nodes.resize(place + nodes((width, height)), Node::default());
         place as u32
     }
 
@@ -136,6 +142,34 @@ impl TagTree {
             low = node.low;
         }
     }
+}
+
+/// Nodes of trees, kept while a packet is read.
+#[derive(Debug, Default)]
+pub(crate) struct Saved {
+    nodes: Vec<Node>,
+    restored: usize,
+}
+
+impl Saved {
+    pub(crate) fn clear(&mut self) {
+        self.nodes.clear();
+        self.restored = 0;
+    }
+}
+
+/// Nodes of a tree over `width` x `height` leaves.
+fn nodes((width, height): (u32, u32)) -> usize {
+    let (mut w, mut h) = (width as usize, height as usize);
+    let mut count = 0;
+    while w > 0 && h > 0 {
+        count += w * h;
+        if w == 1 && h == 1 {
+            break;
+        }
+        (w, h) = (w.div_ceil(2), h.div_ceil(2));
+    }
+    count
 }
 
 #[cfg(test)]

@@ -1,21 +1,24 @@
 //! The decoder: whole codestreams or any prefix, to any level.
 
 mod output;
+mod progressive;
 mod synthesis;
 
 use crate::block::BlockDecoder;
-use crate::codestream::{Codestream, TileReader, Wanted, by_tile};
+use crate::codestream::{Codestream, TileReader, by_tile};
 use crate::colour;
 use crate::geometry::Rect;
 use crate::image::check_room;
+use crate::limits::Spending;
 use crate::index::Ends;
-use crate::markers::{TileCoding, TileParts};
+use crate::markers::{Siz, TileCoding, TileParts};
 use crate::part1::Part1Decoder;
 use crate::simd::Simd;
 use crate::{Component, Error, Limits, SamplesMut};
 use alloc::vec::Vec;
 use output::{Output, Range};
-use synthesis::{Blocks, Coefficient, Synthesis};
+pub use progressive::Progressive;
+use synthesis::{Blocks, Coefficient, Keep, Synthesis};
 
 /// What a call of [`Decoder::decode`] gave.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,8 +66,8 @@ pub struct Decoder {
     blocks: BlockDecoder,
     part1: Part1Decoder,
     scratch: Vec<u8>,
-    integer: [Synthesis<i32>; 3],
-    real: [Synthesis<f32>; 3],
+    integer: Vec<Synthesis<i32>>,
+    real: Vec<Synthesis<f32>>,
     integer_rows: [Vec<i32>; 3],
     real_rows: [Vec<f32>; 3],
 }
@@ -116,19 +119,18 @@ impl Decoder {
         stride: usize,
     ) -> Result<Decoded, Error> {
         let stream = self.open(codestream, level)?;
+        let mut spending = Spending::new(self.limits);
         let siz = &stream.header.siz;
         let area = siz.image.reduced(level);
         let (width, height) = (area.width(), area.height());
         let components = siz.components.len();
         check_room(out.len(), width, height, components as u16, stride)?;
-        if !siz.components.iter().all(|c| output::fits(&out, c)) {
-            return Err(Error::request("the buffer's type does not hold the samples' range"));
-        }
+        fits_all(&out, siz)?;
         let (complete, need) = if siz.components.iter().all(|c| c.dx == 1 && c.dy == 1) {
-            self.tiles(&stream, level, &mut Output::Interleaved { samples: out, stride, components })?
+            self.tiles(&stream, level, &mut Output::Interleaved { samples: out, stride, components }, &mut spending)?
         } else {
-            let mut planes = self.planes(&stream, level)?;
-            let result = self.tiles(&stream, level, &mut Output::Planes(&mut planes))?;
+            let mut planes = planes(&stream, level, &mut spending)?;
+            let result = self.tiles(&stream, level, &mut Output::Planes(&mut planes), &mut spending)?;
             output::interleave(&planes, (width, height), (area.x0, area.y0), out, stride);
             result
         };
@@ -138,8 +140,9 @@ impl Decoder {
     /// As [`decode`](Self::decode), but each component by itself, on its own grid.
     pub fn decode_planes(&mut self, codestream: &[u8], level: u8) -> Result<(Vec<Plane>, Decoded), Error> {
         let stream = self.open(codestream, level)?;
-        let mut planes = self.planes(&stream, level)?;
-        let (complete, need) = self.tiles(&stream, level, &mut Output::Planes(&mut planes))?;
+        let mut spending = Spending::new(self.limits);
+        let mut planes = planes(&stream, level, &mut spending)?;
+        let (complete, need) = self.tiles(&stream, level, &mut Output::Planes(&mut planes), &mut spending)?;
         let area = stream.header.siz.image.reduced(level);
         let components = planes.len() as u16;
         Ok((planes, Decoded { width: area.width(), height: area.height(), components, level, complete, need }))
@@ -156,49 +159,29 @@ impl Decoder {
         Ok(stream)
     }
 
-    /// Room for every component.
-    fn planes(&self, stream: &Codestream<'_>, level: u8) -> Result<Vec<Plane>, Error> {
-        let siz = &stream.header.siz;
-        let areas = siz.components.iter().map(|c| component_area(siz.image, c, level));
-        let samples: u64 = areas.clone().map(|a| a.width() as u64 * a.height() as u64).sum();
-        if samples * 4 > self.limits.max_memory {
-            return Err(Error::limit(0, "memory for the planes of the components"));
-        }
-        let plane = |(area, c): (Rect, &Component)| Plane {
-            width: area.width(),
-            height: area.height(),
-            precision: c.precision,
-            signed: c.signed,
-            dx: c.dx,
-            dy: c.dy,
-            samples: alloc::vec![0; area.width() as usize * area.height() as usize],
-            origin: (area.x0, area.y0),
-        };
-        Ok(areas.zip(&siz.components).map(plane).collect())
-    }
-
     /// Decodes tile by tile. Gives whether all that the level needs was there, and how many bytes it needs.
     fn tiles(
         &mut self,
         stream: &Codestream<'_>,
         level: u8,
         out: &mut Output<'_>,
+        spending: &mut Spending,
     ) -> Result<(bool, Option<u64>), Error> {
-        let limits = self.limits;
-        let wanted = Wanted { level, limits: &limits };
         let (across, down) = stream.header.siz.tiles();
         let parts = core::mem::take(&mut self.parts);
         let mut ends = Ends::new(&stream.header);
-        let (mut complete, mut work) = (true, 0);
+        let mut complete = true;
         for (index, parts) in by_tile(across * down, &parts.parts) {
-            let own = self.reader.open(stream, index, parts, wanted, &mut work)?;
+            let mark = spending.mark();
+            let own = self.reader.open(stream, index, parts, level, spending)?;
             let coding = own.as_ref().unwrap_or(&stream.header.coding);
-            let whole = self.reader.read(stream, coding, wanted, &mut work, &mut |tile, packet, range| {
+            let whole = self.reader.read(stream, coding, level, spending, &mut |tile, packet, range| {
                 ends.note(tile, packet, range.end);
             })?;
             complete &= whole;
             ends.tile(&self.reader.tile, coding);
-            self.tile(stream, coding, level, out)?;
+            self.tile(stream, coding, level, Keep::Nothing, out, spending)?;
+            spending.release(mark);
         }
         let need = ends.end(level, stream, &parts);
         self.parts = parts;
@@ -206,7 +189,15 @@ impl Decoder {
     }
 
     /// Decodes the components of the tile at hand.
-    fn tile(&mut self, stream: &Codestream<'_>, coding: &TileCoding, level: u8, out: &mut Output<'_>) -> Result<(), Error> {
+    fn tile(
+        &mut self,
+        stream: &Codestream<'_>,
+        coding: &TileCoding,
+        level: u8,
+        keep: Keep,
+        out: &mut Output<'_>,
+        spending: &mut Spending,
+    ) -> Result<(), Error> {
         let TileReader { tile, packets, .. } = &self.reader;
         let mut job = Job {
             blocks: Blocks {
@@ -221,10 +212,16 @@ impl Decoder {
             stream,
             coding,
             level,
-            limits: &self.limits,
+            keep,
+            spending,
             out,
         };
         let mut first = 0;
+        let count = if keep == Keep::Nothing { 3 } else { tile.components.len().max(3) };
+        if self.integer.len() < count {
+            self.integer.resize_with(count, Synthesis::default);
+            self.real.resize_with(count, Synthesis::default);
+        }
         if coding.cod.colour_transform && tile.components.len() >= 3 {
             first = 3;
             if coding.of(0).reversible {
@@ -234,14 +231,43 @@ impl Decoder {
             }
         }
         for c in first..tile.components.len() {
+            let own = if keep == Keep::Nothing { 0 } else { c };
             if coding.of(c as u16).reversible {
-                job.component(c, &mut self.integer[0])?;
+                job.component(c, &mut self.integer[own])?;
             } else {
-                job.component(c, &mut self.real[0])?;
+                job.component(c, &mut self.real[own])?;
             }
         }
         Ok(())
     }
+}
+
+/// Checks that the caller's type holds the samples of every component.
+fn fits_all(out: &SamplesMut<'_>, siz: &Siz) -> Result<(), Error> {
+    if siz.components.iter().all(|c| output::fits(out, c)) {
+        Ok(())
+    } else {
+        Err(Error::request("the buffer's type does not hold the samples' range"))
+    }
+}
+
+/// Room for every component.
+fn planes(stream: &Codestream<'_>, level: u8, spending: &mut Spending) -> Result<Vec<Plane>, Error> {
+    let siz = &stream.header.siz;
+    let areas = siz.components.iter().map(|c| component_area(siz.image, c, level));
+    let samples: u64 = areas.clone().map(|a| a.width() as u64 * a.height() as u64).sum();
+    spending.memory(0, samples * 4 + (siz.components.len() * size_of::<Plane>()) as u64)?;
+    let plane = |(area, c): (Rect, &Component)| Plane {
+        width: area.width(),
+        height: area.height(),
+        precision: c.precision,
+        signed: c.signed,
+        dx: c.dx,
+        dy: c.dy,
+        samples: alloc::vec![0; area.width() as usize * area.height() as usize],
+        origin: (area.x0, area.y0),
+    };
+    Ok(areas.zip(&siz.components).map(plane).collect())
 }
 
 /// The area of a component at a level, on its own grid.
@@ -255,7 +281,8 @@ struct Job<'a, 'b, 'c> {
     stream: &'a Codestream<'a>,
     coding: &'a TileCoding,
     level: u8,
-    limits: &'a Limits,
+    keep: Keep,
+    spending: &'b mut Spending,
     out: &'b mut Output<'c>,
 }
 
@@ -263,11 +290,15 @@ type ColourTransform<T> = fn(Simd, &[T], &[T], &[T], &mut [Vec<T>; 3]);
 
 impl Job<'_, '_, '_> {
     fn component<T: Coefficient + output::Value>(&mut self, c: usize, synthesis: &mut Synthesis<T>) -> Result<(), Error> {
+        let mark = self.spending.mark();
         let area = self.start(c, synthesis)?;
         let (origin, range) = self.place(c, area);
         for y in 0..area.height() as usize {
             let row = synthesis.row(&mut self.blocks)?;
             self.out.row(self.blocks.simd, c, (origin.0, origin.1 + y), row, range);
+        }
+        if self.keep == Keep::Nothing {
+            self.spending.release(mark);
         }
         Ok(())
     }
@@ -275,11 +306,11 @@ impl Job<'_, '_, '_> {
     /// The first three components together.
     fn colour<T: Coefficient + output::Value>(
         &mut self,
-        synthesis: &mut [Synthesis<T>; 3],
+        synthesis: &mut [Synthesis<T>],
         rows: &mut [Vec<T>; 3],
         inverse: ColourTransform<T>,
     ) -> Result<(), Error> {
-        let [a, b, c] = synthesis;
+        let [a, b, c, ..] = synthesis else { return Ok(()) };
         let areas = [self.start(0, a)?, self.start(1, b)?, self.start(2, c)?];
         let same = (1..3).all(|n| {
             areas[n] == areas[0] && self.coding.of(n as u16).reversible == self.coding.of(0).reversible
@@ -304,7 +335,7 @@ impl Job<'_, '_, '_> {
             return Err(Error::unsupported(0, "a tile has fewer levels than the main header says"));
         };
         let style = self.coding.of(c as u16).style;
-        synthesis.start(&mut self.blocks, c, last, style, self.limits)?;
+        synthesis.start(&mut self.blocks, c, last, style, self.keep, self.spending)?;
         Ok(component.area.reduced(self.level))
     }
 

@@ -6,12 +6,13 @@
 use crate::buffer::Buffer;
 use crate::block::{BlockDecoder, Coded, Target};
 use crate::geometry::{Band, Block, BlockState, Resolution, Tile};
+use crate::limits::Spending;
 use crate::markers::BlockStyle;
 use crate::packet::PacketReader;
 use crate::part1::{self, Part1Decoder};
 use crate::simd::Simd;
 use crate::wavelet::{Columns, Transform};
-use crate::{Error, Limits};
+use crate::Error;
 use alloc::vec::Vec;
 
 /// Where code-blocks come from.
@@ -198,30 +199,47 @@ pub(crate) struct Synthesis<T> {
     next_low: Buffer<T>,
     strips: [Strip<T>; 3],
     columns: Columns<T>,
-    /// The last resolution level, and the next of its rows if there is no synthesis at all.
+    /// The resolution level whose samples `low` holds.
+    done: Option<u8>,
+    /// The resolution level that rows are given of, and whether they are in `low` already.
     last: Option<Resolution>,
+    in_low: bool,
     style: Option<BlockStyle>,
     row: u32,
 }
 
 impl<T: Coefficient> Synthesis<T> {
-    /// Decodes everything below resolution level `last`, whose rows `row` then gives.
+    /// Decodes everything below resolution level `last`, whose rows `row` then gives. With `keep`, that level is kept too, and what
+    /// was kept before is used.
     pub(crate) fn start(
         &mut self,
         blocks: &mut Blocks<'_>,
         component: usize,
         last: u8,
         style: BlockStyle,
-        limits: &Limits,
+        keep: Keep,
+        spending: &mut Spending,
     ) -> Result<(), Error> {
         let tile = blocks.tile;
         let Some(top) = tile.resolution(component, last) else {
             return Err(Error::request("the codestream has no such level"));
         };
-        check_memory::<T>(top, last, limits)?;
+        check_memory::<T>(tile, top, last, keep, spending)?;
         self.style = Some(style);
-        self.base(blocks, component)?;
-        for r in 1..last {
+        if !keep.used() {
+            self.done = None;
+        }
+        let done = match self.done {
+            Some(done) => done,
+            None => {
+                self.base(blocks, component)?;
+                0
+            }
+        };
+        // An error on the way leaves nothing to go on from.
+        self.done = None;
+        let in_place = if keep == Keep::All { last } else { last.saturating_sub(1).max(done) };
+        for r in done + 1..=in_place {
             let Some(res) = tile.resolution(component, r) else { break };
             let width = res.area.width() as usize;
             self.begin_strips(tile, res);
@@ -232,8 +250,12 @@ impl<T: Coefficient> Synthesis<T> {
             self.columns.end_in_place(&mut self.next_low);
             core::mem::swap(&mut self.low, &mut self.next_low);
         }
-        self.begin_strips(tile, top);
-        self.columns.start(top.area.width() as usize, top.area.y0, top.area.y1);
+        self.done = Some(in_place);
+        self.in_low = in_place == last;
+        if !self.in_low {
+            self.begin_strips(tile, top);
+            self.columns.start(top.area.width() as usize, top.area.y0, top.area.y1);
+        }
         self.last = Some(top.clone());
         self.row = 0;
         Ok(())
@@ -260,12 +282,22 @@ impl<T: Coefficient> Synthesis<T> {
         }
     }
 
+    /// The resolution level that is kept.
+    pub(crate) fn done(&self) -> Option<u8> {
+        self.done
+    }
+
+    /// Forgets what is kept.
+    pub(crate) fn forget(&mut self) {
+        self.done = None;
+    }
+
     /// The next row of the last resolution level.
     pub(crate) fn row(&mut self, blocks: &mut Blocks<'_>) -> Result<&[T], Error> {
         let Some(res) = self.last.take() else { return Ok(&[]) };
         let y = self.row as usize;
         self.row += 1;
-        if res.bands == 1 {
+        if self.in_low {
             let width = res.area.width() as usize;
             self.last = Some(res);
             return Ok(&self.low[y * width..(y + 1) * width]);
@@ -301,13 +333,34 @@ impl<T: Coefficient> Synthesis<T> {
     }
 }
 
-/// Two planes and three strips, before they grow.
-fn check_memory<T>(top: &Resolution, last: u8, limits: &Limits) -> Result<(), Error> {
-    let (w, h) = (top.area.width() as u64, top.area.height() as u64);
-    let planes = if last == 0 { w * h } else { w.div_ceil(2) * h.div_ceil(2) * 5 / 4 };
-    let samples = planes + 3 * 1024.min(h) * w + 8 * w;
-    if samples * size_of::<T>() as u64 > limits.max_memory {
-        return Err(Error::limit(0, "memory for the planes of a component"));
+/// What becomes of the levels that were decoded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Keep {
+    /// Each call begins anew.
+    Nothing,
+    /// The level below the one asked for is kept for the next call.
+    Below,
+    /// The level asked for is kept, too.
+    All,
+}
+
+impl Keep {
+    fn used(self) -> bool {
+        self != Keep::Nothing
     }
-    Ok(())
+}
+
+/// Counts the planes of two levels, the strips and the rows, before they grow. The memory is used again for the next component,
+/// unless that is decoded together with this one.
+fn check_memory<T>(tile: &Tile, top: &Resolution, last: u8, keep: Keep, spending: &mut Spending) -> Result<(), Error> {
+    let (w, h) = (top.area.width() as u64, top.area.height() as u64);
+    let below = (w / 2 + 1) * (h / 2 + 1) + (w / 4 + 1) * (h / 4 + 1);
+    let planes = if last == 0 || keep == Keep::All { w * h + below } else { below };
+    let strips = if last == 0 {
+        0
+    } else {
+        let rows = |b: &Band| (1u64 << b.block.1).min(b.area.height() as u64);
+        tile.bands[top.band_range()].iter().map(|b| rows(b) * b.area.width() as u64).sum::<u64>() + 10 * w
+    };
+    spending.memory(0, (planes + strips) * size_of::<T>() as u64)
 }

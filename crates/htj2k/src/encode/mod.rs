@@ -8,7 +8,8 @@ mod plan;
 use crate::decode::Decoder;
 use crate::geometry::{Plan, Tile};
 use crate::markers::{Cap, EOC, SOC, SOD, TLM_MOST, tlm_size, write_plt, write_sot, write_tlm};
-use crate::progression::{Budget, Sequencer};
+use crate::limits::Spending;
+use crate::progression::Sequencer;
 use crate::simd::Simd;
 use crate::{EncodeOptions, Error, Image, Level, Limits, Progression, SamplesMut, TileParts, colour};
 use alloc::vec::Vec;
@@ -96,9 +97,8 @@ impl Encoder {
 
     /// Codes every block of a tile.
     fn code_tile(&mut self, headers: &Headers, index: u32, rows: &mut Rows<'_>) -> Result<(), Error> {
-        let limits = Limits { max_work: u64::MAX, max_memory: u64::MAX, ..Limits::default() };
-        let plan = Plan { siz: &headers.siz, coding: &headers.coding, discard: 0, limits: &limits, at: 0 };
-        self.tile.lay_out(index, &plan, &mut 0)?;
+        let plan = Plan { siz: &headers.siz, coding: &headers.coding, discard: 0, at: 0 };
+        self.tile.lay_out(index, &plan, &mut Spending::unlimited())?;
         self.coder.start(&self.tile);
         if headers.coding.of(0).reversible {
             let mut job = Job { simd: self.simd, tile: &self.tile, coder: &mut self.coder, rows };
@@ -125,9 +125,7 @@ impl Encoder {
     ) -> Result<(), Error> {
         let Encoder { tile, coder, sequencer, packet_headers, pieces, packets, .. } = self;
         let first = packets.len();
-        let mut work = 0;
-        let budget = Budget { work: &mut work, most: u64::MAX };
-        let _ = sequencer.walk(tile, &headers.coding, budget, &mut |tile, packet| {
+        let _ = sequencer.walk(tile, &headers.coding, &mut Spending::unlimited(), &mut |tile, packet, _| {
             let length = packets::write(tile, coder, packet, packet_headers, pieces);
             tile.precincts[packet.precinct as usize].layers += 1;
             let (header, pieces) = (packet_headers.len(), pieces.len());

@@ -60,11 +60,13 @@ impl MainHeader {
         Ok(MainHeader { siz, cap, coding, tlm, packed, length })
     }
 
-    /// Parses the header of a tile-part from the first byte after SOT, into `coding`; gives the place of the first packet.
+    /// Parses the header of a tile-part (the tile's `first` or not) from the first byte after SOT, into `coding`; gives the place
+    /// of the first packet.
     pub(crate) fn parse_tile_part(
         &self,
         codestream: &[u8],
         part: &TilePart,
+        first: bool,
         coding: &mut Option<TileCoding>,
         packed: &mut PackedHeaders,
         lengths: &mut PacketLengths,
@@ -83,6 +85,10 @@ impl MainHeader {
                 marker => fields.parse(at, marker, &mut c, self.siz.components.len())?,
             }
         };
+        if !first {
+            // Only the first tile-part of a tile says how it is coded (A.6.1 to A.6.5).
+            fields = Fields { poc: fields.poc, ..Fields::default() };
+        }
         if !fields.is_empty() {
             fields.apply(coding.get_or_insert_with(|| self.coding.clone()), true);
         }

@@ -36,6 +36,7 @@ impl Transform for f32 {
 
     fn synthesise_row(simd: Simd, low: &[f32], high: &[f32], odd: bool, place: Place, out: &mut [f32]) {
         match (low.len(), high.len()) {
+            (0, 0) => {}
             (1, 0) => out[0] = low[0] * vertical_scale(place),
             (0, 1) => out[0] = high[0] * vertical_scale(place) * 0.5,
             _ => {
@@ -50,6 +51,7 @@ impl Transform for f32 {
 
     fn analyse_row(simd: Simd, row: &mut [f32], odd: bool, place: Place, low: &mut [f32], high: &mut [f32]) {
         match (low.len(), high.len()) {
+            (0, 0) => {}
             (1, 0) => low[0] = row[0] / vertical_scale(place),
             (0, 1) => high[0] = row[0] * 2.0 / vertical_scale(place),
             _ => {

@@ -8,6 +8,7 @@ impl Transform for i32 {
 
     fn synthesise_row(simd: Simd, low: &[i32], high: &[i32], odd: bool, place: Place, out: &mut [i32]) {
         match (low.len(), high.len(), odd) {
+            (0, 0, _) => {}
             (1, 0, _) => out[0] = low[0],
             (0, 1, _) => out[0] = high[0] >> 1,
             (_, _, false) => synthesise_even(simd, low, high, out),
@@ -23,6 +24,7 @@ impl Transform for i32 {
             row.iter_mut().for_each(|v| *v = v.wrapping_mul(2));
         }
         match (low.len(), high.len(), odd) {
+            (0, 0, _) => {}
             (1, 0, _) => low[0] = row[0],
             (0, 1, _) => high[0] = row[0].wrapping_mul(2),
             (_, _, false) => analyse_even(simd, row, low, high),

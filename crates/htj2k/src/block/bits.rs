@@ -197,6 +197,14 @@ impl BackwardWriter {
     }
 }
 
+#[cfg(test)]
+impl BackwardWriter {
+    /// The whole bytes in writing order, and the bits of the next one with their number.
+    pub(super) fn written(&self) -> (&[u8], u8, u32) {
+        (&self.bytes, self.byte, self.used)
+    }
+}
+
 /// Writes what [`MelReader`] reads.
 #[derive(Default)]
 pub(super) struct MelWriter {

@@ -163,3 +163,72 @@ pub(super) fn backward<const N: usize>(mut bits: Unpacker<'_, N>, out: &mut [u8]
         out[start] = last;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::bits::{Backward, BackwardWriter, Forward, ForwardWriter};
+    use super::super::tests::Random;
+    use super::{Packer, backward, forward};
+
+    const WORDS: usize = 64;
+
+    /// Bits in pieces of up to 64, in some rounds mostly ones, so that stuffing is frequent.
+    fn pieces(random: &mut Random) -> alloc::vec::Vec<(u64, u32)> {
+        let dense = random.below(3) != 0;
+        let piece = |random: &mut Random| {
+            let count = random.below(65) as u32;
+            let bits = if dense && random.below(8) != 0 { u64::MAX } else { random.next() };
+            (if count == 64 { bits } else { bits & ((1 << count) - 1) }, count)
+        };
+        (0..random.below(60)).map(|_| piece(random)).collect()
+    }
+
+    #[test]
+    fn words_give_the_bytes_of_bits() {
+        let mut random = Random::new(9);
+        for _ in 0..3000 {
+            let pieces = pieces(&mut random);
+            let mut words = [0; WORDS];
+            let mut packer = Packer::new(&mut words);
+            let mut plain = ForwardWriter::default();
+            for &(bits, count) in &pieces {
+                packer.put(bits, count);
+                plain.bits(bits, count);
+            }
+            let mut out = [0; WORDS * 10];
+            let used = forward(packer.finish(), &mut out);
+            assert_eq!(out[..used], plain.finish());
+            let mut reader = Forward::new(&out[..used], 0xff);
+            pieces.iter().for_each(|&(bits, count)| assert_eq!(reader.bits(count), bits));
+        }
+    }
+
+    #[test]
+    fn words_give_the_bytes_of_bits_backwards() {
+        let mut random = Random::new(10);
+        for _ in 0..3000 {
+            let pieces = pieces(&mut random);
+            let mut words = [0; WORDS];
+            let mut packer = Packer::new(&mut words);
+            packer.put(0xf, 4);
+            let mut plain = BackwardWriter::new();
+            for &(bits, count) in &pieces {
+                packer.put(bits, count);
+                plain.bits((bits as u32, count.min(32)));
+                plain.bits(((bits >> 32) as u32, count.saturating_sub(32)));
+            }
+            let mut out = [0; WORDS * 10];
+            let rest = backward(packer.finish(), &mut out);
+            let written = plain.written();
+            assert!(out[rest.start..WORDS * 10 - 1].iter().rev().eq(&written.0[1..]));
+            assert_eq!((rest.byte, rest.count), (written.1, written.2));
+            out[rest.start - 1] = rest.byte;
+            let mut reader = Backward::vlc(&out[rest.start - 1..]);
+            let bits = |reader: &mut Backward<'_>, count| u64::from(reader.bits(count));
+            for &(expected, count) in &pieces {
+                let low = bits(&mut reader, count.min(32));
+                assert_eq!(low | bits(&mut reader, count.saturating_sub(32)) << 32, expected);
+            }
+        }
+    }
+}

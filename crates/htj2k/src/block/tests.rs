@@ -169,6 +169,27 @@ fn real_coefficients_are_quantised_with_a_dead_zone() {
 }
 
 #[test]
+fn every_level_quantises_alike() {
+    let mut random = Random::new(5);
+    for (width, height) in SIZES {
+        let stride = usize::from(width) + 3;
+        let samples: Vec<f32> =
+            (0..stride * usize::from(height)).map(|_| (random.below(4000) as f32 - 2000.0) / 7.0).collect();
+        let truncated: Vec<i32> = samples.iter().map(|&sample| (sample * 0.3) as i32).collect();
+        let encode = |level: Level, origin: Origin<'_>| {
+            let mut bytes = vec![1, 2, 3];
+            let written = BlockEncoder::with_level(level).encode(origin, stride, width, height, &mut bytes);
+            (written, bytes)
+        };
+        let expected = encode(Level::Portable, Origin::Integer(&truncated));
+        for level in Level::all() {
+            assert!(encode(level, Origin::Real(&samples, 0.3)) == expected, "{width}x{height}, {level:?}");
+            assert!(encode(level, Origin::Integer(&truncated)) == expected, "{width}x{height}, {level:?}");
+        }
+    }
+}
+
+#[test]
 fn hostile_bytes_never_panic() {
     let mut random = Random::new(7);
     for round in 0..20_000 {
@@ -192,17 +213,55 @@ fn hostile_bytes_never_panic() {
             vertically_causal: random.below(2) == 0,
             roi_shift: random.below(40) as u8,
         };
-        let expected = oracle(&bytes, &coded, width, height);
-        for level in Level::all() {
-            let mut decoder = BlockDecoder::with_level(level);
-            let stride = usize::from(width);
-            let mut integers = vec![0; stride * usize::from(height)];
-            let result = decoder.decode(&bytes, &coded, width, height, Target::Integer(&mut integers), stride);
-            assert_eq!(result.map(|()| integers), expected.0, "{round}, {level:?}");
-            let mut reals = vec![0.0; stride * usize::from(height)];
-            let result = decoder.decode(&bytes, &coded, width, height, Target::Real(&mut reals, 0.25), stride);
-            assert_eq!(result.map(|()| reals), expected.1, "{round}, {level:?}");
+        all_levels_agree(&bytes, &coded, width, height);
+    }
+}
+
+#[test]
+fn damaged_blocks_never_panic() {
+    let mut random = Random::new(11);
+    for _ in 0..6000 {
+        let (width, height) = SIZES[random.below(SIZES.len() as u64) as usize];
+        let planes = 1 + random.below(24) as u32;
+        let sparse = [1, 4, 50][random.below(3) as usize];
+        let samples = coefficients(&mut random, usize::from(width) * usize::from(height), planes, sparse);
+        let mut bytes = Vec::new();
+        let written = BlockEncoder::new().encode(Origin::Integer(&samples), width.into(), width, height, &mut bytes);
+        if written.cleanup_len == 0 {
+            continue;
         }
+        // The last two bytes hold the length that takes the segment apart; most damage should be past it.
+        let spared = if random.below(4) == 0 { 0 } else { 2.min(bytes.len() - 1) };
+        for _ in 0..1 + random.below(4) {
+            let at = random.below((bytes.len() - spared) as u64) as usize;
+            bytes[at] = [random.next() as u8, 0xff, 0, bytes[at] ^ 1][random.below(4) as usize];
+        }
+        let refine_len = random.below(40) as u32;
+        bytes.extend((0..refine_len).map(|_| random.next() as u8));
+        let coded = Coded {
+            refine_len,
+            planes: written.planes + random.below(3) as u8,
+            missing_msbs: written.planes - 1,
+            passes: 1 + random.below(3) as u8,
+            vertically_causal: random.below(2) == 0,
+            ..coded(written.cleanup_len, written.planes)
+        };
+        all_levels_agree(&bytes, &coded, width, height);
+    }
+}
+
+/// Decodes a block at every level to both targets; all give what the plain decoder gives.
+fn all_levels_agree(bytes: &[u8], coded: &Coded, width: u16, height: u16) {
+    let expected = oracle(bytes, coded, width, height);
+    let stride = usize::from(width);
+    for level in Level::all() {
+        let mut decoder = BlockDecoder::with_level(level);
+        let mut integers = vec![0; stride * usize::from(height)];
+        let result = decoder.decode(bytes, coded, width, height, Target::Integer(&mut integers), stride);
+        assert!(result.map(|()| integers) == expected.0, "{width}x{height}, {coded:?}, {level:?}");
+        let mut reals = vec![0.0; stride * usize::from(height)];
+        let result = decoder.decode(bytes, coded, width, height, Target::Real(&mut reals, 0.25), stride);
+        assert!(result.map(|()| reals) == expected.1, "{width}x{height}, {coded:?}, {level:?}");
     }
 }
 

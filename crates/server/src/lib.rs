@@ -36,7 +36,7 @@ mod viewer;
 
 pub use config::Config;
 pub use error::Error;
-pub use serve::{Server, serve};
+pub use serve::{Server, serve, serve_on};
 
 use axum::Router;
 

@@ -25,6 +25,12 @@ pub struct Server {
     connections: usize,
 }
 
+/// As [`serve`], on a listener that is there already.
+pub async fn serve_on(listener: TcpListener, config: Config, shutdown: impl Future) -> Result<(), Error> {
+    Server::on(listener, config).run(shutdown).await;
+    Ok(())
+}
+
 /// Listens and answers until `shutdown` is done.
 pub async fn serve(config: Config, shutdown: impl Future) -> Result<(), Error> {
     Server::bind(config).await?.run(shutdown).await;
@@ -36,8 +42,14 @@ impl Server {
     pub async fn bind(config: Config) -> Result<Server, Error> {
         let address = config.address;
         let listener = TcpListener::bind(address).await.map_err(|source| Error::Listen { address, source })?;
+        Ok(Server::on(listener, config))
+    }
+
+    /// Takes a listener that is there already; its address decides which host names are ours.
+    pub fn on(listener: TcpListener, mut config: Config) -> Server {
+        config.address = listener.local_addr().unwrap_or(config.address);
         let connections = config.connections;
-        Ok(Server { listener, router: crate::router(config), connections })
+        Server { listener, router: crate::router(config), connections }
     }
 
     /// The address it listens on.

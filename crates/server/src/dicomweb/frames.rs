@@ -14,7 +14,7 @@ use bytes::Bytes;
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use transcode::{Pixels, TransferSyntax};
+use transcode::TransferSyntax;
 
 /// Bytes of samples decoded for one request.
 const LARGEST: u64 = 1 << 30;
@@ -62,7 +62,9 @@ fn answer_stored(app: &App, target: Target) -> Answered<(Target, Plan)> {
         return Ok((target, Plan::Decode(Decode { instance, numbers, shape: answer.shape })));
     }
     let object = app.archive.object(&instance)?;
-    let contents = numbers.iter().filter_map(|&n| instance.frames.get(n as usize)).map(|frame| {
+    let frames: Option<Vec<_>> = numbers.iter().map(|&n| instance.frames.get(n as usize)).collect();
+    let frames = frames.ok_or_else(|| Problem::not_found("frame"))?;
+    let contents = frames.into_iter().map(|frame| {
         runs(frame).map(|(offset, len)| Segment::Stored { object: object.clone(), offset, len }).collect()
     });
     let representation =
@@ -106,18 +108,21 @@ pub struct Wire {
 impl Wire {
     /// Implicit VR and Big Endian never go on the wire (PS3.18 8.7.3): native frames are Explicit VR Little Endian.
     pub fn of(instance: &Instance) -> Wire {
-        // Frames that do not begin at a byte, and those of a deflated data set, are in no table.
-        Wire::in_syntax(TransferSyntax::new(&instance.transfer_syntax), instance.frames.is_empty())
+        let facts = &instance.facts;
+        let bits = u64::from(facts.rows) * u64::from(facts.columns) * u64::from(facts.bits_allocated);
+        // Frames of a deflated data set are in no table; frames of single bits may begin within a byte.
+        let untold = instance.frames.is_empty() || (facts.frames > 1 && bits % 8 != 0);
+        Wire::in_syntax(TransferSyntax::new(&instance.transfer_syntax), untold)
     }
 
     fn in_syntax(stored: TransferSyntax, untold: bool) -> Wire {
         let native = !stored.is_encapsulated() || stored.uid() == "1.2.840.10008.1.2.1.98";
-        let must_decode = untold
+        let must_decode = (untold && native)
             || matches!(
                 stored.uid(),
                 TransferSyntax::EXPLICIT_BIG | TransferSyntax::DEFLATED | "1.2.840.10008.1.2.8.1"
             );
-        if native || must_decode {
+        if native || (must_decode && !stored.is_video()) {
             return Wire {
                 syntax: TransferSyntax::new(TransferSyntax::EXPLICIT_LITTLE),
                 media: OCTET_STREAM,
@@ -197,13 +202,21 @@ impl Decode {
         let mut bytes = Vec::new();
         source.decode_frame(n, &mut bytes)?;
         let facts = source.facts();
-        if facts.planar == 1 && facts.samples > 1 && facts.pixels == Pixels::Native {
+        if facts.planar == 1 && facts.samples > 1 {
             bytes = by_plane(&bytes, facts.samples.into(), facts.bits_allocated.div_ceil(8).into());
+        }
+        if facts.bits_allocated == 1 {
+            bytes = packed(&bytes);
         }
         let bytes = Bytes::from(bytes);
         app.made.put(key, bytes.clone(), bytes.len());
         Ok(bytes)
     }
+}
+
+/// Samples of one bit, one in a byte, put eight to a byte, the first lowest (PS3.5 8.1.1).
+fn packed(samples: &[u8]) -> Vec<u8> {
+    samples.chunks(8).map(|eight| eight.iter().enumerate().fold(0, |byte, (n, bit)| byte | (bit & 1) << n)).collect()
 }
 
 /// Samples interleaved by pixel, put plane after plane as Planar Configuration 1 says.
@@ -218,6 +231,11 @@ fn by_plane(bytes: &[u8], samples: usize, width: usize) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn bits() {
+        assert_eq!(packed(&[1, 0, 0, 0, 0, 0, 0, 1, 1, 1]), [0x81, 0x03]);
+    }
 
     #[test]
     fn planes() {

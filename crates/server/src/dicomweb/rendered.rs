@@ -2,6 +2,7 @@
 
 use super::target::Target;
 use crate::accept;
+use crate::media;
 use crate::error::{Answered, Problem};
 use crate::query::Parameters;
 use crate::render::encode::Coding;
@@ -16,6 +17,7 @@ use axum::http::Response;
 use bytes::Bytes;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
+use transcode::{Tag, TransferSyntax, Value};
 
 /// Longest side of a viewport.
 const LARGEST: u32 = 16384;
@@ -34,6 +36,9 @@ pub async fn rendered(State(app): State<Arc<App>>, target: Target) -> Answered<R
         Some(_) => return Err(Problem::bad_request("one frame at a time is rendered")),
     };
     let (target, instance) = app.read(move |app| target.find_instance(app).map(|found| (target, found))).await?;
+    if TransferSyntax::new(&instance.transfer_syntax).is_video() {
+        return app.read(move |app| video(app, &target, &instance)).await;
+    }
     respond(app, target, instance, frame - 1, wish).await
 }
 
@@ -52,6 +57,25 @@ pub async fn thumbnail(State(app): State<Arc<App>>, target: Target) -> Answered<
         None => instance.facts.frames / 2,
     };
     respond(app, target, instance, frame, wish).await
+}
+
+/// A video as it is stored, its fragments joined; ranges let a player seek.
+fn video(app: &App, target: &Target, instance: &Instance) -> Answered<Response<Body>> {
+    let source = app.archive.source(instance)?;
+    let fragments = match source.data_set().get(Tag(0x7FE0, 0x0010)).map(|element| &element.value) {
+        Some(Value::Fragments(fragments)) => fragments.clone(),
+        _ => return Err(Problem::not_found("video")),
+    };
+    let object = app.archive.object(instance)?;
+    let stored = |(offset, len)| Segment::Stored { object: object.clone(), offset, len };
+    let short = instance.object_id.get(..32).unwrap_or(&instance.object_id);
+    let representation = Representation {
+        content_type: media::of_frames(&TransferSyntax::new(&instance.transfer_syntax)).to_owned(),
+        etag: format!("\"{short}-v\""),
+        // The first fragment is the offset table.
+        segments: fragments.into_iter().skip(1).map(stored).collect(),
+    };
+    representation.answer(&target.method, &target.headers).map_err(Problem::internal)
 }
 
 async fn respond(
@@ -106,6 +130,11 @@ impl From<render::Error> for Problem {
         match error {
             render::Error::NoImage(why) => Problem::not_found(&format!("image: {why}")),
             render::Error::Archive(error) => error.into(),
+            // What cannot be decoded is stored and handed out as it is; only it cannot be shown.
+            render::Error::Decode(error) => {
+                tracing::debug!(%error, "not rendered");
+                Problem::not_found("image: what is stored cannot be decoded")
+            }
             other => Problem::internal(other),
         }
     }

@@ -127,7 +127,7 @@ mod tests {
             height: 1,
             channels: 1,
             bits: 16,
-            colour_undone: false,
+            ybr: false,
             grid: Grid::I16(values.to_vec()),
         }
     }
@@ -180,7 +180,7 @@ mod tests {
             height: 1,
             channels: 3,
             bits: 8,
-            colour_undone: false,
+            ybr: false,
             grid: Grid::U8(vec![76, 85, 255, 255, 128, 128]),
         };
         let mut tone = tone(Voi::Extent);

@@ -19,8 +19,8 @@ pub struct Samples {
     pub channels: u16,
     /// Bits Stored.
     pub bits: u16,
-    /// The decoder has turned colour back to RGB.
-    pub colour_undone: bool,
+    /// Three samples are luminance and colour differences, and not RGB.
+    pub ybr: bool,
     /// The samples.
     pub grid: Grid,
 }
@@ -67,7 +67,7 @@ impl Samples {
     /// A grey image of 8 bits.
     #[cfg(test)]
     pub fn grey8(width: u32, height: u32, data: Vec<u8>) -> Samples {
-        Samples { width, height, channels: 1, bits: 8, colour_undone: false, grid: Grid::U8(data) }
+        Samples { width, height, channels: 1, bits: 8, ybr: false, grid: Grid::U8(data) }
     }
 }
 
@@ -139,7 +139,7 @@ fn prefix(archive: &Archive, instance: &Instance, entry: &FrameEntry, level: &Le
         height: level.height,
         channels: image.samples,
         bits: image.bits_stored,
-        colour_undone: true,
+        ybr: image.photometric.starts_with("YBR_FULL"),
         grid,
     })
 }
@@ -150,7 +150,6 @@ fn whole(source: &Source, frame: u32) -> Result<Samples, Error> {
     check_size(u64::from(facts.rows) * u64::from(facts.columns) * u64::from(facts.samples))?;
     let mut bytes = Vec::new();
     source.decode_frame(frame, &mut bytes)?;
-    let count = facts.rows as usize * facts.columns as usize * usize::from(facts.samples);
     let native = facts.pixels == Pixels::Native;
     let shift = if native { (facts.high_bit + 1).saturating_sub(facts.bits_stored) } else { 0 };
     let grid = match (facts.pixels, facts.bits_allocated) {
@@ -158,9 +157,6 @@ fn whole(source: &Source, frame: u32) -> Result<Samples, Error> {
             Grid::F64(bytes.as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b).into()).collect())
         }
         (Pixels::Float, _) => Grid::F64(bytes.as_chunks::<8>().0.iter().map(|b| f64::from_le_bytes(*b)).collect()),
-        (_, 1) if bytes.len() < count => {
-            Grid::U8((0..count).map(|n| bytes.get(n / 8).map_or(0, |b| b >> (n % 8) & 1)).collect())
-        }
         (_, ..=8) => bytes8(bytes, facts.bits_stored, shift, facts.signed),
         (_, ..=16) => words(&bytes, facts.bits_stored, shift, facts.signed),
         (_, 32) => Grid::I32(bytes.as_chunks::<4>().0.iter().map(|b| i32::from_le_bytes(*b)).collect()),
@@ -171,7 +167,7 @@ fn whole(source: &Source, frame: u32) -> Result<Samples, Error> {
         height: facts.rows,
         channels: facts.samples,
         bits: facts.bits_stored,
-        colour_undone: !native && facts.transfer_syntax.uid() != "1.2.840.10008.1.2.5",
+        ybr: source.is_ybr(),
         grid,
     })
 }

@@ -155,8 +155,7 @@ impl<'a> Attributes<'a> {
         match photometric {
             "PALETTE COLOR" => self.palette().map_or(Colour::Grey, |luts| Colour::Palette(Box::new(luts))),
             _ if samples.channels < 3 => Colour::Grey,
-            // The decoder of a stream undoes the stream's own colour transform.
-            "YBR_FULL" | "YBR_FULL_422" if !samples.colour_undone => Colour::Ybr,
+            _ if samples.ybr => Colour::Ybr,
             _ => Colour::Rgb,
         }
     }

@@ -1,0 +1,13 @@
+//! The server as a client sees it: requests in, bytes out, over the router and over real sockets.
+
+mod corpus;
+mod frames;
+mod guard;
+mod made;
+mod objects;
+mod pages;
+mod ranges;
+mod rendered;
+mod search;
+mod site;
+mod sockets;

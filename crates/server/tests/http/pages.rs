@@ -1,0 +1,147 @@
+//! The viewer's files, the start page, health, metrics and the description of the interface.
+
+use crate::made::{self, EXPLICIT};
+use crate::site::Site;
+use axum::http::StatusCode;
+use std::fs;
+use std::io::Read;
+
+/// A site with a small viewer and our own files before it.
+fn with_viewer() -> Site {
+    Site::with(&[], |config| {
+        let folder = Box::leak(Box::new(tempfile::TempDir::new().unwrap())).path();
+        let (viewer, web) = (folder.join("ohif"), folder.join("web"));
+        fs::create_dir_all(viewer.join("assets")).unwrap();
+        fs::create_dir_all(web.join("viewer")).unwrap();
+        fs::write(folder.join("secret.txt"), "secret").unwrap();
+        fs::write(viewer.join("index.html"), "<script>window.PUBLIC_URL=\"/\"</script><script src=\"/app-config.js\"></script>").unwrap();
+        fs::write(viewer.join("app-config.js"), "theirs").unwrap();
+        fs::write(web.join("viewer/app-config.js"), "ours").unwrap();
+        fs::write(viewer.join("12.bundle.0123456789abcdef.js"), "x".repeat(5000)).unwrap();
+        fs::write(viewer.join("codec.wasm"), "\0asm").unwrap();
+        fs::write(viewer.join("big.js"), "y".repeat(5000)).unwrap();
+        fs::write(viewer.join("big.js.br"), "brotli").unwrap();
+        config.viewer_dir = Some(viewer);
+        config.web_dir = Some(web);
+    })
+}
+
+#[tokio::test]
+async fn a_single_page_application() {
+    let site = with_viewer();
+    for route in ["/viewer", "/viewer/", "/viewer/viewer?StudyInstanceUIDs=1.2.3", "/viewer/local/deep"] {
+        let page = site.get(route).await;
+        assert_eq!((page.status, page.header("content-type")), (StatusCode::OK, "text/html; charset=utf-8"), "{route}");
+        assert_eq!(page.text(), "<script>window.PUBLIC_URL=\"/viewer/\"</script><script src=\"/viewer/app-config.js\"></script>");
+        assert!(page.header("content-security-policy").contains("frame-ancestors 'self'"));
+    }
+    let config = site.get("/viewer/app-config.js").await;
+    assert_eq!((config.text().as_str(), config.header("cache-control")), ("ours", "no-cache"));
+    assert_eq!(site.get("/viewer/codec.wasm").await.header("content-type"), "application/wasm");
+    assert_eq!(site.get("/codec.wasm").await.status, StatusCode::OK, "the bundle asks for its pieces at the root");
+    for missing in ["/viewer/missing.js", "/missing.js", "/viewer/assets", "/missing"] {
+        let expected = if missing == "/viewer/assets" { StatusCode::OK } else { StatusCode::NOT_FOUND };
+        assert_eq!(site.get(missing).await.status, expected, "{missing}");
+    }
+}
+
+#[tokio::test]
+async fn files_are_cached_and_compressed() {
+    let site = with_viewer();
+    let target = "/viewer/12.bundle.0123456789abcdef.js";
+    let hashed = site.send("GET", target, &[("accept-encoding", "gzip")]).await;
+    assert!(hashed.header("cache-control").contains("immutable"));
+    assert_eq!(hashed.header("content-encoding"), "gzip");
+    let mut text = String::new();
+    flate2::read::GzDecoder::new(&hashed.body[..]).read_to_string(&mut text).unwrap();
+    assert_eq!(text, "x".repeat(5000));
+    let held = site.send("GET", target, &[("accept-encoding", "gzip"), ("if-none-match", hashed.header("etag"))]).await;
+    assert_eq!(held.status, StatusCode::NOT_MODIFIED);
+    assert_eq!(site.get(target).await.text(), "x".repeat(5000));
+    let sidecar = site.send("GET", "/viewer/big.js", &[("accept-encoding", "gzip, br")]).await;
+    assert_eq!((sidecar.header("content-encoding"), sidecar.text().as_str()), ("br", "brotli"));
+    assert_eq!(sidecar.header("content-type"), "text/javascript; charset=utf-8");
+}
+
+#[tokio::test]
+async fn nothing_outside_the_folders() {
+    let site = with_viewer();
+    for target in [
+        "/viewer/../secret.txt",
+        "/viewer/%2e%2e/secret.txt",
+        "/viewer/..%2fsecret.txt",
+        "/..%2f..%2fsecret.txt",
+        "/viewer/assets/%2e%2e/%2e%2e/secret.txt",
+        "/viewer/..%5csecret.txt",
+        "/viewer//etc/passwd.txt",
+    ] {
+        let answer = site.get(target).await;
+        assert_eq!(answer.status, StatusCode::NOT_FOUND, "{target}");
+        assert!(!answer.text().contains("secret"), "{target}");
+    }
+}
+
+#[tokio::test]
+async fn without_a_viewer_the_page_says_how_to_get_it() {
+    let site = Site::of(&[]);
+    for route in ["/viewer", "/viewer/viewer?StudyInstanceUIDs=1.2"] {
+        let page = site.get(route).await;
+        assert_eq!(page.status, StatusCode::NOT_FOUND);
+        assert!(page.text().contains("npm pack @ohif/app@3.13.2"), "{route}");
+    }
+    assert_eq!(site.get("/viewer/app.js").await.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn the_start_page_and_its_files() {
+    let site = Site::of(&[]);
+    let page = site.get("/").await;
+    assert_eq!((page.status, page.header("content-type")), (StatusCode::OK, "text/html; charset=utf-8"));
+    let page = page.text();
+    for (name, kind) in [("/start.css", "text/css; charset=utf-8"), ("/start.js", "text/javascript; charset=utf-8"), ("/start.svg", "image/svg+xml")] {
+        assert!(page.contains(name), "{name}");
+        let file = site.get(name).await;
+        assert_eq!((file.status, file.header("content-type")), (StatusCode::OK, kind));
+        assert!(file.body.len() > 100);
+    }
+    assert!(!page.contains("style=") && !page.contains("onclick="), "nothing inline: the policy forbids it");
+}
+
+#[tokio::test]
+async fn for_those_who_run_it() {
+    let site = Site::of(&[made::three_frames("1.6.1", EXPLICIT).0]);
+    assert_eq!(site.get("/healthz").await.text(), "ok\n");
+    assert_eq!(site.get("/readyz").await.text(), "ready\n");
+    let status = site.get("/status.json").await.json();
+    assert_eq!((&status["instances"], &status["pending"], &status["viewer"]), (&1.into(), &1.into(), &false.into()));
+    site.get(&format!("{}/frames/1", made::path("1.6.1"))).await;
+    site.get(&format!("{}/frames/9", made::path("1.6.1"))).await;
+    let metrics = site.get("/metrics").await;
+    assert!(metrics.header("content-type").starts_with("text/plain; version=0.0.4"));
+    let metrics = metrics.text();
+    for line in [
+        "firstlight_http_requests_total{route=\"frames\",status=\"200\"} 1",
+        "firstlight_http_requests_total{route=\"frames\",status=\"404\"} 1",
+        "firstlight_instances 1",
+    ] {
+        assert!(metrics.lines().any(|l| l == line), "{line}\n{metrics}");
+    }
+}
+
+#[tokio::test]
+async fn the_description_names_every_resource() {
+    let site = Site::of(&[]);
+    let openapi = site.get("/openapi.json").await.json();
+    assert!(openapi["openapi"].as_str().unwrap().starts_with("3."));
+    let paths = openapi["paths"].as_object().unwrap();
+    let instance = "/dicom-web/studies/{study}/series/{series}/instances/{instance}";
+    for path in ["/dicom-web/studies", "/dicom-web/studies/{study}/series/{series}/levels", "/healthz", "/readyz", "/metrics", "/status.json", instance, &format!("{instance}/frames/{{frames}}"), &format!("{instance}/frames/{{frames}}/rendered"), &format!("{instance}/bulkdata/{{path}}"), &format!("{instance}/thumbnail"), &format!("{instance}/metadata")] {
+        assert!(paths.contains_key(path), "{path}");
+    }
+    // What the description names is there: no path of it falls through to the fallback.
+    for path in paths.keys() {
+        let target = path.replace("{study}", "1.2").replace("{series}", "1.3").replace("{instance}", "1.4").replace("{frames}", "1").replace("{path}", "00420011");
+        let answer = site.get(&target).await;
+        assert!(answer.status == StatusCode::OK || !answer.text().contains("no such resource"), "{path}: {}", answer.text());
+    }
+}

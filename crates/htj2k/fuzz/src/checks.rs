@@ -6,8 +6,8 @@ use std::cell::RefCell;
 
 use cpu_time::ThreadTime;
 use htj2k::{
-    Decoded, Decoder, EncodeOptions, Encoder, Error, ErrorKind, Header, Image, Index, Limits, Plane, Precincts, Progression, Samples,
-    SamplesMut, TileParts, Transform,
+    Decoded, Decoder, EncodeOptions, Encoder, Error, ErrorKind, Header, Image, Index, Limits, Plane, Precincts,
+    Progression, Progressive, Samples, SamplesMut, TileParts, Transform,
 };
 use peak_alloc::PeakAlloc;
 
@@ -30,8 +30,8 @@ fn limits() -> Limits {
     limits
 }
 
-/// Calls, and checks what the call has spent beside the answer's and the caller's own memory.
-fn bounded<T>(what: &str, size: usize, call: impl FnOnce() -> T) -> T {
+/// Calls, and checks the time and the memory that the call has taken; the latter may be so many times the limit.
+fn bounded<T>(what: &str, times: u64, size: usize, call: impl FnOnce() -> T) -> T {
     let before = MEMORY.current_usage();
     MEMORY.reset_peak_usage();
     let start = ThreadTime::now();
@@ -39,15 +39,15 @@ fn bounded<T>(what: &str, size: usize, call: impl FnOnce() -> T) -> T {
     let spent = start.elapsed().as_secs_f64();
     let memory = MEMORY.peak_usage().saturating_sub(before);
     assert!(size > TIMED || spent < SECONDS, "{what} took {spent:.1} s for {size} bytes");
-    let most = limits().max_memory;
-    assert!(memory as u64 <= most, "{what} took {memory} bytes of memory, the limit is {most}");
+    let most = times * limits().max_memory;
+    assert!(memory as u64 <= most, "{what} took {memory} bytes of memory, not more than {most} is allowed");
     answer
 }
 
 /// The main header and the index of levels.
 pub fn header(data: &[u8]) {
-    let header = bounded("Header::parse", data.len(), || Header::parse(data, &limits()));
-    let index = bounded("Index::read", data.len(), || Index::read(data, &limits()));
+    let header = bounded("Header::parse", 1, data.len(), || Header::parse(data, &limits()));
+    let index = bounded("Index::read", 1, data.len(), || Index::read(data, &limits()));
     let Ok(index) = index else { return };
     assert_eq!(header.as_ref(), Ok(&index.header), "two readings of one header");
     let header = index.header;
@@ -64,7 +64,7 @@ pub fn header(data: &[u8]) {
 type Planes = Result<(Vec<Plane>, Decoded), Error>;
 
 fn planes(decoder: &mut Decoder, data: &[u8], level: u8) -> Planes {
-    bounded("Decoder::decode_planes", data.len(), || decoder.decode_planes(data, level))
+    bounded("Decoder::decode_planes", 1, data.len(), || decoder.decode_planes(data, level))
 }
 
 thread_local! {
@@ -115,7 +115,7 @@ fn check_interleaved(data: &[u8], level: u8, planes: &[Plane], decoded: Decoded)
     let row = decoded.width as usize * planes.len();
     let stride = row + 3;
     let mut out = vec![MARK; stride * decoded.height as usize];
-    let answer = bounded("Decoder::decode", data.len(), || {
+    let answer = bounded("Decoder::decode", 1, data.len(), || {
         Decoder::with_limits(limits()).decode(data, level, SamplesMut::I32(&mut out), stride)
     });
     assert_eq!(answer, Ok(decoded));
@@ -138,31 +138,55 @@ fn check_need(data: &[u8], level: u8, whole: &[Plane], decoded: Decoded) {
     if need >= data.len() {
         return;
     }
-    let (cut, answer) = planes(&mut Decoder::with_limits(limits()), &data[..need], level).expect("the needed prefix decodes");
+    let (cut, answer) =
+        planes(&mut Decoder::with_limits(limits()), &data[..need], level).expect("the needed prefix decodes");
     assert!(answer.complete, "the needed prefix is not enough");
     assert!(cut == whole, "the needed prefix gives another image");
 }
 
-/// Bytes that come bit by bit: each prefix gives an image or an error. A complete level does not change with more bytes,
-/// though they may turn out to be malformed.
+thread_local! {
+    static USED_PROGRESSIVE: RefCell<Progressive> = RefCell::new(Progressive::with_limits(limits()));
+}
+
+/// Bytes that come bit by bit: each level is what decoding it from the bytes so far gives, however it was reached. A complete
+/// level does not change with more bytes, though they may turn out to be malformed.
 pub fn progressive(data: &[u8]) {
-    let Ok(header) = Header::parse(data, &limits()) else { return };
-    let mut decoder = Decoder::with_limits(limits());
-    let step = (data.len() - header.length as usize).div_ceil(6).max(1);
-    for level in [header.decompositions, header.decompositions / 2, 0] {
-        let mut complete: Option<Vec<Plane>> = None;
-        let mut end = header.length as usize;
-        while end < data.len() {
-            end = (end + step).min(data.len());
-            let answer = planes(&mut decoder, &data[..end], level);
-            if let (Some(before), Ok((after, decoded))) = (&complete, &answer) {
-                assert!(decoded.complete, "a complete level is not any more");
-                assert!(before == after, "a complete level changes");
-            }
-            if let Ok((planes, decoded)) = answer {
-                complete = decoded.complete.then_some(planes);
+    USED_PROGRESSIVE.with_borrow_mut(|progressive| {
+        progressive.restart();
+        // Pieces of unequal size, given by the bytes themselves.
+        let seed = data.iter().fold(data.len(), |sum, b| (sum ^ *b as usize).rotate_left(5));
+        let mut rest = data;
+        let mut finest = None;
+        for n in 0..8 {
+            let size = if n == 7 { rest.len() } else { (seed >> (4 * n) & 15) * data.len() / 64 };
+            let (piece, after) = rest.split_at(size.min(rest.len()));
+            rest = after;
+            progressive.push(piece);
+            let level = bounded("Progressive::level", 3, data.len(), || progressive.level());
+            let Ok(Some(level)) = level else { continue };
+            assert!(finest.is_none_or(|before| level <= before), "a level is not complete any more");
+            if finest != Some(level) {
+                finest = Some(level);
+                check_level(progressive, level, true);
+                check_level(progressive, level.saturating_sub(1), false);
             }
         }
+    });
+}
+
+/// A level of the progressive decoder is the plain decoder's.
+fn check_level(progressive: &mut Progressive, level: u8, whole: bool) {
+    let Ok(Some(header)) = progressive.header() else { panic!("a level without a header") };
+    let ((width, height), components) = (header.size_at(level), header.components.len());
+    let row = width as usize * components;
+    let (mut ours, mut plain) = (vec![0; row * height as usize], vec![0; row * height as usize]);
+    let size = progressive.bytes().len();
+    let answer = bounded("Progressive::decode", 3, size, || progressive.decode(level, SamplesMut::I32(&mut ours), row));
+    let expected = Decoder::with_limits(limits()).decode(progressive.bytes(), level, SamplesMut::I32(&mut plain), row);
+    if let (Ok(answer), Ok(expected)) = (answer, expected) {
+        assert_eq!(answer, expected, "level {level}");
+        assert!(answer.complete || !whole, "level {level} is said to be there");
+        assert!(ours == plain, "level {level} differs from the plain decoder's");
     }
 }
 
@@ -207,7 +231,8 @@ pub fn round_trip(data: &[u8]) {
         let (mut cut, mut whole) = (vec![0; room], vec![0; room]);
         let row = (level.width * components) as usize;
         let prefix = &stream[..level.end as usize];
-        let answer = decoder.decode(prefix, level.level, SamplesMut::I32(&mut cut), row).expect("a level's prefix decodes");
+        let answer =
+            decoder.decode(prefix, level.level, SamplesMut::I32(&mut cut), row).expect("a level's prefix decodes");
         assert!(answer.complete, "level {} of {options:?}", level.level);
         decoder.decode(&stream, level.level, SamplesMut::I32(&mut whole), row).expect("every level decodes");
         assert!(cut == whole, "level {} of {options:?}", level.level);
@@ -244,7 +269,9 @@ fn options(bytes: &mut Bytes<'_>) -> EncodeOptions {
         precincts: if bytes.one_in(2) {
             Precincts::Maximal
         } else {
-            Precincts::Sizes((0..1 + bytes.below(3)).map(|_| (1 + bytes.below(15) as u8, 1 + bytes.below(15) as u8)).collect())
+            Precincts::Sizes(
+                (0..1 + bytes.below(3)).map(|_| (1 + bytes.below(15) as u8, 1 + bytes.below(15) as u8)).collect(),
+            )
         },
         tile: if bytes.one_in(2) { None } else { Some((1 + bytes.below(90), 1 + bytes.below(90))) },
         level_crc: bytes.one_in(4),

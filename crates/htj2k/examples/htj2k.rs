@@ -5,7 +5,10 @@
 //! `htj2k decode IN.j2c OUT.raw [level=N]`: samples interleaved, little endian, in 1, 2 or 4 bytes.
 //! `htj2k index IN.j2c`: where each level ends.
 
-use htj2k::{Decoder, EncodeOptions, Encoder, Header, Image, Index, Precincts, Progression, Samples, SamplesMut, TileParts, Transform};
+use htj2k::{
+    Decoder, EncodeOptions, Encoder, Header, Image, Index, Precincts, Progression, Samples, SamplesMut, TileParts,
+    Transform,
+};
 use std::{collections::HashMap, error::Error, fs};
 
 fn main() -> Result<(), Box<dyn Error>> {

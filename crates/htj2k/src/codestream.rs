@@ -1,9 +1,9 @@
 //! A codestream opened: its main header, its tile-parts, and the reading of a tile's packets.
 
 use crate::geometry::{Plan, Tile};
+use crate::limits::Spending;
 use crate::markers::{MainHeader, PackedHeaders, PacketLengths, TileCoding, TilePart, TileParts};
 use crate::packet::{Framing, PacketReader, Read};
-use crate::limits::Spending;
 use crate::progression::{Packet, Sequencer};
 use crate::{Error, Limits, Progression};
 use alloc::vec::Vec;

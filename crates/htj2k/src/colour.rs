@@ -55,4 +55,3 @@ pub(crate) fn irreversible_forward(a: &mut [f32], b: &mut [f32], c: &mut [f32]) 
         c[i] = 0.5 * red - 0.418_69 * green - 0.081_31 * blue;
     }
 } }
-

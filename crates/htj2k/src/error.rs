@@ -35,31 +35,19 @@ pub enum ErrorKind {
 #[allow(dead_code)]
 impl Error {
     pub(crate) fn malformed(at: usize, what: &'static str) -> Self {
-        Error {
-            at: at as u64,
-            kind: ErrorKind::Malformed(what),
-        }
+        Error { at: at as u64, kind: ErrorKind::Malformed(what) }
     }
 
     pub(crate) fn unsupported(at: usize, what: &'static str) -> Self {
-        Error {
-            at: at as u64,
-            kind: ErrorKind::Unsupported(what),
-        }
+        Error { at: at as u64, kind: ErrorKind::Unsupported(what) }
     }
 
     pub(crate) fn limit(at: usize, what: &'static str) -> Self {
-        Error {
-            at: at as u64,
-            kind: ErrorKind::Limit(what),
-        }
+        Error { at: at as u64, kind: ErrorKind::Limit(what) }
     }
 
     pub(crate) fn request(what: &'static str) -> Self {
-        Error {
-            at: 0,
-            kind: ErrorKind::Request(what),
-        }
+        Error { at: 0, kind: ErrorKind::Request(what) }
     }
 
     pub(crate) fn is_truncated(&self) -> bool {
@@ -67,13 +55,7 @@ impl Error {
     }
 
     pub(crate) fn truncated(have: usize, need: usize) -> Self {
-        Error {
-            at: have as u64,
-            kind: ErrorKind::Truncated {
-                have: have as u64,
-                need: need as u64,
-            },
-        }
+        Error { at: have as u64, kind: ErrorKind::Truncated { have: have as u64, need: need as u64 } }
     }
 }
 
@@ -85,10 +67,9 @@ impl fmt::Display for Error {
             }
             ErrorKind::Unsupported(what) => write!(f, "unsupported codestream: {what}"),
             ErrorKind::Limit(what) => write!(f, "beyond the limit: {what}"),
-            ErrorKind::Truncated { have, need } => write!(
-                f,
-                "codestream ends after {have} bytes, at least {need} are needed"
-            ),
+            ErrorKind::Truncated { have, need } => {
+                write!(f, "codestream ends after {have} bytes, at least {need} are needed")
+            }
             ErrorKind::Request(what) => write!(f, "{what}"),
         }
     }

@@ -1,9 +1,9 @@
 //! What lies where: tiles, tile-components, resolution levels, sub-bands, precincts and code-blocks (T.800 Annex B).
 
-use crate::markers::{Coding, Siz, TileCoding};
-use crate::tag_tree::TagTree;
 use crate::Error;
 use crate::limits::Spending;
+use crate::markers::{Coding, Siz, TileCoding};
+use crate::tag_tree::TagTree;
 use alloc::vec::Vec;
 use core::ops::Range;
 
@@ -31,12 +31,7 @@ impl Rect {
 
     /// Each coordinate divided, upwards (B-12).
     pub(crate) fn divided(&self, dx: u32, dy: u32) -> Rect {
-        Rect {
-            x0: self.x0.div_ceil(dx),
-            y0: self.y0.div_ceil(dy),
-            x1: self.x1.div_ceil(dx),
-            y1: self.y1.div_ceil(dy),
-        }
+        Rect { x0: self.x0.div_ceil(dx), y0: self.y0.div_ceil(dy), x1: self.x1.div_ceil(dx), y1: self.y1.div_ceil(dy) }
     }
 
     /// `ceil(n / 2^levels)` of each coordinate (B-14).
@@ -291,7 +286,7 @@ impl Tile {
         let levels = if r == 0 { coding.levels } else { coding.levels - r + 1 };
         let index = if r == 0 { 0 } else { 3 * (r as usize - 1) + kind as usize };
         let step = quantisation
-            .step(index, (r as u8).saturating_sub(1))
+            .step(index, r.saturating_sub(1))
             .ok_or(Error::malformed(plan.at, "a sub-band has no quantisation step"))?;
         let roi_shift = plan.coding.roi_shift_of(c);
         let planes = (quantisation.guard_bits + step.exponent).saturating_sub(1) as u32 + roi_shift as u32;

@@ -87,31 +87,17 @@ impl Image<'_> {
         if !(1..=31).contains(&self.precision) {
             return Err(Error::request("a sample has 1 to 31 bits"));
         }
-        check_room(
-            self.samples.len(),
-            self.width,
-            self.height,
-            self.components,
-            self.stride,
-        )
+        check_room(self.samples.len(), self.width, self.height, self.components, self.stride)
     }
 }
 
 /// Checks that `len` samples hold `height` rows, `stride` apart.
-pub(crate) fn check_room(
-    len: usize,
-    width: u32,
-    height: u32,
-    components: u16,
-    stride: usize,
-) -> Result<(), Error> {
+pub(crate) fn check_room(len: usize, width: u32, height: u32, components: u16, stride: usize) -> Result<(), Error> {
     let row = width as u64 * components as u64;
     if (stride as u64) < row {
         return Err(Error::request("the stride is shorter than a row"));
     }
-    let need = (height as u64 - 1)
-        .checked_mul(stride as u64)
-        .and_then(|n| n.checked_add(row));
+    let need = (height as u64 - 1).checked_mul(stride as u64).and_then(|n| n.checked_add(row));
     match need {
         Some(need) if need <= len as u64 => Ok(()),
         _ => Err(Error::request("the buffer is smaller than the image")),

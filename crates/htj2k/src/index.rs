@@ -2,9 +2,9 @@
 
 use crate::codestream::{Codestream, TileReader, by_tile, has_level, resolution_major};
 use crate::geometry::Tile;
+use crate::limits::Spending;
 use crate::markers::{MainHeader, TileCoding, TileParts};
 use crate::progression::Packet;
-use crate::limits::Spending;
 use crate::{Error, Header, Limits};
 use alloc::vec::Vec;
 
@@ -130,9 +130,9 @@ impl Ends {
             return None;
         }
         let end = |level: u8| after(tiles * ((self.decompositions - level) as usize + 1));
-        let agree = (1..=self.decompositions).filter(|&l| self.whole[l as usize]).all(|l| {
-            self.ends[l as usize..].iter().copied().max() == Some(end(l))
-        });
+        let agree = (1..=self.decompositions)
+            .filter(|&l| self.whole[l as usize])
+            .all(|l| self.ends[l as usize..].iter().copied().max() == Some(end(l)));
         agree.then(|| end(level))
     }
 }

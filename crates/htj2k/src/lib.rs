@@ -30,9 +30,9 @@ extern crate alloc;
 #[cfg(feature = "std")]
 extern crate std;
 
+mod bits;
 #[allow(dead_code)]
 mod block;
-mod bits;
 mod buffer;
 mod codestream;
 mod colour;

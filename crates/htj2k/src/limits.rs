@@ -37,7 +37,11 @@ impl Spending {
     /// Counts units of work before they are done.
     pub(crate) fn work(&mut self, at: usize, units: u64) -> Result<(), Error> {
         self.work = self.work.saturating_add(units);
-        if self.work > self.limits.max_work { Err(Error::limit(at, "precincts, code-blocks and packets")) } else { Ok(()) }
+        if self.work > self.limits.max_work {
+            Err(Error::limit(at, "precincts, code-blocks and packets"))
+        } else {
+            Ok(())
+        }
     }
 
     /// Counts memory before it is allocated.
@@ -60,11 +64,6 @@ impl Spending {
 impl Default for Limits {
     /// 2^31 pixels, 16384 components, 2 GiB, 2^26 units of work.
     fn default() -> Self {
-        Limits {
-            max_pixels: 1 << 31,
-            max_components: 16384,
-            max_memory: 2 << 30,
-            max_work: 1 << 26,
-        }
+        Limits { max_pixels: 1 << 31, max_components: 16384, max_memory: 2 << 30, max_work: 1 << 26 }
     }
 }

@@ -204,7 +204,12 @@ impl PacketReader {
     }
 
     /// Visits the trees of a packet's precinct.
-    fn each_tree(&mut self, tile: &mut Tile, packet: Packet, mut visit: impl FnMut(&mut TagTree, u32, (u32, u32), &mut Saved)) {
+    fn each_tree(
+        &mut self,
+        tile: &mut Tile,
+        packet: Packet,
+        mut visit: impl FnMut(&mut TagTree, u32, (u32, u32), &mut Saved),
+    ) {
         let Some(res) = tile.resolution(packet.component as usize, packet.resolution) else { return };
         let bands = res.bands as usize;
         let first = tile.precincts[packet.precinct as usize].first_cell as usize;
@@ -240,8 +245,7 @@ impl PacketReader {
                 if block.state == BlockState::Absent {
                     let missing = tile.trees.decode(cell.zero_planes, size, (x, y), u32::MAX, bits)?;
                     block.missing = missing.ok_or(Trouble::Wrong("a code-block without a number of bit-planes"))?;
-                    block.state =
-                        if style.high_throughput() { BlockState::Placeholder } else { BlockState::Part1 };
+                    block.state = if style.high_throughput() { BlockState::Placeholder } else { BlockState::Part1 };
                 }
                 let passes = passes(bits)?;
                 while bits.bit()? {
@@ -329,7 +333,7 @@ impl PacketReader {
     fn segment(&mut self, block_index: u32, block: &mut Block, n: u8, length: u32) -> Result<(), Trouble> {
         let mut role = Role::More;
         if block.state == BlockState::Ht {
-            if block.passes % 3 == 0 {
+            if block.passes.is_multiple_of(3) {
                 if length == 1 {
                     return Err(Trouble::Wrong("an HT cleanup segment of one byte"));
                 }

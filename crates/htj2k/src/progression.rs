@@ -1,8 +1,8 @@
 //! The order of packets (T.800 B.12).
 
 use crate::geometry::Tile;
-use crate::markers::{TileCoding, Volume};
 use crate::limits::Spending;
+use crate::markers::{TileCoding, Volume};
 use crate::{Error, Progression};
 use alloc::vec::Vec;
 use core::ops::ControlFlow;

@@ -11,7 +11,7 @@ pub(crate) enum Simd {
     /// What the target is compiled for: SSE2 on x86-64, NEON on aarch64, simd128 on wasm if enabled.
     Baseline,
     /// AVX2, BMI1, BMI2, LZCNT, POPCNT and FMA.
-    #[cfg(target_arch = "x86_64")]
+    #[cfg(all(target_arch = "x86_64", feature = "std"))]
     Avx2,
 }
 
@@ -55,7 +55,7 @@ macro_rules! multiversion {
         $vis fn $name $(<$($T: $bound),+>)? (simd: $crate::simd::Simd, $($arg: $ty),*) {
             #[inline(always)]
             fn body $(<$($T: $bound),+>)? ($($arg: $ty),*) $body
-            #[cfg(target_arch = "x86_64")]
+            #[cfg(all(target_arch = "x86_64", feature = "std"))]
             #[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,popcnt")]
             fn avx2 $(<$($T: $bound),+>)? ($($arg: $ty),*) {
                 body($($arg),*)
@@ -63,7 +63,7 @@ macro_rules! multiversion {
             match simd {
                 $crate::simd::Simd::Baseline => body($($arg),*),
                 // SAFETY: `Simd::detect` makes this value only where these features are.
-                #[cfg(target_arch = "x86_64")]
+                #[cfg(all(target_arch = "x86_64", feature = "std"))]
                 #[allow(unsafe_code)]
                 $crate::simd::Simd::Avx2 => unsafe { avx2($($arg),*) },
             }

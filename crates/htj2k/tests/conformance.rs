@@ -59,7 +59,8 @@ fn every_stream_decodes_at_every_level() {
         let stream = fs::read(&path).unwrap();
         let header = htj2k::Header::parse(&stream, &Default::default()).unwrap();
         for level in 0..=header.decompositions {
-            let (planes, decoded) = decoder.decode_planes(&stream, level).unwrap_or_else(|e| panic!("{path:?} at level {level}: {e}"));
+            let (planes, decoded) =
+                decoder.decode_planes(&stream, level).unwrap_or_else(|e| panic!("{path:?} at level {level}: {e}"));
             assert!(decoded.complete, "{path:?} at level {level}");
             assert_eq!(planes.len(), header.components.len());
         }
@@ -91,7 +92,13 @@ fn pgx(bytes: &[u8]) -> Vec<i32> {
         depth => (false, depth),
     };
     let depth: u32 = depth.parse().unwrap();
-    let size = if depth <= 8 { 1 } else if depth <= 16 { 2 } else { 4 };
+    let size = if depth <= 8 {
+        1
+    } else if depth <= 16 {
+        2
+    } else {
+        4
+    };
     bytes[end + 1..]
         .chunks_exact(size)
         .map(|b| {

@@ -2,7 +2,9 @@
 
 mod corpus;
 
-use htj2k::{Decoder, EncodeOptions, Encoder, Header, Image, Progression, Progressive, Samples, SamplesMut, TileParts, Transform};
+use htj2k::{
+    Decoder, EncodeOptions, Encoder, Header, Image, Progression, Progressive, Samples, SamplesMut, TileParts, Transform,
+};
 
 fn picture(width: usize, height: usize, components: usize) -> Vec<u8> {
     (0..width * height * components)
@@ -39,7 +41,10 @@ fn check(progressive: &mut Progressive, stream: &[u8], step: usize) {
             assert_eq!(a, b, "level {level} of {fed} bytes");
             if let Ok(decoded) = a {
                 assert!(!whole || decoded.complete);
-                assert!(got[..stride * height as usize] == expected[..stride * height as usize], "level {level} of {fed} bytes");
+                assert!(
+                    got[..stride * height as usize] == expected[..stride * height as usize],
+                    "level {level} of {fed} bytes"
+                );
             }
             if whole {
                 seen += (shown != Some(level)) as usize;
@@ -89,7 +94,9 @@ fn every_level_as_it_comes() {
 fn real_streams_in_pieces() {
     let Some(folder) = corpus::folder("codec") else { return };
     let mut progressive = Progressive::new();
-    for name in ["htj2k-wg04/NM1.j2c", "htj2k-wg04/US1.j2c", "htj2k-part15/ds0_ht_01_b11.j2k", "htj2k-part15/ds0_ht_15_b11.j2k"] {
+    for name in
+        ["htj2k-wg04/NM1.j2c", "htj2k-wg04/US1.j2c", "htj2k-part15/ds0_ht_01_b11.j2k", "htj2k-part15/ds0_ht_15_b11.j2k"]
+    {
         let stream = std::fs::read(folder.join(name)).unwrap();
         check(&mut progressive, &stream, stream.len() / 40 + 1);
     }

@@ -1,6 +1,9 @@
 //! What is encoded is decoded: every size, depth, sign, number of levels and layout.
 
-use htj2k::{Decoder, EncodeOptions, Encoder, Header, Image, Index, Precincts, Progression, Samples, SamplesMut, TileParts, Transform};
+use htj2k::{
+    Decoder, EncodeOptions, Encoder, Header, Image, Index, Precincts, Progression, Samples, SamplesMut, TileParts,
+    Transform,
+};
 
 /// Samples of a precision, smooth with noise, so that every kind of code-block occurs.
 fn picture(width: usize, height: usize, components: usize, precision: u8, signed: bool) -> Vec<i32> {
@@ -40,14 +43,18 @@ fn image(samples: &[i32], width: usize, height: usize, components: usize, precis
 
 /// Encodes, decodes at every level, from the whole and from the prefix, and compares.
 fn check(image: &Image<'_>, options: &EncodeOptions) {
-    let what = format!("{}x{}x{} {} bits signed {} {options:?}", image.width, image.height, image.components, image.precision, image.signed);
+    let what = format!(
+        "{}x{}x{} {} bits signed {} {options:?}",
+        image.width, image.height, image.components, image.precision, image.signed
+    );
     let Samples::I32(samples) = image.samples else { unreachable!() };
     let (mut encoder, mut decoder) = (Encoder::new(), Decoder::new());
     let mut stream = vec![7; 3];
     let levels = encoder.encode(image, options, &mut stream).unwrap_or_else(|e| panic!("{what}: {e}"));
     let stream = &stream[3..];
     let mut out = vec![0; samples.len()];
-    let decoded = decoder.decode(stream, 0, SamplesMut::I32(&mut out), image.stride).unwrap_or_else(|e| panic!("{what}: {e}"));
+    let decoded =
+        decoder.decode(stream, 0, SamplesMut::I32(&mut out), image.stride).unwrap_or_else(|e| panic!("{what}: {e}"));
     assert!(decoded.complete, "{what}");
     assert_eq!(decoded.need, Some(stream.len() as u64), "{what}");
     assert!(out == samples, "{what}");
@@ -78,7 +85,8 @@ fn check(image: &Image<'_>, options: &EncodeOptions) {
 
 #[test]
 fn every_size_and_number_of_levels() {
-    for (w, h) in [(1, 1), (1, 2), (2, 1), (3, 3), (1, 17), (17, 1), (5, 64), (64, 64), (65, 63), (129, 70), (200, 333)] {
+    for (w, h) in [(1, 1), (1, 2), (2, 1), (3, 3), (1, 17), (17, 1), (5, 64), (64, 64), (65, 63), (129, 70), (200, 333)]
+    {
         for levels in [0, 1, 2, 3, 5, 8, 32] {
             let samples = picture(w, h, 1, 12, false);
             let options = EncodeOptions { decompositions: Some(levels), ..Default::default() };
@@ -126,14 +134,18 @@ fn every_layout() {
     let samples = picture(300, 211, 3, 8, false);
     let image = image(&samples, 300, 211, 3, 8, false);
     for progression in [Lrcp, Rlcp, Rpcl, Pcrl, Cprl] {
-        for precincts in [Precincts::Maximal, Precincts::Sizes(vec![(5, 6), (6, 5), (7, 7)]), Precincts::Sizes(vec![(1, 1), (2, 8)])] {
+        for precincts in
+            [Precincts::Maximal, Precincts::Sizes(vec![(5, 6), (6, 5), (7, 7)]), Precincts::Sizes(vec![(1, 1), (2, 8)])]
+        {
             for tile in [None, Some((128, 100)), Some((300, 50)), Some((17, 200))] {
                 let by_resolution = matches!(progression, Rlcp | Rpcl);
                 for tile_parts in [TileParts::One, TileParts::ByResolution] {
                     if tile_parts == TileParts::ByResolution && !by_resolution {
                         continue;
                     }
-                    for (tlm, plt, colour, block) in [(true, false, true, (6, 6)), (false, true, false, (4, 3)), (true, true, true, (10, 2))] {
+                    for (tlm, plt, colour, block) in
+                        [(true, false, true, (6, 6)), (false, true, false, (4, 3)), (true, true, true, (10, 2))]
+                    {
                         let options = EncodeOptions {
                             progression,
                             precincts: precincts.clone(),
@@ -171,11 +183,15 @@ fn irreversible_is_as_good_as_asked() {
             Encoder::new().encode(&image, &options, &mut stream).unwrap();
             let mut out = vec![0; samples.len()];
             Decoder::new().decode(&stream, 0, SamplesMut::I32(&mut out), image.stride).unwrap();
-            let error: f64 = samples.iter().zip(&out).map(|(a, b)| (*a as f64 - *b as f64).powi(2)).sum::<f64>() / samples.len() as f64;
+            let error: f64 = samples.iter().zip(&out).map(|(a, b)| (*a as f64 - *b as f64).powi(2)).sum::<f64>()
+                / samples.len() as f64;
             let psnr = 20.0 * ((1i64 << precision) as f64).log10() - 10.0 * error.max(1e-9).log10();
             // Rounding to whole samples bounds what can be reached.
             let rounding = 20.0 * ((1i64 << precision) as f64).log10() + 10.79;
-            assert!(psnr > (quality as f64 - 4.0).min(rounding - 4.0), "{components} x {precision}: {psnr} for {quality}");
+            assert!(
+                psnr > (quality as f64 - 4.0).min(rounding - 4.0),
+                "{components} x {precision}: {psnr} for {quality}"
+            );
         }
     }
 }
@@ -197,10 +213,13 @@ fn level_checksums_are_those_of_the_decoded_samples() {
     let samples = picture(200, 100, 3, 8, false);
     let image = image(&samples, 200, 100, 3, 8, false);
     let mut stream = Vec::new();
-    let levels = Encoder::new().encode(&image, &EncodeOptions { level_crc: true, ..Default::default() }, &mut stream).unwrap();
+    let levels =
+        Encoder::new().encode(&image, &EncodeOptions { level_crc: true, ..Default::default() }, &mut stream).unwrap();
     let bytes: Vec<u8> = samples.iter().map(|v| *v as u8).collect();
     let crc = |bytes: &[u8]| {
-        !bytes.iter().fold(!0u32, |c, b| (0..8).fold(c ^ *b as u32, |c, _| if c & 1 != 0 { c >> 1 ^ 0xEDB88320 } else { c >> 1 }))
+        !bytes.iter().fold(!0u32, |c, b| {
+            (0..8).fold(c ^ *b as u32, |c, _| if c & 1 != 0 { c >> 1 ^ 0xEDB88320 } else { c >> 1 })
+        })
     };
     assert_eq!(levels.last().unwrap().crc32, Some(crc(&bytes)));
     let half = &levels[levels.len() - 2];

@@ -7,7 +7,12 @@ use std::fs;
 use std::path::Path;
 
 /// Samples of a stream at a level, as 32-bit numbers.
-fn decode(decoder: &mut Decoder, stream: &[u8], header: &Header, level: u8) -> Result<(Vec<i32>, htj2k::Decoded), htj2k::Error> {
+fn decode(
+    decoder: &mut Decoder,
+    stream: &[u8],
+    header: &Header,
+    level: u8,
+) -> Result<(Vec<i32>, htj2k::Decoded), htj2k::Error> {
     let (width, height) = header.size_at(level);
     let stride = width as usize * header.components.len();
     let mut samples = vec![0; stride * height as usize];
@@ -66,7 +71,11 @@ fn every_truncation_gives_an_image_or_a_clear_error() {
                 Ok((_, decoded)) => {
                     images += 1;
                     if let Some(need) = decoded.need {
-                        assert_eq!(decoded.complete, length as u64 >= need.min(length as u64 + !decoded.complete as u64), "{name} at {length}");
+                        assert_eq!(
+                            decoded.complete,
+                            length as u64 >= need.min(length as u64 + !decoded.complete as u64),
+                            "{name} at {length}"
+                        );
                     }
                 }
                 Err(e) => assert!(matches!(e.kind, ErrorKind::Truncated { .. }), "{name} at {length}: {e}"),
@@ -86,7 +95,9 @@ fn a_complete_level_does_not_change() {
     let mut decoder = Decoder::new();
     for level in &index.levels {
         let (whole, _) = decode(&mut decoder, &stream, &header, level.level).unwrap();
-        for length in [level.end as usize, level.end as usize + 1, (level.end as usize + stream.len()) / 2, stream.len()] {
+        for length in
+            [level.end as usize, level.end as usize + 1, (level.end as usize + stream.len()) / 2, stream.len()]
+        {
             let length = length.min(stream.len());
             let (part, decoded) = decode(&mut decoder, &stream[..length], &header, level.level).unwrap();
             assert!(decoded.complete && part == whole, "level {} from {length} bytes", level.level);
@@ -99,7 +110,9 @@ fn a_complete_level_does_not_change() {
 /// A damaged stream gives an image or an error, in time, and never a panic.
 #[test]
 fn damaged_streams_do_no_harm() {
-    for name in ["codec/htj2k-part15/ds0_ht_01_b11.j2k", "codec/htj2k-part15/ds0_hm_15_b8.j2k", "codec/htj2k-wg04/NM1.j2c"] {
+    for name in
+        ["codec/htj2k-part15/ds0_ht_01_b11.j2k", "codec/htj2k-part15/ds0_hm_15_b8.j2k", "codec/htj2k-wg04/NM1.j2c"]
+    {
         let Some((stream, _)) = read(name) else { return };
         let mut decoder = Decoder::new();
         let mut state = 1u32;

@@ -9,8 +9,8 @@ use crate::codestream::{Codestream, TileReader, by_tile};
 use crate::colour;
 use crate::geometry::Rect;
 use crate::image::check_room;
-use crate::limits::Spending;
 use crate::index::Ends;
+use crate::limits::Spending;
 use crate::markers::{Siz, TileCoding, TileParts};
 use crate::part1::Part1Decoder;
 use crate::simd::Simd;
@@ -289,7 +289,11 @@ struct Job<'a, 'b, 'c> {
 type ColourTransform<T> = fn(Simd, &[T], &[T], &[T], &mut [Vec<T>; 3]);
 
 impl Job<'_, '_, '_> {
-    fn component<T: Coefficient + output::Value>(&mut self, c: usize, synthesis: &mut Synthesis<T>) -> Result<(), Error> {
+    fn component<T: Coefficient + output::Value>(
+        &mut self,
+        c: usize,
+        synthesis: &mut Synthesis<T>,
+    ) -> Result<(), Error> {
         let mark = self.spending.mark();
         let area = self.start(c, synthesis)?;
         let (origin, range) = self.place(c, area);
@@ -312,9 +316,8 @@ impl Job<'_, '_, '_> {
     ) -> Result<(), Error> {
         let [a, b, c, ..] = synthesis else { return Ok(()) };
         let areas = [self.start(0, a)?, self.start(1, b)?, self.start(2, c)?];
-        let same = (1..3).all(|n| {
-            areas[n] == areas[0] && self.coding.of(n as u16).reversible == self.coding.of(0).reversible
-        });
+        let same =
+            (1..3).all(|n| areas[n] == areas[0] && self.coding.of(n as u16).reversible == self.coding.of(0).reversible);
         if !same {
             return Err(Error::malformed(0, "components of a colour transform that differ"));
         }

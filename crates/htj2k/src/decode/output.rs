@@ -118,7 +118,13 @@ pub(crate) enum Output<'a> {
 
 impl Output<'_> {
     /// Stores rows of the first three components.
-    pub(crate) fn rows<T: Value>(&mut self, simd: Simd, places: [((usize, usize), Range); 3], y: usize, rows: [&[T]; 3]) {
+    pub(crate) fn rows<T: Value>(
+        &mut self,
+        simd: Simd,
+        places: [((usize, usize), Range); 3],
+        y: usize,
+        rows: [&[T]; 3],
+    ) {
         let ((x, top), range) = places[0];
         match self {
             Output::Interleaved { samples, stride, components: 3 } if places.iter().all(|p| p.1 == range) => {
@@ -140,7 +146,14 @@ impl Output<'_> {
     }
 
     /// Stores a row of a component; `x` and `y` count from the component's origin.
-    pub(crate) fn row<T: Value>(&mut self, simd: Simd, component: usize, (x, y): (usize, usize), row: &[T], range: Range) {
+    pub(crate) fn row<T: Value>(
+        &mut self,
+        simd: Simd,
+        component: usize,
+        (x, y): (usize, usize),
+        row: &[T],
+        range: Range,
+    ) {
         if row.is_empty() {
             return;
         }
@@ -181,7 +194,13 @@ pub(crate) fn fits(samples: &SamplesMut<'_>, component: &Component) -> bool {
 }
 
 /// Copies planes into the caller's buffer; a sub-sampled component's samples are repeated.
-pub(crate) fn interleave(planes: &[Plane], (width, height): (u32, u32), origin: (u32, u32), out: SamplesMut<'_>, stride: usize) {
+pub(crate) fn interleave(
+    planes: &[Plane],
+    (width, height): (u32, u32),
+    origin: (u32, u32),
+    out: SamplesMut<'_>,
+    stride: usize,
+) {
     match out {
         SamplesMut::U8(s) => repeat(planes, (width, height), origin, s, stride),
         SamplesMut::I8(s) => repeat(planes, (width, height), origin, s, stride),

@@ -3,8 +3,9 @@
 //! Code-blocks are decoded a row of blocks at a time, into strips that stay in the cache; the low-pass band of each resolution level is
 //! a plane, the result of the level before.
 
-use crate::buffer::Buffer;
+use crate::Error;
 use crate::block::{BlockDecoder, Coded, Target};
+use crate::buffer::Buffer;
 use crate::geometry::{Band, Block, BlockState, Resolution, Tile};
 use crate::limits::Spending;
 use crate::markers::BlockStyle;
@@ -12,7 +13,6 @@ use crate::packet::PacketReader;
 use crate::part1::{self, Part1Decoder};
 use crate::simd::Simd;
 use crate::wavelet::{Columns, Transform};
-use crate::Error;
 use alloc::vec::Vec;
 
 /// Where code-blocks come from.

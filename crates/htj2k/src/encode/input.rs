@@ -67,7 +67,11 @@ impl<'a> Rows<'a> {
     /// Whether every sample read was in the range of the precision.
     pub(crate) fn check(&self) -> Result<(), Error> {
         let bits = self.image.precision as u32 - self.image.signed as u32;
-        if self.bits >> bits != 0 { Err(Error::request("a sample is outside the range of the precision")) } else { Ok(()) }
+        if self.bits >> bits != 0 {
+            Err(Error::request("a sample is outside the range of the precision"))
+        } else {
+            Ok(())
+        }
     }
 }
 

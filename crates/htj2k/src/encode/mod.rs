@@ -7,8 +7,8 @@ mod plan;
 
 use crate::decode::Decoder;
 use crate::geometry::{Plan, Tile};
-use crate::markers::{Cap, EOC, SOC, SOD, TLM_MOST, tlm_size, write_plt, write_sot, write_tlm};
 use crate::limits::Spending;
+use crate::markers::{Cap, EOC, SOC, SOD, TLM_MOST, tlm_size, write_plt, write_sot, write_tlm};
 use crate::progression::Sequencer;
 use crate::simd::Simd;
 use crate::{EncodeOptions, Error, Image, Level, Limits, Progression, SamplesMut, TileParts, colour};
@@ -71,7 +71,12 @@ impl Encoder {
     /// follow one another (by the options' progression), no ends are told.
     ///
     /// The same image and options give the same bytes on every machine.
-    pub fn encode(&mut self, image: &Image<'_>, options: &EncodeOptions, out: &mut Vec<u8>) -> Result<Vec<Level>, Error> {
+    pub fn encode(
+        &mut self,
+        image: &Image<'_>,
+        options: &EncodeOptions,
+        out: &mut Vec<u8>,
+    ) -> Result<Vec<Level>, Error> {
         image.check()?;
         let headers = Headers::new(image, options)?;
         let start = out.len();
@@ -187,7 +192,13 @@ impl Encoder {
         Ok(ends)
     }
 
-    fn write_part(&self, part: &Part, options: &EncodeOptions, out: &mut Vec<u8>, ends: &mut [u64; 33]) -> Result<(), Error> {
+    fn write_part(
+        &self,
+        part: &Part,
+        options: &EncodeOptions,
+        out: &mut Vec<u8>,
+        ends: &mut [u64; 33],
+    ) -> Result<(), Error> {
         let at = out.len();
         write_sot(part.tile, 0, part.index, part.count, out);
         let packets = &self.packets[part.packets.clone()];
@@ -298,7 +309,12 @@ impl Job<'_, '_> {
     }
 
     /// Three components together.
-    fn colour<T: Coefficient>(&mut self, analysis: &mut [Analysis<T>; 3], rows: &mut [Vec<T>; 3], forward: ColourTransform<T>) {
+    fn colour<T: Coefficient>(
+        &mut self,
+        analysis: &mut [Analysis<T>; 3],
+        rows: &mut [Vec<T>; 3],
+        forward: ColourTransform<T>,
+    ) {
         let area = self.tile.area;
         for (c, analysis) in analysis.iter_mut().enumerate() {
             analysis.start(self.tile, c);

@@ -14,7 +14,13 @@ pub(crate) struct Piece {
 }
 
 /// Appends a packet's header to `headers`, and where its code-blocks' bytes are to `pieces`; gives the length of the packet.
-pub(crate) fn write(tile: &mut Tile, coder: &Coder, packet: Packet, headers: &mut Vec<u8>, pieces: &mut Vec<Piece>) -> usize {
+pub(crate) fn write(
+    tile: &mut Tile,
+    coder: &Coder,
+    packet: Packet,
+    headers: &mut Vec<u8>,
+    pieces: &mut Vec<Piece>,
+) -> usize {
     let Some(res) = tile.resolution(packet.component as usize, packet.resolution).cloned() else { return 0 };
     let first_cell = tile.precincts[packet.precinct as usize].first_cell as usize;
     let (first_piece, first_byte) = (pieces.len(), headers.len());

@@ -67,10 +67,10 @@ fn check(options: &EncodeOptions) -> Result<(), Error> {
     if options.decompositions.is_some_and(|n| n > 32) {
         return Err(Error::request("at most 32 levels of decomposition"));
     }
-    if let Transform::Irreversible { quality } = options.transform {
-        if !(20.0..=120.0).contains(&quality) {
-            return Err(Error::request("the quality is 20 to 120 decibels"));
-        }
+    if let Transform::Irreversible { quality } = options.transform
+        && !(20.0..=120.0).contains(&quality)
+    {
+        return Err(Error::request("the quality is 20 to 120 decibels"));
     }
     let major = matches!(options.progression, Progression::Rlcp | Progression::Rpcl);
     if options.tile_parts == TileParts::ByResolution && !major {

@@ -7,27 +7,15 @@ use alloc::vec::Vec;
 /// The bit of Pcap that announces Part 15.
 const PART_15: u32 = 1 << (32 - 15);
 
-/// What the capabilities say of Part 15.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Cap {
-    /// Ccap15, if Part 15 is announced.
-    pub(crate) part_15: Option<u16>,
-}
+/// The capabilities segment. A decoder needs nothing of it: what it announces, COD and the packets tell too.
+pub(crate) struct Cap;
 
 impl Cap {
-    pub(crate) fn parse(mut s: Cursor<'_>) -> Result<Cap, Error> {
+    /// Checks that the segment holds a field for each part it announces.
+    pub(crate) fn check(mut s: Cursor<'_>) -> Result<(), Error> {
         let parts = s.u32()?;
-        let mut part_15 = None;
-        for part in 0..32 {
-            let bit = 1u32 << (31 - part);
-            if parts & bit != 0 {
-                let ccap = s.u16()?;
-                if bit == PART_15 {
-                    part_15 = Some(ccap);
-                }
-            }
-        }
-        Ok(Cap { part_15 })
+        s.take(2 * parts.count_ones() as usize)?;
+        Ok(())
     }
 
     /// For streams of HT code-blocks alone, one HT set each, whose magnitudes have at most `planes` bits.

@@ -10,7 +10,6 @@ use alloc::vec::Vec;
 #[derive(Clone, Debug)]
 pub(crate) struct MainHeader {
     pub(crate) siz: Siz,
-    pub(crate) cap: Option<Cap>,
     pub(crate) coding: TileCoding,
     pub(crate) tlm: Tlm,
     pub(crate) packed: PackedHeaders,
@@ -45,19 +44,18 @@ impl MainHeader {
         let mut fields = Fields::default();
         let mut tlm = Tlm::default();
         let mut packed = PackedHeaders::default();
-        let mut cap = None;
         let length = loop {
             let at = c.at();
             match c.u16()? {
                 SOT => break at,
-                CAP => cap = Some(Cap::parse(c.segment()?)?),
+                CAP => Cap::check(c.segment()?)?,
                 TLM => tlm.parse(c.segment()?)?,
                 PPM => packed.note(c.segment()?)?,
                 marker => fields.parse(at, marker, &mut c, siz.components.len())?,
             }
         };
         let coding = fields.into_main(length)?;
-        Ok(MainHeader { siz, cap, coding, tlm, packed, length })
+        Ok(MainHeader { siz, coding, tlm, packed, length })
     }
 
     /// Parses the header of a tile-part (the tile's `first` or not) from the first byte after SOT, into `coding`; gives the place

@@ -14,11 +14,7 @@ pub(crate) struct Volume {
 }
 
 impl Volume {
-    pub(crate) fn parse(
-        mut s: Cursor<'_>,
-        components: usize,
-        out: &mut Vec<Volume>,
-    ) -> Result<(), Error> {
+    pub(crate) fn parse(mut s: Cursor<'_>, components: usize, out: &mut Vec<Volume>) -> Result<(), Error> {
         let wide = components >= 257;
         while s.left() > 0 {
             let at = s.at();

@@ -60,10 +60,7 @@ impl Quantisation {
         Ok(Quantisation { guard_bits: style >> 5, kind, steps })
     }
 
-    pub(crate) fn parse_qcc(
-        mut s: Cursor<'_>,
-        components: usize,
-    ) -> Result<(u16, Quantisation), Error> {
+    pub(crate) fn parse_qcc(mut s: Cursor<'_>, components: usize) -> Result<(u16, Quantisation), Error> {
         let component = s.component(components)?;
         Ok((component, Quantisation::parse(s)?))
     }

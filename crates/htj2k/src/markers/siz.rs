@@ -76,7 +76,8 @@ impl Siz {
     pub(crate) fn tile(&self, index: u32) -> Rect {
         let across = self.tiles().0;
         let (p, q) = (index % across, index / across);
-        let edge = |origin: u32, size: u32, n: u32| (origin as u64 + n as u64 * size as u64).min(u32::MAX as u64) as u32;
+        let edge =
+            |origin: u32, size: u32, n: u32| (origin as u64 + n as u64 * size as u64).min(u32::MAX as u64) as u32;
         Rect {
             x0: edge(self.tile_origin.0, self.tile_size.0, p).max(self.image.x0),
             y0: edge(self.tile_origin.1, self.tile_size.1, q).max(self.image.y0),

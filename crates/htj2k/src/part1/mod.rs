@@ -76,11 +76,12 @@ impl Part1Decoder {
         let raw = job.style.bypass() && first >= 10 && (first - 10) % 3 < 2;
         let data = core::mem::take(&mut self.data);
         let bits = if raw { Bits::Raw(RawBits::new(&data)) } else { Bits::Mq(MqDecoder::new(&data)) };
-        let mut coder = Passes { job: *job, doubled: &mut self.doubled, flags: &mut self.flags, contexts, bits, plane: 0 };
+        let mut coder =
+            Passes { job: *job, doubled: &mut self.doubled, flags: &mut self.flags, contexts, bits, plane: 0 };
         let mut fine = true;
         for pass in first..first + passes {
             // The cleanup pass of the first bit-plane, then three passes for each.
-            let Some(plane) = job.planes.checked_sub(1 + (pass as u32 + 2) / 3) else {
+            let Some(plane) = job.planes.checked_sub(1 + (pass as u32).div_ceil(3)) else {
                 fine = false;
                 break;
             };

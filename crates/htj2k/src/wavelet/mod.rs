@@ -165,7 +165,11 @@ impl<T: Transform> Columns<T> {
                 continue;
             }
             let (above, below) = (y - 1, y + 1);
-            let (here, above, below) = (self.range(y), (above >= self.y0).then(|| self.range(above)), (below < self.y1).then(|| self.range(below)));
+            let (here, above, below) = (
+                self.range(y),
+                (above >= self.y0).then(|| self.range(above)),
+                (below < self.y1).then(|| self.range(below)),
+            );
             match (above, below) {
                 (Some(above), Some(below)) => {
                     if let Ok([row, above, below]) = self.rows.get_disjoint_mut([here, above, below]) {

@@ -48,7 +48,7 @@ pub struct Facts {
     pub rows: u32,
     /// Columns (0028,0011).
     pub columns: u32,
-    /// Number of Frames (0028,0008), 1 when absent; 0 without pixels.
+    /// Number of Frames (0028,0008), 1 when absent; 0 without pixels, or when it is no number.
     pub frames: u32,
     /// Samples per Pixel (0028,0002).
     pub samples: u16,
@@ -75,12 +75,12 @@ pub struct Facts {
 
 impl Facts {
     /// Reads the facts from a data set; whether a compressed stream is lossy is found out by the caller.
-    pub(crate) fn read(set: &Arc<DataSet>, transfer_syntax: TransferSyntax, source_ae: String) -> Result<Facts> {
+    pub(crate) fn read(set: &Arc<DataSet>, transfer_syntax: TransferSyntax, source_ae: String) -> Facts {
         let text = |group, element| set.string(Tag(group, element)).unwrap_or_default();
         let number = |element| set.u16(Tag(0x0028, element)).unwrap_or(0);
         let pixels = pixels(set, &transfer_syntax);
         let bits_allocated = number(0x0100);
-        Ok(Facts {
+        Facts {
             study_uid: text(0x0020, 0x000D),
             series_uid: text(0x0020, 0x000E),
             sop_instance_uid: text(0x0008, 0x0018),
@@ -90,7 +90,7 @@ impl Facts {
             pixels,
             rows: u32::from(number(0x0010)),
             columns: u32::from(number(0x0011)),
-            frames: if pixels == Pixels::None { 0 } else { frames(set)? },
+            frames: if pixels == Pixels::None { 0 } else { frames(set).unwrap_or(0) },
             samples: set.u16(Tag(0x0028, 0x0002)).unwrap_or(1),
             bits_allocated,
             bits_stored: set.u16(Tag(0x0028, 0x0101)).unwrap_or(bits_allocated),
@@ -102,7 +102,7 @@ impl Facts {
             icc: set.get(Tag(0x0028, 0x2000)).is_some(),
             transfer_syntax,
             data_set: Some(set.clone()),
-        })
+        }
     }
 
     /// The longer side.
@@ -134,7 +134,8 @@ fn pixels(set: &DataSet, syntax: &TransferSyntax) -> Pixels {
     }
 }
 
-fn frames(set: &DataSet) -> Result<u32> {
+/// Number of Frames (0028,0008), 1 when absent.
+pub(crate) fn frames(set: &DataSet) -> Result<u32> {
     let Some(text) = set.string(Tag(0x0028, 0x0008)).filter(|t| !t.is_empty()) else { return Ok(1) };
     match text.trim().parse::<u32>() {
         Ok(0) => Ok(1),

@@ -11,6 +11,7 @@ use crate::json;
 use crate::stream::{self, StreamInfo};
 use crate::syntax::{Coding, Encoding, TransferSyntax};
 use crate::walk::{self, Walked};
+use crate::write;
 use flate2::read::DeflateDecoder;
 use std::io::{Read, Write};
 use std::path::Path;
@@ -107,7 +108,7 @@ impl Source {
             set.charset = Charset::parse(&set.bytes(element)?);
         }
         let set = Arc::new(set);
-        let facts = Facts::read(&set, syntax, source_ae)?;
+        let facts = Facts::read(&set, syntax, source_ae);
         let (found, problem) = match find_frames(&set, &facts) {
             Ok(found) => (found, None),
             Err(Error::Io(error)) => return Err(error.into()),
@@ -120,8 +121,24 @@ impl Source {
             ),
         };
         let mut source = Source { file, meta, set, facts, frames: found, problem, stream: None, deflated };
+        source.identify()?;
         source.look_at_stream();
         Ok(source)
+    }
+
+    /// What the data set does not say of its identity, the file meta may.
+    fn identify(&mut self) -> Result<()> {
+        let uid = |element| {
+            Ok::<_, Error>(String::from_utf8_lossy(&self.meta_value(element)?).trim_matches(['\0', ' ']).to_owned())
+        };
+        let (class, instance) = (uid(0x0002)?, uid(0x0003)?);
+        if self.facts.sop_class_uid.is_empty() {
+            self.facts.sop_class_uid = class;
+        }
+        if self.facts.sop_instance_uid.is_empty() {
+            self.facts.sop_instance_uid = instance;
+        }
+        Ok(())
     }
 
     /// Reads the header of the first compressed frame: only the stream knows whether it is lossy.
@@ -252,6 +269,12 @@ impl Source {
         json::data_set(&self.set, bulk_uri)
     }
 
+    /// Writes an uncompressed instance as Explicit VR Little Endian: what is Implicit, Big Endian or deflated goes out in this
+    /// form (PS3.18 8.7.3). The preamble is zeroed and the file meta is ours, as after a conversion.
+    pub fn write_explicit_little(&self, out: &mut dyn Write) -> Result<()> {
+        write::write_explicit_little(self, out)
+    }
+
     /// The value behind a path that [`Source::dicom_json`] gave out; `None` when there is no such value.
     /// Top-level pixel data is not taken this way: use the frames.
     pub fn bulk(&self, path: &str) -> Result<Option<Bulk>> {
@@ -306,7 +329,7 @@ fn after_preamble(input: &Input) -> Result<u64> {
         return Ok(4);
     }
     // Without the prefix: the first element must be of the file meta, or of the identifying group, in either byte order.
-    let starts = [[0x02, 0, 0, 0], [0x02, 0, 0x01, 0], [0x02, 0, 0x10, 0]].iter().any(|tag| is(0, tag));
+    let starts = input.bytes(0, 4).is_ok_and(|b| b[0] == 2 && b[1] == 0 && b[3] <= 1);
     let group_8 =
         input.bytes(0, 4).is_ok_and(|b| (b[0] == 8 && b[1] == 0 && b[3] == 0) || (b[0] == 0 && b[1] == 8 && b[2] == 0));
     if starts || group_8 { Ok(0) } else { Err(Error::NotDicom) }
@@ -325,6 +348,7 @@ fn guess(input: &Input, start: u64) -> Result<Encoding> {
 
 fn find_frames(set: &DataSet, facts: &Facts) -> Result<Vec<Frame>> {
     let Some(element) = facts::pixel_element(set) else { return Ok(Vec::new()) };
+    facts::frames(set)?;
     match &element.value {
         Value::Items(_) => Err(Error::malformed(element.start, "pixel data that is a sequence")),
         Value::Bytes { .. } if facts.pixels == Pixels::Video => {

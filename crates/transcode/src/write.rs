@@ -127,6 +127,39 @@ impl<'a, W: Write + Seek> Writer<'a, W> {
     }
 }
 
+/// Writes an uncompressed instance in Explicit VR Little Endian, the form in which it goes out (PS3.18 8.7.3).
+pub(crate) fn write_explicit_little(source: &Source, out: &mut dyn Write) -> Result<()> {
+    let set = source.data_set();
+    if source.facts().transfer_syntax.is_encapsulated() {
+        return Err(Error::unsupported("a compressed instance is explicit little endian already"));
+    }
+    write_meta(out, source, &TransferSyntax::new(TransferSyntax::EXPLICIT_LITTLE))?;
+    for element in set.elements.iter().filter(|e| e.tag.element() != 0) {
+        match element.value {
+            Value::Bytes { offset, len } if element.tag == PIXEL_DATA && element.big_endian => {
+                let allocated = source.facts().bits_allocated;
+                let size = match (allocated, element.vr) {
+                    (0..=8, Vr::OW) => 2,
+                    (0..=8, _) => 1,
+                    _ => usize::from(allocated / 8),
+                };
+                write_head(out, element.tag, if allocated > 8 { Vr::OW } else { element.vr }, len as u32)?;
+                copy_swapped(out, set, offset, len, size)?;
+            }
+            _ => write_element(out, set, element)?,
+        }
+    }
+    Ok(out.flush()?)
+}
+
+fn copy_swapped(out: &mut dyn Write, set: &DataSet, offset: u64, len: u64, size: usize) -> Result<()> {
+    set.input.chunks(offset, len, |bytes| {
+        let mut bytes = bytes.to_vec();
+        swap(&mut bytes, size);
+        Ok(out.write_all(&bytes)?)
+    })
+}
+
 /// Preamble of zeros, prefix, and the file meta: ours, but for what tells where the instance came from.
 fn write_meta(out: &mut dyn Write, source: &Source, syntax: &TransferSyntax) -> Result<()> {
     let mut meta = Vec::new();
@@ -225,11 +258,7 @@ fn write_element(out: &mut dyn Write, set: &DataSet, element: &Element) -> Resul
         Value::Bytes { offset, len } => {
             write_head(out, element.tag, vr, *len as u32)?;
             if element.big_endian && word(element.vr) > 1 {
-                return set.input.chunks(*offset, *len, |bytes| {
-                    let mut bytes = bytes.to_vec();
-                    swap(&mut bytes, word(element.vr));
-                    Ok(out.write_all(&bytes)?)
-                });
+                return copy_swapped(out, set, *offset, *len, word(element.vr));
             }
             set.input.copy_to(*offset, *len, out)
         }

@@ -48,3 +48,60 @@ fn the_corpus_decodes_to_its_reference_hashes() {
     }
     assert!(wrong.is_empty(), "{} files of status AGREE are not decoded right", wrong.len());
 }
+
+/// Everything in the corpus that is a file: opened, told as JSON, its frames read; nothing panics.
+#[test]
+fn every_file_of_the_corpus_is_read_or_refused() {
+    let Some(open) = open_data() else { return };
+    let (mut read, mut refused) = (0, Vec::new());
+    for row in table(&open.join("MANIFEST.tsv")) {
+        let path = &row["path"];
+        let source = match Source::open(&open.join(path)) {
+            Ok(source) => source,
+            Err(error) => {
+                let text = error.to_string();
+                assert!(!text.contains('\n'), "{path}: {text}");
+                refused.extend((!path.starts_with("codec/")).then(|| format!("{path}: {text}")));
+                continue;
+            }
+        };
+        let json = source.dicom_json(&|path| format!("../bulk/{path}")).unwrap();
+        let again: serde_json::Value = serde_json::from_str(&serde_json::to_string(&json).unwrap()).unwrap();
+        assert_eq!(again.as_object().unwrap().len(), json.len(), "{path}");
+        assert!(row["sop_class_uid"].is_empty() || source.facts().sop_class_uid == row["sop_class_uid"], "{path}");
+        assert!(json.get("00080016").is_none_or(|e| e["Value"][0] == source.facts().sop_class_uid.as_str()), "{path}");
+        read += 1;
+    }
+    println!("read: {read}, refused: {}", refused.len());
+    refused.iter().for_each(|line| println!("  {line}"));
+    assert!(read >= 650, "{read} files are read");
+}
+
+#[test]
+fn what_goes_out_as_explicit_little_endian_has_the_same_samples() {
+    let Some(open) = open_data() else { return };
+    let mut count = 0;
+    for row in table(&open.join("MANIFEST.tsv")) {
+        let path = &row["path"];
+        let Ok(source) = Source::open(&open.join(path)) else { continue };
+        if !matches!(
+            row["transfer_syntax_uid"].as_str(),
+            "1.2.840.10008.1.2" | "1.2.840.10008.1.2.2" | "1.2.840.10008.1.2.1.99"
+        ) {
+            continue;
+        }
+        let mut bytes = Vec::new();
+        source.write_explicit_little(&mut bytes).unwrap();
+        let written = Source::from_bytes(bytes).unwrap();
+        assert_eq!(written.facts().transfer_syntax.uid(), "1.2.840.10008.1.2.1", "{path}");
+        assert_eq!(
+            written.data_set().elements().last().map(|e| e.tag),
+            source.data_set().elements().last().map(|e| e.tag),
+            "{path}"
+        );
+        assert_eq!(samples_sha256(&source).ok(), samples_sha256(&written).ok(), "{path}");
+        count += 1;
+    }
+    println!("rewritten: {count}");
+    assert!(count >= 30);
+}

@@ -234,7 +234,7 @@ fn magnitudes(row: &mut Row, first: usize, bytes: &[u8; MAGNITUDE_BYTES + PAST])
                 let count = ((record >> 12 & 0x3f) - (flags >> 4 & 1)) & significant & 31;
                 let coded = next as u32 & !(u32::MAX << count) | (flags >> 8 & 1) << count;
                 let sign = (coded & 1).wrapping_neg() as i32;
-                *sample = (((coded as i32 | 1) + 1) ^ sign) - sign & significant as i32;
+                *sample = ((((coded as i32 | 1) + 1) ^ sign) - sign) & significant as i32;
                 next >>= count;
                 position += count;
             }

@@ -87,7 +87,7 @@ impl<'a> Quads<'a> {
                 }
                 meanwhile(q);
             }
-            if end % 4 != 0 {
+            if !end.is_multiple_of(4) {
                 let q = end & 0x1fc;
                 chain.last::<FIRST>(row, q, end % 4);
                 meanwhile(q);
@@ -211,7 +211,7 @@ impl<'a> Vlc<'a> {
     /// At least 57 bits from the position on.
     #[inline(always)]
     fn fresh(&self) -> u64 {
-        let at = self.position / 8 & 0xfff;
+        let at = (self.position >> 3) & 0xfff;
         let word = u64::from_le_bytes(*self.bytes[at..].first_chunk().expect("a word past the last byte"));
         word >> (self.position & 7)
     }

@@ -316,7 +316,7 @@ mod x86 {
         let mut all = zero;
         for (n, (top, bottom)) in top.as_chunks::<8>().0.iter().zip(bottom.as_chunks::<8>().0).enumerate() {
             // The mask, which changes nothing, shows that every index is in bounds.
-            let q = 4 * n & 0x1fc;
+            let q = (4 * n) & 0x1fc;
             let (top, bottom) = (load_samples(top, 0), load_samples(bottom, 0));
             all = _mm256_or_si256(all, _mm256_or_si256(_mm256_abs_epi32(top), _mm256_abs_epi32(bottom)));
             let (top, top_found) = exponents(top);
@@ -402,7 +402,7 @@ mod x86 {
         let of_columns = _mm256_setr_epi32(0, 0, 1, 1, 2, 2, 3, 3);
         for (n, (top, bottom)) in top.as_chunks::<8>().0.iter().zip(bottom.as_chunks::<8>().0).enumerate() {
             // The mask, which changes nothing, shows that every index is in bounds.
-            let q = 4 * n & 0x1fc;
+            let q = (4 * n) & 0x1fc;
             let bound = _mm256_permutevar8x32_epi32(_mm256_srli_epi32::<26>(load(&row.quads, q)), of_columns);
             let code = _mm256_permutevar8x32_epi32(load(&row.codes, q), of_columns);
             let (top, top_count) = values(load_samples(top, 0), code, sides(0x100, 0x400), bound);

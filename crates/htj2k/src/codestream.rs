@@ -29,14 +29,19 @@ pub(crate) struct TileReader {
 }
 
 impl<'a> Codestream<'a> {
-    /// Parses the main header and finds the tile-parts.
-    pub(crate) fn open(bytes: &'a [u8], limits: &Limits, parts: &mut TileParts) -> Result<Self, Error> {
-        let mut header = MainHeader::parse(bytes, limits)?;
+    /// Parses the main header, in the memory of another one if there is one, and finds the tile-parts.
+    pub(crate) fn open(
+        bytes: &'a [u8],
+        limits: &Limits,
+        parts: &mut TileParts,
+        spare: Option<MainHeader>,
+    ) -> Result<Self, Error> {
+        let mut header = MainHeader::parse(bytes, limits, spare)?;
         let packed = header.packed.split(bytes);
         let tiles = header.siz.tiles();
         parts.scan(bytes, header.length, tiles.0 * tiles.1)?;
         // Tile by tile, each in the order of the codestream.
-        parts.parts.sort_by_key(|p| (p.tile, p.order));
+        parts.parts.sort_unstable_by_key(|p| (p.tile, p.order));
         Ok(Codestream { bytes, header, packed })
     }
 

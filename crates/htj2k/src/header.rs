@@ -56,7 +56,7 @@ pub struct Header {
 impl Header {
     /// Parses the main header of an HTJ2K or JPEG 2000 codestream.
     pub fn parse(bytes: &[u8], limits: &Limits) -> Result<Header, Error> {
-        Ok(Header::of(&MainHeader::parse(bytes, limits)?))
+        Ok(Header::of(&MainHeader::parse(bytes, limits, None)?))
     }
 
     pub(crate) fn of(main: &MainHeader) -> Header {

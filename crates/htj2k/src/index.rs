@@ -39,7 +39,7 @@ impl Index {
     /// Reads tile-part and packet lengths; decodes nothing.
     pub fn read(codestream: &[u8], limits: &Limits) -> Result<Index, Error> {
         let mut parts = TileParts::default();
-        let stream = Codestream::open(codestream, limits, &mut parts)?;
+        let stream = Codestream::open(codestream, limits, &mut parts, None)?;
         let header = Header::of(&stream.header);
         let mut reader = TileReader::default();
         let mut ends = Ends::new(&stream.header);

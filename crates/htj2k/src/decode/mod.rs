@@ -11,7 +11,7 @@ use crate::geometry::Rect;
 use crate::image::check_room;
 use crate::index::Ends;
 use crate::limits::Spending;
-use crate::markers::{Siz, TileCoding, TileParts};
+use crate::markers::{MainHeader, Siz, TileCoding, TileParts};
 use crate::part1::Part1Decoder;
 use crate::simd::Simd;
 use crate::{Component, Error, Limits, SamplesMut};
@@ -61,6 +61,8 @@ pub struct Plane {
 pub struct Decoder {
     limits: Limits,
     simd: Simd,
+    /// The main header of the frame before, for its memory.
+    header: Option<MainHeader>,
     parts: TileParts,
     reader: TileReader,
     blocks: BlockDecoder,
@@ -95,6 +97,7 @@ impl Decoder {
         Decoder {
             limits,
             simd: Simd::detect(),
+            header: None,
             parts: TileParts::default(),
             reader: TileReader::default(),
             blocks: BlockDecoder::new(),
@@ -134,6 +137,7 @@ impl Decoder {
             output::interleave(&planes, (width, height), (area.x0, area.y0), out, stride);
             result
         };
+        self.header = Some(stream.header);
         Ok(Decoded { width, height, components: components as u16, level, complete, need })
     }
 
@@ -149,7 +153,7 @@ impl Decoder {
     }
 
     fn open<'a>(&mut self, codestream: &'a [u8], level: u8) -> Result<Codestream<'a>, Error> {
-        let stream = Codestream::open(codestream, &self.limits, &mut self.parts)?;
+        let stream = Codestream::open(codestream, &self.limits, &mut self.parts, self.header.take())?;
         if level > stream.decompositions() {
             return Err(Error::request("the codestream has no such level"));
         }

@@ -140,7 +140,7 @@ impl Progressive {
 
     fn read_packets(&mut self, bytes: &[u8]) -> Result<(), Error> {
         let Decoder { parts, reader, .. } = &mut self.engine;
-        let stream = match Codestream::open(bytes, &self.limits, parts) {
+        let stream = match Codestream::open(bytes, &self.limits, parts, None) {
             Ok(stream) => stream,
             Err(e) if e.is_truncated() => return Ok(()),
             Err(e) => return Err(e),
@@ -190,7 +190,7 @@ impl Progressive {
     /// Decodes a level that is all there, from the finest level decoded before it.
     fn go_on(&mut self, level: u8, out: SamplesMut<'_>, stride: usize) -> Result<Decoded, Error> {
         let limits = self.limits;
-        let stream = Codestream::open(&self.bytes, &limits, &mut self.engine.parts)?;
+        let stream = Codestream::open(&self.bytes, &limits, &mut self.engine.parts, None)?;
         let siz = &stream.header.siz;
         let area = siz.image.reduced(level);
         let components = siz.components.len();

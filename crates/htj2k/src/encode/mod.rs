@@ -35,6 +35,11 @@ pub struct Encoder {
     pieces: Vec<Piece>,
     packets: Vec<PacketEnd>,
     checker: Option<Decoder>,
+    /// Of the frame before, for their memory.
+    headers: Option<Headers>,
+    parts: Vec<Part>,
+    lengths: Vec<(u16, u32)>,
+    segments: Vec<u8>,
 }
 
 impl core::fmt::Debug for Encoder {
@@ -77,14 +82,29 @@ impl Encoder {
         options: &EncodeOptions,
         out: &mut Vec<u8>,
     ) -> Result<Vec<Level>, Error> {
+        let mut levels = Vec::new();
+        self.encode_to(image, options, out, &mut levels)?;
+        Ok(levels)
+    }
+
+    /// As [`encode`](Self::encode), with the levels in the caller's list: once the encoder and `out` have seen such a
+    /// frame, nothing is allocated any more.
+    pub fn encode_to(
+        &mut self,
+        image: &Image<'_>,
+        options: &EncodeOptions,
+        out: &mut Vec<u8>,
+        levels: &mut Vec<Level>,
+    ) -> Result<(), Error> {
         image.check()?;
-        let headers = Headers::new(image, options)?;
+        let headers = Headers::new(image, options, self.headers.take())?;
         let start = out.len();
         self.packet_headers.clear();
         self.pieces.clear();
         self.packets.clear();
         self.coder.clear();
-        let mut parts = Vec::new();
+        let mut parts = core::mem::take(&mut self.parts);
+        parts.clear();
         let (across, down) = headers.siz.tiles();
         let mut rows = Rows::new(image);
         for tile in 0..across * down {
@@ -93,11 +113,12 @@ impl Encoder {
         }
         rows.check()?;
         let ends = self.write(&headers, options, &mut parts, out)?;
-        let mut levels = levels(&headers, options, &ends);
+        list_levels(&headers, options, &ends, levels);
         if options.level_crc {
-            self.checksums(image, &out[start..], &mut levels)?;
+            self.checksums(image, &out[start..], levels)?;
         }
-        Ok(levels)
+        (self.headers, self.parts) = (Some(headers), parts);
+        Ok(())
     }
 
     /// Codes every block of a tile.
@@ -161,7 +182,7 @@ impl Encoder {
         out: &mut Vec<u8>,
     ) -> Result<[u64; 33], Error> {
         // By resolution level first, so that every level of all tiles is together.
-        parts.sort_by_key(|p| (p.index, p.tile));
+        parts.sort_unstable_by_key(|p| (p.index, p.tile));
         let start = out.len();
         out.extend_from_slice(&SOC.to_be_bytes());
         headers.siz.write(out);
@@ -175,17 +196,19 @@ impl Encoder {
             out.resize(tlm_at + tlm_size(parts.len()), 0);
         }
         let mut ends = [0u64; 33];
-        let mut lengths = Vec::with_capacity(parts.len());
+        let mut lengths = core::mem::take(&mut self.lengths);
+        lengths.clear();
         for part in parts.iter() {
             let at = out.len();
             self.write_part(part, options, out, &mut ends)?;
             lengths.push((part.tile, (out.len() - at) as u32));
         }
         if tlm {
-            let mut segments = Vec::with_capacity(tlm_size(parts.len()));
-            write_tlm(&lengths, &mut segments);
-            out[tlm_at..tlm_at + segments.len()].copy_from_slice(&segments);
+            self.segments.clear();
+            write_tlm(&lengths, &mut self.segments);
+            out[tlm_at..tlm_at + self.segments.len()].copy_from_slice(&self.segments);
         }
+        self.lengths = lengths;
         out.extend_from_slice(&EOC.to_be_bytes());
         ends[coding.levels as usize] = out.len() as u64;
         ends.iter_mut().for_each(|e| *e = e.saturating_sub(start as u64));
@@ -253,20 +276,19 @@ impl Encoder {
 }
 
 /// The levels and their ends, where each level is a prefix of its own.
-fn levels(headers: &Headers, options: &EncodeOptions, ends: &[u64; 33]) -> Vec<Level> {
+fn list_levels(headers: &Headers, options: &EncodeOptions, ends: &[u64; 33], out: &mut Vec<Level>) {
+    out.clear();
     if !matches!(options.progression, Progression::Rlcp | Progression::Rpcl) {
-        return Vec::new();
+        return;
     }
     let count = headers.coding.of(0).levels;
     let mut last = 0;
-    (0..=count)
-        .map(|r| {
-            let level = count - r;
-            let area = headers.siz.image.reduced(level);
-            last = last.max(ends[r as usize]);
-            Level { level, width: area.width(), height: area.height(), end: last, crc32: None }
-        })
-        .collect()
+    out.extend((0..=count).map(|r| {
+        let level = count - r;
+        let area = headers.siz.image.reduced(level);
+        last = last.max(ends[r as usize]);
+        Level { level, width: area.width(), height: area.height(), end: last, crc32: None }
+    }));
 }
 
 /// A tile to be coded.

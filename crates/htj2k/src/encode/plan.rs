@@ -3,6 +3,7 @@
 use crate::geometry::{BandKind, Rect};
 use crate::markers::{BlockStyle, Cod, Coding, Quantisation, Siz, StepSize, TileCoding};
 use crate::{Component, EncodeOptions, Error, Image, Precincts, Progression, TileParts, Transform};
+use alloc::vec::Vec;
 
 /// Guard bits: with the exponents below, no coefficient of either transform needs more bit-planes. Both low-pass filters, however
 /// often they are applied, make a sample less than four times as large in two dimensions; for samples of few bits, rounding adds to that.
@@ -26,8 +27,15 @@ pub(crate) struct Headers {
 }
 
 impl Headers {
-    pub(crate) fn new(image: &Image<'_>, options: &EncodeOptions) -> Result<Headers, Error> {
+    /// Makes headers, in the memory of others if there are any.
+    pub(crate) fn new(image: &Image<'_>, options: &EncodeOptions, spare: Option<Headers>) -> Result<Headers, Error> {
         check(options)?;
+        let (mut components, mut steps) = match spare {
+            Some(spare) => (spare.siz.components, spare.coding.into_steps()),
+            None => Default::default(),
+        };
+        components.clear();
+        steps.clear();
         let reversible = options.transform == Transform::Reversible;
         if reversible && image.precision > MOST_REVERSIBLE_BITS {
             return Err(Error::request("more than 26 bits cannot be encoded reversibly"));
@@ -44,15 +52,15 @@ impl Headers {
         let cod = Cod { progression: options.progression, layers: 1, colour_transform, sop: false, eph: false };
         let guard = guard_bits(image.precision);
         let quantisation = match options.transform {
-            Transform::Reversible => reversible_steps(guard, image.precision + colour_transform as u8, levels),
+            Transform::Reversible => reversible_steps(steps, guard, image.precision + colour_transform as u8, levels),
             Transform::Irreversible { quality } => {
                 // The inverse of the colour transform makes 2.9 of an error of 1 in each component.
-                irreversible_steps(guard, quality + if colour_transform { 4.6 } else { 0.0 }, levels)
+                irreversible_steps(steps, guard, quality + if colour_transform { 4.6 } else { 0.0 }, levels)
             }
         };
         let most = quantisation.steps().iter().map(|s| s.exponent).max().unwrap_or(0);
         Ok(Headers {
-            siz: siz(image, options)?,
+            siz: siz(components, image, options)?,
             coding: TileCoding::new(cod, coding, quantisation),
             planes: most + guard - 1,
         })
@@ -100,18 +108,19 @@ fn precincts(precincts: &Precincts, levels: u8) -> Result<[(u8, u8); 33], Error>
     Ok(sizes)
 }
 
-fn siz(image: &Image<'_>, options: &EncodeOptions) -> Result<Siz, Error> {
+fn siz(mut components: Vec<Component>, image: &Image<'_>, options: &EncodeOptions) -> Result<Siz, Error> {
     let tile_size = options.tile.unwrap_or((image.width, image.height));
     if tile_size.0 == 0 || tile_size.1 == 0 {
         return Err(Error::request("a tile has no size"));
     }
     let component = Component { precision: image.precision, signed: image.signed, dx: 1, dy: 1 };
+    components.resize(image.components as usize, component);
     let siz = Siz {
         capabilities: CAPABILITIES,
         image: Rect { x0: 0, y0: 0, x1: image.width, y1: image.height },
         tile_origin: (0, 0),
         tile_size,
-        components: alloc::vec![component; image.components as usize],
+        components,
     };
     let (across, down) = siz.tiles();
     if across as u64 * down as u64 > 65535 {
@@ -127,23 +136,24 @@ fn bands(levels: u8) -> impl Iterator<Item = (BandKind, u8)> {
 }
 
 /// E.1.1.1 without quantisation: the exponent is the nominal range of the band.
-fn reversible_steps(guard: u8, bits: u8, levels: u8) -> Quantisation {
-    Quantisation::reversible(guard, bands(levels).map(|(kind, _)| bits + kind.gain()))
+fn reversible_steps(mut steps: Vec<StepSize>, guard: u8, bits: u8, levels: u8) -> Quantisation {
+    steps.extend(bands(levels).map(|(kind, _)| StepSize { exponent: bits + kind.gain(), mantissa: 0 }));
+    Quantisation::reversible(guard, steps)
 }
 
 /// Steps that give every band's error the same weight in the image, so that all together it is `quality` decibels below
 /// the peak: a step of `d` makes a mean square error of `d^2 / 12`, weighted by the square of the norm of the band's basis.
-fn irreversible_steps(guard: u8, quality: f32, levels: u8) -> Quantisation {
+fn irreversible_steps(mut steps: Vec<StepSize>, guard: u8, quality: f32, levels: u8) -> Quantisation {
     let base = 3.464_101_6 * decibels(-quality);
-    let steps = bands(levels).map(|(kind, depth)| {
+    steps.extend(bands(levels).map(|(kind, depth)| {
         // 2^(gain - exponent) (1 + mantissa / 2^11), relative to the range of the samples (E-3).
         let step = (base / norm(kind, depth)).clamp(1e-8, 1.0);
         let power = (step.to_bits() >> 23) as i32 - 127;
         let fraction = (step.to_bits() >> 12 & 0x7FF) as u16;
         let exponent = (kind.gain() as i32 - power).clamp(0, 31) as u8;
         StepSize { exponent, mantissa: fraction }
-    });
-    Quantisation::expounded(guard, steps.collect())
+    }));
+    Quantisation::expounded(guard, steps)
 }
 
 /// `10^(db / 20)`.

@@ -14,6 +14,14 @@ pub(crate) struct Tlm {
 }
 
 impl Tlm {
+    /// An empty list in memory that is used again.
+    pub(crate) fn reusing(mut parts: Vec<(Option<u16>, u32)>) -> Self {
+        parts.clear();
+        Tlm { parts, next_index: 0 }
+    }
+}
+
+impl Tlm {
     /// Adds a segment. Segments out of order are refused: nothing writes them, and nothing here depends on TLM.
     pub(crate) fn parse(&mut self, mut s: Cursor<'_>) -> Result<(), Error> {
         let at = s.at();

@@ -32,7 +32,12 @@ pub(crate) struct TileCoding {
 }
 
 impl MainHeader {
-    pub(crate) fn parse(bytes: &[u8], limits: &Limits) -> Result<MainHeader, Error> {
+    /// Parses the main header, in the memory of another one if there is one.
+    pub(crate) fn parse(bytes: &[u8], limits: &Limits, spare: Option<MainHeader>) -> Result<MainHeader, Error> {
+        let (components, steps, parts) = match spare {
+            Some(spare) => (spare.siz.components, spare.coding.quantisation.into_steps(), spare.tlm.parts),
+            None => Default::default(),
+        };
         let mut c = Cursor::new(bytes, 0);
         if c.u16()? != SOC {
             return Err(Error::malformed(0, "not a JPEG 2000 codestream"));
@@ -40,9 +45,9 @@ impl MainHeader {
         if c.u16()? != SIZ {
             return Err(Error::malformed(2, "the image size does not come first"));
         }
-        let siz = Siz::parse(c.segment()?, limits)?;
-        let mut fields = Fields::default();
-        let mut tlm = Tlm::default();
+        let siz = Siz::parse(c.segment()?, limits, components)?;
+        let mut fields = Fields { spare_steps: steps, ..Fields::default() };
+        let mut tlm = Tlm::reusing(parts);
         let mut packed = PackedHeaders::default();
         let length = loop {
             let at = c.at();
@@ -120,6 +125,11 @@ impl TileCoding {
         self.roi_shift.get(&component).copied().unwrap_or(0)
     }
 
+    /// The memory of the quantisation's steps, to be used again.
+    pub(crate) fn into_steps(self) -> Vec<StepSize> {
+        self.quantisation.into_steps()
+    }
+
     /// The default coding, and those of single components.
     pub(crate) fn all(&self) -> impl Iterator<Item = &Coding> {
         core::iter::once(&self.coding).chain(self.component_coding.values())
@@ -135,6 +145,8 @@ struct Fields {
     qcc: Vec<(u16, Quantisation)>,
     rgn: Vec<(u16, u8)>,
     poc: Vec<Volume>,
+    /// Memory for the steps of a QCD.
+    spare_steps: Vec<StepSize>,
 }
 
 impl Fields {
@@ -142,7 +154,7 @@ impl Fields {
         match marker {
             COD => self.cod = Some(Cod::parse(c.segment()?)?),
             COC => self.coc.push(Coding::parse_coc(c.segment()?, components)?),
-            QCD => self.qcd = Some(Quantisation::parse(c.segment()?)?),
+            QCD => self.qcd = Some(Quantisation::parse(c.segment()?, core::mem::take(&mut self.spare_steps))?),
             QCC => self.qcc.push(Quantisation::parse_qcc(c.segment()?, components)?),
             RGN => self.rgn.push(parse_rgn(c.segment()?, components)?),
             POC => Volume::parse(c.segment()?, components, &mut self.poc)?,

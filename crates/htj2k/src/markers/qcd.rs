@@ -27,8 +27,7 @@ enum Kind {
 }
 
 impl Quantisation {
-    pub(crate) fn reversible(guard_bits: u8, exponents: impl Iterator<Item = u8>) -> Self {
-        let steps = exponents.map(|exponent| StepSize { exponent, mantissa: 0 }).collect();
+    pub(crate) fn reversible(guard_bits: u8, steps: Vec<StepSize>) -> Self {
         Quantisation { guard_bits, kind: Kind::None, steps }
     }
 
@@ -36,7 +35,8 @@ impl Quantisation {
         Quantisation { guard_bits, kind: Kind::Expounded, steps }
     }
 
-    pub(crate) fn parse(mut s: Cursor<'_>) -> Result<Quantisation, Error> {
+    /// Parses a segment; `steps` is memory to be used again.
+    pub(crate) fn parse(mut s: Cursor<'_>, mut steps: Vec<StepSize>) -> Result<Quantisation, Error> {
         let at = s.at();
         let style = s.u8()?;
         let kind = match style & 31 {
@@ -45,7 +45,8 @@ impl Quantisation {
             2 => Kind::Expounded,
             _ => return Err(Error::malformed(at, "an unknown quantisation style")),
         };
-        let mut steps = Vec::with_capacity(s.left().min(97));
+        steps.clear();
+        steps.reserve(s.left().min(97));
         while s.left() > 0 && steps.len() < 97 {
             steps.push(if kind == Kind::None {
                 StepSize { exponent: s.u8()? >> 3, mantissa: 0 }
@@ -62,7 +63,7 @@ impl Quantisation {
 
     pub(crate) fn parse_qcc(mut s: Cursor<'_>, components: usize) -> Result<(u16, Quantisation), Error> {
         let component = s.component(components)?;
-        Ok((component, Quantisation::parse(s)?))
+        Ok((component, Quantisation::parse(s, Vec::new())?))
     }
 
     pub(crate) fn write(&self, out: &mut Vec<u8>) {
@@ -91,6 +92,11 @@ impl Quantisation {
 
     pub(crate) fn steps(&self) -> &[StepSize] {
         &self.steps
+    }
+
+    /// The memory of the steps, to be used again.
+    pub(crate) fn into_steps(self) -> Vec<StepSize> {
+        self.steps
     }
 }
 

@@ -22,7 +22,8 @@ pub(crate) struct Siz {
 }
 
 impl Siz {
-    pub(crate) fn parse(mut s: Cursor<'_>, limits: &Limits) -> Result<Siz, Error> {
+    /// Parses the segment; `components` is memory to be used again.
+    pub(crate) fn parse(mut s: Cursor<'_>, limits: &Limits, mut components: Vec<ComponentSize>) -> Result<Siz, Error> {
         let at = s.at();
         let capabilities = s.u16()?;
         let (x1, y1, x0, y0) = (s.u32()?, s.u32()?, s.u32()?, s.u32()?);
@@ -45,7 +46,8 @@ impl Siz {
         if count as u32 > limits.max_components {
             return Err(Error::limit(at, "components of the image"));
         }
-        let mut components = Vec::with_capacity((count as usize).min(s.left() / 3));
+        components.clear();
+        components.reserve((count as usize).min(s.left() / 3));
         for _ in 0..count {
             components.push(component(&mut s)?);
         }

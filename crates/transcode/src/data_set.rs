@@ -3,6 +3,7 @@
 pub use dicom_core::{Tag, VR as Vr};
 
 use crate::charset::Charset;
+use crate::dictionary;
 use crate::error::Result;
 use crate::input::Input;
 use crate::syntax::Encoding;
@@ -66,6 +67,16 @@ pub struct Item {
     pub(crate) undefined: bool,
 }
 
+impl Element {
+    /// Its VR, or where that is UN the one the dictionary has: writers that did not know an element made it UN (PS3.5 6.2.2).
+    pub fn known_vr(&self) -> Vr {
+        match (self.vr, dictionary::vr_of(self.tag)) {
+            (Vr::UN, known) if known != Vr::SQ => known,
+            (vr, _) => vr,
+        }
+    }
+}
+
 impl Item {
     /// The element with this tag.
     pub fn get(&self, tag: Tag) -> Option<&Element> {
@@ -106,7 +117,7 @@ impl DataSet {
     /// The values of a text element as UTF-8, each trimmed of padding; empty when there is none or it can't be read.
     pub fn text(&self, element: &Element) -> Vec<String> {
         match self.bytes(element) {
-            Ok(bytes) => self.charset.values(&bytes, element.vr),
+            Ok(bytes) => self.charset.values(&bytes, element.known_vr()),
             Err(_) => Vec::new(),
         }
     }
@@ -138,7 +149,7 @@ pub(crate) fn first_u16(input: &Input, element: &Element) -> Option<u16> {
     }
     let mut raw = [0; 2];
     input.read_at(offset, &mut raw).ok()?;
-    Some(if element.big_endian { u16::from_be_bytes(raw) } else { u16::from_le_bytes(raw) })
+    Some(if element.big_endian && element.vr != Vr::UN { u16::from_be_bytes(raw) } else { u16::from_le_bytes(raw) })
 }
 
 fn find(elements: &[Element], tag: Tag) -> Option<&Element> {

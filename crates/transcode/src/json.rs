@@ -45,7 +45,7 @@ impl Writer<'_> {
     }
 
     fn element(&self, element: &Element, charset: Charset, path: &str) -> Result<Json> {
-        let vr = if path.len() == 8 && element.tag == PIXELS[0] { Vr::OW } else { element.vr };
+        let vr = if path.len() == 8 && element.tag == PIXELS[0] { Vr::OW } else { element.known_vr() };
         match &element.value {
             Value::Items(items) => self.items(items, charset, path),
             Value::Fragments(_) => Ok(json!({"vr": vr.to_string(), "BulkDataURI": (self.uri)(path)})),

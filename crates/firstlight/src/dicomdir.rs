@@ -3,14 +3,17 @@
 use std::path::{Path, PathBuf};
 use transcode::{Source, Tag, Value};
 
-/// Media Storage Directory Storage.
-pub const SOP_CLASS: &str = "1.2.840.10008.1.3.10";
 const DIRECTORY_RECORDS: Tag = Tag(0x0004, 0x1220);
 const REFERENCED_FILE_ID: Tag = Tag(0x0004, 0x1500);
 
 /// Is the file named as a DICOMDIR is, copies with a suffix included?
 pub fn named_so(path: &Path) -> bool {
     path.file_name().is_some_and(|name| name.to_string_lossy().to_ascii_uppercase().starts_with("DICOMDIR"))
+}
+
+/// Is it a DICOMDIR? Its data set has no SOP class; its records tell.
+pub fn is_one(source: &Source) -> bool {
+    source.data_set().get(DIRECTORY_RECORDS).is_some()
 }
 
 /// The referenced files, below `folder`, in the order of the records. A file ID that leaves the folder is left out and

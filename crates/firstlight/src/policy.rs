@@ -16,7 +16,8 @@ pub fn run(flags: PolicyFlags, file: settings::File) -> Result<Exit, Failure> {
         PolicyCommand::List => {
             for name in Policy::SHIPPED {
                 let purpose = Policy::shipped_text(name).and_then(|text| text.lines().next()).unwrap_or_default();
-                println!("{name:<12}{}", purpose.trim_start_matches("# "));
+                let purpose = purpose.trim_start_matches("# ").split(". ").next().unwrap_or_default();
+                println!("{name:<12}{}", purpose.trim_end_matches('.'));
             }
             Ok(Exit::Well)
         }
@@ -70,5 +71,6 @@ fn explain(path: &Path, name: &str) -> Result<Exit, Failure> {
 
 fn unknown(name: &str) -> Failure {
     let names = Policy::SHIPPED.join(", ");
-    Failure::new(format!("no policy is called {name:?}")).hint(format!("shipped are {names}; a file is named by its path"))
+    Failure::new(format!("no policy is called {name:?}"))
+        .hint(format!("shipped are {names}; a file is named by its path"))
 }

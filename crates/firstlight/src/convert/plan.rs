@@ -183,7 +183,7 @@ fn identity(meta: &Metadata) -> (u64, u64) {
 fn is_dicomdir(path: &Path) -> bool {
     let named =
         path.file_name().is_some_and(|name| name.to_string_lossy().to_ascii_uppercase().starts_with("DICOMDIR"));
-    named && Source::open(path).is_ok_and(|source| source.facts().sop_class_uid == dicomdir::SOP_CLASS)
+    named && Source::open(path).is_ok_and(|source| dicomdir::is_one(&source))
 }
 
 fn walk_dicomdir(path: &Path, bytes: u64, into: &mut Walk) -> Result<(), Failure> {

@@ -1,7 +1,7 @@
 # Firstlight: two commands to know are `make start` and `make test`.
 
 .DEFAULT_GOAL := help
-.PHONY: help start test setup build samples bench-codec bench-convert clean
+.PHONY: help start test setup build samples bench-codec bench-convert fuzz wasm clean
 
 help: ## Show what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -29,6 +29,14 @@ bench-codec: ## Time the codec against its peers on one thread
 bench-convert: ## Time conversion end to end: CPU milliseconds per instance
 	@scripts/setup.sh build judges
 	@scripts/bench/run.sh convert
+
+fuzz: ## Fuzz the codec: SECONDS for each target (default 30)
+	@scripts/setup.sh build
+	@scripts/fuzz.sh $(or $(SECONDS),30)
+
+wasm: ## Build the codec for the browser into .cache/wasm
+	@scripts/setup.sh build start
+	@scripts/wasm.sh
 
 clean: ## Remove what was built and fetched
 	@rm -rf target .cache web/dist web/node_modules

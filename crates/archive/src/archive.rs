@@ -1,7 +1,8 @@
 //! The archive: one folder, opened once, cheap to clone.
 
 use std::collections::HashMap;
-use std::fs;
+use std::fs::DirBuilder;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -136,9 +137,13 @@ impl Archive {
     }
 }
 
+/// Makes the folder if need be: for its owner alone, for what is in it speaks of patients.
 fn make_folder(dir: &Path) -> Result<(), Error> {
     let what = || dir.display().to_string();
-    fs::create_dir_all(dir).map_err(Error::io(what()))?;
+    if dir.is_dir() {
+        return Ok(());
+    }
+    DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(Error::io(what()))?;
     match dir.parent().filter(|parent| !parent.as_os_str().is_empty()) {
         Some(parent) => sync_folder(parent).map_err(Error::io(what())),
         None => Ok(()),

@@ -82,14 +82,8 @@ const STUDY_MORE: &[Tag] = &[
     Tag(0x0032, 0x4000), // Study Comments
 ];
 
-const SERIES_COMMON: &[Tag] = &[
-    MODALITY,
-    SERIES_DESCRIPTION,
-    SERIES_INSTANCE_UID,
-    SERIES_NUMBER,
-    PPS_START_DATE,
-    PPS_START_TIME,
-];
+const SERIES_COMMON: &[Tag] =
+    &[MODALITY, SERIES_DESCRIPTION, SERIES_INSTANCE_UID, SERIES_NUMBER, PPS_START_DATE, PPS_START_TIME];
 
 const SERIES_MORE: &[Tag] = &[
     Tag(0x0008, 0x0021), // Series Date
@@ -205,7 +199,10 @@ impl Record {
                 request(SCHEDULED_STEP_ID),
                 request(REQUESTED_PROCEDURE_ID),
             ],
-            names: STUDY_NAMES.into_iter().flat_map(|tag| groups(&text(tag)).into_iter().map(move |group| (tag, group))).collect(),
+            names: STUDY_NAMES
+                .into_iter()
+                .flat_map(|tag| groups(&text(tag)).into_iter().map(move |group| (tag, group)))
+                .collect(),
             study_json: shown(set, STUDY_COMMON, STUDY_MORE),
             series_json: series_json(set),
             instance_json: shown(set, INSTANCE_COMMON, INSTANCE_MORE),

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use flate2::Compression;
 use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OptionalExtension, params};
 use transcode::{Context, FrameEvidence, Outcome, Policy, Source, Verified};
 
 use crate::archive::Inner;
@@ -246,7 +246,7 @@ struct Job {
 
 /// What became of a job, ready for the index.
 enum End {
-    Converted { object: Converted, evidence: Vec<u8>, event: Event },
+    Converted { object: Box<Converted>, evidence: Vec<u8>, event: Event },
     Kept { rule: String, reason: String, levels: Option<Vec<u8>> },
 }
 
@@ -351,7 +351,7 @@ impl<'a> Run<'a> {
                     bytes_out: verified.bytes_out,
                     frames: source.facts().frames,
                 };
-                Ok(End::Converted { object: self.inner.keep_converted(verified)?, evidence, event })
+                Ok(End::Converted { object: Box::new(self.inner.keep_converted(verified)?), evidence, event })
             }
             Outcome::Kept { reason, rule } => Ok(End::Kept { rule, reason, levels: received_levels(&source)? }),
         }
@@ -391,9 +391,8 @@ impl<'a> Run<'a> {
             }
             Err(error) => {
                 let (reason, passes) = (error.to_string(), may_pass(&error));
-                let failed = index.write(move |index| {
-                    mine(index, &job, FAILED, (!passes).then_some(&*hash), "", &reason)
-                })?;
+                let failed =
+                    index.write(move |index| mine(index, &job, FAILED, (!passes).then_some(&*hash), "", &reason))?;
                 (failed, Event::Failed { key, error })
             }
         };
@@ -462,11 +461,9 @@ impl Converted {
         took: Duration,
         evidence: &[u8],
     ) -> Result<(), Error> {
-        let find = "SELECT id FROM objects WHERE key = ? AND instance = ? AND role = 1";
-        let known = index.prepare_cached(find)?.query_row(params![self.key.as_bytes(), job.instance], |row| row.get(0));
-        let object: i64 = match known {
-            Ok(object) => object,
-            Err(rusqlite::Error::QueryReturnedNoRows) => NewObject {
+        let object = match self.known(index, job)? {
+            Some(object) => object,
+            None => NewObject {
                 key: self.key,
                 instance: job.instance,
                 role: CONVERTED,
@@ -476,7 +473,6 @@ impl Converted {
                 frames: &self.frames,
             }
             .insert(index)?,
-            Err(e) => return Err(e.into()),
         };
         index
             .prepare_cached(
@@ -498,6 +494,16 @@ impl Converted {
             ])?;
         index.prepare_cached("UPDATE instances SET object = ? WHERE id = ?")?.execute([object, job.instance])?;
         touch(index, job.study, job.series, 0)
+    }
+}
+
+impl Converted {
+    /// The very bytes may be there: from a run before, or received as they are. Then they gain what is known now.
+    fn known(&self, index: &Connection, job: &Job) -> Result<Option<i64>, Error> {
+        let find = "UPDATE objects SET facts = ?, frames = ? WHERE key = ? AND instance = ? RETURNING id";
+        let mut find = index.prepare_cached(find)?;
+        let parameters = params![self.facts, self.frames, self.key.as_bytes(), job.instance];
+        Ok(find.query_row(parameters, |row| row.get(0)).optional()?)
     }
 }
 

@@ -315,15 +315,20 @@ impl Received {
         index
             .prepare_cached("UPDATE instances SET object = ?1, received = ?1 WHERE id = ?2")?
             .execute([object, instance])?;
-        index
-            .prepare_cached("INSERT INTO jobs (instance, changed) VALUES (?, ?)")?
-            .execute([instance, now()])?;
+        index.prepare_cached("INSERT INTO jobs (instance, changed) VALUES (?, ?)")?.execute([instance, now()])?;
         Ok(())
     }
 
     fn insert_object(&self, index: &Connection, instance: i64, role: i64) -> Result<i64, Error> {
-        let object =
-            NewObject { key: self.key, instance, role, bytes: self.bytes, syntax: &self.syntax, facts: &self.facts, frames: &self.frames };
+        let object = NewObject {
+            key: self.key,
+            instance,
+            role,
+            bytes: self.bytes,
+            syntax: &self.syntax,
+            facts: &self.facts,
+            frames: &self.frames,
+        };
         object.insert(index)
     }
 }

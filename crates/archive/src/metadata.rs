@@ -35,7 +35,8 @@ impl Archive {
     /// Metadata of all instances of a study.
     pub fn study_metadata(&self, study: &str) -> Result<Option<Prepared>, Error> {
         let all: Vec<i64> = self.inner.index.read(|snapshot| {
-            let sql = "SELECT e.id FROM studies s JOIN series e ON e.study = s.id WHERE s.uid = ? ORDER BY e.number, e.id";
+            let sql =
+                "SELECT e.id FROM studies s JOIN series e ON e.study = s.id WHERE s.uid = ? ORDER BY e.number, e.id";
             let mut statement = snapshot.prepare_cached(sql)?;
             let all = statement.query_map([study], |row| row.get(0))?.collect::<Result<_, _>>()?;
             Ok(all)
@@ -88,7 +89,9 @@ impl Archive {
         }
         let (version, study, uid) = self.inner.index.read(|snapshot| {
             let sql = "SELECT e.version, s.uid, e.uid FROM series e JOIN studies s ON s.id = e.study WHERE e.id = ?";
-            let row = |row: &rusqlite::Row<'_>| Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?, row.get::<_, String>(2)?));
+            let row = |row: &rusqlite::Row<'_>| {
+                Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?, row.get::<_, String>(2)?))
+            };
             Ok(snapshot.prepare_cached(sql)?.query_row([series], row)?)
         })?;
         // Read after the version: what changes meanwhile makes this stale, never falsely fresh.
@@ -208,9 +211,14 @@ impl Chunk {
              ON CONFLICT (series) DO UPDATE SET version = excluded.version, bytes = excluded.bytes, \
              crc = excluded.crc, sha256 = excluded.sha256, deflate = excluded.deflate \
              WHERE excluded.version >= version";
-        index
-            .prepare_cached(sql)?
-            .execute(params![series, version, self.bytes, self.crc, self.sha256, self.deflate])?;
+        index.prepare_cached(sql)?.execute(params![
+            series,
+            version,
+            self.bytes,
+            self.crc,
+            self.sha256,
+            self.deflate
+        ])?;
         Ok(())
     }
 }

@@ -19,7 +19,8 @@ const EXPLICIT: &str = "1.2.840.10008.1.2.1";
 
 fn run(archive: &Archive, policy: &Policy) -> (Summary, Vec<Event>) {
     let events = RefCell::new(Vec::new());
-    let summary = archive.convert_pending(policy, 2, &AtomicBool::new(false), &|e| events.borrow_mut().push(e)).unwrap();
+    let summary =
+        archive.convert_pending(policy, 2, &AtomicBool::new(false), &|e| events.borrow_mut().push(e)).unwrap();
     (summary, events.into_inner())
 }
 
@@ -108,7 +109,9 @@ fn every_conversion_has_its_evidence() {
     let (archive, _folder) = archive();
     let files = fill(&archive, 1);
     let (_, events) = run(&archive, &all_htj2k());
-    let Event::Converted { key, rule, from, to, bytes_in, bytes_out, frames } = &events[0] else { panic!("{events:?}") };
+    let Event::Converted { key, rule, from, to, bytes_in, bytes_out, frames } = &events[0] else {
+        panic!("{events:?}")
+    };
     let evidence = &archive.evidence(key).unwrap()[0];
     assert_eq!(evidence.received, format!("{:x}", Sha256::digest(&files["1.3.0"])));
     assert_eq!(evidence.converted, archive.instance("1.1", "1.2", "1.3.0").unwrap().unwrap().object_id);
@@ -148,7 +151,10 @@ fn one_that_fails_does_not_stop_the_rest() {
     fs::write(&path, &whole[..600]).unwrap();
     let (summary, events) = run(&archive, &all_htj2k());
     assert_eq!((summary.converted, summary.failed), (3, 1));
-    let failed: Vec<_> = events.iter().filter_map(|e| if let Event::Failed { key, error } = e { Some((key, error)) } else { None }).collect();
+    let failed: Vec<_> = events
+        .iter()
+        .filter_map(|e| if let Event::Failed { key, error } = e { Some((key, error)) } else { None })
+        .collect();
     assert_eq!(failed[0].0.sop, "1.3.2");
     assert!(!failed[0].1.to_string().is_empty());
     assert_eq!(archive.stats().unwrap().failed, 1);
@@ -242,6 +248,25 @@ fn received_htj2k_that_is_kept_has_levels_too() {
     assert_eq!((summary.kept, summary.failed), (1, 0), "{events:?}");
     let kept = second.instance("1.1", "1.2", "1.3.0").unwrap().unwrap();
     let place = |l: &archive::LevelEntry| (l.level, l.width, l.height, l.end);
-    assert_eq!(kept.frames[0].levels.iter().map(place).collect::<Vec<_>>(), levels.iter().map(place).collect::<Vec<_>>());
+    assert_eq!(
+        kept.frames[0].levels.iter().map(place).collect::<Vec<_>>(),
+        levels.iter().map(place).collect::<Vec<_>>()
+    );
     assert_eq!(stored(&second, "1.1", "1.2", "1.3.0"), converted);
+}
+
+#[test]
+fn a_conversion_to_bytes_that_were_received_beside_uses_them() {
+    let (first, _folder) = archive();
+    fill(&first, 1);
+    run(&first, &all_htj2k());
+    let converted = stored(&first, "1.1", "1.2", "1.3.0");
+
+    let (second, _folder) = archive();
+    fill(&second, 1);
+    assert!(matches!(second.ingest_bytes(&converted).unwrap(), Ingested::Conflict(_)));
+    let (summary, events) = run(&second, &all_htj2k());
+    assert_eq!((summary.converted, summary.failed), (1, 0), "{events:?}");
+    assert_eq!(stored(&second, "1.1", "1.2", "1.3.0"), converted);
+    assert!(second.instance("1.1", "1.2", "1.3.0").unwrap().unwrap().frames[0].levels.len() > 1);
 }

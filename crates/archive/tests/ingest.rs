@@ -7,9 +7,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::{fs, io, thread};
 
-use archive::objects::{Disk, Key, Objects, Put, ReadAt, Staged};
+use archive::objects::{Disk, Key, Memory, Objects, Put, ReadAt, Staged};
 use archive::{Archive, Error, Ingested, InstanceKey, Options, Query, QueryLevel};
 use common::*;
+use transcode::Policy;
 
 fn key(study: &str, series: &str, sop: &str) -> InstanceKey {
     InstanceKey { study: study.into(), series: series.into(), sop: sop.into() }
@@ -134,6 +135,34 @@ fn an_archive_is_the_same_when_it_is_opened_again() {
 }
 
 #[test]
+fn an_archive_with_objects_in_memory_does_the_same() {
+    let folder = tempfile::tempdir().unwrap();
+    let archive = Archive::with_objects(folder.path(), Box::<Memory>::default(), Options::default()).unwrap();
+    let file = made("1.1", "1.2", "1.3").image(90, 70, 1).file();
+    assert!(matches!(archive.ingest_bytes(&file).unwrap(), Ingested::Stored(_)));
+    assert!(matches!(archive.ingest_bytes(&file).unwrap(), Ingested::Duplicate(_)));
+    assert_eq!(stored(&archive, "1.1", "1.2", "1.3"), file);
+    assert!(archive.series_metadata("1.1", "1.2").unwrap().is_some());
+    let policy = Policy::shipped("htj2k-all").unwrap();
+    let summary = archive.convert_pending(&policy, 1, &AtomicBool::new(false), &|_| {}).unwrap();
+    assert_eq!((summary.converted, summary.failed), (1, 0));
+    let instance = archive.instance("1.1", "1.2", "1.3").unwrap().unwrap();
+    let mut samples = Vec::new();
+    archive.source(&instance).unwrap().decode_frame(0, &mut samples).unwrap();
+    assert_eq!(samples, file[file.len() - samples.len()..]);
+    assert!(!folder.path().join("objects").exists());
+}
+
+#[test]
+fn an_archive_is_for_its_owner_alone() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("a/b");
+    Archive::open(&data, Options::default()).unwrap();
+    assert_eq!(fs::metadata(data).unwrap().permissions().mode() & 0o777, 0o700);
+}
+
+#[test]
 fn many_threads_and_two_archives_on_one_folder() {
     let (first, folder) = archive();
     let second = Archive::open(folder.path(), Options::default()).unwrap();
@@ -253,9 +282,15 @@ fn every_file_of_the_corpus_is_stored_or_refused_with_a_reason() {
         Err(e) => refused.push(format!("{}: {e}", path.display())),
     });
     let [stored, duplicate, beside, not_dicom] = counts;
-    eprintln!("{total} files: {stored} stored, {duplicate} duplicates, {beside} beside, {not_dicom} not DICOM, {} refused", refused.len());
+    eprintln!(
+        "{total} files: {stored} stored, {duplicate} duplicates, {beside} beside, {not_dicom} not DICOM, {} refused",
+        refused.len()
+    );
     refused.iter().for_each(|line| eprintln!("  {line}"));
-    let unexpected: Vec<_> = refused.iter().filter(|line| !REFUSED.iter().any(|(name, why)| line.contains(name) && line.contains(why))).collect();
+    let unexpected: Vec<_> = refused
+        .iter()
+        .filter(|line| !REFUSED.iter().any(|(name, why)| line.contains(name) && line.contains(why)))
+        .collect();
     assert!(unexpected.is_empty(), "{unexpected:#?}");
     let stats = archive.stats().unwrap();
     assert_eq!((stats.instances, stats.conflicts), (stored, beside));

@@ -17,19 +17,19 @@ const NAME: u32 = 0x0010_0010;
 const PATIENT_ID: u32 = 0x0010_0020;
 const STUDY_UID: u32 = 0x0020_000D;
 
-/// study, date, time, name, patient, accession, description, modality
-const STUDIES: [(&str, &str, &str, &str, &str, &str, &str, &str); 6] = [
-    ("1.1", "20200101", "101500", "Müller^Hans", "P1", "A1", "CHEST CT", "CT"),
-    ("1.2", "20200315", "0900", "MULLER^ANNA^MARIE", "P2", "A2", "Knee", "MR"),
-    ("1.3", "20210101", "235959.5", "Smith^John=山田^太郎", "P%3", "A_3", "100% done_now", "CT"),
-    ("1.4", "", "", "", "", "", "", "SR"),
-    ("1.5", "20191231", "000000", "Smithers^W", "p1", "A*5", "'; DROP TABLE studies; --", "MG"),
-    ("1.6", "2020.06.01", "10:20:30", "O'Neil^Shaq", "P?6", "A6", "chest x-ray", "DX"),
+/// Study UID, then what the attributes of [`filled`] are.
+const STUDIES: [[&str; 8]; 6] = [
+    ["1.1", "20200101", "101500", "Müller^Hans", "P1", "A1", "CHEST CT", "CT"],
+    ["1.2", "20200315", "0900", "MULLER^ANNA^MARIE", "P2", "A2", "Knee", "MR"],
+    ["1.3", "20210101", "235959.5", "Smith^John=山田^太郎", "P%3", "A_3", "100% done_now", "CT"],
+    ["1.4", "", "", "", "", "", "", "SR"],
+    ["1.5", "20191231", "000000", "Smithers^W", "p1", "A*5", "'; DROP TABLE studies; --", "MG"],
+    ["1.6", "2020.06.01", "10:20:30", "O'Neil^Shaq", "P?6", "A6", "chest x-ray", "DX"],
 ];
 
 fn filled() -> (Archive, TempDir) {
     let (archive, folder) = archive();
-    for (uid, date, time, name, id, accession, description, modality) in STUDIES {
+    for [uid, date, time, name, id, accession, description, modality] in STUDIES {
         let mut file = made(uid, &format!("{uid}.1"), &format!("{uid}.1.1"));
         file.set(0x0008_0005, "CS", "ISO_IR 192");
         file.set(STUDY_DATE, "DA", date).set(STUDY_TIME, "TM", time).set(NAME, "PN", name).set(PATIENT_ID, "LO", id);
@@ -60,10 +60,13 @@ fn matching(archive: &Archive, matches: &[(u32, &str)]) -> Vec<String> {
     found
 }
 
+/// Attributes that are matched, and the studies that are found.
+type Case<'a> = (&'a [(u32, &'a str)], &'a [&'a str]);
+
 #[test]
 fn attributes_match_as_the_standard_says() {
     let (archive, _folder) = filled();
-    let cases: &[(&[(u32, &str)], &[&str])] = &[
+    let cases: &[Case<'_>] = &[
         // Universal.
         (&[], &["1.1", "1.2", "1.3", "1.4", "1.5", "1.6"]),
         (&[(PATIENT_ID, "")], &["1.1", "1.2", "1.3", "1.4", "1.5", "1.6"]),
@@ -220,7 +223,13 @@ fn series_and_instances_are_listed_by_number() {
     assert_eq!(by(QueryLevel::Instance, 0x0020_0013, "2").rows.len(), 1);
     assert_eq!(by(QueryLevel::Instance, 0x0008_0018, "1.1.2.1,1.3.1.1").rows.len(), 2);
     assert_eq!(by(QueryLevel::Series, 0x0008_103E, "thin slices").rows.len(), 2);
-    assert!(archive.find(QueryLevel::Series, &Query { study: Some("7.7".into()), ..Query::default() }).unwrap().rows.is_empty());
+    assert!(
+        archive
+            .find(QueryLevel::Series, &Query { study: Some("7.7".into()), ..Query::default() })
+            .unwrap()
+            .rows
+            .is_empty()
+    );
 }
 
 #[test]

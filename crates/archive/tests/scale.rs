@@ -41,7 +41,8 @@ fn filled() -> (Archive, tempfile::TempDir) {
 fn queries_stay_fast_at_100_000_studies() {
     let (archive, _folder) = filled();
     assert_eq!(archive.stats().unwrap().studies, STUDIES as u64);
-    let page = Query { limit: Some(101), include: Fields::Some(vec![tag(0x0008_1030), tag(0x0008_0060)]), ..Query::default() };
+    let page =
+        Query { limit: Some(101), include: Fields::Some(vec![tag(0x0008_1030), tag(0x0008_0060)]), ..Query::default() };
     let by = |t: u32, v: &str| Query { matches: vec![(tag(t), v.to_owned())], ..page.clone() };
     // What is asked, rows expected, CPU milliseconds allowed.
     let cases: Vec<(&str, QueryLevel, Query, usize, u64)> = vec![

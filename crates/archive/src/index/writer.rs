@@ -102,7 +102,7 @@ fn run(connection: &Connection, waiting: &Receiver<Work>) {
         }
         let committed = commit(connection);
         for answer in done {
-            answer(committed.as_ref().map(|()| ()));
+            answer(committed.as_ref().copied());
         }
     }
 }
@@ -116,10 +116,7 @@ fn commit(connection: &Connection) -> Result<(), CommitError> {
     })
 }
 
-fn in_savepoint<T>(
-    connection: &Connection,
-    work: impl FnOnce(&Connection) -> Result<T, Error>,
-) -> Result<T, Error> {
+fn in_savepoint<T>(connection: &Connection, work: impl FnOnce(&Connection) -> Result<T, Error>) -> Result<T, Error> {
     connection.execute_batch("SAVEPOINT work")?;
     let result = catch_unwind(AssertUnwindSafe(|| work(connection)))
         .unwrap_or_else(|panic| Err(Error::Damaged(format!("writing to the index panicked: {}", text(&*panic)))));

@@ -130,7 +130,8 @@ fn shown(level: QueryLevel, query: &Query, row: &Row<'_>) -> Result<Map<String, 
     } else {
         add_asked(&mut out, &query.include, row, 0)?;
     }
-    out.entry(name(STUDY_INSTANCE_UID)).or_insert_with(|| attribute("UI", query.study.iter().map(|u| json!(u)).collect()));
+    out.entry(name(STUDY_INSTANCE_UID))
+        .or_insert_with(|| attribute("UI", query.study.iter().map(|u| json!(u)).collect()));
     if level >= QueryLevel::Series {
         if level == QueryLevel::Series || query.series.is_none() {
             add(&mut out, &query.include, row, 5)?;

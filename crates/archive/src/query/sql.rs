@@ -162,7 +162,10 @@ impl Conditions {
         for group in groups(value) {
             let (sql, parameters) = condition("text", &group);
             if !sql.is_empty() {
-                self.add(&format!("s.id IN (SELECT study FROM names WHERE tag = {} AND {sql})", tag_number(tag)), parameters);
+                self.add(
+                    &format!("s.id IN (SELECT study FROM names WHERE tag = {} AND {sql})", tag_number(tag)),
+                    parameters,
+                );
             }
         }
     }

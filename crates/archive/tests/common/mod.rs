@@ -69,9 +69,15 @@ impl Made {
 
     /// A grey image with a pattern that depends on `seed`.
     pub fn image(&mut self, rows: u16, columns: u16, seed: u32) -> &mut Made {
-        for (tag, value) in
-            [(0x0028_0002, 1), (0x0028_0010, rows), (0x0028_0011, columns), (0x0028_0100, 16), (0x0028_0101, 12), (0x0028_0102, 11), (0x0028_0103, 0)]
-        {
+        for (tag, value) in [
+            (0x0028_0002, 1),
+            (0x0028_0010, rows),
+            (0x0028_0011, columns),
+            (0x0028_0100, 16),
+            (0x0028_0101, 12),
+            (0x0028_0102, 11),
+            (0x0028_0103, 0),
+        ] {
             self.bytes(tag, "US", &value.to_le_bytes());
         }
         self.set(0x0028_0004, "CS", "MONOCHROME2");

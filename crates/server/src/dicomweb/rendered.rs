@@ -2,8 +2,8 @@
 
 use super::target::Target;
 use crate::accept;
-use crate::media;
 use crate::error::{Answered, Problem};
+use crate::media;
 use crate::query::Parameters;
 use crate::render::encode::Coding;
 use crate::render::tone::{Function, Window};

@@ -43,7 +43,8 @@ fn corpus(test: &str) -> Option<PathBuf> {
 /// The hash of the samples of a file, as independent decoders agree on it.
 fn reference(open: &Path, name: &str) -> String {
     let text = std::fs::read_to_string(open.join("REFERENCE.tsv")).unwrap();
-    let row: Vec<&str> = text.lines().map(|line| line.split('\t').collect::<Vec<_>>()).find(|row| row[0] == name).expect(name);
+    let row: Vec<&str> =
+        text.lines().map(|line| line.split('\t').collect::<Vec<_>>()).find(|row| row[0] == name).expect(name);
     assert_eq!(row[1], "AGREE", "{name}");
     row[3].to_owned()
 }
@@ -95,7 +96,11 @@ async fn samples_are_those_of_the_reference() {
             assert_ne!(after.header("etag"), before.header("etag"), "{name}");
             let stale = [("accept", OHIF), ("range", "bytes=10-"), ("if-range", before.header("etag"))];
             let whole = site.send("GET", &format!("{path}/frames/1"), &stale).await;
-            assert_eq!((whole.status, whole.body), (StatusCode::OK, after.body), "{name}: never a mixture of two objects");
+            assert_eq!(
+                (whole.status, whole.body),
+                (StatusCode::OK, after.body),
+                "{name}: never a mixture of two objects"
+            );
         }
     }
 }

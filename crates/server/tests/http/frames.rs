@@ -20,7 +20,8 @@ fn encoded(sop: &str) -> Vec<u8> {
 async fn the_contract_of_the_viewers() {
     let site = Site::of(&[encoded("1.1.1")]);
     let target = format!("{}/frames/1", made::path("1.1.1"));
-    let multipart = ["multipart/related; type=\"image/jls\"; boundary=", "image/jls;transfer-syntax=1.2.840.10008.1.2.4.80"];
+    let multipart =
+        ["multipart/related; type=\"image/jls\"; boundary=", "image/jls;transfer-syntax=1.2.840.10008.1.2.4.80"];
     for (accept, is_multipart) in [
         (Some(OHIF), true),
         (Some("multipart/related; type=\"application/octet-stream\"; transfer-syntax=*"), true),
@@ -38,7 +39,11 @@ async fn the_contract_of_the_viewers() {
         assert_eq!(answer.status, StatusCode::OK, "{accept:?}");
         assert_eq!(answer.header("content-encoding"), "");
         let content = if is_multipart {
-            assert!(answer.header("content-type").starts_with(multipart[0]), "{accept:?}: {}", answer.header("content-type"));
+            assert!(
+                answer.header("content-type").starts_with(multipart[0]),
+                "{accept:?}: {}",
+                answer.header("content-type")
+            );
             let (head, content) = answer.part();
             assert_eq!(head, format!("Content-Type: {}", multipart[1]));
             content
@@ -57,7 +62,10 @@ async fn the_query_wins_over_the_header() {
     let answer = site.accept(&target, OHIF).await;
     assert_eq!(answer.header("content-type"), "image/jls;transfer-syntax=1.2.840.10008.1.2.4.80");
     assert_eq!(answer.body, fragments()[1][0]);
-    let encoded = format!("{}/frames/2?accept=multipart%2Frelated%3B%20type%3Dapplication%2Foctet-stream%3B%20transfer-syntax%3D*", made::path("1.1.1"));
+    let encoded = format!(
+        "{}/frames/2?accept=multipart%2Frelated%3B%20type%3Dapplication%2Foctet-stream%3B%20transfer-syntax%3D*",
+        made::path("1.1.1")
+    );
     assert!(site.accept(&encoded, "undefined").await.header("content-type").starts_with("multipart/related"));
 }
 
@@ -94,7 +102,9 @@ async fn little_endian_on_the_wire() {
         let (head, content) = answer.part();
         assert_eq!(head, "Content-Type: application/octet-stream;transfer-syntax=1.2.840.10008.1.2.1", "{syntax}");
         assert!(content == frames[1], "{syntax}");
-        let piece = site.send("GET", &format!("{}/frames/2", made::path("1.1.3")), &[("accept", OHIF), ("range", "bytes=200-299")]).await;
+        let piece = site
+            .send("GET", &format!("{}/frames/2", made::path("1.1.3")), &[("accept", OHIF), ("range", "bytes=200-299")])
+            .await;
         assert_eq!(piece.status, StatusCode::PARTIAL_CONTENT);
         assert!(piece.body == answer.body[200..300]);
     }
@@ -104,7 +114,9 @@ async fn little_endian_on_the_wire() {
 async fn single_bits_begin_at_a_byte() {
     // Three frames of 3x3 bits: 27 bits in a row, the second frame begins in the middle of the second byte.
     let bits: Vec<u8> = (0..27).map(|n| u8::from([0, 2, 3, 9, 13, 17, 18, 20, 26].contains(&n))).collect();
-    let pack = |bits: &[u8]| bits.chunks(8).map(|c| c.iter().enumerate().fold(0u8, |b, (n, v)| b | v << n)).collect::<Vec<u8>>();
+    let pack = |bits: &[u8]| {
+        bits.chunks(8).map(|c| c.iter().enumerate().fold(0u8, |b, (n, v)| b | v << n)).collect::<Vec<u8>>()
+    };
     let file = Made::new("1.1.4", "1.2.840.10008.5.1.4.1.1.66.4", EXPLICIT)
         .bytes8(3, 3, 1, "MONOCHROME2", pack(&bits))
         .words(0x0028_0100, dicom_core::VR::US, vec![1])
@@ -114,7 +126,8 @@ async fn single_bits_begin_at_a_byte() {
         .file();
     let site = Site::of(&[file]);
     for n in 0..3 {
-        let answer = site.accept(&format!("{}/frames/{}", made::path("1.1.4"), n + 1), "application/octet-stream").await;
+        let answer =
+            site.accept(&format!("{}/frames/{}", made::path("1.1.4"), n + 1), "application/octet-stream").await;
         assert_eq!(answer.status, StatusCode::OK);
         assert_eq!(answer.body, pack(&bits[n * 9..n * 9 + 9]), "frame {}", n + 1);
     }

@@ -40,7 +40,11 @@ async fn pages_of_an_allowed_origin() {
     }
     assert!(answer.headers.get_all("vary").iter().any(|v| v == "Origin"));
 
-    let asked = [("origin", VIEWER), ("access-control-request-method", "GET"), ("access-control-request-headers", "authorization,range")];
+    let asked = [
+        ("origin", VIEWER),
+        ("access-control-request-method", "GET"),
+        ("access-control-request-headers", "authorization,range"),
+    ];
     let preflight = site.send("OPTIONS", &target, &asked).await;
     assert_eq!(preflight.status, StatusCode::NO_CONTENT);
     assert_eq!(preflight.header("access-control-allow-origin"), VIEWER);
@@ -48,7 +52,9 @@ async fn pages_of_an_allowed_origin() {
     for name in ["Accept", "Authorization", "Content-Type", "Range"] {
         assert!(preflight.header("access-control-allow-headers").contains(name), "{name}");
     }
-    let refused = site.send("OPTIONS", &target, &[("origin", "http://evil.example"), ("access-control-request-method", "GET")]).await;
+    let refused = site
+        .send("OPTIONS", &target, &[("origin", "http://evil.example"), ("access-control-request-method", "GET")])
+        .await;
     assert_eq!(refused.status, StatusCode::FORBIDDEN);
 }
 

@@ -115,7 +115,8 @@ impl Made {
             offset += frame.iter().map(|f| f.len() as u32 + 8).sum::<u32>();
         }
         let fragments: Vec<Vec<u8>> = frames.concat();
-        let value: Value<InMemDicomObject, Vec<u8>> = Value::PixelSequence(PixelFragmentSequence::new(offsets, fragments));
+        let value: Value<InMemDicomObject, Vec<u8>> =
+            Value::PixelSequence(PixelFragmentSequence::new(offsets, fragments));
         self.set.put(DataElement::new(at(0x7FE0_0010), VR::OB, value));
         self
     }
@@ -143,7 +144,8 @@ fn at(tag: u32) -> Tag {
 
 /// A file of three 16-bit frames whose samples all differ, and the frames' bytes.
 pub fn three_frames(sop: &str, syntax: &str) -> (Vec<u8>, Vec<Vec<u8>>) {
-    let frames: Vec<Vec<u16>> = (0..3u16).map(|f| (0..64 * 48u16).map(|n| n.wrapping_mul(31).wrapping_add(f * 7919)).collect()).collect();
+    let frames: Vec<Vec<u16>> =
+        (0..3u16).map(|f| (0..64 * 48u16).map(|n| n.wrapping_mul(31).wrapping_add(f * 7919)).collect()).collect();
     let bytes = frames.iter().map(|frame| frame.iter().flat_map(|v| v.to_le_bytes()).collect()).collect();
     (Made::new(sop, CT, syntax).grey16(64, 48, &frames).file(), bytes)
 }

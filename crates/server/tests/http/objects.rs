@@ -14,9 +14,11 @@ async fn one_instance_bare_and_as_multipart() {
     assert_eq!(single.header("content-type"), "application/dicom;transfer-syntax=1.2.840.10008.1.2.1");
     assert_eq!(single.body[..128], [0; 128], "the preamble is zeroed");
     assert!(single.body[128..] == file[128..], "the rest is as received");
-    let multipart = site.accept(&made::path("1.4.1"), "multipart/related; type=\"application/dicom\"; transfer-syntax=*").await;
+    let multipart =
+        site.accept(&made::path("1.4.1"), "multipart/related; type=\"application/dicom\"; transfer-syntax=*").await;
     assert!(multipart.part().1 == single.body);
-    let piece = site.send("GET", &made::path("1.4.1"), &[("accept", "application/dicom"), ("range", "bytes=100-199")]).await;
+    let piece =
+        site.send("GET", &made::path("1.4.1"), &[("accept", "application/dicom"), ("range", "bytes=100-199")]).await;
     assert_eq!((piece.status, &piece.body[..]), (StatusCode::PARTIAL_CONTENT, &single.body[100..200]));
 }
 
@@ -54,7 +56,9 @@ async fn implicit_and_big_endian_never_go_on_the_wire() {
 
 #[tokio::test]
 async fn strict_mode_gives_only_what_was_asked_for() {
-    let encoded = made::Made::new("1.4.5", made::SECONDARY, made::JPEG_LS).fragments(8, 8, &[vec![[made::JPEG_START, &[1; 86]].concat()]]).file();
+    let encoded = made::Made::new("1.4.5", made::SECONDARY, made::JPEG_LS)
+        .fragments(8, 8, &[vec![[made::JPEG_START, &[1; 86]].concat()]])
+        .file();
     let site = Site::with(&[encoded], |config| config.strict_accept = true);
     let refused = site.accept(&made::path("1.4.5"), "multipart/related; type=\"application/dicom\"").await;
     assert_eq!(refused.status, StatusCode::NOT_ACCEPTABLE);

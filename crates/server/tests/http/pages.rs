@@ -14,7 +14,11 @@ fn with_viewer() -> Site {
         fs::create_dir_all(viewer.join("assets")).unwrap();
         fs::create_dir_all(web.join("viewer")).unwrap();
         fs::write(folder.join("secret.txt"), "secret").unwrap();
-        fs::write(viewer.join("index.html"), "<script>window.PUBLIC_URL=\"/\"</script><script src=\"/app-config.js\"></script>").unwrap();
+        fs::write(
+            viewer.join("index.html"),
+            "<script>window.PUBLIC_URL=\"/\"</script><script src=\"/app-config.js\"></script>",
+        )
+        .unwrap();
         fs::write(viewer.join("app-config.js"), "theirs").unwrap();
         fs::write(web.join("viewer/app-config.js"), "ours").unwrap();
         fs::write(viewer.join("12.bundle.0123456789abcdef.js"), "x".repeat(5000)).unwrap();
@@ -32,7 +36,10 @@ async fn a_single_page_application() {
     for route in ["/viewer", "/viewer/", "/viewer/viewer?StudyInstanceUIDs=1.2.3", "/viewer/local/deep"] {
         let page = site.get(route).await;
         assert_eq!((page.status, page.header("content-type")), (StatusCode::OK, "text/html; charset=utf-8"), "{route}");
-        assert_eq!(page.text(), "<script>window.PUBLIC_URL=\"/viewer/\"</script><script src=\"/viewer/app-config.js\"></script>");
+        assert_eq!(
+            page.text(),
+            "<script>window.PUBLIC_URL=\"/viewer/\"</script><script src=\"/viewer/app-config.js\"></script>"
+        );
         assert!(page.header("content-security-policy").contains("frame-ancestors 'self'"));
     }
     let config = site.get("/viewer/app-config.js").await;
@@ -98,7 +105,11 @@ async fn the_start_page_and_its_files() {
     let page = site.get("/").await;
     assert_eq!((page.status, page.header("content-type")), (StatusCode::OK, "text/html; charset=utf-8"));
     let page = page.text();
-    for (name, kind) in [("/start.css", "text/css; charset=utf-8"), ("/start.js", "text/javascript; charset=utf-8"), ("/start.svg", "image/svg+xml")] {
+    for (name, kind) in [
+        ("/start.css", "text/css; charset=utf-8"),
+        ("/start.js", "text/javascript; charset=utf-8"),
+        ("/start.svg", "image/svg+xml"),
+    ] {
         assert!(page.contains(name), "{name}");
         let file = site.get(name).await;
         assert_eq!((file.status, file.header("content-type")), (StatusCode::OK, kind));
@@ -135,13 +146,35 @@ async fn the_description_names_every_resource() {
     assert!(openapi["openapi"].as_str().unwrap().starts_with("3."));
     let paths = openapi["paths"].as_object().unwrap();
     let instance = "/dicom-web/studies/{study}/series/{series}/instances/{instance}";
-    for path in ["/dicom-web/studies", "/dicom-web/studies/{study}/series/{series}/levels", "/healthz", "/readyz", "/metrics", "/status.json", instance, &format!("{instance}/frames/{{frames}}"), &format!("{instance}/frames/{{frames}}/rendered"), &format!("{instance}/bulkdata/{{path}}"), &format!("{instance}/thumbnail"), &format!("{instance}/metadata")] {
+    for path in [
+        "/dicom-web/studies",
+        "/dicom-web/studies/{study}/series/{series}/levels",
+        "/healthz",
+        "/readyz",
+        "/metrics",
+        "/status.json",
+        instance,
+        &format!("{instance}/frames/{{frames}}"),
+        &format!("{instance}/frames/{{frames}}/rendered"),
+        &format!("{instance}/bulkdata/{{path}}"),
+        &format!("{instance}/thumbnail"),
+        &format!("{instance}/metadata"),
+    ] {
         assert!(paths.contains_key(path), "{path}");
     }
     // What the description names is there: no path of it falls through to the fallback.
     for path in paths.keys() {
-        let target = path.replace("{study}", "1.2").replace("{series}", "1.3").replace("{instance}", "1.4").replace("{frames}", "1").replace("{path}", "00420011");
+        let target = path
+            .replace("{study}", "1.2")
+            .replace("{series}", "1.3")
+            .replace("{instance}", "1.4")
+            .replace("{frames}", "1")
+            .replace("{path}", "00420011");
         let answer = site.get(&target).await;
-        assert!(answer.status == StatusCode::OK || !answer.text().contains("no such resource"), "{path}: {}", answer.text());
+        assert!(
+            answer.status == StatusCode::OK || !answer.text().contains("no such resource"),
+            "{path}: {}",
+            answer.text()
+        );
     }
 }

@@ -44,7 +44,10 @@ async fn any_split_joins_to_the_whole() {
     let (fragmented, frame) = fragmented();
     let (native, frames) = made::three_frames("1.9.2", EXPLICIT);
     let site = Site::of(&[fragmented, native]);
-    for (target, content) in [(format!("{}/frames/1", made::path("1.9.1")), &frame), (format!("{}/frames/2", made::path("1.9.2")), &frames[1])] {
+    for (target, content) in [
+        (format!("{}/frames/1", made::path("1.9.1")), &frame),
+        (format!("{}/frames/2", made::path("1.9.2")), &frames[1]),
+    ] {
         for accept in [OHIF, SINGLE] {
             let whole = site.accept(&target, accept).await;
             assert_eq!(whole.status, StatusCode::OK);
@@ -54,7 +57,10 @@ async fn any_split_joins_to_the_whole() {
             assert!(inner == content[..], "{target} {accept}");
             let total = whole.body.len();
             for step in [total, total / 2, total / 3 + 1, 997, 64, 1 + total / 40] {
-                assert!(in_pieces(&site, &target, accept, step, &whole).await == whole.body, "{target} {accept} by {step}");
+                assert!(
+                    in_pieces(&site, &target, accept, step, &whole).await == whole.body,
+                    "{target} {accept} by {step}"
+                );
             }
             for last in [1, 10, total - 1, total, total + 5] {
                 let tail = range(&site, &target, accept, &format!("bytes=-{last}")).await;

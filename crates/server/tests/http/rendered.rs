@@ -106,11 +106,18 @@ async fn viewports_thumbnails_and_jpeg() {
     assert_eq!((width, height), (32, 16));
     let (width, height, ..) = png(&rendered(&site, "1.5.7", "?viewport=128,128").await);
     assert_eq!((width, height), (128, 64), "rendered images grow with the viewport");
-    for base in [made::path("1.5.7"), format!("/dicom-web/studies/{STUDY}/series/{SERIES}"), format!("/dicom-web/studies/{STUDY}"), format!("{}/frames/1", made::path("1.5.7"))] {
+    for base in [
+        made::path("1.5.7"),
+        format!("/dicom-web/studies/{STUDY}/series/{SERIES}"),
+        format!("/dicom-web/studies/{STUDY}"),
+        format!("{}/frames/1", made::path("1.5.7")),
+    ] {
         let thumbnail = site.accept(&format!("{base}/thumbnail?viewport=16%2C16"), "image/jpeg").await;
         assert_eq!((thumbnail.status, thumbnail.header("content-type")), (StatusCode::OK, "image/jpeg"), "{base}");
         assert!(thumbnail.body.starts_with(&[0xFF, 0xD8, 0xFF]));
-        let held = site.send("GET", &format!("{base}/thumbnail?viewport=16%2C16"), &[("if-none-match", thumbnail.header("etag"))]).await;
+        let held = site
+            .send("GET", &format!("{base}/thumbnail?viewport=16%2C16"), &[("if-none-match", thumbnail.header("etag"))])
+            .await;
         assert_eq!(held.status, StatusCode::NOT_MODIFIED);
     }
     for (target, status) in [

@@ -6,14 +6,18 @@ use axum::http::StatusCode;
 use serde_json::{Value, json};
 use std::io::Read;
 
-const OHIF_STUDIES: &str = "/dicom-web/studies?limit=101&offset=0&fuzzymatching=false&includefield=00081030%2C00080060%2C00080090";
+const OHIF_STUDIES: &str =
+    "/dicom-web/studies?limit=101&offset=0&fuzzymatching=false&includefield=00081030%2C00080060%2C00080090";
 
 fn three_patients() -> Site {
     let one = |sop: &str| Made::new(sop, CT, EXPLICIT).grey16(2, 2, &[vec![0, 1, 2, 3]]);
     Site::of(&[
         one("1.3.1").file(),
         one("1.3.2").file(),
-        one("1.3.3").elsewhere("Dusk^Vesper", "1.8.1", "1.8.1.1").with(0x0008_0020, dicom_core::VR::DA, "20200101").file(),
+        one("1.3.3")
+            .elsewhere("Dusk^Vesper", "1.8.1", "1.8.1.1")
+            .with(0x0008_0020, dicom_core::VR::DA, "20200101")
+            .file(),
         one("1.3.4").elsewhere("Noon^Meridian", "1.8.2", "1.8.2.1").file(),
     ])
 }
@@ -39,7 +43,10 @@ async fn studies_as_the_viewer_asks() {
     let row = rows.as_array().unwrap().iter().find(|row| row["0020000D"]["Value"][0] == STUDY).unwrap();
     assert_eq!(row["00100010"], json!({"vr": "PN", "Value": [{"Alphabetic": "Dawn^Aurora"}]}));
     assert_eq!(row["00080020"], json!({"vr": "DA", "Value": ["20261122"]}));
-    assert_eq!(row["00081190"], json!({"vr": "UR", "Value": [format!("http://localhost:8042/dicom-web/studies/{STUDY}")]}));
+    assert_eq!(
+        row["00081190"],
+        json!({"vr": "UR", "Value": [format!("http://localhost:8042/dicom-web/studies/{STUDY}")]})
+    );
     assert_eq!(row["00081030"]["Value"][0], "Head");
     assert_eq!(row["00201208"]["Value"][0], 2, "instances of the study");
     assert_eq!(row["00080061"]["Value"], json!(["CT"]), "modalities of the study");
@@ -78,7 +85,10 @@ async fn a_cut_answer_says_so() {
     assert!(first.header("warning").starts_with("299 "), "{}", first.header("warning"));
     let last = site.get("/dicom-web/studies?limit=2&offset=2").await;
     assert_eq!((last.json().as_array().unwrap().len(), last.header("warning")), (1, ""));
-    let mut uids: Vec<Value> = [first.json(), last.json()].iter().flat_map(|rows| values(rows, "0020000D").into_iter().cloned().collect::<Vec<_>>()).collect();
+    let mut uids: Vec<Value> = [first.json(), last.json()]
+        .iter()
+        .flat_map(|rows| values(rows, "0020000D").into_iter().cloned().collect::<Vec<_>>())
+        .collect();
     uids.sort_by_key(|v| v.to_string());
     assert_eq!(uids, [json!("1.2.3.4"), json!("1.8.1"), json!("1.8.2")]);
     assert!(site.get("/dicom-web/studies?nonsense=1").await.header("warning").contains("nonsense"));
@@ -90,7 +100,10 @@ async fn series_and_instances() {
     let site = three_patients();
     let series = site.get(&format!("/dicom-web/studies/{STUDY}/series?includefield=00080021")).await.json();
     assert_eq!(values(&series, "0020000E"), [SERIES]);
-    assert_eq!(series[0]["00081190"]["Value"][0], format!("http://localhost:8042/dicom-web/studies/{STUDY}/series/{SERIES}"));
+    assert_eq!(
+        series[0]["00081190"]["Value"][0],
+        format!("http://localhost:8042/dicom-web/studies/{STUDY}/series/{SERIES}")
+    );
     let instances = site.get(&format!("/dicom-web/studies/{STUDY}/series/{SERIES}/instances")).await.json();
     assert_eq!(values(&instances, "00080018"), ["1.3.1", "1.3.2"]);
     assert_eq!(instances[0]["00083002"]["Value"], json!([EXPLICIT]), "available transfer syntax");
@@ -109,7 +122,10 @@ async fn metadata_is_ready_and_compressed() {
     let site = three_patients();
     let target = format!("/dicom-web/studies/{STUDY}/series/{SERIES}/metadata");
     let plain = site.get(&target).await;
-    assert_eq!((plain.status, plain.header("content-type"), plain.header("content-encoding")), (StatusCode::OK, "application/dicom+json", ""));
+    assert_eq!(
+        (plain.status, plain.header("content-type"), plain.header("content-encoding")),
+        (StatusCode::OK, "application/dicom+json", "")
+    );
     let rows = plain.json();
     assert_eq!(values(&rows, "00080018"), ["1.3.1", "1.3.2"]);
     assert_eq!(rows[0]["7FE00010"]["vr"], "OW");
@@ -154,7 +170,10 @@ async fn bulk_data_by_reference() {
         .with(0x0042_0012, dicom_core::VR::LO, "application/pdf")
         .file();
     let site = Site::of(&[file]);
-    let uri = site.get(&format!("{}/metadata", made::path("1.3.7"))).await.json()[0]["00420011"]["BulkDataURI"].as_str().unwrap().to_owned();
+    let uri = site.get(&format!("{}/metadata", made::path("1.3.7"))).await.json()[0]["00420011"]["BulkDataURI"]
+        .as_str()
+        .unwrap()
+        .to_owned();
     let multipart = site.accept(&uri, "multipart/related; type=\"application/octet-stream\"").await;
     assert!(multipart.part().1 == document, "{uri}");
     let single = site.accept(&format!("{uri}?accept=application/octet-stream"), "*/*").await;
@@ -181,6 +200,12 @@ async fn levels_of_what_has_none() {
     let frame = site.get(&format!("{}/frames/1", made::path("1.3.1"))).await;
     let offset = one["bodyOffset"].as_u64().unwrap() as usize;
     assert_eq!(frame.body[offset..offset + 8], [0, 0, 1, 0, 2, 0, 3, 0]);
-    assert_eq!(site.send("GET", &target, &[("if-none-match", answer.header("etag"))]).await.status, StatusCode::NOT_MODIFIED);
-    assert_eq!(site.get(&format!("{}/levels", made::path("1.3.2"))).await.json()["instances"].as_object().unwrap().len(), 1);
+    assert_eq!(
+        site.send("GET", &target, &[("if-none-match", answer.header("etag"))]).await.status,
+        StatusCode::NOT_MODIFIED
+    );
+    assert_eq!(
+        site.get(&format!("{}/levels", made::path("1.3.2"))).await.json()["instances"].as_object().unwrap().len(),
+        1
+    );
 }

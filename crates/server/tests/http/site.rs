@@ -89,7 +89,8 @@ impl Answer {
 
     /// The parts of a multipart body.
     pub fn parts(&self) -> Vec<(String, Bytes)> {
-        let boundary = self.header("content-type").rsplit_once("boundary=").expect("a boundary").1.trim_matches('"').to_owned();
+        let boundary =
+            self.header("content-type").rsplit_once("boundary=").expect("a boundary").1.trim_matches('"').to_owned();
         let delimiter = format!("--{boundary}");
         assert!(self.body.starts_with(delimiter.as_bytes()), "the body starts at once");
         assert!(self.body.ends_with(format!("\r\n{delimiter}--\r\n").as_bytes()));

@@ -6,7 +6,7 @@ use archive::{Archive, Options};
 use server::{Config, Server};
 use std::net::SocketAddr;
 use std::time::Duration;
-use tokio::io::{AsyncReadExt, AsyncWriteExt, BufReader, AsyncBufReadExt};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -111,7 +111,12 @@ async fn a_large_frame_streams_whole() {
 #[tokio::test]
 async fn no_host_two_hosts_another_host() {
     let running = start(&[]).await;
-    for (head, expected) in [("", 400), ("Host: localhost\r\nHost: localhost\r\n", 400), ("Host: evil.example\r\n", 403), ("Host: localhost\r\n", 200)] {
+    for (head, expected) in [
+        ("", 400),
+        ("Host: localhost\r\nHost: localhost\r\n", 400),
+        ("Host: evil.example\r\n", 403),
+        ("Host: localhost\r\n", 200),
+    ] {
         let mut client = Client::connect(running.address).await;
         client.send(&format!("GET /healthz HTTP/1.1\r\n{head}Connection: close\r\n\r\n")).await;
         assert_eq!(client.answer().await.0, expected, "{head:?}");

@@ -5,4 +5,5 @@ export * from './completeness.ts';
 export * from './cuts.ts';
 export * from './frame-address.ts';
 export * from './levels.ts';
+export * from './ranges.ts';
 export * from './retrieve.ts';

@@ -54,8 +54,9 @@ describe('a stack', () => {
     const levels = store();
     await levels.wait(image('large'), 1000);
     const { stages, retrieveOptions } = stackStages(image('large'), levels, loading);
-    expect(stages!.map(stage => stage.id)).toEqual(['level3', 'level2', 'level1', 'level0']);
-    const ends = stages!.map(stage => rangeEnd(retrieveOptions![stage.retrieveType!]!));
+    expect(stages!.map(stage => stage.id)).toEqual(['level3', 'level2', 'level1', 'level0', 'errorRetrieve']);
+    expect(retrieveOptions![stages!.at(-1)!.retrieveType!]).toEqual({});
+    const ends = stages!.slice(0, -1).map(stage => rangeEnd(retrieveOptions![stage.retrieveType!]!));
     expect(ends).toEqual([123 + 75_269 - 1, 123 + 279_814 - 1, 123 + 1_089_066 - 1, '']);
   });
 
@@ -85,7 +86,7 @@ describe('a stack', () => {
     const { loading, created } = client();
     const stack = stackConfiguration(store(), loading);
     await stack.create!(stack).loadImages([image('large')], listener({}));
-    expect(created[0]!.stages).toHaveLength(4);
+    expect(created[0]!.stages).toHaveLength(5);
   });
 });
 

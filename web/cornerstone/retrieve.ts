@@ -66,6 +66,9 @@ const SMALL_STACK_FRAME = 256 * 1024;
 /** The share of a slice that the first pass over a volume may take. */
 const QUICK_SHARE = 0.2;
 
+/** The last stage, which is left out when the image is complete by then: what failed in ranges comes whole. */
+const ON_ERROR: RetrieveStage = { id: 'errorRetrieve', retrieveType: 'single' };
+
 /** One request for the whole image. `single` comes first: prefetch takes `default`, else the first entry. */
 const WHOLE: RetrieveConfiguration = {
   stages: [{ id: 'initialImages', retrieveType: 'single' }],
@@ -105,7 +108,7 @@ export function stackStages(imageId: string, levels: LevelsStore, loading: Progr
     stages.push({ id, retrieveType: id });
   }
   retrieveOptions.level0 = { chunkSize: 1, rangeIndex: -1 };
-  stages.push({ id: 'level0', retrieveType: 'level0' });
+  stages.push({ id: 'level0', retrieveType: 'level0' }, ON_ERROR);
   return { stages, retrieveOptions };
 }
 

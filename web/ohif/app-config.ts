@@ -3,6 +3,10 @@ import { createExtension } from './extension.ts';
 
 const root = `${window.location.origin}/dicom-web`;
 
+/** HTTP/1.1 gives a host six connections: what is queued behind them cannot be overtaken by what the user asks for next. */
+const [page] = performance.getEntriesByType('navigation') as PerformanceNavigationTiming[];
+const multiplexed = /^h[23]/.test(page?.nextHopProtocol ?? '');
+
 window.config = {
   name: 'firstlight',
   routerBasename: '/viewer',
@@ -17,8 +21,8 @@ window.config = {
   strictZSpacingForVolumeViewport: true,
   groupEnabledModesFirst: true,
   maxNumberOfWebWorkers: 3,
-  /** Volumes use the thumbnail queue; the browser itself keeps HTTP/1.1 to six connections. */
-  maxNumRequests: { interaction: 100, thumbnail: 25, prefetch: 25 },
+  /** Volumes use the thumbnail queue. */
+  maxNumRequests: { interaction: 100, thumbnail: multiplexed ? 50 : 8, prefetch: multiplexed ? 25 : 5 },
   studyPrefetcher: { enabled: false },
   defaultDataSourceName: 'firstlight',
   dataSources: [

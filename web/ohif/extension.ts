@@ -3,12 +3,13 @@
  *
  * - stacks and volumes load by whole resolution levels, cut where the server says they end;
  * - volume hanging protocols load progressively again;
- * - byte ranges carry `Authorization`;
+ * - byte ranges carry `Authorization`, and what is not the range asked for fails;
  * - a preview is marked, and locked against measuring and saving;
  * - images with a VOI LUT Function show.
  */
 import { withAuthorization } from '../cornerstone/authorization.ts';
 import { LevelsStore } from '../cornerstone/levels.ts';
+import { withCheckedRanges } from '../cornerstone/ranges.ts';
 import { stackConfiguration, volumeConfiguration, type ProgressiveLoading } from '../cornerstone/retrieve.ts';
 import type { Cornerstone, DisplaySet, Host, Services } from './host.ts';
 import { PreviewGuard } from './preview-guard.ts';
@@ -31,7 +32,8 @@ export function createExtension(root: string, view: Window = window): Extension 
     id: 'firstlight',
 
     preRegistration(host) {
-      view.fetch = withAuthorization(view.fetch.bind(view), root, () => authorization(host.servicesManager.services));
+      const checked = withCheckedRanges(view.fetch.bind(view), root);
+      view.fetch = withAuthorization(checked, root, () => authorization(host.servicesManager.services));
       guard = new PreviewGuard(host, view);
       guard.start();
     },

@@ -109,6 +109,28 @@ export async function isLocked({ checks, browser, url, series, proxy, picture })
   await viewer.close();
 }
 
+/** Answers the last range, once, out of another object of the same size: a mixture must not pass for the image. */
+export async function survives({ checks, browser, url, series, image }) {
+  let changed = 0;
+  const change = async route => {
+    const last = /^bytes=\d+-$/.test(route.request().headers().range ?? '') && changed++ === 0;
+    if (!last) return route.continue();
+    const response = await route.fetch();
+    const body = (await response.body()).map((byte, i) => (i > 10_000 && i < 50_000 ? byte ^ 0x15 : byte));
+    return route.fulfill({ response, body: Buffer.from(body), headers: { ...response.headers(), etag: '"another"' } });
+  };
+  const path = `/viewer/viewer?StudyInstanceUIDs=${series.study}`;
+  const viewer = await Viewer.open(browser, url, path, page => page.route('**/frames/1', change));
+  await viewer.until(`each => each.state === 'complete'`);
+  const shown = (await viewer.history()).filter(each => each.quality !== undefined);
+  const whole = viewer.ranges().filter(request => request.range === null);
+  checks.that('ranges of two objects are never joined', changed === 1 && shown.filter(each => each.quality === 8).length === 1);
+  checks.that('the image is then fetched whole', whole.length === 1);
+  const hash = await viewer.page.evaluate(samplesOfStack);
+  checks.that('and has the pixels of the reference decoders', image.hashes.has(hash), hash);
+  await viewer.close();
+}
+
 /** In the page: the window of the first viewport. */
 function window() {
   return JSON.stringify(globalThis.cornerstone.getRenderingEngines()[0].getViewports()[0].getProperties().voiRange);
@@ -118,7 +140,7 @@ function window() {
 async function samplesOfStack() {
   const viewport = globalThis.cornerstone.getRenderingEngines()[0].getViewports()[0];
   const { imageId } = viewport.getCornerstoneImage();
-  const image = globalThis.cornerstone.cache.getImage(imageId);
+  const image = globalThis.cornerstone.cache.getImage(imageId) ?? viewport.getCornerstoneImage();
   const pixel = globalThis.cornerstone.metaData.get('imagePixelModule', imageId);
   const scaled = image.preScale?.scaled === true;
   const { slope, intercept } = image;

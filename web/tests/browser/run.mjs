@@ -42,6 +42,7 @@ async function main() {
     await checks.part('a radiograph', () => radiograph.loads({ ...context, series: filmSeries, image: film }));
     await checks.part('a preview of it', () => radiograph.isLocked({ ...context, series: filmSeries }));
     proxy.release();
+    await checks.part('an object that changes while it is loaded', () => radiograph.survives({ ...context, series: filmSeries, image: film }));
     if (slices) {
       const ctSeries = all.find(each => each.modality === 'CT');
       await checks.part('a CT series in MPR', () => volume.fills({ ...context, series: ctSeries, image: slices }));

@@ -29,8 +29,8 @@ export class Viewer {
   /** Errors of the page, and what its console says of failed decoding. */
   troubles = [];
 
-  /** Opens `path` below `url` in a fresh profile. */
-  static async open(browser, url, path) {
+  /** Opens `path` below `url` in a fresh profile; `prepare` may change the page before. */
+  static async open(browser, url, path, prepare = async () => {}) {
     const viewer = new Viewer();
     viewer.context = await browser.newContext({ viewport: WINDOW });
     await viewer.context.addInitScript(record);
@@ -45,6 +45,7 @@ export class Viewer {
         viewer.troubles.push(message.text().slice(0, 200));
       }
     });
+    await prepare(viewer.page);
     await viewer.page.goto(`${url}${path}`, { waitUntil: 'commit' });
     return viewer;
   }

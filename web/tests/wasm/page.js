@@ -36,25 +36,22 @@ window.whole = async (name) => {
   return { width, height, sha256: await hash(samples) };
 };
 
-/** The frame in pieces; whenever a level is complete, the image of that level, ours and the peer's of the whole codestream. */
+/** The frame in pieces; whenever a level is there, the image of that level, ours and the peer's of the whole codestream. */
 window.arriving = async (name) => {
   const bytes = await codestream(name);
   const levels = [];
-  let level = 5;
   let last;
   frame.begin(bytes.length);
   const piece = Math.ceil(bytes.length / 64);
   for (let at = 0; at < bytes.length; at += piece) {
     frame.push(bytes.subarray(at, at + piece));
-    while (level >= 0) {
-      const image = frame.decode(level);
-      if (!image.complete) break;
-      const entry = { level, have: frame.have, ours: await hash(image.samples) };
-      entry.peers = await hash(peers(bytes, level));
-      levels.push(entry);
-      last = entry.ours;
-      level -= 1;
-    }
+    const level = frame.level();
+    if (level === undefined || level === levels.at(-1)?.level) continue;
+    const image = frame.decode(level);
+    const entry = { level, have: frame.have, complete: image.complete, ours: await hash(image.samples) };
+    entry.peers = await hash(peers(bytes, level));
+    levels.push(entry);
+    last = entry.ours;
   }
   return { levels, last };
 };

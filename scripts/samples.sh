@@ -4,12 +4,12 @@
 "$ROOT/scripts/setup.sh" start
 
 SAMPLES=$CACHE/samples
-if [ ! -f "$SAMPLES/.complete" ]; then
+if [ ! -f "$SAMPLES.complete" ]; then
   say "fetching sample images"
   fetched=$CACHE/sample-packages
   retry 3 python3 -m pip --disable-pip-version-check -q download --no-deps -d "$fetched" pydicom==3.0.2 pydicom-data==1.0.0 >&2
-  rm -rf "$SAMPLES"
+  rm -rf "$SAMPLES" "$SAMPLES.complete"
   python3 scripts/unpack_samples.py "$fetched" "$SAMPLES" >&2
-  touch "$SAMPLES/.complete"
+  touch "$SAMPLES.complete"
 fi
 echo "$SAMPLES"

@@ -50,6 +50,9 @@ function authorized(checks, viewer, url) {
   const ranges = viewer.ranges();
   const others = viewer.requests.filter(request => !request.url.startsWith(root));
   checks.that('byte ranges carry Authorization', ranges.length > 0 && ranges.every(request => request.authorization === `Bearer ${TOKEN}`));
+  const inside = viewer.requests.filter(request => request.url.startsWith(root));
+  const without = inside.filter(request => request.authorization === null);
+  checks.that('so does every request below the DICOMweb root', without.length === 0, without[0]?.url ?? `${inside.length} requests`);
   checks.that('nothing outside DICOMweb does', others.length > 0 && others.every(request => request.authorization === null), `${others.length} requests`);
 }
 

@@ -54,10 +54,10 @@ pub(crate) fn settle_all(elements: &mut [Element], outer: Around, first_u16: &dy
         lut_entries: of(Tag(0x0028, 0x3002)),
     };
     for element in elements {
-        if !element.written_explicit {
-            if let Some(vr) = settle(element.tag, around) {
-                element.vr = vr;
-            }
+        if !element.written_explicit
+            && let Some(vr) = settle(element.tag, around)
+        {
+            element.vr = vr;
         }
         if let Value::Items(items) = &mut element.value {
             for item in items {

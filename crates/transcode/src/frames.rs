@@ -97,10 +97,10 @@ pub(crate) fn encapsulated(
     }
     let told = basic_offsets(input, *table)?.into_iter().chain(extended_offsets(set)?);
     for starts in told.collect::<Vec<_>>() {
-        if let Some(found) = by_offsets(fragments, &starts, frames) {
-            if starts_look_right(input, &found, coding)? {
-                return Ok(found);
-            }
+        if let Some(found) = by_offsets(fragments, &starts, frames)
+            && starts_look_right(input, &found, coding)?
+        {
+            return Ok(found);
         }
     }
     by_markers(input, fragments, frames, coding)
@@ -112,7 +112,8 @@ fn single(input: &Input, fragments: &[(u64, u64)], coding: Coding) -> Result<Vec
     for fragment in fragments {
         starts += usize::from(starts_frame(input, *fragment, coding)?);
     }
-    if starts > 1 && coding != Coding::Rle {
+    let tells = !matches!(coding, Coding::Rle | Coding::Native | Coding::DeflatedFrame | Coding::Unknown);
+    if starts > 1 && tells {
         return Err(Error::unsupported(format!("{starts} compressed images where Number of Frames says 1")));
     }
     let fragments = fragments.iter().copied().filter(|f| f.1 > 0).collect();
@@ -120,7 +121,7 @@ fn single(input: &Input, fragments: &[(u64, u64)], coding: Coding) -> Result<Vec
 }
 
 fn basic_offsets(input: &Input, table: (u64, u64)) -> Result<Option<Vec<u64>>> {
-    if table.1 == 0 || table.1 % 4 != 0 {
+    if table.1 == 0 || !table.1.is_multiple_of(4) {
         return Ok(None);
     }
     let raw = input.bytes(table.0, table.1)?;

@@ -185,11 +185,11 @@ impl Rule {
     /// The rule's word, unless the target can't carry the image without loss.
     fn apply(&self, facts: &Facts, mut why: Vec<String>) -> Decision {
         let mut then = self.then.clone();
-        if let Action::Convert(target) = then {
-            if let Some(reason) = suitable::obstacle(facts, target) {
-                why.push(format!("{}: kept, {reason}", self.name));
-                then = Action::Keep { reason };
-            }
+        if let Action::Convert(target) = then
+            && let Some(reason) = suitable::obstacle(facts, target)
+        {
+            why.push(format!("{}: kept, {reason}", self.name));
+            then = Action::Keep { reason };
         }
         Decision { rule: self.name.clone(), then, why }
     }

@@ -26,8 +26,6 @@ pub(crate) struct Walked {
     pub(crate) elements: Vec<Element>,
     /// Some element is not written the way the transfer syntax says.
     pub(crate) irregular: bool,
-    /// Where the last element ends; what follows is padding.
-    pub(crate) end: u64,
     /// How the first element is written.
     pub(crate) encoding: Encoding,
 }
@@ -41,7 +39,7 @@ pub(crate) fn walk(input: &Input, start: u64, encoding: Encoding) -> Result<Walk
     let mut at = start;
     let mut elements = walker.elements(&mut at, Scope { encoding: actual, end, depth: 0, delimited: false })?;
     dictionary::settle_all(&mut elements, dictionary::Around::default(), &|e| crate::data_set::first_u16(input, e));
-    Ok(Walked { elements, irregular: walker.irregular, end: at, encoding: actual })
+    Ok(Walked { elements, irregular: walker.irregular, encoding: actual })
 }
 
 /// Walks the elements of group `group` at `start`, which are Explicit VR Little Endian (the file meta, PS3.10 7.1).

@@ -30,8 +30,11 @@ pub(crate) fn left_out(tag: Tag) -> bool {
     tag.element() == 0 || matches!(tag, EXTENDED_OFFSETS | EXTENDED_LENGTHS)
 }
 
-/// Elements that are written anew, in the order of their tags; `None` takes one out.
-pub(crate) fn changes(plan: &Plan) -> [(Tag, Option<(Vr, Vec<u8>)>); 2] {
+/// An element that is written anew; `None` takes it out.
+pub(crate) type Change = (Tag, Option<(Vr, Vec<u8>)>);
+
+/// Elements that are written anew, in the order of their tags.
+pub(crate) fn changes(plan: &Plan) -> [Change; 2] {
     let mut photometric = plan.photometric.clone().into_bytes();
     if photometric.len() % 2 == 1 {
         photometric.push(b' ');

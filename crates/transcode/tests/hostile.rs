@@ -166,3 +166,38 @@ fn what_is_verified_is_removed_unless_it_is_kept() {
     verified.persist(&last).unwrap();
     assert!(!temporary.exists() && Source::open(&last).is_ok());
 }
+
+/// A disk that fills up, by a limit on the size of files in a child process: one clear error, nothing half-written.
+#[test]
+#[cfg(unix)]
+fn a_full_disk_is_an_error_and_leaves_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let script = "trap '' XFSZ; ulimit -f 64; exec \"$0\" --ignored --exact fill_the_disk --nocapture";
+    let output = std::process::Command::new("sh")
+        .args(["-c", script])
+        .arg(std::env::current_exe().unwrap())
+        .env("FILL_FOLDER", folder.path())
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && said.contains("refused: "), "{said}{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
+/// The child of the test above.
+#[test]
+#[ignore = "run in a child process by a_full_disk_is_an_error_and_leaves_nothing"]
+fn fill_the_disk() {
+    let folder = std::env::var_os("FILL_FOLDER").expect("the folder to fill");
+    let mut made = Made::image(Form::Explicit, 600, 600, 16, 12, false);
+    let source = made.element(0x7FE0, 0x0010, "OW", &bytes16(&common::noise(360_000, 12))).source();
+    for policy in Policy::SHIPPED {
+        let policy = Policy::shipped(policy).unwrap();
+        let path = std::path::Path::new(&folder).join("x");
+        match convert(&source, &policy, &mut Context::default(), &path) {
+            Err(Error::Io(error)) => println!("refused: {error}"),
+            other => panic!("{other:?}"),
+        }
+        assert!(!path.exists());
+    }
+}

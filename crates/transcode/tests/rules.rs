@@ -342,6 +342,16 @@ fn rule_18_a_frame_may_span_fragments_and_is_written_as_one() {
 }
 
 #[test]
+fn rule_18_fragments_without_compression() {
+    let samples = bytes16(&noise(64, 12));
+    let mut made = Made::image(Form::Explicit, 8, 8, 16, 12, false);
+    made.syntax = "1.2.840.10008.1.2.1.98";
+    let source = made.fragments(&[&[], &samples[..50], &samples[50..]]).source();
+    assert_eq!(decoded(&source), samples);
+    assert_eq!(decoded(&converted(&source, "default")), samples);
+}
+
+#[test]
 fn rule_19_offset_tables() {
     let (frames, samples) = jpeg_ls_frames(3);
     let halves = |f: &[u8]| vec![f[..f.len() / 4 * 2].to_vec(), f[f.len() / 4 * 2..].to_vec()];

@@ -10,7 +10,7 @@ mod native;
 mod rle;
 
 use crate::error::{Error, Result};
-use crate::facts::Facts;
+use crate::facts::{Facts, Pixels};
 use crate::stream::{self, StreamInfo};
 use crate::syntax::Coding;
 
@@ -53,6 +53,8 @@ pub(crate) fn frame(layout: &Layout<'_>, n: u32, stored: &[u8], codecs: &mut Cod
     check_size(facts, stored.len() as u64, coding)?;
     out.clear();
     match coding {
+        // In fragments every frame starts at its own first bit.
+        Coding::Native if facts.pixels == Pixels::Encapsulated => native::frame(layout, 0, stored, out),
         Coding::Native => native::frame(layout, n, stored, out),
         Coding::DeflatedFrame => deflated::frame(layout, stored, out),
         Coding::Rle => rle::frame(facts, stored, out),

@@ -32,7 +32,7 @@ fn interleave(layout: &Layout<'_>, bytes: Vec<u8>, size: usize, out: &mut Vec<u8
         return Err(Error::unsupported(format!("{} bits allocated", facts.bits_allocated)));
     }
     if sub_sampled(facts) {
-        if bytes.len() % (4 * size) != 0 {
+        if !bytes.len().is_multiple_of(4 * size) {
             return Err(Error::unsupported("sub-sampled colour with an odd number of pixels"));
         }
         for pair in bytes.chunks_exact(4 * size) {

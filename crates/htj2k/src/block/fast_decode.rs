@@ -146,7 +146,10 @@ macro_rules! decoder {
     };
 }
 
+#[cfg(not(all(target_arch = "wasm32", target_feature = "simd128")))]
 decoder!(portable, bounds, magnitudes);
+#[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+decoder!(portable, super::wasm::bounds, super::wasm::magnitudes);
 #[cfg(target_arch = "x86_64")]
 decoder!(
     #[target_feature(enable = "avx2,bmi1,bmi2,lzcnt,popcnt")]
@@ -210,7 +213,7 @@ fn bounds(patterns: &mut Patterns, row: &mut Row, quads: usize, mut position: u3
 }
 
 /// `u_q` of a pair of quads.
-fn pair_of_u(pair: PairWord, suffixes: u32) -> [u32; 2] {
+pub(super) fn pair_of_u(pair: PairWord, suffixes: u32) -> [u32; 2] {
     let one = suffixes >> (pair >> 8 & 15) & !(u32::MAX << (pair >> 16 & 7));
     let two = suffixes >> (pair >> 12 & 15) & !(u32::MAX << (pair >> 20 & 7));
     [(pair >> 24 & 15) + one, (pair >> 28) + two]

@@ -19,6 +19,8 @@ mod tables;
 #[cfg(test)]
 mod tests;
 mod unstuff;
+#[cfg(all(target_arch = "wasm32", target_feature = "simd128"))]
+mod wasm;
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;

@@ -4,6 +4,7 @@
 //   const frame = codec.frame();
 //   frame.begin(length);                       // bytes of the whole codestream
 //   frame.push(bytes);                         // as they arrive
+//   const level = frame.level();               // the finest one that is all there
 //   const image = frame.decode(level);         // { width, height, components, precision, signed, complete, need, samples }
 //   frame.close();
 
@@ -37,27 +38,31 @@ class Frame {
     this.codec = codec;
     this.number = number;
     this.have = 0;
-    this.length = 0;
   }
 
   /** Begins a codestream of so many bytes. */
   begin(length) {
-    this.at = this.codec.exports.frame_begin(this.number, length);
-    this.length = length;
-    this.have = 0;
+    this.codec.exports.frame_begin(this.number, length);
   }
 
   /** Adds bytes that have arrived. */
   push(bytes) {
-    if (this.have + bytes.length > this.length) throw new RangeError('more bytes than were announced');
-    new Uint8Array(this.codec.exports.memory.buffer).set(bytes, this.at + this.have);
-    this.have += bytes.length;
+    const { memory, frame_incoming, frame_push } = this.codec.exports;
+    const at = frame_incoming(this.number, bytes.length);
+    new Uint8Array(memory.buffer).set(bytes, at);
+    this.have = frame_push(this.number);
+  }
+
+  /** The finest level whose bytes have all arrived. */
+  level() {
+    const level = this.codec.exports.frame_level(this.number);
+    return level < 0 ? undefined : level;
   }
 
   /** The image at a level, 0 for the full size. Its samples are a view: valid until the module is called again. */
   decode(level = 0) {
     const { exports } = this.codec;
-    if (exports.frame_decode(this.number, this.have, level) !== 0) throw new Error(this.error());
+    if (exports.frame_decode(this.number, level) !== 0) throw new Error(this.error());
     const image = {
       width: exports.frame_width(this.number),
       height: exports.frame_height(this.number),

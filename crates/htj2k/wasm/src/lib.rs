@@ -1,22 +1,40 @@
 //! The decoder for the browser. `loader.js` beside this wraps the exports below.
 //!
-//! A frame is a number. Its codestream is written into memory that the frame owns, as much of it as is there; then it is
-//! decoded to a level, and the samples are read from memory that the frame owns too. Nothing is copied twice.
+//! A frame is a number. The bytes of its codestream are handed over as they come; then it is decoded to a level, and the
+//! samples are read from memory that the frame owns. While bytes come, each level goes on from the one before.
 #![warn(missing_docs)]
 
 use std::cell::RefCell;
 
-use htj2k::{Decoded, Decoder, Error, Header, Limits, SamplesMut};
+use htj2k::{Decoded, Decoder, Error, Header, Limits, Progressive, SamplesMut};
 
 /// A codestream that arrives, and the image it gave last.
-#[derive(Default)]
 struct Frame {
-    codestream: Vec<u8>,
+    codestream: Progressive,
+    /// Bytes on their way into it.
+    incoming: Vec<u8>,
+    /// Bytes of the whole codestream.
+    length: usize,
     samples: Samples,
     precision: u8,
     signed: bool,
     decoded: Option<Decoded>,
     error: String,
+}
+
+impl Default for Frame {
+    fn default() -> Self {
+        Frame {
+            codestream: Progressive::with_limits(limits()),
+            incoming: Vec::new(),
+            length: 0,
+            samples: Samples::default(),
+            precision: 0,
+            signed: false,
+            decoded: None,
+            error: String::new(),
+        }
+    }
 }
 
 /// Samples in the smallest type that holds them.
@@ -60,20 +78,43 @@ pub extern "C" fn frame_open(frame: u32) {
     });
 }
 
-/// Begins another codestream of `length` bytes in all; gives where to write it. The memory is kept from one to the next.
+/// Begins another codestream, of `length` bytes in all. The memory is kept from one to the next.
 #[unsafe(no_mangle)]
-pub extern "C" fn frame_begin(frame: u32, length: usize) -> *mut u8 {
+pub extern "C" fn frame_begin(frame: u32, length: usize) {
     with(frame, |frame| {
-        frame.decoded = None;
-        frame.codestream.resize(length, 0);
-        frame.codestream.as_mut_ptr()
+        frame.codestream.restart();
+        (frame.length, frame.decoded) = (length, None);
+    });
+}
+
+/// Where to write the next `count` bytes.
+#[unsafe(no_mangle)]
+pub extern "C" fn frame_incoming(frame: u32, count: usize) -> *mut u8 {
+    with(frame, |frame| {
+        frame.incoming.resize(count, 0);
+        frame.incoming.as_mut_ptr()
     })
 }
 
-/// Decodes the first `have` bytes to a level. 0: an image; 1: an error, which `frame_error` tells.
+/// Takes the bytes that were written there; gives how many there are in all.
 #[unsafe(no_mangle)]
-pub extern "C" fn frame_decode(frame: u32, have: usize, level: u8) -> u32 {
-    with(frame, |frame| match decode(frame, have, level) {
+pub extern "C" fn frame_push(frame: u32) -> usize {
+    with(frame, |frame| {
+        frame.codestream.push(&frame.incoming);
+        frame.codestream.bytes().len()
+    })
+}
+
+/// The finest level whose bytes are all there, or -1.
+#[unsafe(no_mangle)]
+pub extern "C" fn frame_level(frame: u32) -> i32 {
+    with(frame, |frame| frame.codestream.level().ok().flatten().map_or(-1, i32::from))
+}
+
+/// Decodes what has come to a level. 0: an image; 1: an error, which `frame_error` tells.
+#[unsafe(no_mangle)]
+pub extern "C" fn frame_decode(frame: u32, level: u8) -> u32 {
+    with(frame, |frame| match decode(frame, level) {
         Ok(decoded) => {
             frame.decoded = Some(decoded);
             0
@@ -85,15 +126,20 @@ pub extern "C" fn frame_decode(frame: u32, have: usize, level: u8) -> u32 {
     })
 }
 
-fn decode(frame: &mut Frame, have: usize, level: u8) -> Result<Decoded, Error> {
-    let bytes = &frame.codestream[..have.min(frame.codestream.len())];
+fn decode(frame: &mut Frame, level: u8) -> Result<Decoded, Error> {
+    let bytes = frame.codestream.bytes();
     let header = Header::parse(bytes, &limits())?;
     let (width, height) = header.size_at(level);
     let row = width as usize * header.components.len();
     frame.precision = header.components.iter().map(|c| c.precision).max().unwrap_or(0);
     frame.signed = header.components.iter().any(|c| c.signed);
     let out = frame.samples.room(row * height as usize, frame.precision, frame.signed);
-    DECODER.with_borrow_mut(|decoder| decoder.decode(bytes, level, out, row))
+    // A codestream that came at once needs nothing kept from level to level.
+    if frame.decoded.is_none() && bytes.len() >= frame.length {
+        DECODER.with_borrow_mut(|decoder| decoder.decode(bytes, level, out, row))
+    } else {
+        frame.codestream.decode(level, out, row)
+    }
 }
 
 impl Samples {

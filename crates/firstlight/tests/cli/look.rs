@@ -1,8 +1,6 @@
 //! `inspect`, `policy` and `verify` as a user sees them, and usage errors.
 
-mod common;
-
-use common::{Image, Place};
+use crate::place::{Image, Place};
 use insta::assert_snapshot;
 
 #[test]

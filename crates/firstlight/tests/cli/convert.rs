@@ -1,8 +1,6 @@
 //! `firstlight convert` as a user sees it: output, exit codes, the tree it writes and the report.
 
-mod common;
-
-use common::{Image, Place, read};
+use crate::place::{Image, Place, read};
 use insta::assert_snapshot;
 
 fn batch() -> Place {

@@ -256,6 +256,52 @@ fn received_htj2k_that_is_kept_has_levels_too() {
 }
 
 #[test]
+fn the_real_files_are_converted_and_stay_what_they_were() {
+    let folders = std::env::var("ARCHIVE_TEST_FOLDERS").unwrap_or_else(|_| "dicomdir,ct,mr,enhanced".into());
+    for folder in folders.split(',') {
+        let Some(folder) = corpus(folder) else { continue };
+        let (archive, data) = archive();
+        let mut received = BTreeMap::new();
+        for path in files(&folder) {
+            if let Ok(Ingested::Stored(key)) = archive.ingest(&path) {
+                received.insert(key, path);
+            }
+        }
+        let (summary, events) = run(&archive, &Policy::default());
+        let failed: Vec<_> = events.iter().filter(|e| matches!(e, Event::Failed { .. })).collect();
+        eprintln!("{}: {summary:?}", folder.display());
+        let mut reasons = BTreeMap::<_, u32>::new();
+        for event in &events {
+            if let Event::Kept { rule, reason, .. } = event {
+                *reasons.entry((rule, reason)).or_default() += 1;
+            }
+        }
+        reasons.iter().for_each(|((rule, reason), count)| eprintln!("  {count} kept by {rule}: {reason}"));
+        assert_eq!(summary.converted + summary.kept + summary.failed, received.len() as u64);
+        assert!(failed.is_empty(), "{failed:#?}");
+        for (key, path) in &received {
+            let instance = archive.instance(&key.study, &key.series, &key.sop).unwrap().unwrap();
+            let id = format!("{:x}", Sha256::digest(fs::read(path).unwrap()));
+            assert!(data.path().join("objects").join(&id[..2]).join(&id[2..]).exists(), "{}", path.display());
+            let (before, after) = (transcode::Source::open(path).unwrap(), archive.source(&instance).unwrap());
+            let (mut samples, mut now) = (Vec::new(), Vec::new());
+            for frame in 0..before.frames().len() as u32 {
+                samples.clear();
+                now.clear();
+                // What nothing here can decode is kept, byte for byte.
+                match before.decode_frame(frame, &mut samples) {
+                    Ok(()) => after.decode_frame(frame, &mut now).unwrap(),
+                    Err(_) => assert_eq!(instance.object_id, id),
+                }
+                assert!(samples == now, "{}: frame {frame}", path.display());
+            }
+        }
+        let stats = archive.stats().unwrap();
+        assert_eq!((stats.pending, stats.converted, stats.kept), (0, summary.converted, summary.kept));
+    }
+}
+
+#[test]
 fn a_conversion_to_bytes_that_were_received_beside_uses_them() {
     let (first, _folder) = archive();
     fill(&first, 1);

@@ -42,7 +42,8 @@ def steps():
 
 
 def environment():
-    env = dict(os.environ, FIRSTLIGHT_SHARED=str(SHARED), FIRSTLIGHT_BIN=str(ROOT / "target" / "debug" / "firstlight"))
+    target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
+    env = dict(os.environ, FIRSTLIGHT_SHARED=str(SHARED), FIRSTLIGHT_BIN=str(target / "debug" / "firstlight"))
     env.setdefault("CARGO_TERM_COLOR", "never")
     env.update(NO_COLOR="1", INSTA_UPDATE="no", CI="true")
     return env

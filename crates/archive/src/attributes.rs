@@ -53,6 +53,7 @@ const STUDY_COMMON: &[Tag] = &[
     ACCESSION_NUMBER,
     REFERRING_PHYSICIAN,
     Tag(0x0008, 0x0201), // Timezone Offset From UTC
+    STUDY_DESCRIPTION,   // not demanded, but every viewer's list shows it
     PATIENT_NAME,
     PATIENT_ID,
     PATIENT_BIRTH_DATE,
@@ -62,7 +63,6 @@ const STUDY_COMMON: &[Tag] = &[
 ];
 
 const STUDY_MORE: &[Tag] = &[
-    STUDY_DESCRIPTION,
     Tag(0x0008, 0x1048), // Physician(s) of Record
     Tag(0x0008, 0x1060), // Name of Physician(s) Reading Study
     Tag(0x0008, 0x1080), // Admitting Diagnoses Description

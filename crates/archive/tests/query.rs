@@ -15,6 +15,8 @@ const MODALITIES: u32 = 0x0008_0061;
 const DESCRIPTION: u32 = 0x0008_1030;
 const NAME: u32 = 0x0010_0010;
 const PATIENT_ID: u32 = 0x0010_0020;
+const COMMENTS: u32 = 0x0010_4000;
+const BODY_PART: u32 = 0x0018_0015;
 const STUDY_UID: u32 = 0x0020_000D;
 
 /// Study UID, then what the attributes of [`filled`] are.
@@ -34,6 +36,7 @@ fn filled() -> (Archive, TempDir) {
         file.set(0x0008_0005, "CS", "ISO_IR 192");
         file.set(STUDY_DATE, "DA", date).set(STUDY_TIME, "TM", time).set(NAME, "PN", name).set(PATIENT_ID, "LO", id);
         file.set(ACCESSION, "SH", accession).set(DESCRIPTION, "LO", description).set(MODALITY, "CS", modality);
+        file.set(COMMENTS, "LT", &format!("comment of {uid}")).set(BODY_PART, "CS", "CHEST");
         archive.ingest_bytes(&file.file()).unwrap();
     }
     // A study of two modalities, three series, four instances.
@@ -177,10 +180,12 @@ fn a_study_is_shown_as_the_standard_says() {
     assert_eq!(shown["00201208"], json!({"vr": "IS", "Value": [4]}));
     assert_eq!(shown["00080005"], json!({"vr": "CS", "Value": ["ISO_IR 192"]}));
     assert_eq!(shown["00080056"], json!({"vr": "CS", "Value": ["ONLINE"]}));
-    assert_eq!(shown.get("00081030"), None);
-    for include in [Fields::All, Fields::Some(vec![tag(DESCRIPTION), tag(0x0008_0060)])] {
+    assert_eq!(shown["00081030"], json!({"vr": "LO", "Value": ["CHEST CT"]}));
+    assert_eq!(shown.get("00104000"), None);
+    for include in [Fields::All, Fields::Some(vec![tag(COMMENTS), tag(MODALITY)])] {
         let row = &archive.find(QueryLevel::Study, &Query { include, ..query.clone() }).unwrap().rows[0];
-        assert_eq!(value(row, "00081030"), "CHEST CT");
+        assert_eq!(value(row, "00104000"), "comment of 1.1");
+        assert_eq!(row.get("00080060"), None, "an attribute of the series is not one of the study");
     }
     let three = Query { matches: vec![(tag(STUDY_UID), "1.3".into())], ..Query::default() };
     let row = &archive.find(QueryLevel::Study, &three).unwrap().rows[0];
@@ -220,6 +225,9 @@ fn series_and_instances_are_listed_by_number() {
     assert_eq!(found.rows.len(), 3);
     assert_eq!(value(&found.rows[0], "00100010"), json!({"Alphabetic": "Müller^Hans"}));
     assert_eq!(by(QueryLevel::Instance, MODALITY, "CT").rows.len(), 4);
+    // What is matched by is returned.
+    let found = by(QueryLevel::Series, BODY_PART, "CH*");
+    assert!(found.rows.len() == 6 && found.rows.iter().all(|row| value(row, "00180015") == "CHEST"));
     assert_eq!(by(QueryLevel::Instance, 0x0020_0013, "2").rows.len(), 1);
     assert_eq!(by(QueryLevel::Instance, 0x0008_0018, "1.1.2.1,1.3.1.1").rows.len(), 2);
     assert_eq!(by(QueryLevel::Series, 0x0008_103E, "thin slices").rows.len(), 2);

@@ -84,6 +84,7 @@ impl Archive {
     /// The attributes of the levels above the one listed are returned too, but for those the query is scoped to.
     pub fn find(&self, level: QueryLevel, query: &Query) -> Result<Matches, Error> {
         let Conditions { sql, mut parameters, ignored } = Conditions::of(level, query)?;
+        let include = included(query);
         let most = query.limit.unwrap_or(MOST).min(MOST);
         let (columns, from, order) = match level {
             QueryLevel::Study => (OF_STUDY.to_owned(), STUDIES, "s.date DESC, s.id DESC"),
@@ -108,43 +109,54 @@ impl Archive {
                     matches.more = true;
                     break;
                 }
-                matches.rows.push(shown(level, query, row)?);
+                matches.rows.push(shown(level, query, &include, row)?);
             }
             Ok(matches)
         })
     }
 }
 
+/// What is returned on request: the attributes asked for, and those matched by.
+fn included(query: &Query) -> Fields {
+    let matched = query.matches.iter().map(|(tag, _)| *tag);
+    match &query.include {
+        Fields::All => Fields::All,
+        Fields::Some(tags) => Fields::Some(tags.iter().copied().chain(matched).collect()),
+        Fields::Default if query.matches.is_empty() => Fields::Default,
+        Fields::Default => Fields::Some(matched.collect()),
+    }
+}
+
 /// The DICOM JSON of a row.
-fn shown(level: QueryLevel, query: &Query, row: &Row<'_>) -> Result<Map<String, Value>, Error> {
+fn shown(level: QueryLevel, query: &Query, include: &Fields, row: &Row<'_>) -> Result<Map<String, Value>, Error> {
     let mut out = Map::new();
     out.insert(name(SPECIFIC_CHARACTER_SET), attribute("CS", vec!["ISO_IR 192".into()]));
     out.insert(name(INSTANCE_AVAILABILITY), attribute("CS", vec!["ONLINE".into()]));
     if level == QueryLevel::Study || query.study.is_none() {
-        add(&mut out, &query.include, row, 0)?;
+        add(&mut out, include, row, 0)?;
         let modalities: String = row.get(2)?;
         let modalities = modalities.split('\\').filter(|m| !m.is_empty()).map(Value::from).collect();
         out.insert(name(MODALITIES_IN_STUDY), attribute("CS", modalities));
         out.insert(name(STUDY_SERIES), count(row, 3)?);
         out.insert(name(STUDY_INSTANCES), count(row, 4)?);
     } else {
-        add_asked(&mut out, &query.include, row, 0)?;
+        add_asked(&mut out, include, row, 0)?;
     }
     out.entry(name(STUDY_INSTANCE_UID))
         .or_insert_with(|| attribute("UI", query.study.iter().map(|u| json!(u)).collect()));
     if level >= QueryLevel::Series {
         if level == QueryLevel::Series || query.series.is_none() {
-            add(&mut out, &query.include, row, 5)?;
+            add(&mut out, include, row, 5)?;
             out.insert(name(SERIES_INSTANCES), count(row, 7)?);
         } else {
-            add_asked(&mut out, &query.include, row, 5)?;
+            add_asked(&mut out, include, row, 5)?;
         }
         out.entry(name(SERIES_INSTANCE_UID))
             .or_insert_with(|| attribute("UI", query.series.iter().map(|u| json!(u)).collect()));
     }
     if level == QueryLevel::Instance {
-        add(&mut out, &query.include, row, 8)?;
-        if let Ok(facts) = serde_json::from_str::<Facts>(row.get_ref(10)?.as_str().map_err(rusqlite::Error::from)?) {
+        add(&mut out, include, row, 8)?;
+        if let Ok(facts) = serde_json::from_str::<Facts>(text(row, 10)?) {
             image_attributes(&facts, &mut out);
         }
     }
@@ -154,37 +166,39 @@ fn shown(level: QueryLevel, query: &Query, row: &Row<'_>) -> Result<Map<String, 
 /// Adds what is returned always, and what was asked for.
 fn add(out: &mut Map<String, Value>, include: &Fields, row: &Row<'_>, at: usize) -> Result<(), Error> {
     out.extend(read(row, at)?);
-    match include {
-        Fields::Default => {}
-        Fields::All => out.extend(read(row, at + 1)?),
-        Fields::Some(tags) => pick(out, tags, read(row, at + 1)?),
-    }
-    Ok(())
+    pick(out, include, row, at + 1)
 }
 
 /// Adds only what was asked for.
 fn add_asked(out: &mut Map<String, Value>, include: &Fields, row: &Row<'_>, at: usize) -> Result<(), Error> {
+    pick(out, include, row, at)?;
+    pick(out, include, row, at + 1)
+}
+
+/// Adds what was asked for from one column.
+fn pick(out: &mut Map<String, Value>, include: &Fields, row: &Row<'_>, at: usize) -> Result<(), Error> {
     match include {
         Fields::Default => {}
-        Fields::All => {
-            out.extend(read(row, at)?);
-            out.extend(read(row, at + 1)?);
-        }
+        Fields::All => out.extend(read(row, at)?),
         Fields::Some(tags) => {
-            pick(out, tags, read(row, at)?);
-            pick(out, tags, read(row, at + 1)?);
+            let text = text(row, at)?;
+            let names: Vec<String> = tags.iter().map(|tag| name(*tag)).filter(|name| text.contains(name)).collect();
+            if !names.is_empty() {
+                let mut from = read(row, at)?;
+                out.extend(names.iter().filter_map(|name| from.remove_entry(name)));
+            }
         }
     }
     Ok(())
 }
 
-fn pick(out: &mut Map<String, Value>, tags: &[Tag], mut from: Map<String, Value>) {
-    out.extend(tags.iter().filter_map(|tag| from.remove_entry(&name(*tag))));
+fn text<'a>(row: &'a Row<'_>, at: usize) -> Result<&'a str, Error> {
+    Ok(row.get_ref(at)?.as_str().map_err(rusqlite::Error::from)?)
 }
 
 fn read(row: &Row<'_>, at: usize) -> Result<Map<String, Value>, Error> {
-    let text = row.get_ref(at)?.as_str().map_err(rusqlite::Error::from)?;
-    serde_json::from_str(text).map_err(|e| Error::Damaged(format!("attributes in the index cannot be read: {e}")))
+    serde_json::from_str(text(row, at)?)
+        .map_err(|e| Error::Damaged(format!("attributes in the index cannot be read: {e}")))
 }
 
 fn count(row: &Row<'_>, at: usize) -> Result<Value, Error> {

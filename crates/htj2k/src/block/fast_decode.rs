@@ -3,7 +3,8 @@
 //! First both halves of the segment become plain bits. Then each row of quads takes three steps. *Quads*: MEL and VLC
 //! bits give the significance pattern and `u_q` of every quad; this is a chain of table look-ups, each of which must
 //! wait for the one before. *Bounds*: the exponents of the row above give every quad's bound `U_q`, and a prefix sum
-//! the place of its MagSgn bits. *Magnitudes*: every quad's bits are then read independently of each other.
+//! the place of its MagSgn bits. *Magnitudes*: every quad's bits are then read independently of each other, in the
+//! shadow of the next row's chain.
 
 use alloc::boxed::Box;
 
@@ -124,17 +125,27 @@ macro_rules! decoder {
             let mut reader = Quads::new(cleanup.suffix, vlc);
             let mut values = Magnitudes::new(cleanup.prefix, magnitudes);
             let most = (cleanup.missing_msbs + 2).min(MOST_BITS);
-            reader.row::<true>(quads, patterns, |_| {});
+            let mut significant = reader.row::<true>(quads, patterns, |_| {});
             for y in (0..height).step_by(2) {
-                let (largest, end) = $bounds(patterns, row, quads, values.position, y == 0);
-                if largest > most {
-                    return Err(BlockError::Exponent);
-                }
-                let bits = values.up_to(end);
-                if y + 2 < height {
-                    reader.row::<false>(quads, patterns, |q| $magnitudes(row, q, bits));
+                if significant {
+                    let (largest, end) = $bounds(patterns, row, quads, values.position, y == 0);
+                    if largest > most {
+                        return Err(BlockError::Exponent);
+                    }
+                    let bits = values.up_to(end);
+                    if y + 2 < height {
+                        significant = reader.row::<false>(quads, patterns, |q| $magnitudes(row, q, bits));
+                    } else {
+                        (0..quads).step_by(4).for_each(|q| $magnitudes(row, q, bits));
+                    }
                 } else {
-                    (0..quads).step_by(4).for_each(|q| $magnitudes(row, q, bits));
+                    row.top[1..][..width].fill(0);
+                    row.bottom[1..][..2 * quads].fill(0);
+                    patterns.contexts[..quads].fill(0);
+                    patterns.empty[..quads.div_ceil(4)].fill(15);
+                    if y + 2 < height {
+                        significant = reader.row::<false>(quads, patterns, |_| {});
+                    }
                 }
                 sink.take(y, stride, &row.top[1..][..width], cleanup.plane);
                 if y + 1 < height {
@@ -207,7 +218,7 @@ fn bounds(patterns: &mut Patterns, row: &mut Row, quads: usize, mut position: u3
         }
     }
     for (empty, contexts) in patterns.empty.iter_mut().zip(patterns.contexts[..quads].chunks(4)) {
-        *empty = contexts.contains(&0).into();
+        *empty = contexts.iter().rev().fold(0, |empty, &context| empty << 1 | u8::from(context == 0));
     }
     (largest, position)
 }

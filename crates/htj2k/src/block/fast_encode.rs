@@ -102,6 +102,11 @@ macro_rules! encoder {
                 if all >> MOST_PLANES != 0 {
                     break;
                 }
+                if here | before == 0 {
+                    // Every context is zero, so that MEL events are all there is.
+                    mel.zeros(quads as u32);
+                    continue;
+                }
                 if y == 0 {
                     codewords::<true>(row, quads, &mut vlc, mel);
                 } else {
@@ -347,6 +352,16 @@ impl Mel {
                 self.full_run();
             }
         }
+    }
+
+    /// As many events that are zero.
+    fn zeros(&mut self, count: u32) {
+        let mut left = count;
+        while left >= self.threshold - self.run {
+            left -= self.threshold - self.run;
+            self.full_run();
+        }
+        self.run += left;
     }
 
     #[cold]

@@ -27,7 +27,7 @@ pub(super) struct Patterns {
     pub suffixes: [u32; ROW_QUADS / 2],
     /// The two bits of a quad's context that come from the row above, in place for the table's index.
     pub contexts: [u32; ROW_QUADS],
-    /// For every four quads: not zero if one of these contexts is, so that a MEL event may be needed.
+    /// For every four quads: a bit for each of these contexts that is zero, so that a MEL event may be needed.
     pub empty: [u8; ROW_QUADS / 4],
 }
 
@@ -63,18 +63,27 @@ impl<'a> Quads<'a> {
     }
 
     /// Reads a row. After every four quads, `meanwhile` is called with the index of their first: work that does not
-    /// depend on this row, done while the chain waits for its look-ups.
+    /// depend on this row, done while the chain waits for its look-ups. Returns whether a quad may be significant.
     #[inline(always)]
     pub(super) fn row<const FIRST: bool>(
         &mut self,
         quads: usize,
         row: &mut Patterns,
         mut meanwhile: impl FnMut(usize),
-    ) {
+    ) -> bool {
+        let mut significant = false;
         let mut chain = Chain { vlc: self.vlc.clone(), events: 0, left: 0 };
         for start in (0..quads).step_by(CHUNK) {
             let end = (start + CHUNK).min(quads);
             chain.events = self.mel.events();
+            if chain.skips::<FIRST>(row, start, end) {
+                row.words[start + 1..end + 1].fill(0);
+                row.pairs[start / 2..end / 2].fill(0);
+                (start..end).step_by(4).for_each(&mut meanwhile);
+                self.mel.used(chain.events);
+                continue;
+            }
+            significant = true;
             for q in (start..end & !3).step_by(4) {
                 // The mask, which changes nothing, shows that every index is in bounds.
                 let q = q & 0x1fc;
@@ -95,6 +104,7 @@ impl<'a> Quads<'a> {
             self.mel.used(chain.events);
         }
         self.vlc = chain.vlc;
+        significant
     }
 }
 
@@ -108,6 +118,21 @@ struct Chain<'a> {
 }
 
 impl Chain<'_> {
+    /// Whether no quad of a chunk is significant: all its contexts are zero, and so are the MEL events, which are used up.
+    #[inline(always)]
+    fn skips<const FIRST: bool>(&mut self, row: &Patterns, start: usize, end: usize) -> bool {
+        let count = end - start;
+        let events = self.events & (u64::MAX >> (64 - count));
+        if events != 0 || self.left & 0x380 != 0 || !count.is_multiple_of(4) {
+            return false;
+        }
+        if !FIRST && row.empty[start / 4..end / 4].iter().any(|&empty| empty != 15) {
+            return false;
+        }
+        self.events >>= count;
+        true
+    }
+
     /// Reads two quads, the first at `q`. Without `MEL` their contexts are known not to be zero.
     #[inline(always)]
     fn pair<const FIRST: bool, const MEL: bool>(&mut self, row: &mut Patterns, q: usize) {

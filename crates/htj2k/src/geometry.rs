@@ -25,6 +25,22 @@ impl Rect {
         self.y1 - self.y0
     }
 
+    /// What two rectangles share; empty, but never inverted, if that is nothing.
+    pub(crate) fn shared(&self, other: &Rect) -> Rect {
+        let (x0, y0) = (self.x0.max(other.x0), self.y0.max(other.y0));
+        Rect { x0, y0, x1: self.x1.min(other.x1).max(x0), y1: self.y1.min(other.y1).max(y0) }
+    }
+
+    /// The part of `whole` that is `margin` samples around this.
+    pub(crate) fn grown(&self, margin: u32, whole: &Rect) -> Rect {
+        Rect {
+            x0: self.x0.saturating_sub(margin).max(whole.x0),
+            y0: self.y0.saturating_sub(margin).max(whole.y0),
+            x1: self.x1.saturating_add(margin).min(whole.x1),
+            y1: self.y1.saturating_add(margin).min(whole.y1),
+        }
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.x0 >= self.x1 || self.y0 >= self.y1
     }
@@ -41,7 +57,7 @@ impl Rect {
     }
 
     /// The part of a sub-band: `ceil((n - 2^(levels-1) * odd) / 2^levels)` (B-15).
-    fn band(&self, levels: u8, kind: BandKind) -> Rect {
+    pub(crate) fn band(&self, levels: u8, kind: BandKind) -> Rect {
         let x = |v| shift_up(v, levels, kind.odd_x() as u64);
         let y = |v| shift_up(v, levels, kind.odd_y() as u64);
         Rect { x0: x(self.x0), y0: y(self.y0), x1: x(self.x1), y1: y(self.y1) }
@@ -149,6 +165,16 @@ impl Band {
             x1: start(x + 1, w).min(self.area.x1),
             y1: start(y + 1, h).min(self.area.y1),
         }
+    }
+
+    /// The code-blocks that hold a part of the band, and the area that they cover.
+    pub(crate) fn blocks_of(&self, window: Rect) -> (Rect, Rect) {
+        let grid = cover(window, self.block);
+        if grid.is_empty() {
+            return (grid, Rect::default());
+        }
+        let (first, last) = (self.block_area(grid.x0, grid.y0), self.block_area(grid.x1 - 1, grid.y1 - 1));
+        (grid, Rect { x0: first.x0, y0: first.y0, x1: last.x1, y1: last.y1 })
     }
 
     pub(crate) fn block_index(&self, x: u32, y: u32) -> usize {

@@ -56,6 +56,36 @@ impl SamplesMut<'_> {
     }
 }
 
+#[cfg(feature = "rayon")]
+impl<'a> SamplesMut<'a> {
+    pub(crate) fn reborrow(&mut self) -> SamplesMut<'_> {
+        match self {
+            SamplesMut::U8(s) => SamplesMut::U8(s),
+            SamplesMut::I8(s) => SamplesMut::I8(s),
+            SamplesMut::U16(s) => SamplesMut::U16(s),
+            SamplesMut::I16(s) => SamplesMut::I16(s),
+            SamplesMut::I32(s) => SamplesMut::I32(s),
+        }
+    }
+
+    /// The samples before and from `at`.
+    pub(crate) fn split_at(self, at: usize) -> (SamplesMut<'a>, SamplesMut<'a>) {
+        macro_rules! split {
+            ($s:expr, $kind:ident) => {{
+                let (before, after) = $s.split_at_mut(at);
+                (SamplesMut::$kind(before), SamplesMut::$kind(after))
+            }};
+        }
+        match self {
+            SamplesMut::U8(s) => split!(s, U8),
+            SamplesMut::I8(s) => split!(s, I8),
+            SamplesMut::U16(s) => split!(s, U16),
+            SamplesMut::I16(s) => split!(s, I16),
+            SamplesMut::I32(s) => split!(s, I32),
+        }
+    }
+}
+
 /// An image to encode: every component has the same size and precision.
 #[derive(Clone, Copy, Debug)]
 pub struct Image<'a> {

@@ -54,7 +54,7 @@ mod simd;
 mod tag_tree;
 mod wavelet;
 
-pub use decode::{Decoded, Decoder, Plane, Progressive};
+pub use decode::{Decoded, Decoder, Plane, Progressive, Region};
 pub use encode::Encoder;
 pub use error::{Error, ErrorKind};
 pub use header::{Component, Header};

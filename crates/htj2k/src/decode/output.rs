@@ -1,6 +1,7 @@
 //! Rows of coefficients to samples: level shift, clamping, and the caller's type (T.800 G.1).
 
 use super::Plane;
+use crate::geometry::Rect;
 use crate::simd::{Simd, multiversion};
 use crate::{Component, SamplesMut};
 
@@ -110,8 +111,8 @@ fn store_pixels<T: Value, S: Sample>(rows: [&[T]; 3], out: &mut [S], range: Rang
 
 /// Where rows go.
 pub(crate) enum Output<'a> {
-    /// The caller's buffer, its samples apart by `components`, its rows by `stride`.
-    Interleaved { samples: SamplesMut<'a>, stride: usize, components: usize },
+    /// The caller's buffer, its samples apart by `components`, its rows by `stride`; it takes a window of the level.
+    Interleaved { samples: SamplesMut<'a>, stride: usize, components: usize, window: Rect },
     /// A plane for each component.
     Planes(&'a mut [Plane]),
 }
@@ -125,9 +126,12 @@ impl Output<'_> {
         y: usize,
         rows: [&[T]; 3],
     ) {
+        if rows[0].is_empty() {
+            return;
+        }
         let ((x, top), range) = places[0];
         match self {
-            Output::Interleaved { samples, stride, components: 3 } if places.iter().all(|p| p.1 == range) => {
+            Output::Interleaved { samples, stride, components: 3, .. } if places.iter().all(|p| p.1 == range) => {
                 let start = (top + y) * *stride + x * 3;
                 match samples {
                     SamplesMut::U8(s) => store_pixels(simd, rows, &mut s[start..], range),
@@ -163,7 +167,7 @@ impl Output<'_> {
                 let start = y * plane.width as usize + x;
                 store(simd, row, &mut plane.samples[start..], 1, range);
             }
-            Output::Interleaved { samples, stride, components } => {
+            Output::Interleaved { samples, stride, components, .. } => {
                 let (start, step) = (y * *stride + x * *components + component, *components);
                 match samples {
                     SamplesMut::U8(s) => store(simd, row, &mut s[start..], step, range),

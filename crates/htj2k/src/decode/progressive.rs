@@ -182,9 +182,11 @@ impl Progressive {
     fn is_past(&self, level: u8) -> bool {
         let Some(header) = &self.header else { return false };
         let wanted = header.decompositions.saturating_sub(level);
-        let integer = self.engine.integer.iter().filter_map(|s| s.done());
-        let real = self.engine.real.iter().filter_map(|s| s.done());
-        integer.chain(real).any(|done| done > wanted)
+        let kept = self.engine.lanes.iter().flat_map(|lane| {
+            let integer = lane.integer.iter().filter_map(|s| s.done());
+            integer.chain(lane.real.iter().filter_map(|s| s.done()))
+        });
+        kept.into_iter().any(|done| done > wanted)
     }
 
     /// Decodes a level that is all there, from the finest level decoded before it.
@@ -201,7 +203,7 @@ impl Progressive {
         fits_all(&out, siz)?;
         let coding = self.coding.as_ref().unwrap_or(&stream.header.coding);
         let keep = if level == 0 { Keep::Below } else { Keep::All };
-        let mut output = Output::Interleaved { samples: out, stride, components };
+        let mut output = Output::Interleaved { samples: out, stride, components, window: area };
         let result = self.engine.tile(&stream, coding, level, keep, &mut output, &mut Spending::new(limits));
         let mut ends = self.ends.clone().unwrap_or_else(|| Ends::new(&stream.header));
         ends.tile(&self.engine.reader.tile, coding);
@@ -215,7 +217,9 @@ impl Progressive {
     }
 
     fn forget(&mut self) {
-        self.engine.integer.iter_mut().for_each(|s| s.forget());
-        self.engine.real.iter_mut().for_each(|s| s.forget());
+        for lane in &mut self.engine.lanes {
+            lane.integer.iter_mut().for_each(|s| s.forget());
+            lane.real.iter_mut().for_each(|s| s.forget());
+        }
     }
 }

@@ -4,9 +4,9 @@
 //! a plane, the result of the level before.
 
 use crate::Error;
-use crate::block::{BlockDecoder, Coded, Target};
+use crate::block::{BlockDecoder, Coded, Target as BlockTarget};
 use crate::buffer::Buffer;
-use crate::geometry::{Band, Block, BlockState, Resolution, Tile};
+use crate::geometry::{Band, Block, BlockState, Rect, Tile};
 use crate::limits::Spending;
 use crate::markers::BlockStyle;
 use crate::packet::PacketReader;
@@ -14,6 +14,7 @@ use crate::part1::{self, Part1Decoder};
 use crate::simd::Simd;
 use crate::wavelet::{Columns, Transform};
 use alloc::vec::Vec;
+use core::ops::Range;
 
 /// Where code-blocks come from.
 pub(crate) struct Blocks<'a> {
@@ -28,15 +29,15 @@ pub(crate) struct Blocks<'a> {
 
 /// The coefficients of a transform, as the block coder gives them.
 pub(crate) trait Coefficient: Transform {
-    fn target(samples: &mut [Self], step: f32) -> Target<'_>;
+    fn target(samples: &mut [Self], step: f32) -> BlockTarget<'_>;
     /// Whether magnitudes of so many bits can be held.
     fn holds(bits: u8) -> bool;
     fn from_doubled(magnitude: u64, negative: bool, step: f32) -> Self;
 }
 
 impl Coefficient for i32 {
-    fn target(samples: &mut [i32], _: f32) -> Target<'_> {
-        Target::Integer(samples)
+    fn target(samples: &mut [i32], _: f32) -> BlockTarget<'_> {
+        BlockTarget::Integer(samples)
     }
     fn holds(bits: u8) -> bool {
         bits <= 31
@@ -48,8 +49,8 @@ impl Coefficient for i32 {
 }
 
 impl Coefficient for f32 {
-    fn target(samples: &mut [f32], step: f32) -> Target<'_> {
-        Target::Real(samples, step)
+    fn target(samples: &mut [f32], step: f32) -> BlockTarget<'_> {
+        BlockTarget::Real(samples, step)
     }
     fn holds(_: u8) -> bool {
         true
@@ -61,19 +62,21 @@ impl Coefficient for f32 {
 }
 
 impl Blocks<'_> {
-    /// Decodes one row of a band's code-blocks; `out` begins at the row's first sample.
+    /// Decodes a row of a band's code-blocks, as many as `grid` has columns; `out` begins with the first one's samples.
     fn block_row<T: Coefficient>(
         &mut self,
         band: &Band,
+        grid: Rect,
         row: u32,
         style: BlockStyle,
         out: &mut [T],
         stride: usize,
     ) -> Result<(), Error> {
-        for x in band.grid.x0..band.grid.x1 {
+        let left = band.block_area(grid.x0, row).x0;
+        for x in grid.x0..grid.x1 {
             let area = band.block_area(x, row);
             let block = self.tile.blocks[band.block_index(x, row)];
-            let start = (area.x0 - band.area.x0) as usize;
+            let start = (area.x0 - left) as usize;
             let size = (area.width() as u16, area.height() as u16);
             self.block(band, &block, style, size, &mut out[start..], stride)?;
         }
@@ -161,124 +164,204 @@ fn unscaled(doubled: u64, band: &Band) -> u64 {
 #[derive(Debug, Default)]
 struct Strip<T> {
     samples: Buffer<T>,
-    stride: usize,
+    /// The code-blocks that are needed, and the columns that they cover.
+    grid: Rect,
+    columns: Range<u32>,
     /// The band's rows that are in it.
-    first: u32,
-    end: u32,
+    rows: Range<u32>,
+    /// The part of the band that is needed.
+    window: Rect,
 }
 
 impl<T: Coefficient> Strip<T> {
-    fn start(&mut self, band: &Band) {
-        self.stride = band.area.width() as usize;
-        let rows = (1usize << band.block.1).min(band.area.height() as usize);
-        self.samples.set_length(self.stride * rows);
-        (self.first, self.end) = (band.area.y0, band.area.y0);
+    fn start(&mut self, band: &Band, window: Rect) {
+        let (grid, area) = band.blocks_of(window);
+        (self.grid, self.window) = (grid, window);
+        self.columns = area.x0..area.x1;
+        self.rows = area.y0..area.y0;
+        let rows = (1usize << band.block.1).min(area.height() as usize);
+        self.samples.set_length(area.width() as usize * rows);
     }
 
-    /// A row of the band; rows must be asked for in order.
+    /// The needed part of a row of the band; rows must be asked for in order.
     fn row(&mut self, blocks: &mut Blocks<'_>, band: &Band, style: BlockStyle, y: u32) -> Result<&[T], Error> {
-        if self.stride == 0 {
+        if self.window.is_empty() {
             return Ok(&[]);
         }
-        if y >= self.end {
+        let stride = self.columns.len();
+        if y >= self.rows.end {
             let row = y >> band.block.1;
-            let area = band.block_area(band.grid.x0, row);
-            blocks.block_row(band, row, style, &mut self.samples, self.stride)?;
-            (self.first, self.end) = (area.y0, area.y1);
+            let area = band.block_area(self.grid.x0, row);
+            blocks.block_row(band, self.grid, row, style, &mut self.samples, stride)?;
+            self.rows = area.y0..area.y1;
         }
-        let start = (y - self.first) as usize * self.stride;
-        Ok(&self.samples[start..start + self.stride])
+        let start = (y - self.rows.start) as usize * stride + (self.window.x0 - self.columns.start) as usize;
+        Ok(&self.samples[start..start + self.window.width() as usize])
     }
 }
 
-/// Synthesis of a tile-component up to some resolution level, whose rows are given one by one.
+/// Samples of a part of a resolution level.
 #[derive(Debug, Default)]
+struct Part<T> {
+    samples: Buffer<T>,
+    area: Rect,
+}
+
+impl<T: Copy> Part<T> {
+    /// Some columns of a row.
+    fn row(&self, y: u32, columns: Range<u32>) -> &[T] {
+        if columns.is_empty() {
+            return &[];
+        }
+        let start = (y - self.area.y0) as usize * self.area.width() as usize + (columns.start - self.area.x0) as usize;
+        &self.samples[start..start + columns.len()]
+    }
+}
+
+/// Synthesis of a tile-component, or of a window of it, up to some resolution level, whose rows are given one by one.
+///
+/// A sample depends on as many neighbours in each direction as there are lifting steps. So a window is synthesised with that
+/// margin as if there were nothing around: what is wrong then is in the margin.
+#[derive(Debug)]
 pub(crate) struct Synthesis<T> {
     /// The low-pass band of the resolution level at hand, and room for the next.
-    low: Buffer<T>,
-    next_low: Buffer<T>,
+    low: Part<T>,
+    next_low: Part<T>,
     strips: [Strip<T>; 3],
     columns: Columns<T>,
+    /// What is synthesised of each resolution level.
+    areas: [Rect; 33],
     /// The resolution level whose samples `low` holds.
     done: Option<u8>,
-    /// The resolution level that rows are given of, and whether they are in `low` already.
-    last: Option<Resolution>,
+    /// The resolution level that rows are given of, the part that is wanted, and whether that is in `low` already.
+    last: u8,
+    window: Rect,
     in_low: bool,
-    style: Option<BlockStyle>,
+    /// The next row to be given.
     row: u32,
+    component: usize,
+    style: BlockStyle,
+}
+
+impl<T: Coefficient> Default for Synthesis<T> {
+    fn default() -> Self {
+        Synthesis {
+            low: Part::default(),
+            next_low: Part::default(),
+            strips: Default::default(),
+            columns: Columns::default(),
+            areas: [Rect::default(); 33],
+            done: None,
+            last: 0,
+            window: Rect::default(),
+            in_low: false,
+            row: 0,
+            component: 0,
+            style: BlockStyle(0),
+        }
+    }
+}
+
+/// What is to be synthesised.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Target {
+    pub(crate) component: usize,
+    /// Finest resolution level.
+    pub(crate) last: u8,
+    /// The part of it.
+    pub(crate) window: Rect,
+    pub(crate) style: BlockStyle,
+    pub(crate) keep: Keep,
 }
 
 impl<T: Coefficient> Synthesis<T> {
-    /// Decodes everything below resolution level `last`, whose rows `row` then gives. With `keep`, that level is kept too, and what
-    /// was kept before is used.
+    /// Decodes everything below the last resolution level, whose rows `row` then gives.
     pub(crate) fn start(
         &mut self,
         blocks: &mut Blocks<'_>,
-        component: usize,
-        last: u8,
-        style: BlockStyle,
-        keep: Keep,
+        target: &Target,
         spending: &mut Spending,
     ) -> Result<(), Error> {
         let tile = blocks.tile;
-        let Some(top) = tile.resolution(component, last) else {
-            return Err(Error::request("the codestream has no such level"));
-        };
-        check_memory::<T>(tile, top, last, keep, spending)?;
-        self.style = Some(style);
-        if !keep.used() {
-            self.done = None;
+        let Target { component, last, window, style, keep } = *target;
+        (self.component, self.last, self.window, self.style) = (component, last, window, style);
+        self.row = window.y0;
+        if window.is_empty() {
+            return Ok(());
         }
-        let done = match self.done {
-            Some(done) => done,
-            None => {
-                self.base(blocks, component)?;
+        self.plan(tile, target)?;
+        self.check_memory(tile, keep, spending)?;
+        // An error on the way leaves nothing to go on from.
+        let done = match self.done.take() {
+            Some(done) if keep != Keep::Nothing => done,
+            _ => {
+                self.base(blocks)?;
                 0
             }
         };
-        // An error on the way leaves nothing to go on from.
-        self.done = None;
         let in_place = if keep == Keep::All { last } else { last.saturating_sub(1).max(done) };
         for r in done + 1..=in_place {
-            let Some(res) = tile.resolution(component, r) else { break };
-            let width = res.area.width() as usize;
-            self.begin_strips(tile, res);
-            self.columns.start_in_place(&mut self.next_low, width, res.area.y0, res.area.y1);
-            for _ in 0..res.area.height() {
-                self.synthesised(blocks, res)?;
+            let area = self.areas[r as usize];
+            self.begin_strips(tile, r);
+            self.columns.start_in_place(&mut self.next_low.samples, area.width() as usize, area.y0, area.y1);
+            for _ in 0..area.height() {
+                self.synthesised(blocks, r)?;
             }
-            self.columns.end_in_place(&mut self.next_low);
+            self.columns.end_in_place(&mut self.next_low.samples);
+            self.next_low.area = area;
             core::mem::swap(&mut self.low, &mut self.next_low);
         }
         self.done = Some(in_place);
         self.in_low = in_place == last;
         if !self.in_low {
-            self.begin_strips(tile, top);
-            self.columns.start(top.area.width() as usize, top.area.y0, top.area.y1);
+            let area = self.areas[last as usize];
+            self.begin_strips(tile, last);
+            self.columns.start(area.width() as usize, area.y0, area.y1);
+            // Rows of the margin.
+            for _ in area.y0..window.y0 {
+                self.synthesised(blocks, last)?;
+            }
         }
-        self.last = Some(top.clone());
-        self.row = 0;
+        Ok(())
+    }
+
+    /// What is needed of each resolution level.
+    fn plan(&mut self, tile: &Tile, target: &Target) -> Result<(), Error> {
+        let no_level = Error::request("the codestream has no such level");
+        let mut window = target.window;
+        for r in (0..=target.last).rev() {
+            let whole = tile.resolution(target.component, r).ok_or(no_level)?;
+            let area = if r > 0 {
+                window.grown(T::STEPS as u32, &whole.area)
+            } else {
+                tile.bands[whole.first_band as usize].blocks_of(window).1
+            };
+            self.areas[r as usize] = area;
+            window = area.reduced(1);
+        }
         Ok(())
     }
 
     /// Decodes the LL band.
-    fn base(&mut self, blocks: &mut Blocks<'_>, component: usize) -> Result<(), Error> {
+    fn base(&mut self, blocks: &mut Blocks<'_>) -> Result<(), Error> {
         let tile = blocks.tile;
-        let Some(res) = tile.resolution(component, 0) else { return Ok(()) };
+        let Some(res) = tile.resolution(self.component, 0) else { return Ok(()) };
         let band = &tile.bands[res.first_band as usize];
-        let stride = band.area.width() as usize;
-        self.low.set_length(stride * band.area.height() as usize);
-        let style = self.style.unwrap_or(BlockStyle(0));
-        for row in band.grid.y0..band.grid.y1 {
-            let start = (band.block_area(band.grid.x0, row).y0 - band.area.y0) as usize * stride;
-            blocks.block_row(band, row, style, &mut self.low[start..], stride)?;
+        let area = self.areas[0];
+        let (grid, stride) = (band.blocks_of(area).0, area.width() as usize);
+        self.low.area = area;
+        self.low.samples.set_length(stride * area.height() as usize);
+        for row in grid.y0..grid.y1 {
+            let start = (band.block_area(grid.x0, row).y0 - area.y0) as usize * stride;
+            blocks.block_row(band, grid, row, self.style, &mut self.low.samples[start..], stride)?;
         }
         Ok(())
     }
 
-    fn begin_strips(&mut self, tile: &Tile, res: &Resolution) {
+    fn begin_strips(&mut self, tile: &Tile, r: u8) {
+        let Some(res) = tile.resolution(self.component, r) else { return };
         for (strip, band) in self.strips.iter_mut().zip(&tile.bands[res.band_range()]) {
-            strip.start(band);
+            strip.start(band, self.areas[r as usize].band(1, band.kind));
         }
     }
 
@@ -292,44 +375,61 @@ impl<T: Coefficient> Synthesis<T> {
         self.done = None;
     }
 
-    /// The next row of the last resolution level.
+    /// The next row of the window.
     pub(crate) fn row(&mut self, blocks: &mut Blocks<'_>) -> Result<&[T], Error> {
-        let Some(res) = self.last.take() else { return Ok(&[]) };
-        let y = self.row as usize;
+        if self.window.is_empty() {
+            return Ok(&[]);
+        }
+        let y = self.row;
         self.row += 1;
         if self.in_low {
-            let width = res.area.width() as usize;
-            self.last = Some(res);
-            return Ok(&self.low[y * width..(y + 1) * width]);
+            return Ok(self.low.row(y, self.window.x0..self.window.x1));
         }
-        self.synthesised(blocks, &res)?;
-        self.last = Some(res);
-        Ok(self.columns.latest())
+        self.synthesised(blocks, self.last)?;
+        let start = (self.window.x0 - self.areas[self.last as usize].x0) as usize;
+        Ok(&self.columns.latest()[start..start + self.window.width() as usize])
     }
 
-    /// The next row of a resolution level above the base.
-    fn synthesised(&mut self, blocks: &mut Blocks<'_>, res: &Resolution) -> Result<&[T], Error> {
-        let Synthesis { low, strips, columns, style, .. } = self;
-        let style = style.unwrap_or(BlockStyle(0));
-        let simd = blocks.simd;
-        let odd = res.area.x0 & 1 != 0;
-        let tile = blocks.tile;
+    /// The next row of what is synthesised of a resolution level above the base.
+    fn synthesised(&mut self, blocks: &mut Blocks<'_>, r: u8) -> Result<(), Error> {
+        let Synthesis { low, strips, columns, style, areas, component, .. } = self;
+        let (tile, simd) = (blocks.tile, blocks.simd);
+        let Some(res) = tile.resolution(*component, r) else { return Ok(()) };
         let [hl, lh, hh] = [0, 1, 2].map(|n| &tile.bands[res.first_band as usize + n]);
-        let low_width = lh.area.width() as usize;
+        let area = areas[r as usize];
+        let below = area.reduced(1);
+        let odd = area.x0 & 1 != 0;
         columns.synthesise(simd, |y, place, out| {
             let v = y / 2;
-            if y & 1 == 0 {
-                let start = (v - hl.area.y0) as usize * low_width;
-                let high = strips[0].row(blocks, hl, style, v)?;
-                T::synthesise_row(simd, &low[start..start + low_width], high, odd, place, out);
+            let [hl_strip, lh_strip, hh_strip] = &mut *strips;
+            let (low, high) = if y & 1 == 0 {
+                (low.row(v, below.x0..below.x1), hl_strip.row(blocks, hl, *style, v)?)
             } else {
-                let [_, low, high] = &mut *strips;
-                let low = low.row(blocks, lh, style, v)?;
-                let high = high.row(blocks, hh, style, v)?;
-                T::synthesise_row(simd, low, high, odd, place, out);
-            }
+                (lh_strip.row(blocks, lh, *style, v)?, hh_strip.row(blocks, hh, *style, v)?)
+            };
+            T::synthesise_row(simd, low, high, odd, place, out);
             Ok(())
-        })
+        })?;
+        Ok(())
+    }
+
+    /// Counts the planes of two levels, the strips and the rows, before they grow. The memory is used again for the next
+    /// component, unless that is decoded together with this one.
+    fn check_memory(&self, tile: &Tile, keep: Keep, spending: &mut Spending) -> Result<(), Error> {
+        let samples = |area: Rect| area.width() as u64 * area.height() as u64;
+        let last = self.last as usize;
+        let planes = match (last, keep) {
+            (0, _) | (_, Keep::All) => samples(self.areas[last]) + samples(self.areas[last.saturating_sub(1)]),
+            _ => samples(self.areas[last - 1]) + samples(self.areas[last.saturating_sub(2)]),
+        };
+        let mut strips = 0;
+        if let (Some(res), true) = (tile.resolution(self.component, self.last), last > 0) {
+            let width = self.areas[last].width() as u64;
+            let rows = |b: &Band| (1u64 << b.block.1).min(b.area.height() as u64);
+            let columns = |b: &Band| b.blocks_of(self.areas[last].band(1, b.kind)).1.width() as u64;
+            strips = tile.bands[res.band_range()].iter().map(|b| rows(b) * columns(b)).sum::<u64>() + 10 * width;
+        }
+        spending.memory(0, (planes + strips) * size_of::<T>() as u64)
     }
 }
 
@@ -342,25 +442,4 @@ pub(crate) enum Keep {
     Below,
     /// The level asked for is kept, too.
     All,
-}
-
-impl Keep {
-    fn used(self) -> bool {
-        self != Keep::Nothing
-    }
-}
-
-/// Counts the planes of two levels, the strips and the rows, before they grow. The memory is used again for the next component,
-/// unless that is decoded together with this one.
-fn check_memory<T>(tile: &Tile, top: &Resolution, last: u8, keep: Keep, spending: &mut Spending) -> Result<(), Error> {
-    let (w, h) = (top.area.width() as u64, top.area.height() as u64);
-    let below = (w / 2 + 1) * (h / 2 + 1) + (w / 4 + 1) * (h / 4 + 1);
-    let planes = if last == 0 || keep == Keep::All { w * h + below } else { below };
-    let strips = if last == 0 {
-        0
-    } else {
-        let rows = |b: &Band| (1u64 << b.block.1).min(b.area.height() as u64);
-        tile.bands[top.band_range()].iter().map(|b| rows(b) * b.area.width() as u64).sum::<u64>() + 10 * w
-    };
-    spending.memory(0, (planes + strips) * size_of::<T>() as u64)
 }

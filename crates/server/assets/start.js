@@ -48,7 +48,9 @@ function card(row) {
   find('h2').title = name;
   find('.what').textContent = first(row, '00081030') || 'No description';
   find('.what').title = find('.what').textContent;
-  const facts = [date(first(row, '00080020')), first(row, '00100020')];
+  find('.id').textContent = first(row, '00100020') || 'No ID';
+  find('.id').title = find('.id').textContent;
+  const facts = [date(first(row, '00080020'))];
   facts.push(count(first(row, '00201206'), 'series', 'series'), count(first(row, '00201208'), 'instance', 'instances'));
   find('.facts').textContent = facts.filter(Boolean).join(' · ');
   find('.facts').title = find('.facts').textContent;

@@ -9,7 +9,7 @@
 //! viewer    static files; pages: our own; ops: health, metrics, openapi
 //! ```
 //!
-//! Frames are ranges of stored objects: [`media`] negotiates, `multipart` frames them, `representation` cuts and
+//! Frames are ranges of stored objects: `media` negotiates, `multipart` frames them, `representation` cuts and
 //! reads them. `render` is the pixel pipeline. What blocks or computes never runs on the threads of the network.
 
 mod accept;
@@ -19,14 +19,14 @@ mod dicomweb;
 mod error;
 mod gate;
 mod guard;
-pub mod media;
+mod media;
 mod metrics;
 mod multipart;
 mod ops;
 mod pages;
 mod query;
 mod range;
-pub mod render;
+mod render;
 mod reply;
 mod representation;
 mod serve;

@@ -4,7 +4,7 @@
 //! where they lie; the whole is never put together.
 
 use crate::range::{self, Wanted};
-use archive::ObjectReader;
+use archive::{Archive, Instance, ObjectReader};
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
 use bytes::Bytes;
@@ -13,11 +13,32 @@ use std::collections::VecDeque;
 use std::io;
 use std::ops::Range;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use tokio::task::JoinHandle;
 
 /// Bytes read from an object at once.
 const CHUNK: u64 = 256 << 10;
+
+/// A stored object to read from.
+#[derive(Clone)]
+pub enum Object {
+    /// Open already.
+    Open(ObjectReader),
+    /// Opened when its bytes are due: an answer may be made of thousands of objects.
+    Later(Archive, Arc<Instance>),
+}
+
+impl Object {
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
+        match self {
+            Object::Open(reader) => reader.read_at(offset, buffer),
+            Object::Later(archive, instance) => {
+                archive.object(instance).map_err(io::Error::other)?.read_at(offset, buffer)
+            }
+        }
+    }
+}
 
 /// A run of bytes of a representation.
 #[derive(Clone)]
@@ -27,7 +48,7 @@ pub enum Segment {
     /// `len` bytes of a stored object, from `offset`.
     Stored {
         /// The object.
-        object: ObjectReader,
+        object: Object,
         /// First byte.
         offset: u64,
         /// Number of bytes.

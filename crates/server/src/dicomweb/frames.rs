@@ -4,7 +4,7 @@ use super::target::Target;
 use crate::error::{Answered, Problem};
 use crate::media::{self, Answer, Form, OCTET_STREAM, Shape};
 use crate::multipart::{self, Multipart};
-use crate::representation::{Representation, Segment};
+use crate::representation::{Object, Representation, Segment};
 use crate::state::App;
 use archive::{FrameEntry, Instance};
 use axum::body::Body;
@@ -61,7 +61,7 @@ fn answer_stored(app: &App, target: Target) -> Answered<(Target, Plan)> {
     if wire.must_decode || (answer.form == Form::Samples && !wire.native) {
         return Ok((target, Plan::Decode(Decode { instance, numbers, shape: answer.shape })));
     }
-    let object = app.archive.object(&instance)?;
+    let object = Object::Open(app.archive.object(&instance)?);
     let frames: Option<Vec<_>> = numbers.iter().map(|&n| instance.frames.get(n as usize)).collect();
     let frames = frames.ok_or_else(|| Problem::not_found("frame"))?;
     let contents = frames.into_iter().map(|frame| {

@@ -5,7 +5,7 @@ use crate::accept::{self, MediaRange};
 use crate::error::{Answered, Problem};
 use crate::media::{self, DICOM, Shape};
 use crate::multipart::Multipart;
-use crate::representation::{Representation, Segment};
+use crate::representation::{Object, Representation, Segment};
 use crate::state::App;
 use archive::Instance;
 use axum::body::Body;
@@ -20,7 +20,7 @@ use transcode::TransferSyntax;
 
 /// The preamble, and what follows it (PS3.10 7.1).
 const PREAMBLE: usize = 128;
-/// Files up to this size are written anew when their transfer syntax may not go on the wire.
+/// Bytes of files that are written anew for one request, when their transfer syntax may not go on the wire.
 const REWRITE: u64 = 512 << 20;
 
 /// The instances of a study or series, or one.
@@ -32,11 +32,16 @@ pub async fn retrieve(State(app): State<Arc<App>>, target: Target) -> Answered<R
         let syntax = &refused.transfer_syntax;
         return Err(Problem::not_acceptable(format!("stored in transfer syntax {syntax}; ask for transfer-syntax=*")));
     }
+    let rewrite: u64 = instances.iter().filter(|instance| must_rewrite(instance)).map(|instance| instance.size).sum();
+    if rewrite > REWRITE {
+        return Err(Problem::not_acceptable("that much is not put into Explicit VR at once: ask for fewer instances"));
+    }
     let work = move |app: &App| {
         let representation = represent(app, &instances, wanted.shape)?;
         representation.answer(&target.method, &target.headers).map_err(Problem::internal)
     };
-    app.read(work).await
+    // Writing anew keeps a core busy; handing out does not.
+    if rewrite > 0 { app.compute(work).await } else { app.read(work).await }
 }
 
 /// What the client takes.
@@ -108,16 +113,17 @@ fn etag(instances: &[Arc<Instance>], shape: Shape) -> String {
 }
 
 /// The file, its preamble zeroed: what stands there could make it something else as well (PS3.10 7.5).
-fn content(app: &App, instance: &Instance) -> Answered<Vec<Segment>> {
+fn content(app: &App, instance: &Arc<Instance>) -> Answered<Vec<Segment>> {
     let object = app.archive.object(instance)?;
     let size = object.size();
-    if must_rewrite(instance) && size <= REWRITE {
+    if must_rewrite(instance) {
         return Ok(vec![Segment::Memory(rewritten(app, instance)?)]);
     }
     let mut head = [0; PREAMBLE + 4];
     let has_preamble = object.read_at(0, &mut head).is_ok() && &head[PREAMBLE..] == b"DICM";
     let skip = if has_preamble { PREAMBLE as u64 } else { 0 };
     let zeros = Segment::Memory(Bytes::from_static(&[0; PREAMBLE]).slice(..skip as usize));
+    let object = Object::Later(app.archive.clone(), instance.clone());
     Ok(vec![zeros, Segment::Stored { object, offset: skip, len: size - skip }])
 }
 

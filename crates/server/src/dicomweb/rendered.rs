@@ -8,7 +8,7 @@ use crate::query::Parameters;
 use crate::render::encode::Coding;
 use crate::render::tone::{Function, Window};
 use crate::render::{self, Wish};
-use crate::representation::{Representation, Segment};
+use crate::representation::{Object, Representation, Segment};
 use crate::state::App;
 use archive::Instance;
 use axum::body::Body;
@@ -66,7 +66,7 @@ fn video(app: &App, target: &Target, instance: &Instance) -> Answered<Response<B
         Some(Value::Fragments(fragments)) => fragments.clone(),
         _ => return Err(Problem::not_found("video")),
     };
-    let object = app.archive.object(instance)?;
+    let object = Object::Open(app.archive.object(instance)?);
     let stored = |(offset, len)| Segment::Stored { object: object.clone(), offset, len };
     let short = instance.object_id.get(..32).unwrap_or(&instance.object_id);
     let representation = Representation {

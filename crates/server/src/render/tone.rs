@@ -108,10 +108,13 @@ pub struct Tone {
     pub colour: Colour,
 }
 
+/// Fetches a value by its bulk data URI.
+type Bulk<'a> = Box<dyn Fn(&str) -> Option<Vec<u8>> + 'a>;
+
 /// The attributes of an instance in the DICOM JSON model.
 pub struct Attributes<'a> {
     json: Map<String, Value>,
-    bulk: Box<dyn Fn(&str) -> Option<Vec<u8>> + 'a>,
+    bulk: Bulk<'a>,
 }
 
 impl<'a> Attributes<'a> {

@@ -8,8 +8,7 @@ use std::io::Read;
 
 /// A site with a small viewer and our own files before it.
 fn with_viewer() -> Site {
-    Site::with(&[], |config| {
-        let folder = Box::leak(Box::new(tempfile::TempDir::new().unwrap())).path();
+    Site::beside(&[], |config, folder| {
         let (viewer, web) = (folder.join("ohif"), folder.join("web"));
         fs::create_dir_all(viewer.join("assets")).unwrap();
         fs::create_dir_all(web.join("viewer")).unwrap();

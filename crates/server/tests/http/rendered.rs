@@ -133,6 +133,36 @@ async fn viewports_thumbnails_and_jpeg() {
 }
 
 #[tokio::test]
+async fn what_cannot_be_decoded_is_not_shown() {
+    let broken = Made::new("1.5.9", made::SECONDARY, made::JPEG_LS).fragments(
+        8,
+        8,
+        &[vec![[made::JPEG_START, &[1; 86]].concat()]],
+    );
+    let site = Site::of(&[broken.file()]);
+    let answer = rendered(&site, "1.5.9", "").await;
+    assert_eq!(answer.status, StatusCode::NOT_FOUND, "{}", answer.text());
+    assert_eq!(site.get(&format!("{}/frames/1", made::path("1.5.9"))).await.status, StatusCode::OK, "but handed out");
+}
+
+#[tokio::test]
+async fn a_video_is_played_as_it_is() {
+    let stream: Vec<u8> = (0..600u32).map(|n| (n % 241) as u8).collect();
+    let fragments = vec![stream[..200].to_vec(), stream[200..].to_vec()];
+    let file = Made::new("1.5.10", "1.2.840.10008.5.1.4.1.1.77.1.1.1", "1.2.840.10008.1.2.4.102")
+        .fragments(8, 8, &[fragments])
+        .file();
+    let site = Site::of(&[file]);
+    let target = format!("{}/rendered", made::path("1.5.10"));
+    let whole = site.accept(&target, "video/mp4").await;
+    assert_eq!((whole.status, whole.header("content-type")), (StatusCode::OK, "video/mp4"));
+    assert!(whole.body == stream);
+    let piece = site.send("GET", &target, &[("accept", "video/mp4"), ("range", "bytes=190-209")]).await;
+    assert_eq!((piece.status, &piece.body[..]), (StatusCode::PARTIAL_CONTENT, &stream[190..210]));
+    assert_eq!(site.get(&format!("{}/thumbnail", made::path("1.5.10"))).await.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
 async fn nothing_to_show() {
     let report = Made::new("1.5.8", "1.2.840.10008.5.1.4.1.1.88.11", EXPLICIT).file();
     let site = Site::of(&[report]);

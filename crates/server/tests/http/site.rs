@@ -7,6 +7,7 @@ use axum::http::{HeaderMap, Request, StatusCode, header};
 use bytes::Bytes;
 use http_body_util::BodyExt;
 use server::Config;
+use std::path::Path;
 use tempfile::TempDir;
 use tower::ServiceExt;
 
@@ -14,7 +15,7 @@ use tower::ServiceExt;
 pub struct Site {
     pub archive: Archive,
     pub router: Router,
-    pub folder: TempDir,
+    _folder: TempDir,
 }
 
 /// A whole answer.
@@ -33,14 +34,19 @@ impl Site {
 
     /// The same, with other settings.
     pub fn with(files: &[Vec<u8>], change: impl FnOnce(&mut Config)) -> Site {
+        Site::beside(files, |config, _| change(config))
+    }
+
+    /// The same, with a folder that lasts as long as the site.
+    pub fn beside(files: &[Vec<u8>], change: impl FnOnce(&mut Config, &Path)) -> Site {
         let folder = TempDir::new().unwrap();
         let archive = Archive::open(&folder.path().join("archive"), Options::default()).unwrap();
         for file in files {
             archive.ingest_bytes(file).unwrap();
         }
         let mut config = Config::new(archive.clone());
-        change(&mut config);
-        Site { router: server::router(config), archive, folder }
+        change(&mut config, folder.path());
+        Site { router: server::router(config), archive, _folder: folder }
     }
 
     /// Sends a request with more headers.

@@ -130,6 +130,28 @@ fn blocks_survive_every_size_and_depth() {
 }
 
 #[test]
+fn blocks_with_empty_parts_survive() {
+    let mut random = Random::new(2);
+    for (width, height) in SIZES {
+        let (columns, rows) = (usize::from(width), usize::from(height));
+        for _ in 0..40 {
+            let mut samples = coefficients(&mut random, columns * rows, 9, 2);
+            let mut between = |bound: usize| {
+                let (one, two) = (random.below(bound as u64 + 1), random.below(bound as u64 + 1));
+                one.min(two) as usize..one.max(two) as usize
+            };
+            let (across, down) = (between(columns), between(rows));
+            for (n, sample) in samples.iter_mut().enumerate() {
+                if !across.contains(&(n % columns)) || !down.contains(&(n / columns)) {
+                    *sample = 0;
+                }
+            }
+            round_trip(&samples, width, height);
+        }
+    }
+}
+
+#[test]
 fn extreme_magnitudes_survive() {
     for value in [1, -1, 2, i32::MAX, -i32::MAX, i32::MIN, 0x7fff, 0x5555_5555] {
         for (width, height) in SIZES {

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Fuzzes the codec: scripts/fuzz.sh [--log] [SECONDS [TARGET...]], by default every target for 30 s each.
-# --log adds what was run to docs/assurance/fuzz-log.tsv; the sums are printed against the goal. BUILD=no runs what was built before.
+# --log adds what was run to docs/assurance/fuzz-log.tsv; the sums are printed against the goal. BUILD=no runs what was built before; NICE=N sets the niceness, 19 by default.
 #
 # The targets are laid out for cargo-fuzz; this builds them with the same flags, so that a stable toolchain is enough.
 . "$(dirname "$0")/lib.sh"
@@ -27,11 +27,11 @@ build() {
     nice -n 5 cargo build --quiet --release --locked --manifest-path "$FUZZ/Cargo.toml" --target "$HOST" --bins
 }
 
-# What the fuzzer starts from: real codestreams, in place, and what was found before.
+# What the fuzzer starts from: real codestreams, in place, small ones of every kind, and what was found before.
 seeds() {
   mkdir -p "$WORK/seeds"
-  find "$WORK/seeds" -type l -delete
-  find "$SHARED/data/open/codec" "$ROOT/$FUZZ/corpus-found" -name '*.j2[ck]' -size -48k 2>/dev/null |
+  find "$WORK/seeds" -xtype l -delete
+  find "$SHARED/data/open/codec" "$ROOT/$FUZZ/seeds" "$ROOT/$FUZZ/corpus-found" -name '*.j2[ck]' -size -48k 2>/dev/null |
     while read -r file; do ln -sf "$(realpath "$file")" "$WORK/seeds/"; done
   say "seeds: $(find "$WORK/seeds" -type l | wc -l)"
 }
@@ -40,7 +40,7 @@ seeds() {
 run() {
   local target=$1 output=$WORK/$1.log status=0 TIMEFORMAT='%U %S' cpu runs
   mkdir -p "$WORK/corpus/$target" "$WORK/artifacts/$target"
-  cpu=$({ time nice -n 19 "$OUT/$HOST/release/$target" "$WORK/corpus/$target" "$WORK/seeds" \
+  cpu=$({ time nice -n "${NICE:-19}" "$OUT/$HOST/release/$target" "$WORK/corpus/$target" "$WORK/seeds" \
     -max_total_time="$seconds" -max_len=65536 -timeout=300 -report_slow_units=300 -rss_limit_mb=1024 -malloc_limit_mb=256 \
     -print_final_stats=1 -artifact_prefix="$WORK/artifacts/$target/" >"$output" 2>&1; } 2>&1) || status=1
   [ "$status" = 0 ] || { grep -aE 'panicked|ERROR|SUMMARY|Test unit written' "$output" >&2 || tail -n 5 "$output" >&2; }

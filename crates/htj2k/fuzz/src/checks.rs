@@ -23,10 +23,10 @@ const TIMED: usize = 64 << 10;
 /// What one call may spend.
 fn limits() -> Limits {
     let mut limits = Limits::default();
-    limits.max_pixels = 1 << 18;
+    limits.max_pixels = 1 << 16;
     limits.max_components = 64;
-    limits.max_memory = 16 << 20;
-    limits.max_work = 1 << 17;
+    limits.max_memory = 8 << 20;
+    limits.max_work = 1 << 16;
     limits
 }
 

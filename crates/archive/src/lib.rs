@@ -12,6 +12,7 @@ mod archive;
 mod attributes;
 mod cache;
 mod convert;
+mod decisions;
 mod error;
 mod index;
 mod ingest;
@@ -23,6 +24,7 @@ mod query;
 
 pub use archive::{Archive, Options, Stats};
 pub use convert::{Event, Evidence, Summary};
+pub use decisions::{Decision, State};
 pub use error::Error;
 pub use ingest::{Beside, Ingested};
 pub use instance::{FrameEntry, Instance, LevelEntry, ObjectReader};

@@ -8,7 +8,7 @@ use std::fs;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 
-use archive::{Archive, Event, Ingested, Options, Query, QueryLevel, Summary};
+use archive::{Archive, Event, Ingested, Options, Query, QueryLevel, State, Summary};
 use common::*;
 use sha2::{Digest, Sha256};
 use transcode::Policy;
@@ -133,6 +133,10 @@ fn the_policy_decides_and_its_change_is_followed() {
     let (summary, events) = run(&archive, &keep);
     assert_eq!((summary.converted, summary.kept, summary.failed), (0, 3, 0), "{events:?}");
     assert!(events.iter().all(|e| matches!(e, Event::Kept { reason, .. } if !reason.is_empty())));
+    let kept = archive.decisions(State::Kept, 0, 10).unwrap();
+    assert_eq!(kept.len(), 3);
+    assert!(kept.iter().all(|d| d.rule == "as-is" && d.reason == "asked to" && d.attempts == 1), "{kept:?}");
+    assert_eq!(archive.decisions(State::Kept, 2, 10).unwrap(), kept[2..]);
     assert_eq!(run(&archive, &keep).0, Summary::default());
     // Small and grey: JPEG-LS by the default policy. Nothing can be done for one without pixels.
     let (summary, events) = run(&archive, &Policy::default());
@@ -158,6 +162,10 @@ fn one_that_fails_does_not_stop_the_rest() {
     assert_eq!(failed[0].0.sop, "1.3.2");
     assert!(!failed[0].1.to_string().is_empty());
     assert_eq!(archive.stats().unwrap().failed, 1);
+    let recorded = archive.decisions(State::Failed, 0, 10).unwrap();
+    assert_eq!((recorded.len(), &recorded[0].key, recorded[0].attempts), (1, failed[0].0, 1));
+    assert_eq!(recorded[0].reason, failed[0].1.to_string());
+    assert_eq!(archive.decisions(State::Converted, 0, 10).unwrap().len(), 3);
     assert!(archive.instance("1.1", "1.2", "1.3.2").unwrap().is_some());
 }
 

@@ -105,3 +105,55 @@ fn what_goes_out_as_explicit_little_endian_has_the_same_samples() {
     println!("rewritten: {count}");
     assert!(count >= 30);
 }
+
+/// Lossy 12-bit JPEG stays close to the image that it was made from.
+#[test]
+fn twelve_bit_jpeg_is_close_to_the_uncompressed_image() {
+    let Some(open) = open_data() else { return };
+    for image in ["MR1/dicom-test-files__MR1", "MR3/dicom-test-files__MR3", "NM1/dicom-test-files__NM1"] {
+        let samples = |kind: &str| {
+            let mut frame = Vec::new();
+            Source::open(&open.join(format!("wg04/{image}_{kind}"))).unwrap().decode_frame(0, &mut frame).unwrap();
+            frame.chunks_exact(2).map(|b| f64::from(u16::from_le_bytes([b[0], b[1]]))).collect::<Vec<_>>()
+        };
+        let (lossy, plain) = (samples("JPLY"), samples("UNC"));
+        let error = lossy.iter().zip(&plain).map(|(a, b)| (a - b).abs()).sum::<f64>() / plain.len() as f64;
+        let range = plain.iter().copied().fold(0.0, f64::max);
+        println!("{image}: mean error {error:.2} of {range}");
+        assert!(error < range * 0.01, "{image}: mean error {error}");
+    }
+}
+
+/// Decoders differ by rounding: what ours makes of 12-bit JPEG has the range that the reference has.
+#[test]
+fn twelve_bit_jpeg_decodes_to_the_range_of_the_reference() {
+    let Some(open) = open_data() else { return };
+    let mut count = 0;
+    for row in table(&open.join("REFERENCE.tsv")) {
+        let path = &row["path"];
+        let Ok(source) = Source::open(&open.join(path)) else { continue };
+        if source.facts().transfer_syntax.uid() != "1.2.840.10008.1.2.4.51"
+            || source.facts().bits_allocated != 16
+            || row["min"].is_empty()
+        {
+            continue;
+        }
+        let mut frame = Vec::new();
+        if let Err(error) = source.decode_frame(0, &mut frame) {
+            panic!("{path}: {error}");
+        }
+        let values = frame.chunks_exact(2).map(|b| {
+            if source.facts().signed {
+                i32::from(i16::from_le_bytes([b[0], b[1]]))
+            } else {
+                i32::from(u16::from_le_bytes([b[0], b[1]]))
+            }
+        });
+        let (low, high) = values.fold((i32::MAX, i32::MIN), |(l, h), v| (l.min(v), h.max(v)));
+        let near = |told: &str, got: i32| (told.parse::<f64>().unwrap() - f64::from(got)).abs() <= 2.0;
+        println!("{path}: {low} to {high}, the reference {} to {}", row["min"], row["max"]);
+        assert!(near(&row["min"], low) && near(&row["max"], high), "{path}");
+        count += 1;
+    }
+    assert!(count > 0, "the corpus has 12-bit JPEG");
+}

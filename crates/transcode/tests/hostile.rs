@@ -57,10 +57,12 @@ proptest! {
     }
 
     #[test]
-    fn changed_compressed_frames_are_decoded_or_refused(kind in 0..5usize, changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..5)) {
+    fn changed_compressed_frames_are_decoded_or_refused(kind in 0..7usize, changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..5)) {
         let Some(open) = common::open_data() else { return Ok(()) };
         let path = ["pydicom/dicom-test-files__MR_small_RLE.dcm", "pydicom/dicom-test-files__MR_small_jpeg_ls_lossless.dcm",
-            "pydicom/dicom-test-files__JPGLosslessP14SV1_1s_1f_8b.dcm", "pydicom/pydicom-data__HTJ2KLossless_08_RGB.dcm", "pydicom/pydicom__SC_rgb_jpeg.dcm"][kind];
+            "pydicom/dicom-test-files__JPGLosslessP14SV1_1s_1f_8b.dcm", "pydicom/pydicom-data__HTJ2KLossless_08_RGB.dcm", "pydicom/pydicom__SC_rgb_jpeg.dcm",
+            "pydicom/pydicom__JPGExtended.dcm",
+            "encapsulation/cornerstone3D__CTImage.dcm_JPEGProcess14TransferSyntax_1.2.840.10008.1.2.4.57.dcm"][kind];
         let mut file = std::fs::read(open.join(path)).unwrap();
         let from = file.len() / 4;
         for (at, value) in changes {

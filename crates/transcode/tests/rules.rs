@@ -81,6 +81,20 @@ fn rule_01_the_rpcl_label_is_earned() {
 }
 
 #[test]
+fn rule_01_images_of_any_shape() {
+    for (rows, columns) in [(1, 1), (1, 3000), (3000, 1), (2, 65535), (63, 65), (64, 64)] {
+        let source = grey(rows, columns, 16, 16, false, &bytes16(&noise(usize::from(rows) * usize::from(columns), 16)));
+        let written = converted(&source, "htj2k-all");
+        let levels = segment(&codestream(&written, 0), 0x52).unwrap()[5];
+        assert!(rows.min(columns) >> levels <= 64, "{rows} x {columns}: {levels} decompositions");
+        same_samples(&source, &written);
+        let (outcome, bytes) = run(&source, &to_jpeg_ls());
+        assert!(matches!(outcome, Outcome::Converted(_)), "{rows} x {columns}: {outcome:?}");
+        same_samples(&source, &Source::from_bytes(bytes).unwrap());
+    }
+}
+
+#[test]
 fn rule_02_lossless_is_reversible_and_whole() {
     let source = large();
     let written = converted(&source, "default");

@@ -1,6 +1,6 @@
-//! JPEG with the discrete cosine transform, 8 bits (T.81). Always lossy: decoded for display, never to be re-encoded.
+//! JPEG with the discrete cosine transform (T.81): 8 bits by `jpeg-decoder`, 12 bits here. Always lossy: decoded for display, never to be re-encoded.
 
-use super::{agree, guarded, place};
+use super::{agree, guarded, jpeg_extended, place};
 use crate::error::{Error, Result};
 use crate::facts::Facts;
 use crate::syntax::Coding;
@@ -8,8 +8,8 @@ use jpeg_decoder::{ColorTransform, Decoder};
 
 pub(super) fn frame(facts: &Facts, stored: &[u8], out: &mut Vec<u8>) -> Result<()> {
     let info = agree(facts, stored, Coding::Jpeg)?;
-    if info.precision != 8 {
-        return Err(Error::unsupported(format!("JPEG with the cosine transform and {} bits", info.precision)));
+    if info.precision == 12 {
+        return jpeg_extended::frame(facts, info.precision, stored, out);
     }
     if info.components != 1 && info.components != 3 {
         return Err(Error::unsupported(format!("JPEG of {} components", info.components)));

@@ -2,8 +2,10 @@
 
 mod deflated;
 mod htj2k;
+mod huffman;
 mod jpeg;
 mod jpeg2000;
+mod jpeg_extended;
 mod jpeg_lossless;
 mod jpeg_ls;
 mod native;

@@ -120,7 +120,8 @@ impl Policy {
         self.hash.clone()
     }
 
-    /// What the rules say of an instance.
+    /// What the rules say of an instance. Rules on an `element` need the facts of an opened [`Source`](crate::Source): facts
+    /// that were stored and read again hold no other elements, and such rules do not match them.
     pub fn decide(&self, facts: &Facts) -> Decision {
         let mut why = Vec::new();
         for rule in &self.rules {

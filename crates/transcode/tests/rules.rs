@@ -398,6 +398,7 @@ fn extended_table(source: &Source, samples: &[u8]) {
 }
 
 #[test]
+#[cfg(unix)]
 fn rule_20_more_than_4_gigabytes() {
     let mut made = Made::image(Form::Explicit, 2000, 2000, 16, 16, false);
     let at = made.body.windows(4).position(|w| w == [0x28, 0, 0x10, 0]).unwrap();

@@ -140,6 +140,11 @@ impl Decoder {
         }
     }
 
+    #[cfg(test)]
+    pub(crate) fn with_simd(simd: Simd) -> Self {
+        Decoder { simd, ..Self::default() }
+    }
+
     /// Whether frames are spread over the threads of the rayon pool that the caller is in. The samples are the same.
     #[cfg(feature = "rayon")]
     pub fn set_parallel(&mut self, parallel: bool) {

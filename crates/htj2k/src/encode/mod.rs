@@ -355,3 +355,34 @@ impl Job<'_, '_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Samples;
+    use crate::options::Transform;
+
+    /// Whatever the machine can do, the stream and the samples are those of the baseline.
+    #[test]
+    fn every_simd_level_gives_the_same_bytes() {
+        let samples: Vec<u16> =
+            (0..333 * 130 * 3usize).map(|n| ((n / 999 * 3 + n % 999 + n * n % 37) % 4096) as u16).collect();
+        for (components, width) in [(1, 999), (3, 333)] {
+            for transform in [Transform::Reversible, Transform::Irreversible { quality: 60.0 }] {
+                let options = EncodeOptions { transform, ..EncodeOptions::default() };
+                let (precision, stride) = (12, 999);
+                let samples = Samples::U16(&samples);
+                let image = Image { width, height: 130, components, precision, signed: false, stride, samples };
+                let results = Simd::all().into_iter().map(|simd| {
+                    let mut stream = Vec::new();
+                    Encoder { simd, ..Encoder::default() }.encode(&image, &options, &mut stream).unwrap();
+                    let mut out = alloc::vec![0u16; 130 * stride];
+                    Decoder::with_simd(simd).decode(&stream, 0, SamplesMut::U16(&mut out), stride).unwrap();
+                    (stream, out)
+                });
+                let results: Vec<_> = results.collect();
+                assert!(results.iter().all(|r| *r == results[0]), "{components} components, {transform:?}");
+            }
+        }
+    }
+}

@@ -142,7 +142,7 @@ pub struct ServeFlags {
     /// Read the viewer's default Accept as the standard does: uncompressed only
     #[arg(long, env = "FIRSTLIGHT_STRICT_ACCEPT")]
     pub strict_accept: bool,
-    /// The address clients see, where a proxy stands in front (https://pacs.example.org)
+    /// The address clients see, where a proxy stands in front
     #[arg(long, value_name = "URL", env = "FIRSTLIGHT_PUBLIC_URL")]
     pub public_url: Option<String>,
     /// Keep what is received as it is; convert nothing

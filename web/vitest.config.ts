@@ -1,3 +1,4 @@
 import { defineConfig } from 'vitest/config';
 
-export default defineConfig({ test: { include: ['{cornerstone,ohif}/**/*.test.ts'] } });
+// Some tests try many thousands of cases: the time limit is for a machine that does other work beside them.
+export default defineConfig({ test: { include: ['{cornerstone,ohif}/**/*.test.ts'], testTimeout: 60_000 } });

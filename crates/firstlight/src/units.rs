@@ -29,7 +29,9 @@ pub fn saved(before: u64, after: u64) -> String {
     if before == 0 {
         return String::new();
     }
-    format!("{:.1} %", (before as f64 - after as f64) * 100.0 / before as f64)
+    let tenths = ((before as f64 - after as f64) * 1000.0 / before as f64).round();
+    // Adding zero makes a rounded minus zero plain.
+    format!("{:.1} %", tenths / 10.0 + 0.0)
 }
 
 /// Whole seconds: `42 s`, `3 min 05 s`, `2 h 07 min`.
@@ -68,5 +70,6 @@ mod tests {
         assert_eq!(saved(1000, 387), "61.3 %");
         assert_eq!(saved(0, 0), "");
         assert_eq!(saved(100, 150), "-50.0 %");
+        assert_eq!(saved(100_000, 100_001), "0.0 %");
     }
 }

@@ -69,8 +69,8 @@ impl Spending {
 }
 
 impl Default for Limits {
-    /// 2^31 pixels, 16384 components, 2 GiB, 2^26 units of work.
+    /// 2^31 pixels, 16384 components, 2 GiB, 2^24 units of work.
     fn default() -> Self {
-        Limits { max_pixels: 1 << 31, max_components: 16384, max_memory: 2 << 30, max_work: 1 << 26 }
+        Limits { max_pixels: 1 << 31, max_components: 16384, max_memory: 2 << 30, max_work: 1 << 24 }
     }
 }

@@ -31,6 +31,8 @@ pub(crate) struct PacketReader {
     packed: Option<(Vec<u8>, usize)>,
     pending_blocks: Vec<(u32, Block)>,
     pending_chunks: Vec<Pending>,
+    /// Code-blocks that the latest packet was about.
+    visited: u64,
     /// The tag trees before the packet at hand.
     saved: Saved,
 }
@@ -131,7 +133,9 @@ impl PacketReader {
             self.part += 1;
         }
         let Some(range) = self.parts.get(self.part).cloned() else { return Ok(Read::Cut) };
-        match self.read_at(codestream, range.clone(), tile, packet, style, framing) {
+        let result = self.read_at(codestream, range.clone(), tile, packet, style, framing);
+        spending.work(range.start, self.visited)?;
+        match result {
             Ok(end) => {
                 let size = size_of::<Chunk>() + size_of::<Pending>() + size_of::<Block>();
                 spending.memory(range.start, 2 * (size * self.pending_chunks.len()) as u64)?;
@@ -190,13 +194,16 @@ impl PacketReader {
     fn header(&mut self, bytes: &[u8], tile: &mut Tile, packet: Packet, style: BlockStyle) -> Result<usize, Trouble> {
         self.pending_blocks.clear();
         self.pending_chunks.clear();
-        self.each_tree(tile, packet, |trees, tree, size, saved| trees.save(tree, size, saved));
         let mut bits = BitReader::new(bytes);
+        // A hostile stream can have very many packets: an empty one must cost no more than its byte.
+        self.visited = 1;
         if bits.bit()? {
+            self.each_tree(tile, packet, |trees, tree, size, saved| trees.save(tree, size, saved));
             let res = tile.resolution(packet.component as usize, packet.resolution).cloned();
             let res = res.ok_or(Trouble::Wrong("a packet of a resolution level that does not exist"))?;
             for (n, band) in res.band_range().enumerate() {
                 let cell = tile.cells[tile.precincts[packet.precinct as usize].first_cell as usize + n];
+                self.visited += cell.grid.width() as u64 * cell.grid.height() as u64;
                 self.cell(&mut bits, tile, band, cell, packet.layer, style)?;
             }
         }

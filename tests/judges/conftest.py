@@ -33,6 +33,13 @@ def pytest_configure(config):
     os.environ["FIRSTLIGHT_CONVERTED"] = str(folder)
 
 
+def pytest_terminal_summary(terminalreporter):
+    """Converted of expected, per rule: workers cannot print, so the test leaves it in a file."""
+    rules = pathlib.Path(os.environ.get("FIRSTLIGHT_CONVERTED", "")) / "rules"
+    if rules.is_file():
+        terminalreporter.write_line(rules.read_text().strip())
+
+
 def table(path, key="path"):
     with open(path, newline="") as lines:
         return {row[key]: row for row in csv.DictReader(lines, delimiter="\t", quoting=csv.QUOTE_NONE)}

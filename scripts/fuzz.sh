@@ -24,7 +24,7 @@ build() {
   local coverage="-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 -Cllvm-args=-sanitizer-coverage-inline-8bit-counters
     -Cllvm-args=-sanitizer-coverage-pc-table -Cllvm-args=-sanitizer-coverage-trace-compares"
   RUSTC_BOOTSTRAP=1 CARGO_TARGET_DIR=$OUT RUSTFLAGS="--cfg fuzzing -Zsanitizer=address -Cforce-frame-pointers $coverage" \
-    nice -n 5 cargo build --quiet --release --locked --manifest-path "$FUZZ/Cargo.toml" --target "$HOST" --bins
+    cargo build --quiet --release --locked --manifest-path "$FUZZ/Cargo.toml" --target "$HOST" --bins
 }
 
 # What the fuzzer starts from: real codestreams, in place, small ones of every kind, and what was found before.

@@ -33,6 +33,7 @@ def steps():
         "docs": ("RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --locked --quiet", None),
         "rust": (rust, NEXTEST if nextest else LIBTEST),
         "doctests": ("cargo test --workspace --locked --doc --no-fail-fast", LIBTEST),
+        "threads": ("cargo test --locked -p htj2k --features rayon --test region", LIBTEST),
         "setup": ("scripts/setup.sh test", None),
         "commands": (f"{python} -m pytest -q tests/commands", PYTEST),
         "judges": (f"{python} -m pytest -q -n 2 --dist worksteal tests/judges", PYTEST),

@@ -9,6 +9,7 @@ case $what in
     cargo build --release --locked --quiet -p firstlight
     exec "$(judges_venv)" scripts/bench/convert.py "$@" ;;
   codec)
-    exec "$(judges_venv)" scripts/bench/codec.py "$@" ;;
+    "$(judges_venv)" scripts/bench/codec.py "$@"
+    cargo run --release --locked --quiet -p htj2k --features rayon --example threads ;;
   *) die "no benchmark is called $what" "codec or convert" ;;
 esac

@@ -7,7 +7,7 @@ use std::cell::RefCell;
 use cpu_time::ThreadTime;
 use htj2k::{
     Decoded, Decoder, EncodeOptions, Encoder, Error, ErrorKind, Header, Image, Index, Limits, Plane, Precincts,
-    Progression, Progressive, Samples, SamplesMut, TileParts, Transform,
+    Progression, Progressive, Region, Samples, SamplesMut, TileParts, Transform,
 };
 use peak_alloc::PeakAlloc;
 
@@ -91,6 +91,7 @@ pub fn decode(data: &[u8]) {
         assert_eq!((decoded.width, decoded.height), header.size_at(level));
         check_ranges(&planes_of_level);
         check_interleaved(data, level, &planes_of_level, decoded);
+        check_region(data, level, header.reversible, &planes_of_level, decoded);
         check_need(data, level, &planes_of_level, decoded);
     }
 }
@@ -125,6 +126,31 @@ fn check_interleaved(data: &[u8], level: u8, planes: &[Plane], decoded: Decoded)
             assert_eq!(*sample, planes[c].samples[y * decoded.width as usize + x], "two ways to decode differ");
         }
         assert!(samples[row..].iter().all(|s| *s == MARK), "wrote between the rows");
+    }
+}
+
+/// A region is what the same rectangle of the whole level is. Reals may differ by one, where sums are taken in another order.
+fn check_region(data: &[u8], level: u8, reversible: bool, planes: &[Plane], decoded: Decoded) {
+    if planes.iter().any(|p| (p.dx, p.dy) != (1, 1)) || decoded.width == 0 || decoded.height == 0 {
+        return;
+    }
+    let seed = data.iter().fold(data.len() as u32, |sum, b| (sum ^ *b as u32).rotate_left(7));
+    let (x, y) = ((seed & 255) * decoded.width >> 8, (seed >> 8 & 255) * decoded.height >> 8);
+    let width = 1 + ((seed >> 16 & 255) * (decoded.width - x - 1) >> 8);
+    let height = 1 + ((seed >> 24) * (decoded.height - y - 1) >> 8);
+    let region = Region { x, y, width, height };
+    let row = width as usize * planes.len();
+    let mut out = vec![0; row * height as usize];
+    let answer = bounded("Decoder::decode_region", 1, data.len(), || {
+        Decoder::with_limits(limits()).decode_region(data, level, region, SamplesMut::I32(&mut out), row)
+    });
+    let answer = answer.expect("a region of an image that decodes");
+    assert_eq!((answer.width, answer.height, answer.need), (width, height, decoded.need));
+    let slack = !reversible as u32;
+    for (n, sample) in out.iter().enumerate() {
+        let (x, y) = (x as usize + n % row / planes.len(), y as usize + n / row);
+        let whole = planes[n % planes.len()].samples[y * decoded.width as usize + x];
+        assert!(sample.abs_diff(whole) <= slack, "{region:?} differs at column {x}, row {y}: {sample}, not {whole}");
     }
 }
 

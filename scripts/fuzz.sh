@@ -45,7 +45,7 @@ seeds() {
 # Runs a target; prints executions, CPU seconds and crashes.
 run() {
   local target=$1 output=$WORK/$1.log status=0 TIMEFORMAT='%U %S' cpu runs
-  export ASAN_OPTIONS=malloc_context_size=6:quarantine_size_mb=32
+  export ASAN_OPTIONS=malloc_context_size=6:quarantine_size_mb=32:allocator_release_to_os_interval_ms=-1
   mkdir -p "$WORK/corpus/$target" "$WORK/artifacts/$target"
   cpu=$({ time nice -n "${NICE:-19}" "$OUT/$HOST/release/$target" "$WORK/corpus/$target" "$WORK/seeds" \
     -max_total_time="$seconds" -max_len="$MAX_LEN" -dict="$FUZZ/markers.dict" -timeout=900 -report_slow_units=300 -rss_limit_mb=1024 -malloc_limit_mb=256 \

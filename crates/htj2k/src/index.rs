@@ -103,7 +103,8 @@ impl Ends {
         }
         let end = self.ends[level as usize..].iter().copied().max()?;
         if level > 0 {
-            return Some(end);
+            // A level without a sample has no packet.
+            return Some(end.max(stream.header.length as u64));
         }
         let parts_end = parts.parts.iter().map(|p| p.end.unwrap_or(p.bytes.end)).max()? as u64;
         Some(end.max(parts_end) + if parts.ended { 2 } else { 0 })

@@ -2,7 +2,6 @@
 
 mod args;
 mod convert;
-mod dicomdir;
 mod failure;
 mod inspect;
 mod policy;

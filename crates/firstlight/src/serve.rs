@@ -4,13 +4,13 @@
 //! of what waits for it.
 
 use crate::convert::{Found, Walk, walk};
-use crate::dicomdir;
 use crate::failure::{Exit, Failure, file_line, reason};
 use crate::policy;
 use crate::settings;
 use crate::stop::Stop;
 use crate::units::{bytes, count, duration, saved};
 use archive::{Archive, Event, Ingested, Options};
+use migrate::dicomdir;
 use server::{Config, Server};
 use std::io::ErrorKind;
 use std::net::SocketAddr;

@@ -1,10 +1,9 @@
 //! `firstlight convert SRC... DST`.
 //!
 //! The order of the work: [`plan`] walks the sources and finds collisions before anything is written; [`work`] converts
-//! file by file on a few threads ([`one`]); each result goes to the memory of the destination ([`state`]), to the report
+//! file by file on a few threads ([`Worker`]); each result goes to the memory of the destination ([`state`]), to the report
 //! ([`record`]), to the screen ([`progress`]) and into the table at the end ([`summary`]).
 
-mod one;
 mod plan;
 mod progress;
 mod record;
@@ -15,8 +14,8 @@ use crate::failure::{Exit, Failure};
 use crate::policy;
 use crate::settings;
 use crate::stop::{self, Stop};
-use one::{Converter, Done};
-use plan::{Item, Plan};
+use migrate::{Done, Item, Settings, Worker};
+use plan::Plan;
 use progress::Progress;
 use record::Report;
 use state::State;
@@ -80,9 +79,11 @@ fn work(
         for name in 0..set.jobs.min(plan.items.len()) {
             let (results, take, known, scratch) = (results.clone(), &take, &known, &scratch);
             scope.spawn(move || {
-                let mut converter = Converter::new(policy, plan, known, scratch, set.dry_run, name);
+                let destination = &plan.destination;
+                let shared = Settings { policy, destination, known: &**known, scratch, dry_run: set.dry_run };
+                let mut worker = Worker::new(shared, name);
                 while let Some(item) = take() {
-                    if results.send((item, converter.convert(item))).is_err() {
+                    if results.send((item, worker.convert(item))).is_err() {
                         return;
                     }
                 }

@@ -2,14 +2,14 @@
 //! written.
 
 use crate::args::Layout;
-use crate::dicomdir;
 use crate::failure::{Failure, file_line, hint_for, reason};
 use crate::settings;
 use crate::units::count;
+use migrate::{Item, Target, dicomdir};
 use std::collections::HashSet;
 use std::fs::{self, Metadata};
 use std::io;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 use transcode::Source;
 
 /// The files to be converted.
@@ -19,25 +19,6 @@ pub struct Plan {
     pub destination: PathBuf,
     pub items: Vec<Item>,
     pub troubles: Vec<Trouble>,
-}
-
-/// One file to be converted.
-#[derive(Debug)]
-pub struct Item {
-    /// Absolute path of the source.
-    pub source: PathBuf,
-    /// Path below the destination.
-    pub target: Target,
-    pub bytes: u64,
-}
-
-/// Where a file goes.
-#[derive(Debug)]
-pub enum Target {
-    /// To this path below the destination.
-    Mirror(PathBuf),
-    /// To a place that its study and series say.
-    Study,
 }
 
 /// Something in the sources that can't be walked.
@@ -84,8 +65,10 @@ impl Plan {
             check_places(&mut found, &destination)?;
         }
         let target = |relative| if set.layout == Layout::Mirror { Target::Mirror(relative) } else { Target::Study };
-        let items =
-            found.into_iter().map(|f| Item { source: f.path, target: target(f.relative), bytes: f.bytes }).collect();
+        let items = found
+            .into_iter()
+            .map(|f| Item { source: f.path, copy: None, target: target(f.relative), bytes: f.bytes })
+            .collect();
         Ok(Plan { destination, items, troubles })
     }
 
@@ -251,9 +234,4 @@ fn check_places(found: &mut Vec<Found>, destination: &Path) -> Result<(), Failur
     let mut seen = HashSet::new();
     found.retain(|f| seen.insert(f.path.clone()));
     Ok(())
-}
-
-/// Is every component an ordinary name? What is joined to the destination always is.
-pub fn is_plain(relative: &Path) -> bool {
-    relative.components().all(|part| matches!(part, Component::Normal(_)))
 }

@@ -1,8 +1,8 @@
 //! How far it is: a bar on a terminal, plain lines elsewhere; both on standard error.
 
-use super::record::{Outcome, Record};
 use crate::units;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use migrate::{Outcome, Record};
 use std::io::IsTerminal;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};

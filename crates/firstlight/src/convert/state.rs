@@ -3,8 +3,8 @@
 //! A line is added after its file is durable, so a run that is cut at any moment repeats at most the files under way,
 //! with the same result. Temporary files live in `DST/.firstlight/tmp`, on the same file system as what they become.
 
-use super::record::{Outcome, Record};
 use crate::failure::Failure;
+use migrate::{Memory, Outcome, Record};
 use std::collections::HashMap;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
@@ -12,12 +12,23 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Files done by earlier runs, by destination.
-pub type Known = Arc<HashMap<PathBuf, Record>>;
+#[derive(Debug, Default)]
+pub struct Known(HashMap<PathBuf, Record>);
+
+impl Memory for Known {
+    fn done(&self, place: &Path) -> Option<Record> {
+        self.0.get(place).cloned()
+    }
+
+    fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
 
 /// The memory of a destination, locked by this run.
 pub struct State {
     scratch: PathBuf,
-    known: Known,
+    known: Arc<Known>,
     file: Option<File>,
     path: PathBuf,
 }
@@ -34,7 +45,7 @@ impl State {
         lock(&file, destination)?;
         clear(&scratch).map_err(|e| Failure::io("prepare", &scratch, &e))?;
         let known = read(&mut file).map_err(|e| Failure::io("read", &path, &e))?;
-        Ok(State { scratch, known: Arc::new(known), file: Some(file), path })
+        Ok(State { scratch, known: Arc::new(Known(known)), file: Some(file), path })
     }
 
     /// Remembers nothing and writes nothing.
@@ -42,7 +53,7 @@ impl State {
         let folder = destination.join(".firstlight");
         let path = folder.join("converted.jsonl");
         let known = File::open(&path).and_then(|mut file| read(&mut file)).unwrap_or_default();
-        State { scratch: folder.join("tmp"), known: Arc::new(known), file: None, path }
+        State { scratch: folder.join("tmp"), known: Arc::new(Known(known)), file: None, path }
     }
 
     /// Folder of temporary files.
@@ -51,7 +62,7 @@ impl State {
     }
 
     /// What earlier runs did.
-    pub fn known(&self) -> Known {
+    pub fn known(&self) -> Arc<Known> {
         Arc::clone(&self.known)
     }
 

@@ -1,9 +1,8 @@
 //! The table at the end: one row per rule, columns that line up.
 
-use super::one::Done;
-use super::record::Outcome;
 use crate::failure::Exit;
 use crate::units;
+use migrate::{Done, Outcome};
 use std::collections::BTreeMap;
 use std::fmt;
 

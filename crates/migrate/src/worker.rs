@@ -1,9 +1,8 @@
 //! One file: opened, decided on, converted or kept, and put in its place whole or not at all.
 
-use super::plan::{Item, Plan, Target, is_plain};
-use super::record::{Outcome, Record};
-use super::state::Known;
-use crate::failure::{file_line, hint_for, reason, without_panic};
+use crate::place::{Folders, is_plain, put_in_place, same_bytes, sync_with_folder};
+use crate::record::{Outcome, Record};
+use crate::trouble::{file_line, hint_for, reason, without_panic};
 use sha2::{Digest, Sha256};
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
@@ -11,15 +10,57 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 use transcode::{Action, Context, Decision, Policy, Source};
 
-/// Converts files one after the other, on one thread.
-pub struct Converter<'a> {
-    policy: &'a Policy,
+/// One file to be done.
+#[derive(Debug, Clone)]
+pub struct Item {
+    /// What the source is called: an absolute path, or what stands for one.
+    pub source: PathBuf,
+    /// Where its bytes are when they are not at `source`: a copy fetched or unpacked for this.
+    pub copy: Option<PathBuf>,
+    /// Where it goes.
+    pub target: Target,
+    /// Size of the source.
+    pub bytes: u64,
+}
+
+/// Where a file goes.
+#[derive(Debug, Clone)]
+pub enum Target {
+    /// To this path below the destination.
+    Mirror(PathBuf),
+    /// To a place that its study and series say.
+    Study,
+}
+
+/// What earlier runs did, by place in the destination.
+pub trait Memory: Sync {
+    /// The record of the file that was put there.
+    fn done(&self, place: &Path) -> Option<Record>;
+    /// Nothing was done before.
+    fn is_empty(&self) -> bool;
+}
+
+/// What the workers of one run share.
+#[derive(Clone, Copy)]
+pub struct Settings<'a> {
+    /// Says what becomes of a file.
+    pub policy: &'a Policy,
+    /// The folder that receives the files, absolute.
+    pub destination: &'a Path,
+    /// What earlier runs did.
+    pub known: &'a dyn Memory,
+    /// Folder of temporary files, on the file system of the destination.
+    pub scratch: &'a Path,
+    /// Say what would be done and write nothing.
+    pub dry_run: bool,
+}
+
+/// Does files one after the other, on one thread.
+pub struct Worker<'a> {
+    set: Settings<'a>,
     policy_hash: String,
-    plan: &'a Plan,
-    known: &'a Known,
-    scratch: &'a Path,
-    dry_run: bool,
     context: Context,
+    folders: Folders,
     name: usize,
     made: usize,
     /// Transfer syntax that the policy names for the file at hand.
@@ -38,7 +79,9 @@ impl Drop for Temporary {
 /// What became of a file, and the line a user should read about it.
 #[derive(Debug)]
 pub struct Done {
+    /// A line of the report.
     pub record: Record,
+    /// What is worth saying at once.
     pub line: Option<String>,
 }
 
@@ -55,23 +98,14 @@ struct Job {
     place: PathBuf,
 }
 
-impl<'a> Converter<'a> {
-    pub fn new(
-        policy: &'a Policy,
-        plan: &'a Plan,
-        known: &'a Known,
-        scratch: &'a Path,
-        dry_run: bool,
-        name: usize,
-    ) -> Self {
-        Converter {
-            policy,
-            policy_hash: policy.hash(),
-            plan,
-            known,
-            scratch,
-            dry_run,
+impl<'a> Worker<'a> {
+    /// A worker; no two of a run have the same `name`.
+    pub fn new(set: Settings<'a>, name: usize) -> Self {
+        Worker {
+            policy_hash: set.policy.hash(),
+            set,
             context: Context::default(),
+            folders: Folders::default(),
             name,
             made: 0,
             meant: None,
@@ -119,21 +153,21 @@ impl<'a> Converter<'a> {
             source_sha256: None,
             policy: self.policy_hash.clone(),
             unchanged: false,
-            dry_run: self.dry_run,
+            dry_run: self.set.dry_run,
         }
     }
 
     fn try_convert(&mut self, item: &Item, record: &mut Record) -> Result<(), Stopped> {
-        let source = Source::open(&item.source)?;
+        let source = Source::open(item.bytes_at())?;
         let facts = source.facts();
         record.source_transfer_syntax = Some(facts.transfer_syntax.uid().to_owned());
         record.frames = Some(facts.frames);
-        self.meant = match self.policy.decide(facts).then {
+        self.meant = match self.set.policy.decide(facts).then {
             Action::Convert(target) => Some(target.transfer_syntax().uid().to_owned()),
             Action::Keep { .. } => None,
         };
-        if self.dry_run && matches!(item.target, Target::Mirror(_)) && self.known.is_empty() {
-            plan_only(record, self.policy.decide(facts));
+        if self.set.dry_run && matches!(item.target, Target::Mirror(_)) && self.set.known.is_empty() {
+            plan_only(record, self.set.policy.decide(facts));
             return Ok(());
         }
         let sha256 = source.sha256()?.to_string();
@@ -144,17 +178,17 @@ impl<'a> Converter<'a> {
                 source: item.source.clone(),
                 unchanged: true,
                 seconds: 0.0,
-                dry_run: self.dry_run,
-                ..done.clone()
+                dry_run: self.set.dry_run,
+                ..done
             };
             return Ok(());
         }
-        if self.dry_run {
-            plan_only(record, self.policy.decide(facts));
+        if self.set.dry_run {
+            plan_only(record, self.set.policy.decide(facts));
             return Ok(());
         }
         let mut job = Job { record: record.clone(), place };
-        self.write(&source, &mut job)?;
+        self.write(item, &source, &mut job)?;
         *record = job.record;
         Ok(())
     }
@@ -164,18 +198,18 @@ impl<'a> Converter<'a> {
         match &item.target {
             Target::Mirror(relative) => {
                 debug_assert!(is_plain(relative));
-                self.plan.destination.join(relative)
+                self.set.destination.join(relative)
             }
             Target::Study => {
                 let facts = source.facts();
-                let folder = self.plan.destination.join(name_of(&facts.study_uid)).join(name_of(&facts.series_uid));
+                let folder = self.set.destination.join(name_of(&facts.study_uid)).join(name_of(&facts.series_uid));
                 folder.join(format!("{}.dcm", &sha256[..16]))
             }
         }
     }
 
-    fn done_before(&self, place: &Path, sha256: &str) -> Option<&Record> {
-        let done = self.known.get(place)?;
+    fn done_before(&self, place: &Path, sha256: &str) -> Option<Record> {
+        let done = self.set.known.done(place)?;
         let same = done.source_sha256.as_deref() == Some(sha256) && done.policy == self.policy_hash;
         let there = fs::metadata(place).is_ok_and(|meta| meta.is_file() && Some(meta.len()) == done.bytes_out);
         (same && there).then_some(done)
@@ -184,14 +218,14 @@ impl<'a> Converter<'a> {
     /// A path in the folder of temporary files that nothing else uses.
     fn temporary(&mut self) -> Temporary {
         self.made += 1;
-        Temporary(self.scratch.join(format!("{}-{}.dcm", self.name, self.made)))
+        Temporary(self.set.scratch.join(format!("{}-{}.dcm", self.name, self.made)))
     }
 
-    fn write(&mut self, source: &Source, job: &mut Job) -> Result<(), Stopped> {
-        let ours = self.known.contains_key(&job.place);
+    fn write(&mut self, item: &Item, source: &Source, job: &mut Job) -> Result<(), Stopped> {
+        let ours = self.set.known.done(&job.place).is_some();
         let temporary = self.temporary();
         let record = &mut job.record;
-        match transcode::convert(source, self.policy, &mut self.context, &temporary.0)? {
+        match transcode::convert(source, self.set.policy, &mut self.context, &temporary.0)? {
             transcode::Outcome::Converted(verified) => {
                 record.outcome = Outcome::Converted;
                 record.rule = Some(verified.rule.clone());
@@ -200,7 +234,7 @@ impl<'a> Converter<'a> {
                 record.samples_sha256 = Some(verified.samples_sha256.clone());
                 let there = self.may_take(&job.place, verified.path(), ours)?;
                 if !there {
-                    make_folder(&job.place).map_err(cannot_write)?;
+                    self.folders.make(self.set.destination, &job.place).map_err(cannot_write)?;
                     verified.persist(&job.place)?;
                 }
             }
@@ -209,10 +243,10 @@ impl<'a> Converter<'a> {
                 record.reason = Some(reason);
                 record.rule = Some(rule);
                 record.transfer_syntax.clone_from(&record.source_transfer_syntax);
-                record.bytes_out = Some(copy_proven(&record.source, record.source_sha256.as_deref(), &temporary.0)?);
+                record.bytes_out = Some(copy_proven(item.bytes_at(), record.source_sha256.as_deref(), &temporary.0)?);
                 let there = self.may_take(&job.place, &temporary.0, ours)?;
                 if !there {
-                    make_folder(&job.place).map_err(cannot_write)?;
+                    self.folders.make(self.set.destination, &job.place).map_err(cannot_write)?;
                     put_in_place(&temporary.0, &job.place).map_err(cannot_write)?;
                 }
             }
@@ -223,15 +257,24 @@ impl<'a> Converter<'a> {
 
     /// A file that is there already and is not known to be ours is never replaced: the same bytes are as good as
     /// written, others are refused. True when it is there.
-    fn may_take(&self, place: &Path, new: &Path, ours: bool) -> Result<bool, Stopped> {
+    fn may_take(&mut self, place: &Path, new: &Path, ours: bool) -> Result<bool, Stopped> {
         if ours || fs::symlink_metadata(place).is_err() {
             return Ok(false);
         }
         if same_bytes(place, new).unwrap_or(false) {
+            // Who put it there may have died before it was on the storage.
+            self.folders.make(self.set.destination, place).map_err(cannot_write)?;
+            sync_with_folder(place).map_err(cannot_write)?;
             return Ok(true);
         }
         let line = format!("{} is there already and was not written by an earlier run", place.display());
         Err(Stopped::Failed(line, Some("choose another destination, or move that file away")))
+    }
+}
+
+impl Item {
+    fn bytes_at(&self) -> &Path {
+        self.copy.as_deref().unwrap_or(&self.source)
     }
 }
 
@@ -319,45 +362,6 @@ fn copy_proven(source: &Path, sha256: Option<&str>, copy: &Path) -> Result<u64, 
     }
     to.sync_all().map_err(cannot_write)?;
     Ok(total)
-}
-
-/// Moves a synced file to its place and syncs the folder.
-fn put_in_place(file: &Path, place: &Path) -> io::Result<()> {
-    fs::rename(file, place)?;
-    sync_folder(place)
-}
-
-/// Makes the folder of `place` and those above it, each synced into the one that holds it.
-fn make_folder(place: &Path) -> io::Result<()> {
-    let Some(folder) = place.parent().filter(|folder| !folder.is_dir()) else { return Ok(()) };
-    make_folder(folder)?;
-    match fs::create_dir(folder) {
-        Err(e) if e.kind() != io::ErrorKind::AlreadyExists => Err(e),
-        _ => sync_folder(folder),
-    }
-}
-
-fn sync_folder(of: &Path) -> io::Result<()> {
-    File::open(of.parent().unwrap_or(Path::new("/")))?.sync_all()
-}
-
-fn same_bytes(a: &Path, b: &Path) -> io::Result<bool> {
-    let (meta_a, meta_b) = (fs::metadata(a)?, fs::metadata(b)?);
-    if !meta_a.is_file() || meta_a.len() != meta_b.len() {
-        return Ok(false);
-    }
-    let (mut a, mut b) = (File::open(a)?, File::open(b)?);
-    let (mut x, mut y) = (vec![0; 64 << 10], vec![0; 64 << 10]);
-    loop {
-        let n = a.read(&mut x)?;
-        if n == 0 {
-            return Ok(true);
-        }
-        b.read_exact(&mut y[..n])?;
-        if x[..n] != y[..n] {
-            return Ok(false);
-        }
-    }
 }
 
 fn name_of(uid: &str) -> String {

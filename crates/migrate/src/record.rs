@@ -1,0 +1,59 @@
+//! What became of one file: a line of the report.
+
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+
+/// What became of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Outcome {
+    /// Re-encoded and proven equal.
+    Converted,
+    /// Stored byte for byte as it came.
+    Kept,
+    /// DICOM that can't be read.
+    Refused,
+    /// Not DICOM.
+    Skipped,
+    /// The environment was in the way: the file can't be read, or the destination can't be written.
+    Failed,
+}
+
+/// One line of the report.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Record {
+    /// Absolute path.
+    pub source: PathBuf,
+    /// Absolute path; null when nothing was written.
+    pub destination: Option<PathBuf>,
+    /// What became of it.
+    pub outcome: Outcome,
+    /// Why it was kept, refused or skipped, or failed.
+    pub reason: Option<String>,
+    /// Name of the rule that fired.
+    pub rule: Option<String>,
+    /// Transfer syntax UID of the source.
+    pub source_transfer_syntax: Option<String>,
+    /// Transfer syntax UID of what was written.
+    pub transfer_syntax: Option<String>,
+    /// Size of the source.
+    pub bytes_in: u64,
+    /// Size of what was written.
+    pub bytes_out: Option<u64>,
+    /// Frames of the instance.
+    pub frames: Option<u32>,
+    /// SHA-256 of the samples of all frames; null when not decoded.
+    pub samples_sha256: Option<String>,
+    /// How long it took.
+    pub seconds: f64,
+    /// SHA-256 of the source file.
+    pub source_sha256: Option<String>,
+    /// Hash of the policy.
+    pub policy: String,
+    /// Done by an earlier run; nothing was written now.
+    #[serde(default)]
+    pub unchanged: bool,
+    /// Only planned: nothing was written.
+    #[serde(default)]
+    pub dry_run: bool,
+}

@@ -94,6 +94,12 @@ pub enum PolicyCommand {
         #[arg(long, value_name = "FILE|NAME", env = "FIRSTLIGHT_POLICY")]
         policy: Option<String>,
     },
+    /// Read a policy and say what is wrong with it
+    Check {
+        /// Rules in TOML: a file, or the name of a shipped policy
+        #[arg(value_name = "FILE|NAME")]
+        file: String,
+    },
     /// List the shipped policies
     List,
     /// Print a shipped policy as TOML, to start one's own from

@@ -1,4 +1,4 @@
-//! `firstlight policy explain|list|show`, and where a policy comes from: a shipped one by name, or a file.
+//! `firstlight policy explain|check|list|show`, and where a policy comes from: a shipped one by name, or a file.
 
 use crate::args::{PolicyCommand, PolicyFlags};
 use crate::failure::{Exit, Failure};
@@ -13,6 +13,7 @@ pub fn run(flags: PolicyFlags, file: settings::File) -> Result<Exit, Failure> {
             let name = policy.or(file.policy).unwrap_or_else(settings::default_policy);
             explain(&path, &name)
         }
+        PolicyCommand::Check { file: path } => check(&path),
         PolicyCommand::List => {
             for name in Policy::SHIPPED {
                 let purpose = Policy::shipped_text(name).and_then(|text| text.lines().next()).unwrap_or_default();
@@ -38,10 +39,10 @@ pub fn load(name: &str) -> Result<Policy, Failure> {
         return Err(unknown(name));
     }
     let text = std::fs::read_to_string(path).map_err(|e| Failure::io("read the policy", path, &e))?;
-    let wrong = |e| {
-        Failure::new(format!("{}: {e}", path.display())).hint("`firstlight policy show default` prints one that works")
-    };
-    Policy::parse(&text).map_err(wrong)
+    Policy::parse(&text).map_err(|error| {
+        let hint = error.suggestion().unwrap_or("`firstlight policy show default` prints one that works");
+        Failure::new(format!("{}: {error}", path.display())).hint(hint)
+    })
 }
 
 fn explain(path: &Path, name: &str) -> Result<Exit, Failure> {
@@ -65,6 +66,17 @@ fn explain(path: &Path, name: &str) -> Result<Exit, Failure> {
             println!("rule    {}: becomes {becomes}", decision.rule);
         }
         Action::Keep { reason } => println!("rule    {}: kept as received: {reason}", decision.rule),
+    }
+    Ok(Exit::Well)
+}
+
+/// Reads a policy and says what it holds; doubts are no errors.
+fn check(name: &str) -> Result<Exit, Failure> {
+    let policy = load(name)?;
+    let rules: Vec<&str> = policy.rules().collect();
+    println!("{name}: {}: {}", crate::units::count(rules.len() as u64, "rule"), rules.join(", "));
+    for doubt in policy.doubts() {
+        eprintln!("warning: {doubt}");
     }
     Ok(Exit::Well)
 }

@@ -10,6 +10,9 @@ use crate::syntax::Encoding;
 use std::borrow::Cow;
 use std::sync::Arc;
 
+/// Longer values are no text that a rule could look at.
+const MAX_TEXT: u64 = 64 * 1024;
+
 /// One data set: elements in the order of the file, values left where they are.
 #[derive(Debug, Clone)]
 pub struct DataSet {
@@ -127,6 +130,27 @@ impl DataSet {
         self.get(tag).map(|e| self.text(e)).unwrap_or_default()
     }
 
+    /// The values of a top-level element as text, numbers in decimal; `None` when it is not there. Of bulk data and sequences
+    /// there are none.
+    pub fn values(&self, tag: Tag) -> Option<Vec<String>> {
+        let element = self.get(tag)?;
+        let numbers = |bytes: &[u8]| match element.known_vr() {
+            Vr::US => Some(decimal(bytes, u16::from_le_bytes)),
+            Vr::SS => Some(decimal(bytes, i16::from_le_bytes)),
+            Vr::UL => Some(decimal(bytes, u32::from_le_bytes)),
+            Vr::SL => Some(decimal(bytes, i32::from_le_bytes)),
+            Vr::UV => Some(decimal(bytes, u64::from_le_bytes)),
+            Vr::SV => Some(decimal(bytes, i64::from_le_bytes)),
+            Vr::FL => Some(decimal(bytes, f32::from_le_bytes)),
+            Vr::FD => Some(decimal(bytes, f64::from_le_bytes)),
+            Vr::OB | Vr::OD | Vr::OF | Vr::OL | Vr::OV | Vr::OW | Vr::SQ | Vr::UN | Vr::AT => Some(Vec::new()),
+            _ => None,
+        };
+        let long = matches!(element.value, Value::Bytes { len, .. } if len > MAX_TEXT);
+        let bytes = if long { Cow::Borrowed([].as_slice()) } else { self.bytes_le(element).ok()? };
+        Some(numbers(&bytes).unwrap_or_else(|| if long { Vec::new() } else { self.text(element) }))
+    }
+
     /// The first of [`DataSet::strings`].
     pub fn string(&self, tag: Tag) -> Option<String> {
         self.strings(tag).into_iter().next()
@@ -140,6 +164,10 @@ impl DataSet {
     pub(crate) fn first_u16(&self, element: &Element) -> Option<u16> {
         first_u16(&self.input, element)
     }
+}
+
+fn decimal<const N: usize, T: ToString>(bytes: &[u8], number: fn([u8; N]) -> T) -> Vec<String> {
+    bytes.as_chunks::<N>().0.iter().map(|b| number(*b).to_string()).collect()
 }
 
 pub(crate) fn first_u16(input: &Input, element: &Element) -> Option<u16> {

@@ -38,6 +38,18 @@ pub(crate) fn tag_of(keyword: &str) -> Option<Tag> {
     StandardDataDictionary.by_name(keyword).map(|e| e.tag())
 }
 
+/// Groups whose keywords a user may have meant.
+const COMMON_GROUPS: [u16; 22] = [
+    0x02, 0x08, 0x10, 0x12, 0x18, 0x20, 0x22, 0x24, 0x28, 0x32, 0x38, 0x3A, 0x40, 0x44, 0x46, 0x48, 0x50, 0x54, 0x62,
+    0x68, 0x88, 0x300A,
+];
+
+/// All keywords of the common groups. Slow: the dictionary has no list, so every tag is asked for.
+pub(crate) fn keywords() -> Vec<&'static str> {
+    let tags = COMMON_GROUPS.iter().flat_map(|group| (0..=u16::MAX).map(|element| Tag(*group, element)));
+    tags.filter_map(|tag| StandardDataDictionary.by_tag(tag)).map(|e| e.alias).collect()
+}
+
 fn entry(tag: Tag) -> Option<VirtualVr> {
     if tag.group() % 2 == 1 {
         return None;

@@ -35,7 +35,7 @@ impl Plan {
     /// How an instance is coded. `transformed`: the source's own stream has a colour transform.
     pub(crate) fn new(facts: &Facts, target: Target) -> Plan {
         let rgb = matches!(facts.photometric.as_str(), "RGB" | "YBR_RCT") && facts.samples == 3;
-        let colour_transform = rgb && target == Target::Htj2kLosslessRpcl;
+        let colour_transform = rgb && target.is_htj2k();
         let photometric = match (rgb, colour_transform) {
             (true, true) => "YBR_RCT".into(),
             (true, false) => "RGB".into(),
@@ -75,7 +75,7 @@ impl Encoder {
         out.clear();
         match plan.target {
             Target::JpegLsLossless => self.jpeg_ls(plan, samples, out),
-            Target::Htj2kLosslessRpcl => self.htj2k(plan, samples, out),
+            Target::Htj2kLossless | Target::Htj2kLosslessRpcl => self.htj2k(plan, samples, out),
             other => Err(Error::unsupported(format!("no encoder for {}", other.transfer_syntax().name()))),
         }
     }

@@ -34,7 +34,7 @@ pub use data_set::{DataSet, Element, Item, Tag, Value, Vr};
 pub use error::Error;
 pub use facts::{Facts, Pixels};
 pub use frames::Frame;
-pub use policy::{Action, Decision, Policy, PolicyError, Target};
+pub use policy::{Action, Bound, Decision, Policy, PolicyError, Target};
 pub use source::{Bulk, Source};
 pub use syntax::TransferSyntax;
 

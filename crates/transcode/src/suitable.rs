@@ -3,18 +3,19 @@
 use crate::data_set::{DataSet, Tag, Value};
 use crate::facts::{Facts, Pixels};
 use crate::policy::Target;
-use crate::syntax::TransferSyntax;
 
 const DIGITAL_SIGNATURES: Tag = Tag(0xFFFA, 0xFFFA);
 
-/// Why an instance can't become the target without loss; `None` when it can, as far as attributes tell.
-pub(crate) fn obstacle(facts: &Facts, target: Target) -> Option<String> {
-    if matches!(target, Target::JpegXlLossless | Target::JpegXlRecompression) {
+/// Why an instance can't become the target; `None` when it can, as far as attributes tell. `lossy_too`: what is lossy already is
+/// asked for by name.
+pub(crate) fn obstacle(facts: &Facts, target: Target, lossy_too: bool) -> Option<String> {
+    if !matches!(target, Target::JpegLsLossless | Target::Htj2kLossless | Target::Htj2kLosslessRpcl) {
         return Some(format!("{} can't be written by this version", target.transfer_syntax().name()));
     }
-    pixel_kind(facts).or_else(|| samples(facts)).or_else(|| colour(facts)).or_else(|| {
-        let there = facts.transfer_syntax.uid() == TransferSyntax::JPEG_LS && target == Target::JpegLsLossless;
-        there.then(|| "it is JPEG-LS Lossless already".into())
+    pixel_kind(facts, lossy_too).or_else(|| samples(facts)).or_else(|| colour(facts)).or_else(|| {
+        // Of .202 the streams are looked at: not all that carry its name are progressive.
+        let there = facts.transfer_syntax == target.transfer_syntax() && target != Target::Htj2kLosslessRpcl;
+        there.then(|| format!("it is {} already", facts.transfer_syntax.name()))
     })
 }
 
@@ -26,12 +27,12 @@ pub(crate) fn obstacle_elsewhere(set: &DataSet) -> Option<String> {
     overlay_in_pixels(set).then(|| "an overlay lies in unused bits of the pixels".into())
 }
 
-fn pixel_kind(facts: &Facts) -> Option<String> {
+fn pixel_kind(facts: &Facts, lossy_too: bool) -> Option<String> {
     match facts.pixels {
         Pixels::None => Some("there are no pixels".into()),
         Pixels::Float => Some("floating point pixels are not compressed".into()),
         Pixels::Video => Some("video stays as it is".into()),
-        Pixels::Native | Pixels::Encapsulated if facts.lossy => {
+        Pixels::Native | Pixels::Encapsulated if facts.lossy && !lossy_too => {
             Some("it is lossy already: coding it again would only make it larger".into())
         }
         Pixels::Native | Pixels::Encapsulated => None,

@@ -93,10 +93,14 @@ impl TransferSyntax {
     pub const DEFLATED: &str = "1.2.840.10008.1.2.1.99";
     /// JPEG-LS Lossless.
     pub const JPEG_LS: &str = "1.2.840.10008.1.2.4.80";
+    /// JPEG-LS Near-Lossless.
+    pub const JPEG_LS_NEAR: &str = "1.2.840.10008.1.2.4.81";
     /// HTJ2K Lossless.
     pub const HTJ2K: &str = "1.2.840.10008.1.2.4.201";
     /// HTJ2K Lossless RPCL.
     pub const HTJ2K_RPCL: &str = "1.2.840.10008.1.2.4.202";
+    /// HTJ2K, lossy or not.
+    pub const HTJ2K_LOSSY: &str = "1.2.840.10008.1.2.4.203";
     /// JPEG XL, lossy or not.
     pub(crate) const JPEG_XL: &str = "1.2.840.10008.1.2.4.112";
 

@@ -5,7 +5,6 @@ use crate::decode::Codecs;
 use crate::encode::Plan;
 use crate::error::{Error, Result};
 use crate::input::hex;
-use crate::policy::Target;
 use crate::source::Source;
 use crate::write::{
     self, EXTENDED_LENGTHS, EXTENDED_OFFSETS, PHOTOMETRIC, PIXEL_DATA, PLANAR, Table, changes, left_out,
@@ -50,7 +49,7 @@ pub(crate) fn verify(
             return differs(format!("frame {} decodes to other samples", n + 1));
         }
         let levels = match plan.target {
-            Target::Htj2kLosslessRpcl => {
+            target if target.is_htj2k() => {
                 written.read_frame(n as u32, &mut stored)?;
                 stored.truncate(expected.length as usize);
                 levels(&stored)?

@@ -83,9 +83,96 @@ fn wrong_policies_are_refused_in_one_line() {
         ("", "no rules"),
         ("rule = 3", "line 1"),
     ] {
-        let error = Policy::parse(text).unwrap_err().to_string();
+        let error = Policy::parse(text).unwrap_err();
+        let error = format!("{error} {}", error.suggestion().unwrap_or_default());
         assert!(error.contains(word) && !error.contains('\n'), "{error:?} should name {word}");
     }
+}
+
+#[test]
+fn an_unknown_name_comes_with_the_nearest() {
+    let rule = |when: &str, then: &str| format!("[[rule]]\nname = \"x\"\nwhen = {{ {when} }}\nthen = {{ {then} }}");
+    let keep = "keep = \"y\"";
+    for (text, hint) in [
+        (rule("modalty = \"CT\"", keep), "did you mean \"modality\"?"),
+        (rule("", "transfer_syntax = \"htj2k-losless\""), "did you mean \"htj2k-lossless\"?"),
+        (rule("element = { PatientNam = \"A\" }", keep), "did you mean \"PatientName\"?"),
+        (rule("pixels = \"nativ\"", keep), "did you mean \"native\"?"),
+        (rule("", "transfer_sintax = \"htj2k\""), "did you mean \"transfer_syntax\"?"),
+        (rule("", "transfer_syntax = \"htj2k\""), "max_error"),
+        (rule("", "transfer_syntax = \"htj2k-lossless\", max_error = 2"), "lossy target"),
+        (rule("", "transfer_syntax = \"htj2k\", max_error = 0"), "lossless target"),
+    ] {
+        let error = Policy::parse(&text).unwrap_err();
+        assert!(error.suggestion().is_some_and(|s| s.contains(hint)), "{text}: {error}, {:?}", error.suggestion());
+    }
+}
+
+#[test]
+fn elements_match_by_value_list_pattern_range_and_presence() {
+    let mut made = Made::image(Form::Big, 2, 2, 8, 8, false);
+    made.text(0x0028, 0x1050, "DS", "40.5\\80 ").element(0x7FE0, 0x0010, "OB", &[0; 4]);
+    let source = made.source();
+    for (element, holds) in [
+        ("Rows = 2", true),
+        ("Rows = 3", false),
+        ("Rows = { at_least = 2, under = 2.5 }", true),
+        ("WindowCenter = 40.5", true),
+        ("WindowCenter = { over = 79 }", true),
+        ("WindowCenter = { over = 80 }", false),
+        ("PatientName = \"A?B*\"", true),
+        ("PatientName = [\"C^D\", \"*B\"]", true),
+        ("PatientName = { present = true }", true),
+        ("PatientName = { present = false }", false),
+        ("PatientID = { present = false }", true),
+        ("\"0028,0100\" = [8, 16]", true),
+        ("PatientID = \"*\"", false),
+    ] {
+        let text = format!("[[rule]]\nname = \"x\"\nwhen = {{ element = {{ {element} }} }}\nthen = {{ keep = \"y\" }}");
+        let decision = Policy::parse(&text).unwrap().decide(source.facts());
+        assert_eq!(decision.rule == "x", holds, "{element}: {:?}", decision.why);
+    }
+}
+
+#[test]
+fn the_source_ae_and_the_source_syntax_can_be_asked_for() {
+    let mut made = Made::image(Form::Big, 2, 2, 8, 8, false);
+    made.meta(0x0016, "AE", "CT_ROOM1").element(0x7FE0, 0x0010, "OB", &[0; 4]);
+    let text = r#"
+[[rule]]
+name = "room"
+when = { ae_title = "CT_ROOM?", transfer_syntax = "1.2.840.10008.1.2.2", sop_class = "*.7", bits_stored = { up_to = 8 }, frames = 1 }
+then = { transfer_syntax = "htj2k-lossless" }
+"#;
+    let policy = Policy::parse(text).unwrap();
+    assert_eq!(policy.decide(made.source().facts()).then, Action::Convert(Target::Htj2kLossless));
+    assert_eq!(policy.decide(grey(2, 2).facts()).rule, "none");
+}
+
+#[test]
+fn what_is_hardly_meant_is_said() {
+    let rule = |name: &str, when: &str| {
+        format!("[[rule]]\nname = \"{name}\"\nwhen = {{ {when} }}\nthen = {{ keep = \"y\" }}\n")
+    };
+    let policy = Policy::parse(&[rule("a", "rows = 1"), rule("b", ""), rule("a", "rows = 2")].concat()).unwrap();
+    assert_eq!(policy.rules().collect::<Vec<_>>(), ["a", "b", "a"]);
+    assert_eq!(policy.doubts().len(), 2, "{:?}", policy.doubts());
+    for name in Policy::SHIPPED {
+        assert_eq!(Policy::shipped(name).unwrap().doubts(), [""; 0]);
+    }
+}
+
+#[test]
+fn what_is_lossy_already_is_coded_again_only_by_a_rule_that_says_so() {
+    let mut made = Made::image(Form::Explicit, 2, 2, 8, 8, false);
+    made.text(0x28, 0x2110, "CS", "01").element(0x7FE0, 0x0010, "OB", &[1, 2, 3, 4]);
+    let decide = |when: &str| {
+        let then = "{ transfer_syntax = \"htj2k-lossless-rpcl\" }";
+        let text = format!("[[rule]]\nname = \"x\"\nwhen = {{ {when} }}\nthen = {then}");
+        Policy::parse(&text).unwrap().decide(made.source().facts()).then
+    };
+    assert!(matches!(decide(""), Action::Keep { reason } if reason.contains("lossy already")));
+    assert_eq!(decide("lossy = true"), Action::Convert(Target::Htj2kLosslessRpcl));
 }
 
 #[test]

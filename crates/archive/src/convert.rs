@@ -351,7 +351,7 @@ impl<'a> Run<'a> {
                     bytes_out: verified.bytes_out,
                     frames: source.facts().frames,
                 };
-                Ok(End::Converted { object: Box::new(self.inner.keep_converted(verified)?), evidence, event })
+                Ok(End::Converted { object: Box::new(self.inner.keep_converted(*verified)?), evidence, event })
             }
             Outcome::Kept { reason, rule } => Ok(End::Kept { rule, reason, levels: received_levels(&source)? }),
         }

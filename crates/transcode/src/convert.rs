@@ -7,6 +7,7 @@ use crate::error::{Error, Result};
 use crate::facts;
 use crate::input::hex;
 use crate::policy::{Action, Decision, Policy, Target};
+use crate::residue::{self, NoWayBack, Proof, Residue};
 use crate::source::Source;
 use crate::suitable;
 use crate::syntax::TransferSyntax;
@@ -30,6 +31,8 @@ pub struct Context {
     codestream: Vec<u8>,
     /// Instances with more bytes of samples than this get an Extended Offset Table.
     pub extended_above: u64,
+    /// Make and prove a [`Residue`], so that the source can be restored from what is written.
+    pub way_back: bool,
 }
 
 impl Default for Context {
@@ -40,6 +43,7 @@ impl Default for Context {
             samples: Vec::new(),
             codestream: Vec::new(),
             extended_above: EXTENDED_ABOVE,
+            way_back: true,
         }
     }
 }
@@ -48,7 +52,7 @@ impl Default for Context {
 #[derive(Debug)]
 pub enum Outcome {
     /// A new file was written at the destination and proven equal.
-    Converted(Verified),
+    Converted(Box<Verified>),
     /// Nothing was written: the instance stays as received.
     Kept {
         /// Why.
@@ -108,6 +112,8 @@ pub struct Verified {
     pub file_sha256: String,
     /// Name and version of the codec that wrote the frames.
     pub codec: String,
+    /// What leads back to the bytes of the source, proven to; or why nothing does.
+    pub way_back: Result<Residue, NoWayBack>,
     frames: Vec<FrameEvidence>,
     file: Temporary,
 }
@@ -181,7 +187,7 @@ pub fn convert(source: &Source, policy: &Policy, context: &mut Context, destinat
         return keep(reason);
     }
     match write_verified(source, target, &rule, context, destination) {
-        Ok(verified) => Ok(Outcome::Converted(verified)),
+        Ok(verified) => Ok(Outcome::Converted(Box::new(verified))),
         Err(error @ (Error::Io(_) | Error::Damaged(_))) => Err(error),
         Err(Error::Unsupported(reason)) => keep(reason),
         Err(error) => keep(error.to_string()),
@@ -263,7 +269,13 @@ fn write_verified(
     };
     drop(out);
     let written = Source::open(destination)?;
-    let (frames, samples_sha256) = verify::verify(source, &written, &plan, table, &expected, &mut context.codecs)?;
+    let file_sha256 = written.sha256()?;
+    let residue = make_residue(source, &written, context.way_back);
+    let mut proof = residue.as_ref().ok().map(|residue| Proof::new(residue, &written));
+    let (frames, samples_sha256) =
+        verify::verify(source, &written, &plan, table, &expected, &mut context.codecs, &mut proof)?;
+    let proven = proof.map_or(Ok(()), Proof::finish);
+    let way_back = proven.and(residue);
     Ok(Verified {
         rule: rule.to_owned(),
         source_syntax: facts.transfer_syntax.clone(),
@@ -271,11 +283,17 @@ fn write_verified(
         bytes_in: source.len(),
         bytes_out: written.len(),
         samples_sha256,
-        file_sha256: written.sha256()?,
+        file_sha256,
         codec: plan.codec(),
+        way_back,
         frames,
         file,
     })
+}
+
+/// The residue, not proven yet.
+fn make_residue(source: &Source, written: &Source, asked: bool) -> Result<Residue, NoWayBack> {
+    if asked { residue::make(source, written, None) } else { Err(NoWayBack::NotAsked) }
 }
 
 /// Decodes, encodes and writes every frame; `None` when a 32-bit offset table is not enough.

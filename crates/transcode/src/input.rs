@@ -84,14 +84,14 @@ impl Input {
         self.chunks(offset, len, |bytes| Ok(out.write_all(bytes)?))
     }
 
-    /// SHA-256 of all bytes, hexadecimal.
-    pub(crate) fn sha256(&self) -> Result<String> {
+    /// SHA-256 of all bytes.
+    pub(crate) fn sha256(&self) -> Result<[u8; 32]> {
         let mut hash = Sha256::new();
         self.chunks(0, self.len, |bytes| {
             hash.update(bytes);
             Ok(())
         })?;
-        Ok(hex(&hash.finalize()))
+        Ok(hash.finalize().into())
     }
 
     fn check(&self, offset: u64, len: u64) -> Result<u64> {

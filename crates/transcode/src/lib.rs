@@ -21,6 +21,7 @@ mod frames;
 mod input;
 mod json;
 mod policy;
+mod residue;
 mod source;
 mod stream;
 mod suitable;
@@ -35,6 +36,7 @@ pub use error::Error;
 pub use facts::{Facts, Pixels};
 pub use frames::Frame;
 pub use policy::{Action, Bound, Decision, Policy, PolicyError, Target};
+pub use residue::{NoWayBack, Residue, RestoreError};
 pub use source::{Bulk, Source};
 pub use syntax::TransferSyntax;
 

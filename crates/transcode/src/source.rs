@@ -6,7 +6,7 @@ use crate::decode::{self, Codecs};
 use crate::error::{Error, Result};
 use crate::facts::{self, Facts, Pixels};
 use crate::frames::{self, Frame};
-use crate::input::Input;
+use crate::input::{Input, hex};
 use crate::json;
 use crate::stream::{self, StreamInfo};
 use crate::syntax::{Coding, Encoding, TransferSyntax};
@@ -15,7 +15,7 @@ use crate::write;
 use flate2::read::DeflateDecoder;
 use std::io::{Read, Write};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// Inflated data sets larger than this go to a temporary file.
 const SPOOL: u64 = 32 << 20;
@@ -34,6 +34,7 @@ pub struct Source {
     /// What the first compressed frame says of itself.
     pub(crate) stream: Option<StreamInfo>,
     deflated: bool,
+    sha256: OnceLock<[u8; 32]>,
 }
 
 /// Kept apart from [`Error`] so that it can be told again and again.
@@ -120,7 +121,8 @@ impl Source {
                 }),
             ),
         };
-        let mut source = Source { file, meta, set, facts, frames: found, problem, stream: None, deflated };
+        let mut source =
+            Source { file, meta, set, facts, frames: found, problem, stream: None, deflated, sha256: OnceLock::new() };
         source.identify()?;
         source.look_at_stream();
         Ok(source)
@@ -258,9 +260,35 @@ impl Source {
         self.len() == 0
     }
 
-    /// SHA-256 of the file as it is, hexadecimal.
+    /// SHA-256 of the file as it is, hexadecimal. It is worked out once.
     pub fn sha256(&self) -> Result<String> {
-        self.file.sha256()
+        Ok(hex(&self.digest()?))
+    }
+
+    pub(crate) fn digest(&self) -> Result<[u8; 32]> {
+        match self.sha256.get() {
+            Some(known) => Ok(*known),
+            None => {
+                let digest = self.file.sha256()?;
+                Ok(*self.sha256.get_or_init(|| digest))
+            }
+        }
+    }
+
+    /// Says what SHA-256 the file must have, so that it is not worked out again. A way back is proven against it.
+    pub fn expect_sha256(&mut self, sha256: [u8; 32]) {
+        self.sha256 = OnceLock::from(sha256);
+    }
+
+    /// The bytes of the file.
+    pub(crate) fn input(&self) -> &Input {
+        &self.file
+    }
+
+    /// Of native pixel data: are numbers big endian, and do bytes stand in swapped pairs?
+    pub(crate) fn byte_order(&self) -> (bool, bool) {
+        let layout = self.layout();
+        (layout.big_endian, layout.swapped_words())
     }
 
     /// The data set as DICOM JSON (PS3.18 F.2). `bulk_uri` makes the BulkDataURI of a value from its path: tags of 8

@@ -5,6 +5,7 @@ use crate::decode::Codecs;
 use crate::encode::Plan;
 use crate::error::{Error, Result};
 use crate::input::hex;
+use crate::residue::Proof;
 use crate::source::Source;
 use crate::write::{
     self, EXTENDED_LENGTHS, EXTENDED_OFFSETS, PHOTOMETRIC, PIXEL_DATA, PLANAR, Table, changes, left_out,
@@ -27,7 +28,8 @@ fn differs<T>(what: impl Into<String>) -> Result<T> {
 }
 
 /// Proves that `written` is `source` but for what the plan changes. Returns the proof of each frame and the SHA-256 over
-/// all samples of the written file.
+/// all samples of the written file. A `way_back` is tried on the frames as they are
+/// decoded.
 pub(crate) fn verify(
     source: &Source,
     written: &Source,
@@ -35,6 +37,7 @@ pub(crate) fn verify(
     table: Table,
     expected: &[Expected],
     codecs: &mut Codecs,
+    way_back: &mut Option<Proof<'_>>,
 ) -> Result<(Vec<FrameEvidence>, String)> {
     meta(source, written, plan)?;
     elements(source.data_set(), written.data_set(), plan)?;
@@ -47,6 +50,9 @@ pub(crate) fn verify(
         let after = hex(&Sha256::digest(&samples));
         if after != expected.sha256 {
             return differs(format!("frame {} decodes to other samples", n + 1));
+        }
+        if let Some(proof) = way_back {
+            proof.frame(&samples);
         }
         let levels = match plan.target {
             target if target.is_htj2k() => {

@@ -295,7 +295,8 @@ pub(crate) fn written_vr(element: &Element) -> Vr {
     }
 }
 
-fn value_start(element: &Element) -> u64 {
+/// Where the value of an element begins that is a sequence or fragments.
+pub(crate) fn value_start(element: &Element) -> u64 {
     element.start + if element.written_explicit && long_header(element.vr) { 12 } else { 8 }
 }
 

@@ -127,7 +127,10 @@ pub(crate) fn check_room(len: usize, width: u32, height: u32, components: u16, s
     if (stride as u64) < row {
         return Err(Error::request("the stride is shorter than a row"));
     }
-    let need = (height as u64 - 1).checked_mul(stride as u64).and_then(|n| n.checked_add(row));
+    let need = match height.checked_sub(1) {
+        Some(before) => (before as u64).checked_mul(stride as u64).and_then(|n| n.checked_add(row)),
+        None => Some(0),
+    };
     match need {
         Some(need) if need <= len as u64 => Ok(()),
         _ => Err(Error::request("the buffer is smaller than the image")),

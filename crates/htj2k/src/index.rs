@@ -98,10 +98,12 @@ impl Ends {
 
     /// The bytes up to the end of a level.
     pub(crate) fn end(&self, level: u8, stream: &Codestream<'_>, parts: &TileParts) -> Option<u64> {
-        if !self.whole[level as usize] {
-            return self.announced(level, stream, parts);
-        }
         let end = self.ends[level as usize..].iter().copied().max()?;
+        if !self.whole[level as usize] {
+            // Lengths that end before a packet that was read, or with nothing to come, are wrong.
+            let least = end.max(stream.bytes.len() as u64 + 1);
+            return self.announced(level, stream, parts).filter(|announced| *announced >= least);
+        }
         if level > 0 {
             // A level without a sample has no packet.
             return Some(end.max(stream.header.length as u64));

@@ -67,7 +67,14 @@ sums() {
 seeds
 failed=0
 for target in "${targets[@]}"; do
-  read -r runs cpu crashes < <(run "$target")
+  # As many at a time as there are cores.
+  while [ "$(jobs -rp | wc -l)" -ge "$(nproc)" ]; do wait -n; done
+  run "$target" >"$WORK/$target.result" &
+done
+wait
+for target in "${targets[@]}"; do
+  read -r runs cpu crashes <"$WORK/$target.result"
+  [ "$runs" -gt 0 ] || crashes=1
   echo "$target: $runs executions, $cpu CPU seconds, $crashes crashes"
   failed=$((failed + crashes))
   if [ "$log" = yes ]; then
@@ -77,4 +84,5 @@ for target in "${targets[@]}"; do
   fi
 done
 [ ! -s "$LOG" ] || { echo "all runs in $LOG:"; sums; }
+echo "$((${#targets[@]} - failed)) passed, $failed failed"
 [ "$failed" = 0 ] || die "$failed of ${#targets[@]} targets found something" "the inputs are in $WORK/artifacts; put them into $FUZZ/corpus-found"

@@ -37,14 +37,17 @@ def steps():
         "setup": ("scripts/setup.sh test", None),
         "commands": (f"{python} -m pytest -q tests/commands", PYTEST),
         "judges": (f"{python} -m pytest -q -n 2 --dist worksteal tests/judges", PYTEST),
+        "htj2k": (f"cargo build --locked --quiet -p htj2k --example htj2k && {python} -W ignore tests/judges/htj2k_interop.py --binary $HTJ2K_BIN", PLAIN),
+        "fuzz": ("NICE=0 scripts/fuzz.sh 30", PLAIN),
         "web": (". scripts/lib.sh; build_web; cd web && npm test", VITEST),
         "browser": (". scripts/lib.sh; build_web; fetch_viewer; cd web && npm run --silent test:browser", PLAIN),
+        "wasm": ("scripts/wasm.sh --test", PLAIN),
     }
 
 
 def environment():
     target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
-    env = dict(os.environ, FIRSTLIGHT_SHARED=str(SHARED), FIRSTLIGHT_BIN=str(target / "debug" / "firstlight"))
+    env = dict(os.environ, FIRSTLIGHT_SHARED=str(SHARED), FIRSTLIGHT_BIN=str(target / "debug" / "firstlight"), HTJ2K_BIN=str(target / "debug" / "examples" / "htj2k"))
     env.setdefault("CARGO_TERM_COLOR", "never")
     env.update(NO_COLOR="1", INSTA_UPDATE="no", CI="true")
     return env

@@ -15,7 +15,7 @@ use flate2::Compression;
 use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
 use rusqlite::{Connection, OptionalExtension, params};
-use transcode::{Context, FrameEvidence, Outcome, Policy, Source, Verified};
+use transcode::{Action, Context, Decision, FrameEvidence, Outcome, Policy, Source, Verified};
 
 use crate::archive::Inner;
 use crate::index::{Index, encode_frames, now};
@@ -112,6 +112,9 @@ const RENEW: Duration = Duration::from_secs(60);
 const BATCH: u32 = 4;
 /// An error that may pass (a full disk) is tried again in so many runs.
 const ATTEMPTS: u32 = 5;
+
+/// A lossy copy has a UID of its own: it can't take the place of what was received.
+const LOSSY: &str = "an archive makes no lossy copies: `firstlight convert` writes them to a folder";
 
 // States of a job that a run ends in; 0 waits, 1 is leased.
 const DONE: i64 = 2;
@@ -338,6 +341,11 @@ impl<'a> Run<'a> {
 
     fn convert(&self, job: &Job, context: &mut Context) -> Result<End, Error> {
         let source = self.inner.source(&job.received)?;
+        if let Decision { rule, then: Action::Convert(target), .. } = self.policy.decide(source.facts())
+            && target.is_lossy()
+        {
+            return Ok(End::Kept { rule, reason: LOSSY.into(), levels: received_levels(&source)? });
+        }
         let outcome = transcode::convert(&source, self.policy, context, &self.inner.spool.path())?;
         match outcome {
             Outcome::Converted(verified) => {

@@ -146,6 +146,31 @@ fn the_policy_decides_and_its_change_is_followed() {
 }
 
 #[test]
+fn rules_on_an_element_match_what_is_in_the_archive() {
+    let (archive, _folder) = archive();
+    fill(&archive, 2);
+    let rule = |uid: &str| {
+        let when = format!("when = {{ element = {{ SOPInstanceUID = \"{uid}\" }} }}");
+        format!("[[rule]]\nname = \"one\"\n{when}\nthen = {{ transfer_syntax = \"htj2k-lossless\" }}\n")
+    };
+    let (summary, events) = run(&archive, &Policy::parse(&rule("1.3.1")).unwrap());
+    assert_eq!((summary.converted, summary.kept), (1, 1), "{events:?}");
+    let syntax = archive.instance("1.1", "1.2", "1.3.1").unwrap().unwrap().transfer_syntax.clone();
+    assert_eq!(syntax, "1.2.840.10008.1.2.4.201");
+}
+
+#[test]
+fn an_archive_makes_no_lossy_copies() {
+    let (archive, _folder) = archive();
+    fill(&archive, 1);
+    let rule = "[[rule]]\nname = \"small\"\nthen = { transfer_syntax = \"htj2k\", max_error = 2 }\n";
+    let (summary, events) = run(&archive, &Policy::parse(rule).unwrap());
+    assert_eq!((summary.converted, summary.kept), (0, 1), "{events:?}");
+    assert!(archive.decisions(State::Kept, 0, 1).unwrap()[0].reason.contains("no lossy copies"));
+    assert_eq!(archive.instance("1.1", "1.2", "1.3.1").unwrap().unwrap().transfer_syntax, EXPLICIT);
+}
+
+#[test]
 fn one_that_fails_does_not_stop_the_rest() {
     let (archive, folder) = archive();
     fill(&archive, 4);

@@ -1,8 +1,9 @@
 //! Decode, encode, write, read back, compare: the only way to a [`Verified`].
 
+use crate::bounded::Loss;
 use crate::data_set::Value;
 use crate::decode::Codecs;
-use crate::encode::{self, Encoder, Plan};
+use crate::encode::{Encoder, Plan};
 use crate::error::{Error, Result};
 use crate::facts;
 use crate::input::hex;
@@ -12,7 +13,7 @@ use crate::source::Source;
 use crate::suitable;
 use crate::syntax::TransferSyntax;
 use crate::verify::{self, Expected};
-use crate::write::{Table, Writer};
+use crate::write::{self, Table, Writer};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::fs::{self, File, OpenOptions};
@@ -78,7 +79,7 @@ pub struct LevelEnd {
 }
 
 /// Proof for one frame.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct FrameEvidence {
     /// SHA-256 of the samples the source decodes to.
     pub sha256_before: String,
@@ -90,6 +91,9 @@ pub struct FrameEvidence {
     pub length: u64,
     /// Ends of the levels, coarsest first; empty where there are none.
     pub levels: Vec<LevelEnd>,
+    /// What was lost, where a rule allowed it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub loss: Option<Loss>,
 }
 
 /// A written file that was read back and whose every sample and element was compared with the source. It is removed when it is
@@ -114,6 +118,8 @@ pub struct Verified {
     pub codec: String,
     /// What leads back to the bytes of the source, proven to; or why nothing does.
     pub way_back: Result<Residue, NoWayBack>,
+    /// The new SOP Instance UID, when something was lost: what was written is another instance then.
+    pub derived_uid: Option<String>,
     frames: Vec<FrameEvidence>,
     file: Temporary,
 }
@@ -129,6 +135,11 @@ impl Verified {
     /// Proof of each frame.
     pub fn frames(&self) -> &[FrameEvidence] {
         &self.frames
+    }
+
+    /// The worst of what was lost in any frame; `None` when nothing was.
+    pub fn loss(&self) -> Option<Loss> {
+        self.frames.iter().filter_map(|frame| frame.loss).reduce(Loss::worse)
     }
 
     /// Where the written file is now.
@@ -202,7 +213,10 @@ fn obstacle(source: &Source, target: Target) -> Result<Option<String>> {
             "photometric interpretation is YBR_FULL, but the stream has a colour transform of its own".into(),
         ));
     }
-    if let Some(reason) = suitable::obstacle_elsewhere(source.data_set()) {
+    if suitable::carried(source.facts(), target) {
+        return Ok(None);
+    }
+    if let Some(reason) = suitable::obstacle_elsewhere(source, target) {
         return Ok(Some(reason));
     }
     if let Some(reason) = surplus(source)? {
@@ -252,9 +266,13 @@ fn write_verified(
     destination: &Path,
 ) -> Result<Verified> {
     let facts = source.facts();
-    let plan = Plan::new(facts, target);
+    let plan = Plan::new(source, target, &mut context.codecs)?;
     let large = facts.frame_bytes().saturating_mul(facts.frames.into()) > context.extended_above;
-    let first = if large { Table::Extended } else { Table::Basic };
+    let first = match target {
+        Target::ExplicitLittleEndian => Table::Native,
+        _ if large => Table::Extended,
+        _ => Table::Basic,
+    };
     let out = OpenOptions::new().write(true).create_new(true).open(destination)?;
     let file = Temporary { path: destination.to_owned(), keep: false };
     let mut table = first;
@@ -270,7 +288,10 @@ fn write_verified(
     drop(out);
     let written = Source::open(destination)?;
     let file_sha256 = written.sha256()?;
-    let residue = make_residue(source, &written, context.way_back);
+    let residue = match target.bound() {
+        Some(bound) => Err(NoWayBack::Pixels(format!("a rule allowed loss ({bound})"))),
+        None => make_residue(source, &written, context.way_back),
+    };
     let mut proof = residue.as_ref().ok().map(|residue| Proof::new(residue, &written));
     let (frames, samples_sha256) =
         verify::verify(source, &written, &plan, table, &expected, &mut context.codecs, &mut proof)?;
@@ -286,6 +307,7 @@ fn write_verified(
         file_sha256,
         codec: plan.codec(),
         way_back,
+        derived_uid: plan.changes.uid.clone(),
         frames,
         file,
     })
@@ -305,19 +327,44 @@ fn write_file(
     file: &File,
 ) -> Result<Option<Vec<Expected>>> {
     let frames = source.frames().len() as u32;
-    let mut writer = Writer::start(BufWriter::with_capacity(256 * 1024, file), source, plan, frames, table)?;
-    let mut expected = Vec::with_capacity(frames as usize);
-    for n in 0..frames {
-        source.decode_with(n, &mut context.codecs, &mut context.samples)?;
-        if encode::stray_high_bits(source.facts(), &context.samples) {
-            return Err(Error::unsupported(format!("frame {}: bits above the high bit are in use", n + 1)));
-        }
-        context.encoder.encode(plan, &context.samples, &mut context.codestream)?;
-        expected
-            .push(Expected { sha256: hex(&Sha256::digest(&context.samples)), length: context.codestream.len() as u64 });
-        writer.frame(&context.codestream)?;
+    let out = BufWriter::with_capacity(256 * 1024, file);
+    if suitable::carried(source.facts(), plan.target) {
+        return write_carried(source, context, out).map(Some);
     }
-    let Some(mut out) = writer.finish(plan)? else { return Ok(None) };
+    let mut writer = Writer::start(out, source, plan, frames, table)?;
+    let mut expected = Vec::with_capacity(frames as usize);
+    context.encoder.begin();
+    for n in 0..frames {
+        let (samples, codestream) = (&mut context.samples, &mut context.codestream);
+        source.decode_with(n, &mut context.codecs, samples)?;
+        let in_frame = |error| Error::Frame { frame: n + 1, what: without_class(error) };
+        plan.settle(source.facts(), samples).map_err(in_frame)?;
+        let loss = context.encoder.encode(plan, samples, &mut context.codecs, codestream).map_err(in_frame)?;
+        let sha256 = hex(&Sha256::digest(&*samples));
+        let decoded = if loss.is_some() { hex(&Sha256::digest(&context.encoder.decoded)) } else { sha256.clone() };
+        expected.push(Expected { sha256, decoded, loss, length: codestream.len() as u64 });
+        writer.frame(codestream)?;
+    }
+    let Some(mut out) = writer.finish()? else { return Ok(None) };
     out.flush()?;
     Ok(Some(expected))
+}
+
+/// Writes elements in Explicit VR Little Endian, pixels and all as they are.
+fn write_carried(source: &Source, context: &mut Context, mut out: BufWriter<&File>) -> Result<Vec<Expected>> {
+    write::write_explicit_little(source, &mut out)?;
+    let mut expected = Vec::with_capacity(source.frames().len());
+    for (n, frame) in source.frames().iter().enumerate() {
+        source.decode_with(n as u32, &mut context.codecs, &mut context.samples)?;
+        let sha256 = hex(&Sha256::digest(&context.samples));
+        expected.push(Expected { decoded: sha256.clone(), sha256, loss: None, length: frame.length() });
+    }
+    Ok(expected)
+}
+
+fn without_class(error: Error) -> String {
+    match error {
+        Error::Unsupported(what) => what,
+        other => other.to_string(),
+    }
 }

@@ -1,10 +1,19 @@
 //! Samples to frames: JPEG-LS by CharLS, HTJ2K by the codec of this workspace.
 
+use crate::bounded::{self, Loss};
+use crate::changes::Changes;
+use crate::decode::{self, Codecs};
 use crate::error::{Error, Result};
-use crate::facts::Facts;
-use crate::policy::Target;
+use crate::facts::{Facts, Pixels};
+use crate::overlay::{self, Overlay};
+use crate::policy::{Bound, Target};
+use crate::source::Source;
+use crate::suitable;
 use charls::{CharLS, FrameInfo, InterleaveMode};
-use htj2k::{EncodeOptions, Image, Samples};
+use htj2k::{EncodeOptions, Image, Samples, Transform};
+
+/// Qualities of irreversible HTJ2K that are tried, in decibels.
+const QUALITIES: std::ops::RangeInclusive<u32> = 20..=120;
 
 /// An encoder for one target, reused from frame to frame.
 #[derive(Debug, Default)]
@@ -13,6 +22,10 @@ pub(crate) struct Encoder {
     words: Vec<u16>,
     signed_words: Vec<i16>,
     signed_bytes: Vec<i8>,
+    /// The step that the search for the last frame ended with.
+    step: Option<u32>,
+    /// What the last frame of a lossy target decodes to.
+    pub(crate) decoded: Vec<u8>,
 }
 
 /// What the samples of an instance are when they are encoded.
@@ -23,64 +36,177 @@ pub(crate) struct Plan {
     pub(crate) columns: u32,
     pub(crate) samples: u16,
     pub(crate) bits_allocated: u16,
+    pub(crate) bits_stored: u16,
     pub(crate) precision: u8,
     pub(crate) signed: bool,
-    /// Use the reversible colour transform.
+    /// Use the colour transform.
     pub(crate) colour_transform: bool,
     /// Photometric Interpretation of what is written (PS3.5 Table 8.2.4-1).
     pub(crate) photometric: String,
+    /// Overlays that are taken out of the pixels.
+    overlays: Vec<Overlay>,
+    /// What the written frames are, for whoever decodes them.
+    written: Facts,
+    pub(crate) changes: Changes,
+}
+
+/// How the step of a search is coded.
+#[derive(Debug, Clone, Copy)]
+enum Quality {
+    /// JPEG-LS: NEAR (T.87 C.2.3).
+    Near(u32),
+    /// HTJ2K: decibels.
+    Decibels(f32),
 }
 
 impl Plan {
-    /// How an instance is coded. `transformed`: the source's own stream has a colour transform.
-    pub(crate) fn new(facts: &Facts, target: Target) -> Plan {
-        let rgb = matches!(facts.photometric.as_str(), "RGB" | "YBR_RCT") && facts.samples == 3;
+    /// How an instance is coded.
+    pub(crate) fn new(source: &Source, target: Target, codecs: &mut Codecs) -> Result<Plan> {
+        let facts = source.facts();
+        let rgb = facts.samples == 3 && !source.is_ybr();
         let colour_transform = rgb && target.is_htj2k();
-        let photometric = match (rgb, colour_transform) {
-            (true, true) => "YBR_RCT".into(),
-            (true, false) => "RGB".into(),
+        let photometric = match (facts.samples, rgb, colour_transform) {
+            (3, true, true) if target.is_lossy() => "YBR_ICT".into(),
+            (3, true, true) => "YBR_RCT".into(),
+            (3, true, false) => "RGB".into(),
+            // What is sub-sampled has been filled up by its decoder.
+            (3, false, _) => "YBR_FULL".into(),
             _ => facts.photometric.clone(),
         };
         // JPEG-LS knows no sign: all bits are coded then (PS3.5 8.2.3). Its precision is at least 2.
         let precision = match target {
-            Target::JpegLsLossless if facts.signed => facts.bits_allocated,
-            Target::JpegLsLossless => facts.bits_stored.max(2),
+            Target::JpegLsLossless | Target::JpegLsNearLossless(_) if facts.signed => facts.bits_allocated,
+            Target::JpegLsLossless | Target::JpegLsNearLossless(_) => facts.bits_stored.max(2),
             _ => facts.bits_stored,
         };
-        Plan {
+        let written = Facts {
+            transfer_syntax: target.transfer_syntax(),
+            pixels: Pixels::Encapsulated,
+            planar: 0,
+            photometric: photometric.clone(),
+            ..facts.clone()
+        };
+        let mut plan = Plan {
             target,
             rows: facts.rows,
             columns: facts.columns,
             samples: facts.samples,
             bits_allocated: facts.bits_allocated,
+            bits_stored: facts.bits_stored,
             precision: precision as u8,
             signed: facts.signed,
             colour_transform,
             photometric,
+            overlays: if suitable::carried(facts, target) { Vec::new() } else { overlay::take(source, codecs)? },
+            written,
+            changes: Changes::default(),
+        };
+        if !suitable::carried(facts, target) {
+            plan.changes = Changes::new(source, &plan, &plan.overlays)?;
         }
+        Ok(plan)
+    }
+
+    /// Takes out of decoded samples what goes another way: overlays. Whatever else is above the high bit would be lost.
+    pub(crate) fn settle(&self, facts: &Facts, samples: &mut [u8]) -> Result<()> {
+        overlay::clear(&self.overlays, self.bits_allocated, samples);
+        if stray_high_bits(facts, samples) {
+            return Err(Error::unsupported("bits above the high bit are in use"));
+        }
+        Ok(())
     }
 
     /// Name and version of what encodes.
     pub(crate) fn codec(&self) -> String {
         match self.target {
-            Target::JpegLsLossless => "CharLS 2.4.5".into(),
+            Target::JpegLsLossless | Target::JpegLsNearLossless(_) => "CharLS 2.4.5".into(),
+            Target::ExplicitLittleEndian => "none".into(),
             _ => format!("htj2k {}", env!("CARGO_PKG_VERSION")),
+        }
+    }
+
+    /// The settings of a search, each better than the one before.
+    fn qualities(&self, bound: Bound) -> Vec<Quality> {
+        match self.target {
+            Target::JpegLsNearLossless(_) => {
+                // T.87 C.2.3: NEAR is at most 255 and half the range.
+                let most = bound.max_error.unwrap_or(255).min(255).min(((1 << self.precision) - 1) / 2);
+                (1..=most).rev().map(Quality::Near).collect()
+            }
+            _ => QUALITIES.map(|q| Quality::Decibels(q as f32)).collect(),
+        }
+    }
+
+    /// Where a search begins.
+    fn guess(&self, bound: Bound) -> u32 {
+        let peak = ((1u64 << self.bits_stored) - 1) as f64;
+        // The largest error is some three times the mean one.
+        let by_error = bound.max_error.map_or(0.0, |e| 20.0 * (peak * 3.0 / f64::from(e)).log10());
+        match self.target {
+            Target::JpegLsNearLossless(_) => 0,
+            _ => (by_error.max(bound.min_psnr.unwrap_or(0.0)).round() as u32).saturating_sub(*QUALITIES.start()),
         }
     }
 }
 
 impl Encoder {
-    /// Encodes one frame of samples (little endian, interleaved) into `out`, which is cleared first.
-    pub(crate) fn encode(&mut self, plan: &Plan, samples: &[u8], out: &mut Vec<u8>) -> Result<()> {
-        out.clear();
-        match plan.target {
-            Target::JpegLsLossless => self.jpeg_ls(plan, samples, out),
-            Target::Htj2kLossless | Target::Htj2kLosslessRpcl => self.htj2k(plan, samples, out),
-            other => Err(Error::unsupported(format!("no encoder for {}", other.transfer_syntax().name()))),
-        }
+    /// A new instance begins: nothing of the one before has a say in it.
+    pub(crate) fn begin(&mut self) {
+        self.step = None;
     }
 
-    fn jpeg_ls(&mut self, plan: &Plan, samples: &[u8], out: &mut Vec<u8>) -> Result<()> {
+    /// Encodes one frame of samples (little endian, interleaved) into `out`, which is cleared first. Of a lossy target it tells
+    /// how much was lost, and leaves in `decoded` what the frame decodes to.
+    pub(crate) fn encode(
+        &mut self,
+        plan: &Plan,
+        samples: &[u8],
+        codecs: &mut Codecs,
+        out: &mut Vec<u8>,
+    ) -> Result<Option<Loss>> {
+        out.clear();
+        match plan.target {
+            Target::ExplicitLittleEndian => out.extend_from_slice(samples),
+            Target::JpegLsLossless => self.jpeg_ls(plan, 0, samples, out)?,
+            Target::Htj2kLossless | Target::Htj2kLosslessRpcl => {
+                self.htj2k(plan, Transform::Reversible, samples, out)?
+            }
+            Target::JpegLsNearLossless(bound) | Target::Htj2k(bound) => {
+                return self.within(plan, bound, samples, codecs, out).map(Some);
+            }
+            other => return Err(Error::unsupported(format!("no encoder for {}", other.transfer_syntax().name()))),
+        }
+        Ok(None)
+    }
+
+    /// Searches the lowest quality that keeps the bound.
+    fn within(
+        &mut self,
+        plan: &Plan,
+        bound: Bound,
+        samples: &[u8],
+        codecs: &mut Codecs,
+        out: &mut Vec<u8>,
+    ) -> Result<Loss> {
+        let qualities = plan.qualities(bound);
+        let start = self.step.unwrap_or_else(|| plan.guess(bound));
+        let mut loss = Loss { max_error: u32::MAX, psnr: Some(0.0) };
+        let step = bounded::first_that_holds(qualities.len() as u32, start, &mut |step| {
+            out.clear();
+            match qualities[step as usize] {
+                Quality::Near(near) => self.jpeg_ls(plan, near as i32, samples, out)?,
+                Quality::Decibels(quality) => self.htj2k(plan, Transform::Irreversible { quality }, samples, out)?,
+            }
+            let layout = decode::Layout { facts: &plan.written, big_endian: false, words: false };
+            decode::frame(&layout, 0, out, codecs, &mut self.decoded)?;
+            loss = Loss::measure(plan, samples, &self.decoded);
+            Ok(loss.within(&bound) && !stray_high_bits(&plan.written, &self.decoded))
+        })?;
+        self.step = Some(step);
+        Ok(loss)
+    }
+
+    fn jpeg_ls(&mut self, plan: &Plan, near: i32, samples: &[u8], out: &mut Vec<u8>) -> Result<()> {
         let info = FrameInfo {
             width: plan.columns,
             height: plan.rows,
@@ -95,15 +221,15 @@ impl Encoder {
             .map_err(bad)?;
         *out = if plan.bits_allocated == 16 && plan.precision <= 8 {
             let narrow: Vec<u8> = samples.iter().step_by(2).copied().collect();
-            codec.encode(info, 0, &narrow)
+            codec.encode(info, near, &narrow)
         } else {
-            codec.encode(info, 0, samples)
+            codec.encode(info, near, samples)
         }
         .map_err(bad)?;
         Ok(())
     }
 
-    fn htj2k(&mut self, plan: &Plan, samples: &[u8], out: &mut Vec<u8>) -> Result<()> {
+    fn htj2k(&mut self, plan: &Plan, transform: Transform, samples: &[u8], out: &mut Vec<u8>) -> Result<()> {
         let samples = match (plan.bits_allocated, plan.signed) {
             (8, false) => Samples::U8(samples),
             (8, true) => Samples::I8(refill(&mut self.signed_bytes, samples.iter().map(|b| *b as i8))),
@@ -124,7 +250,7 @@ impl Encoder {
             stride: plan.columns as usize * usize::from(plan.samples),
             samples,
         };
-        let options = EncodeOptions { colour: plan.colour_transform, ..EncodeOptions::default() };
+        let options = EncodeOptions { colour: plan.colour_transform, transform, ..EncodeOptions::default() };
         self.htj2k.encode(&image, &options, out).map_err(|error| Error::unsupported(format!("HTJ2K: {error}")))?;
         Ok(())
     }

@@ -9,10 +9,13 @@
 //!
 //! Pixel data is never loaded whole; element values are never taken through text.
 
+mod bounded;
+mod changes;
 mod charset;
 mod convert;
 mod data_set;
 mod decode;
+mod derived;
 mod dictionary;
 mod encode;
 mod error;
@@ -20,6 +23,7 @@ mod facts;
 mod frames;
 mod input;
 mod json;
+mod overlay;
 mod policy;
 mod residue;
 mod source;
@@ -30,6 +34,7 @@ mod verify;
 mod walk;
 mod write;
 
+pub use bounded::Loss;
 pub use convert::{Context, FrameEvidence, LevelEnd, Outcome, Persisted, Verified, convert};
 pub use data_set::{DataSet, Element, Item, Tag, Value, Vr};
 pub use error::Error;

@@ -1,5 +1,6 @@
 //! Writes an instance (PS3.10 7.1, PS3.5 7 and A.4): preamble, file meta, elements as they were, frames one fragment each.
 
+use crate::changes::Changes;
 use crate::data_set::{DataSet, Element, Item, Tag, Value, Vr, long_header, swap, word};
 use crate::encode::Plan;
 use crate::error::{Error, Result};
@@ -12,8 +13,6 @@ use std::io::{Seek, SeekFrom, Write};
 pub(crate) const PIXEL_DATA: Tag = Tag(0x7FE0, 0x0010);
 pub(crate) const EXTENDED_OFFSETS: Tag = Tag(0x7FE0, 0x0001);
 pub(crate) const EXTENDED_LENGTHS: Tag = Tag(0x7FE0, 0x0002);
-pub(crate) const PHOTOMETRIC: Tag = Tag(0x0028, 0x0004);
-pub(crate) const PLANAR: Tag = Tag(0x0028, 0x0006);
 const UNDEFINED: u32 = 0xFFFF_FFFF;
 
 /// Which table tells where the frames are.
@@ -23,6 +22,8 @@ pub(crate) enum Table {
     Basic,
     /// Extended Offset Table (7FE0,0001/0002): 64 bits, the basic one empty.
     Extended,
+    /// None: the frames are not compressed and lie end to end.
+    Native,
 }
 
 /// An element that a re-encoded instance does not take over.
@@ -30,24 +31,16 @@ pub(crate) fn left_out(tag: Tag) -> bool {
     tag.element() == 0 || matches!(tag, EXTENDED_OFFSETS | EXTENDED_LENGTHS)
 }
 
-/// An element that is written anew; `None` takes it out.
-pub(crate) type Change = (Tag, Option<(Vr, Vec<u8>)>);
-
-/// Elements that are written anew, in the order of their tags.
-pub(crate) fn changes(plan: &Plan) -> [Change; 2] {
-    let mut photometric = plan.photometric.clone().into_bytes();
-    if photometric.len() % 2 == 1 {
-        photometric.push(b' ');
-    }
-    let planar = (plan.samples > 1).then(|| (Vr::US, vec![0, 0]));
-    [(PHOTOMETRIC, Some((Vr::CS, photometric))), (PLANAR, planar)]
-}
-
 /// An instance while its frames are written.
 pub(crate) struct Writer<'a, W> {
     out: W,
     source: &'a Source,
+    plan: &'a Plan,
     table: Table,
+    /// Where the compression ratio is to be filled in.
+    ratio: Option<u64>,
+    /// Single bits that are not a byte yet, and how many.
+    bits: (u8, u8),
     /// Where the values of the offset table (or of both extended ones) are to be filled in.
     holes: Vec<u64>,
     lengths: Vec<u64>,
@@ -56,10 +49,16 @@ pub(crate) struct Writer<'a, W> {
 
 impl<'a, W: Write + Seek> Writer<'a, W> {
     /// Writes everything up to the first frame. There will be `frames` of them.
-    pub(crate) fn start(mut out: W, source: &'a Source, plan: &Plan, frames: u32, table: Table) -> Result<Self> {
-        write_meta(&mut out, source, &plan.target.transfer_syntax())?;
-        write_elements(&mut out, source.data_set(), plan, |tag| tag < PIXEL_DATA)?;
-        let mut writer = Writer { out, source, table, holes: Vec::new(), lengths: Vec::new(), padded: Vec::new() };
+    pub(crate) fn start(mut out: W, source: &'a Source, plan: &'a Plan, frames: u32, table: Table) -> Result<Self> {
+        write_meta(&mut out, source, &plan.target.transfer_syntax(), plan.changes.uid.as_deref())?;
+        let ratio = write_elements(&mut out, source.data_set(), &plan.changes, |tag| tag < PIXEL_DATA)?;
+        let (holes, lengths, padded) = (Vec::new(), Vec::new(), Vec::new());
+        let mut writer = Writer { out, source, plan, table, ratio, bits: (0, 0), holes, lengths, padded };
+        if table == Table::Native {
+            let vr = if plan.bits_allocated > 8 { Vr::OW } else { Vr::OB };
+            write_head(&mut writer.out, PIXEL_DATA, vr, native_length(plan, frames)?)?;
+            return Ok(writer);
+        }
         if table == Table::Extended {
             for tag in [EXTENDED_OFFSETS, EXTENDED_LENGTHS] {
                 let bytes = u32::try_from(u64::from(frames) * 8)
@@ -85,6 +84,9 @@ impl<'a, W: Write + Seek> Writer<'a, W> {
 
     /// Writes one frame as one fragment of even length.
     pub(crate) fn frame(&mut self, codestream: &[u8]) -> Result<()> {
+        if self.table == Table::Native {
+            return self.native_frame(codestream);
+        }
         let padded = codestream.len() as u64 + codestream.len() as u64 % 2;
         let len = u32::try_from(padded)
             .ok()
@@ -100,10 +102,43 @@ impl<'a, W: Write + Seek> Writer<'a, W> {
         Ok(())
     }
 
+    /// Samples as they are; single bits are joined to bytes, the next frame going on where this one ends (PS3.5 8.1.1).
+    fn native_frame(&mut self, samples: &[u8]) -> Result<()> {
+        self.lengths.push(samples.len() as u64);
+        if self.plan.bits_allocated != 1 {
+            return Ok(self.out.write_all(samples)?);
+        }
+        for sample in samples {
+            self.bits = (self.bits.0 | (sample & 1) << self.bits.1, self.bits.1 + 1);
+            if self.bits.1 == 8 {
+                self.out.write_all(&[std::mem::take(&mut self.bits).0])?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends the frames that are not compressed with an even number of bytes.
+    fn end_native(&mut self) -> Result<()> {
+        if self.bits.1 > 0 {
+            self.out.write_all(&[self.bits.0])?;
+        }
+        let bits = u64::from(if self.plan.bits_allocated == 1 { 1u8 } else { 8 });
+        let bytes = (self.lengths.iter().sum::<u64>() * bits).div_ceil(8);
+        if bytes % 2 == 1 {
+            self.out.write_all(&[0])?;
+        }
+        Ok(())
+    }
+
     /// Writes what follows the frames, and the offset table. `Ok(None)`: 32 bits were not enough.
-    pub(crate) fn finish(mut self, plan: &Plan) -> Result<Option<W>> {
-        write_item(&mut self.out, 0xE0DD, 0)?;
-        write_elements(&mut self.out, self.source.data_set(), plan, |tag| tag > PIXEL_DATA)?;
+    pub(crate) fn finish(mut self) -> Result<Option<W>> {
+        match self.table {
+            Table::Native => self.end_native()?,
+            _ => write_item(&mut self.out, 0xE0DD, 0)?,
+        }
+        write_elements(&mut self.out, self.source.data_set(), &self.plan.changes, |tag| tag > PIXEL_DATA)?;
+        let before = self.source.facts().frame_bytes() * self.lengths.len() as u64;
+        let ratio = self.plan.changes.ratio(before, self.lengths.iter().sum());
         let tables: Vec<Vec<u8>> = match self.table {
             Table::Basic => match offset_table(&self.padded) {
                 Some(table) => vec![table.iter().flat_map(|o| o.to_le_bytes()).collect()],
@@ -120,7 +155,12 @@ impl<'a, W: Write + Seek> Writer<'a, W> {
                     self.lengths.iter().flat_map(|l| l.to_le_bytes()).collect(),
                 ]
             }
+            Table::Native => Vec::new(),
         };
+        if let Some((at, (_, value))) = self.ratio.zip(ratio) {
+            self.out.seek(SeekFrom::Start(at))?;
+            self.out.write_all(&value)?;
+        }
         for (hole, table) in self.holes.iter().zip(tables) {
             self.out.seek(SeekFrom::Start(*hole))?;
             self.out.write_all(&table)?;
@@ -130,13 +170,22 @@ impl<'a, W: Write + Seek> Writer<'a, W> {
     }
 }
 
+/// Bytes of Pixel Data that is not compressed.
+fn native_length(plan: &Plan, frames: u32) -> Result<u32> {
+    let pixels = u64::from(plan.rows) * u64::from(plan.columns) * u64::from(plan.samples);
+    let bytes = (pixels * u64::from(plan.bits_allocated)).checked_mul(frames.into()).map(|bits| bits.div_ceil(8));
+    let even = bytes.and_then(|bytes| bytes.checked_next_multiple_of(2)).and_then(|bytes| u32::try_from(bytes).ok());
+    let whole = even.filter(|bytes| *bytes < UNDEFINED);
+    whole.ok_or_else(|| Error::unsupported("more than 4 GiB of pixels can't be written without compression"))
+}
+
 /// Writes an uncompressed instance in Explicit VR Little Endian, the form in which it goes out (PS3.18 8.7.3).
 pub(crate) fn write_explicit_little(source: &Source, out: &mut dyn Write) -> Result<()> {
     let set = source.data_set();
     if source.facts().transfer_syntax.is_encapsulated() {
         return Err(Error::unsupported("a compressed instance is explicit little endian already"));
     }
-    write_meta(out, source, &TransferSyntax::new(TransferSyntax::EXPLICIT_LITTLE))?;
+    write_meta(out, source, &TransferSyntax::new(TransferSyntax::EXPLICIT_LITTLE), None)?;
     for element in set.elements.iter().filter(|e| e.tag.element() != 0) {
         match element.value {
             Value::Bytes { offset, len } if element.tag == PIXEL_DATA && element.big_endian => {
@@ -164,11 +213,13 @@ fn copy_swapped(out: &mut dyn Write, set: &DataSet, offset: u64, len: u64, size:
 }
 
 /// Preamble of zeros, prefix, and the file meta: ours, but for what tells where the instance came from.
-fn write_meta(out: &mut dyn Write, source: &Source, syntax: &TransferSyntax) -> Result<()> {
+fn write_meta(out: &mut dyn Write, source: &Source, syntax: &TransferSyntax, uid: Option<&str>) -> Result<()> {
     let mut meta = Vec::new();
     let set = source.data_set();
     for (element, tag, told) in [(0x0002, Tag(0x0008, 0x0016), 0x0002), (0x0003, Tag(0x0008, 0x0018), 0x0003)] {
+        let new = uid.filter(|_| element == 0x0003).map(|uid| uid.as_bytes().to_vec());
         let uid = match set.get(tag) {
+            _ if new.is_some() => new.unwrap_or_default(),
             Some(found) => set.bytes(found)?.into_owned(),
             None => source.meta_value(told)?,
         };
@@ -211,9 +262,17 @@ fn meta_element(meta: &mut Vec<u8>, element: u16, vr: Vr, value: &[u8]) {
     }
 }
 
-/// The top-level elements in a range of tags, with the changes of the plan; runs that need none are copied as they are.
-fn write_elements<W: Write>(out: &mut W, set: &DataSet, plan: &Plan, range: impl Fn(Tag) -> bool) -> Result<()> {
-    let mut changes = changes(plan).into_iter().filter(|c| range(c.0)).peekable();
+/// The top-level elements in a range of tags, with the changes of the plan; runs that need none are copied as they are. Returns
+/// where the compression ratio is to be filled in.
+fn write_elements<W: Write + Seek>(
+    out: &mut W,
+    set: &DataSet,
+    changes: &Changes,
+    range: impl Fn(Tag) -> bool,
+) -> Result<Option<u64>> {
+    let gap = changes.ratio(0, 1).map(|ratio| ratio.0);
+    let mut ratio = None;
+    let mut changes = changes.list().iter().filter(|c| range(c.0)).peekable();
     let verbatim = set.encoding == Encoding::ExplicitLittle && !set.irregular;
     let mut run = 0..0;
     for element in set.elements.iter().filter(|e| range(e.tag) && !left_out(e.tag)) {
@@ -222,8 +281,8 @@ fn write_elements<W: Write>(out: &mut W, set: &DataSet, plan: &Plan, range: impl
         }
         let mut replaced = false;
         while let Some((tag, value)) = changes.next_if(|c| c.0 <= element.tag) {
-            replaced |= tag == element.tag;
-            write_change(out, tag, value)?;
+            replaced |= *tag == element.tag;
+            ratio = write_change(out, *tag, value, gap)?.or(ratio);
         }
         if replaced {
             continue;
@@ -238,7 +297,10 @@ fn write_elements<W: Write>(out: &mut W, set: &DataSet, plan: &Plan, range: impl
         }
     }
     flush(out, set, &mut run)?;
-    changes.try_for_each(|(tag, value)| write_change(out, tag, value))
+    for (tag, value) in changes {
+        ratio = write_change(out, *tag, value, gap)?.or(ratio);
+    }
+    Ok(ratio)
 }
 
 fn flush(out: &mut dyn Write, set: &DataSet, run: &mut std::ops::Range<u64>) -> Result<()> {
@@ -246,12 +308,18 @@ fn flush(out: &mut dyn Write, set: &DataSet, run: &mut std::ops::Range<u64>) -> 
     set.input.copy_to(done.start, done.end - done.start, out)
 }
 
-fn write_change(out: &mut dyn Write, tag: Tag, value: Option<(Vr, Vec<u8>)>) -> Result<()> {
-    if let Some((vr, bytes)) = value {
-        write_head(out, tag, vr, bytes.len() as u32)?;
-        out.write_all(&bytes)?;
-    }
-    Ok(())
+/// Returns where the value starts, when it is the one with a `gap`.
+fn write_change<W: Write + Seek>(
+    out: &mut W,
+    tag: Tag,
+    value: &Option<(Vr, Vec<u8>)>,
+    gap: Option<Tag>,
+) -> Result<Option<u64>> {
+    let Some((vr, bytes)) = value else { return Ok(None) };
+    write_head(out, tag, *vr, bytes.len() as u32)?;
+    let at = if gap == Some(tag) { Some(out.stream_position()?) } else { None };
+    out.write_all(bytes)?;
+    Ok(at)
 }
 
 /// One element in Explicit VR Little Endian.
@@ -278,6 +346,15 @@ fn write_element(out: &mut dyn Write, set: &DataSet, element: &Element) -> Resul
             set.input.copy_to(value, element.end - value, out)
         }
     }
+}
+
+/// The items of a sequence as they are written, without the head and the end of the sequence.
+pub(crate) fn items(set: &DataSet, element: &Element) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    if let Value::Items(items) = &element.value {
+        items.iter().try_for_each(|item| write_whole_item(&mut bytes, set, item))?;
+    }
+    Ok(bytes)
 }
 
 fn write_whole_item(out: &mut dyn Write, set: &DataSet, item: &Item) -> Result<()> {
@@ -327,7 +404,7 @@ fn u32_len(len: u64) -> Result<u32> {
     u32::try_from(len).ok().filter(|l| *l < UNDEFINED).ok_or_else(|| Error::Limit("a sequence of 4 GiB".into()))
 }
 
-fn write_head(out: &mut dyn Write, tag: Tag, vr: Vr, len: u32) -> Result<()> {
+pub(crate) fn write_head(out: &mut dyn Write, tag: Tag, vr: Vr, len: u32) -> Result<()> {
     out.write_all(&tag.0.to_le_bytes())?;
     out.write_all(&tag.1.to_le_bytes())?;
     out.write_all(&vr.to_bytes())?;
@@ -340,7 +417,7 @@ fn write_head(out: &mut dyn Write, tag: Tag, vr: Vr, len: u32) -> Result<()> {
     Ok(())
 }
 
-fn write_item(out: &mut dyn Write, element: u16, len: u32) -> Result<()> {
+pub(crate) fn write_item(out: &mut dyn Write, element: u16, len: u32) -> Result<()> {
     out.write_all(&0xFFFEu16.to_le_bytes())?;
     out.write_all(&element.to_le_bytes())?;
     Ok(out.write_all(&len.to_le_bytes())?)

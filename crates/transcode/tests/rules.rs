@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Form, Made, bytes16, converted, kept, noise, open_data, run, samples_sha256};
+use common::{Form, Made, bytes16, converted, kept, noise, open_data, run, samples_sha256, to};
 use transcode::{Context, Element, IMPLEMENTATION_CLASS_UID, Outcome, Policy, Source, Tag, Value, Vr, convert};
 
 const PIXELS: (u16, u16) = (0x7FE0, 0x0010);
@@ -35,7 +35,7 @@ fn coloured(photometric: &str, planar: u16) -> Made {
 }
 
 fn to_jpeg_ls() -> Policy {
-    Policy::parse("[[rule]]\nname = \"all\"\nthen = { transfer_syntax = \"jpeg-ls-lossless\" }").unwrap()
+    to("jpeg-ls-lossless")
 }
 
 fn codestream(source: &Source, frame: u32) -> Vec<u8> {
@@ -185,16 +185,63 @@ fn rule_07_stray_high_bits() {
     assert!(kept(&shifted.element(PIXELS.0, PIXELS.1, "OW", &[0, 0x80]).source(), "default").contains("high bit 15"));
 }
 
+/// Twelve bits of image and an overlay in bit 13.
+fn with_overlay(signed: bool) -> (Source, Vec<u16>, Vec<u8>) {
+    let mut made = Made::image(Form::Explicit, 3, 5, 16, 12, signed);
+    made.number(0x6000, 0x0010, 3).number(0x6000, 0x0011, 5).element(0x6000, 0x0050, "SS", &[1, 0, 1, 0]);
+    made.number(0x6000, 0x0100, 16).number(0x6000, 0x0102, 13);
+    let image = noise(15, 12);
+    let shown = [1, 0, 0, 1, 1, 0, 1, 0, 1, 0, 0, 1, 1, 1, 1u16];
+    let stored: Vec<u16> = image.iter().zip(shown).map(|(v, bit)| v | bit << 13).collect();
+    let packed = shown.iter().enumerate().fold(vec![0; 2], |mut bytes: Vec<u8>, (n, bit)| {
+        bytes[n / 8] |= (*bit as u8) << (n % 8);
+        bytes
+    });
+    made.element(PIXELS.0, PIXELS.1, "OW", &bytes16(&stored));
+    (made.source(), image, packed)
+}
+
 #[test]
-fn rule_08_overlay_in_unused_bits() {
+fn rule_08_an_overlay_in_unused_bits_is_moved_out_of_them() {
+    let (source, image, packed) = with_overlay(false);
+    for policy in ["default", "htj2k-all"] {
+        let written = converted(&source, policy);
+        assert_eq!(decoded(&written), bytes16(&image), "the image alone");
+        assert_eq!(value(&written, 0x6000, 0x3000), Some(packed.clone()), "bit for bit");
+        assert_eq!(value(&written, 0x6000, 0x0100), Some(vec![1, 0]));
+        assert_eq!(value(&written, 0x6000, 0x0102), Some(vec![0, 0]));
+        assert_eq!(written.facts().sop_instance_uid, source.facts().sop_instance_uid);
+    }
+    // Nothing is decoded to be written as it is: there the overlay may stay.
+    let mut made = Made::image(Form::Implicit, 3, 5, 16, 12, false);
+    made.number(0x6000, 0x0100, 16).number(0x6000, 0x0102, 13).element(PIXELS.0, PIXELS.1, "OW", &[0xFF; 30]);
+    let (outcome, bytes) = run(&made.source(), &to("explicit-little-endian"));
+    assert!(matches!(outcome, Outcome::Converted(_)), "{outcome:?}");
+    assert_eq!(value(&Source::from_bytes(bytes).unwrap(), PIXELS.0, PIXELS.1), Some(vec![0xFF; 30]));
+}
+
+#[test]
+fn rule_08_an_overlay_that_cannot_be_moved_is_kept() {
+    let reason = kept(&with_overlay(true).0, "default");
+    assert!(reason.contains("overlay"), "signed samples have their sign there: {reason}");
     let mut made = Made::image(Form::Explicit, 2, 2, 16, 12, false);
     made.number(0x6000, 0x0100, 16).number(0x6000, 0x0102, 12);
     made.element(PIXELS.0, PIXELS.1, "OW", &bytes16(&[1, 2, 3, 4]));
-    assert!(kept(&made.source(), "default").contains("overlay"));
+    assert!(kept(&made.source(), "default").contains("overlay"), "it has no size");
     let mut apart = Made::image(Form::Explicit, 2, 2, 16, 12, false);
     apart.number(0x6000, 0x0100, 1).number(0x6000, 0x0102, 0).element(0x6000, 0x3000, "OW", &[5, 0]);
     apart.element(PIXELS.0, PIXELS.1, "OW", &bytes16(&[1, 2, 3, 4]));
     assert_eq!(value(&converted(&apart.source(), "default"), 0x6000, 0x3000), Some(vec![5, 0]));
+}
+
+#[test]
+fn rule_08_other_stray_bits_beside_an_overlay_are_kept() {
+    let (source, _, _) = with_overlay(false);
+    let mut bytes = Vec::new();
+    source.write_explicit_little(&mut bytes).unwrap();
+    let last = bytes.len() - 1;
+    bytes[last] |= 0x40;
+    assert!(kept(&Source::from_bytes(bytes).unwrap(), "default").contains("above the high bit"));
 }
 
 #[test]
@@ -238,10 +285,10 @@ fn rule_12_lossy_stays_marked_and_is_not_coded_again() {
 }
 
 #[test]
-fn rule_13_no_rule_makes_an_image_lossy_unless_it_says_so() {
+fn rule_13_no_rule_makes_an_image_lossy_unless_it_says_how_much() {
     for target in ["jpeg-ls-near-lossless", "htj2k", "jpeg-xl"] {
         let text = format!("[[rule]]\nname = \"x\"\nthen = {{ transfer_syntax = \"{target}\" }}");
-        assert!(Policy::parse(&text).is_err(), "{target} is no target");
+        assert!(Policy::parse(&text).is_err(), "{target} needs a bound");
     }
 }
 
@@ -573,4 +620,12 @@ fn rule_31_file_meta() {
     assert!(text.contains(IMPLEMENTATION_CLASS_UID) && !text.contains("1.2.3.999") && !text.contains("9.9"));
     let length = u32::from_le_bytes(bytes[140..144].try_into().unwrap()) as usize;
     assert_eq!(bytes[144 + length..][..4], [8, 0, 0x16, 0], "the group length ends where the data set starts");
+}
+
+/// A row of the table of pitfalls without a test would be a hole that nobody sees.
+#[test]
+fn every_row_has_a_test() {
+    let tests = [include_str!("rules.rs"), include_str!("rules_lossy.rs"), include_str!("rules_native.rs")].concat();
+    let missing: Vec<u32> = (1..=31).filter(|row| !tests.contains(&format!("]\nfn rule_{row:02}_"))).collect();
+    assert!(missing.is_empty(), "no test for rows {missing:?}");
 }

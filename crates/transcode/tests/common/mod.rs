@@ -196,6 +196,13 @@ pub fn run(source: &Source, policy: &transcode::Policy) -> (transcode::Outcome, 
     (outcome, bytes)
 }
 
+/// A policy of one rule: everything to this target; `"htj2k", max_error = 2` for a lossy one.
+pub fn to(target: &str) -> transcode::Policy {
+    let (name, bound) = target.split_once(',').map_or((target, String::new()), |(name, b)| (name, format!(",{b}")));
+    let text = format!("[[rule]]\nname = \"all\"\nthen = {{ transfer_syntax = \"{name}\"{bound} }}");
+    transcode::Policy::parse(&text).expect("a policy of one rule")
+}
+
 /// What a conversion that must succeed wrote.
 pub fn converted(source: &Source, policy: &str) -> Source {
     let (outcome, bytes) = run(source, &transcode::Policy::shipped(policy).unwrap());

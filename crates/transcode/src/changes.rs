@@ -1,0 +1,96 @@
+//! Elements that a re-encoded instance has anew (PS3.3 C.7.6.1.1.2, C.7.6.1.1.5); everything else is carried as it is.
+
+use crate::data_set::{Tag, Vr};
+use crate::derived;
+use crate::encode::Plan;
+use crate::error::Result;
+use crate::overlay::Overlay;
+use crate::source::Source;
+
+pub(crate) const PHOTOMETRIC: Tag = Tag(0x0028, 0x0004);
+pub(crate) const PLANAR: Tag = Tag(0x0028, 0x0006);
+const RATIO: Tag = Tag(0x0028, 0x2112);
+/// Characters of a ratio: it is known only when all frames are written, and fills a gap that was left for it.
+const RATIO_WIDTH: usize = 12;
+
+/// An element that is written anew; `None` takes it out.
+pub(crate) type Change = (Tag, Option<(Vr, Vec<u8>)>);
+
+/// What is written anew, in the order of the tags.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Changes {
+    list: Vec<Change>,
+    /// Lossy Image Compression Ratio of the steps before, when this one adds to it.
+    earlier_ratios: Option<String>,
+    /// The new SOP Instance UID of a lossy conversion.
+    pub(crate) uid: Option<String>,
+}
+
+impl Changes {
+    /// What the plan changes in this source.
+    pub(crate) fn new(source: &Source, plan: &Plan, overlays: &[Overlay]) -> Result<Changes> {
+        let planar = (plan.samples > 1).then(|| (Vr::US, vec![0, 0]));
+        let mut list = vec![(PHOTOMETRIC, Some((Vr::CS, even(plan.photometric.clone(), b' ')))), (PLANAR, planar)];
+        overlays.iter().for_each(|overlay| list.extend(overlay.changes()));
+        let mut changes = Changes::default();
+        if let Some(bound) = plan.target.bound() {
+            let uid = derived::uid(source, plan)?;
+            let (derived, ratios) = derived::changes(source, plan, bound, &uid)?;
+            list.extend(derived);
+            list.push((RATIO, Some((Vr::DS, ratio(&ratios, "")))));
+            (changes.earlier_ratios, changes.uid) = (Some(ratios), Some(uid));
+        } else {
+            list.extend(derived::unmarked(source)?);
+        }
+        list.sort_by_key(|change| change.0);
+        changes.list = list;
+        Ok(changes)
+    }
+
+    /// The elements as they are first written: with a gap where the ratio will be.
+    pub(crate) fn list(&self) -> &[Change] {
+        &self.list
+    }
+
+    /// Is the element written anew, or taken out?
+    pub(crate) fn has(&self, tag: Tag) -> bool {
+        self.list.iter().any(|change| change.0 == tag)
+    }
+
+    /// The elements as they are when all frames are written.
+    pub(crate) fn complete(&self, bytes_before: u64, bytes_after: u64) -> Vec<Change> {
+        let mut list = self.list.clone();
+        if let Some((tag, value)) = self.ratio(bytes_before, bytes_after)
+            && let Some(change) = list.iter_mut().find(|change| change.0 == tag)
+        {
+            change.1 = Some((Vr::DS, value));
+        }
+        list
+    }
+
+    /// What goes into the gap.
+    pub(crate) fn ratio(&self, bytes_before: u64, bytes_after: u64) -> Option<(Tag, Vec<u8>)> {
+        let earlier = self.earlier_ratios.as_deref()?;
+        Some((RATIO, ratio(earlier, &ratio_text(bytes_before, bytes_after))))
+    }
+}
+
+/// A compression ratio as a decimal string.
+pub(crate) fn ratio_text(bytes_before: u64, bytes_after: u64) -> String {
+    let ratio = bytes_before as f64 / bytes_after.max(1) as f64;
+    format!("{ratio:.3}").chars().take(RATIO_WIDTH).collect()
+}
+
+fn ratio(earlier: &str, this: &str) -> Vec<u8> {
+    let separator = if earlier.is_empty() { "" } else { "\\" };
+    even(format!("{earlier}{separator}{this:<RATIO_WIDTH$}"), b' ')
+}
+
+/// A value of even length (PS3.5 6.2).
+pub(crate) fn even(text: String, padding: u8) -> Vec<u8> {
+    let mut value = text.into_bytes();
+    if value.len() % 2 == 1 {
+        value.push(padding);
+    }
+    value
+}

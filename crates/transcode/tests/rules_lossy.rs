@@ -22,7 +22,7 @@ fn grey() -> Source {
 
 fn lossy(source: &Source, target: &str) -> (Verified, Source) {
     match run(source, &to(target)) {
-        (Outcome::Converted(verified), bytes) => (verified, Source::from_bytes(bytes).unwrap()),
+        (Outcome::Converted(verified), bytes) => (*verified, Source::from_bytes(bytes).unwrap()),
         (outcome, _) => panic!("{target}: {outcome:?}"),
     }
 }

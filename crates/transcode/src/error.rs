@@ -47,6 +47,9 @@ pub enum Error {
         /// What the decoder said.
         what: String,
     },
+    /// What is in it can't be de-identified here, so it is not written.
+    #[error("can't be de-identified: {0}")]
+    Identifying(String),
     /// The disk or the file system refused.
     #[error(transparent)]
     Io(#[from] io::Error),

@@ -1,6 +1,7 @@
 //! Bytes of an instance: a file read at offsets, or memory.
 
 use crate::error::{Error, Result};
+use crate::rope::Rope;
 use sha2::{Digest, Sha256};
 use std::borrow::Cow;
 use std::fs::File;
@@ -16,8 +17,16 @@ const CHUNK: usize = 256 * 1024;
 #[derive(Debug)]
 pub(crate) struct Input {
     head: Vec<u8>,
-    rest: Option<File>,
+    rest: Rest,
     len: u64,
+}
+
+/// What is not held in the head.
+#[derive(Debug)]
+enum Rest {
+    None,
+    File(File),
+    Rope(Rope),
 }
 
 impl Input {
@@ -33,11 +42,19 @@ impl Input {
     pub(crate) fn from_file(file: File, len: u64) -> Result<Input> {
         let mut head = vec![0; len.min(HEAD) as usize];
         read_exact_at(&file, &mut head, 0)?;
-        Ok(Input { head, rest: (len > HEAD).then_some(file), len })
+        Ok(Input { head, rest: if len > HEAD { Rest::File(file) } else { Rest::None }, len })
     }
 
     pub(crate) fn from_bytes(bytes: Vec<u8>) -> Input {
-        Input { len: bytes.len() as u64, head: bytes, rest: None }
+        Input { len: bytes.len() as u64, head: bytes, rest: Rest::None }
+    }
+
+    /// Bytes put together from others.
+    pub(crate) fn from_rope(rope: Rope) -> Result<Input> {
+        let len = rope.len();
+        let mut head = vec![0; len.min(HEAD) as usize];
+        rope.read_at(0, &mut head)?;
+        Ok(Input { head, rest: if len > HEAD { Rest::Rope(rope) } else { Rest::None }, len })
     }
 
     pub(crate) fn len(&self) -> u64 {
@@ -48,7 +65,8 @@ impl Input {
     pub(crate) fn read_at(&self, offset: u64, buf: &mut [u8]) -> Result<()> {
         let end = self.check(offset, buf.len() as u64)?;
         match &self.rest {
-            Some(file) if end > self.head.len() as u64 => Ok(read_exact_at(file, buf, offset)?),
+            Rest::File(file) if end > self.head.len() as u64 => Ok(read_exact_at(file, buf, offset)?),
+            Rest::Rope(rope) if end > self.head.len() as u64 => rope.read_at(offset, buf),
             _ => {
                 buf.copy_from_slice(&self.head[offset as usize..end as usize]);
                 Ok(())

@@ -65,7 +65,7 @@ impl Source {
         Source::read(Input::from_bytes(bytes))
     }
 
-    fn read(input: Input) -> Result<Source> {
+    pub(crate) fn read(input: Input) -> Result<Source> {
         let file = Arc::new(input);
         let start = after_preamble(&file)?;
         let (meta, start) = walk::walk_group(&file, start, META)?;
@@ -258,6 +258,11 @@ impl Source {
     /// Is the file empty? Never: it would not have been opened.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// Writes the bytes of the file as they are.
+    pub fn copy_to(&self, out: &mut dyn Write) -> Result<()> {
+        self.file.copy_to(0, self.file.len(), out)
     }
 
     /// SHA-256 of the file as it is, hexadecimal. It is worked out once.

@@ -42,6 +42,19 @@ pub(crate) fn walk(input: &Input, start: u64, encoding: Encoding) -> Result<Walk
     Ok(Walked { elements, irregular: walker.irregular, encoding: actual })
 }
 
+/// Walks the items in `len` bytes at `offset` that are written as Implicit VR Little Endian: a sequence whose VR was written as
+/// UN (PS3.5 6.2.2).
+pub(crate) fn walk_unknown(input: &Input, offset: u64, len: u64) -> Result<Vec<Item>> {
+    let mut walker = Walker { reader: Reader::new(input), left: MAX_ELEMENTS, irregular: false };
+    let scope = Scope { encoding: Encoding::ImplicitLittle, end: offset + len, depth: 0, delimited: false };
+    let mut items = walker.items(&mut { offset }, scope)?;
+    for item in &mut items {
+        let around = dictionary::Around::default();
+        dictionary::settle_all(&mut item.elements, around, &|e| crate::data_set::first_u16(input, e));
+    }
+    Ok(items)
+}
+
 /// Walks the elements of group `group` at `start`, which are Explicit VR Little Endian (the file meta, PS3.10 7.1).
 pub(crate) fn walk_group(input: &Input, start: u64, group: u16) -> Result<(Vec<Element>, u64)> {
     let mut walker = Walker { reader: Reader::new(input), left: MAX_ELEMENTS, irregular: false };

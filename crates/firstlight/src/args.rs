@@ -51,12 +51,34 @@ pub struct ConvertFlags {
     /// Files worked on at the same time; without it, one per core
     #[arg(long, short, value_name = "N", env = "FIRSTLIGHT_JOBS")]
     pub jobs: Option<std::num::NonZeroUsize>,
+    /// Take the identity out first (PS3.15 Annex E): "basic", or "basic,OPTION,..."
+    #[arg(long, value_name = "PROFILE", env = "FIRSTLIGHT_DEIDENTIFY")]
+    pub deidentify: Option<String>,
+    /// The key that new UIDs are made with; keep it outside of DST
+    #[arg(long, value_name = "FILE", env = "FIRSTLIGHT_KEY")]
+    pub key: Option<PathBuf>,
+    /// Make the key when it is not there
+    #[arg(long)]
+    pub make_key: bool,
+    /// What to do with images that may show text, when the identity is taken out
+    #[arg(long, value_enum, env = "FIRSTLIGHT_BURNED_IN")]
+    pub burned_in: Option<BurnedIn>,
     /// Say what would be done and write nothing
     #[arg(long, short = 'n')]
     pub dry_run: bool,
     /// Print no progress
     #[arg(long, short)]
     pub quiet: bool,
+}
+
+/// What happens to images that may show burned-in text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum BurnedIn {
+    /// Do not write them
+    Block,
+    /// Write them, and name each
+    Flag,
 }
 
 /// How converted files are named.

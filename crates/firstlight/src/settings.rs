@@ -2,12 +2,13 @@
 //!
 //! Flags and variables arrive merged in [`args`](crate::args); this fills what both leave open.
 
-use crate::args::{ConvertFlags, Layout, ServeFlags};
+use crate::args::{BurnedIn, ConvertFlags, Layout, ServeFlags};
 use crate::failure::Failure;
 use serde::Deserialize;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
+use transcode::deidentify::Profile;
 
 /// The settings file. A name that is not known is an error, so that a typing mistake is not silence.
 #[derive(Debug, Default, Deserialize)]
@@ -16,6 +17,9 @@ pub struct File {
     pub policy: Option<String>,
     layout: Option<Layout>,
     report: Option<PathBuf>,
+    deidentify: Option<String>,
+    key: Option<PathBuf>,
+    burned_in: Option<BurnedIn>,
     jobs: Option<NonZeroUsize>,
     data: Option<PathBuf>,
     listen: Option<SocketAddr>,
@@ -35,9 +39,19 @@ pub struct Convert {
     pub policy: String,
     pub layout: Layout,
     pub report: Option<PathBuf>,
+    pub deidentify: Option<Deidentify>,
     pub jobs: usize,
     pub dry_run: bool,
     pub quiet: bool,
+}
+
+/// How the identity is taken out.
+#[derive(Debug)]
+pub struct Deidentify {
+    pub profile: Profile,
+    pub key: PathBuf,
+    pub make_key: bool,
+    pub burned_in: transcode::deidentify::BurnedIn,
 }
 
 /// What `serve` works with.
@@ -79,17 +93,54 @@ fn parse(text: &str, path: &Path) -> Result<File, Failure> {
 }
 
 /// Completes the flags of `convert`.
-pub fn convert(flags: ConvertFlags, file: File) -> Result<Convert, Failure> {
+pub fn convert(flags: ConvertFlags, mut file: File) -> Result<Convert, Failure> {
+    let deidentify = deidentify(&flags, &mut file)?;
+    let layout = flags.layout.or(file.layout);
+    if deidentify.is_some() && layout == Some(Layout::Mirror) {
+        return Err(Failure::new("names of files and folders tell whose they are: they can't be mirrored")
+            .hint("leave --layout out, or say --layout study"));
+    }
+    let usual = if deidentify.is_some() { Layout::Study } else { Layout::Mirror };
     Ok(Convert {
         sources: flags.sources,
         destination: flags.destination,
         policy: flags.policy.or(file.policy).unwrap_or_else(default_policy),
-        layout: flags.layout.or(file.layout).unwrap_or(Layout::Mirror),
+        layout: layout.unwrap_or(usual),
         report: flags.report.or(file.report),
+        deidentify,
         jobs: jobs(flags.jobs.or(file.jobs)),
         dry_run: flags.dry_run,
         quiet: flags.quiet,
     })
+}
+
+fn deidentify(flags: &ConvertFlags, file: &mut File) -> Result<Option<Deidentify>, Failure> {
+    let key = flags.key.clone().or(file.key.take());
+    let Some(list) = flags.deidentify.clone().or(file.deidentify.take()) else {
+        let stray = key.is_some() || flags.make_key || flags.burned_in.or(file.burned_in).is_some();
+        let failure = Failure::new("a key (or what to do with burned-in text) is of no use without --deidentify");
+        return if stray { Err(failure.hint("say --deidentify basic, or leave the others out")) } else { Ok(None) };
+    };
+    let profile = Profile::parse(&list).map_err(|error| {
+        Failure::new(format!("--deidentify: {error}")).hint(format!("options: {}", Profile::OPTIONS.join(", ")))
+    })?;
+    let key = key.ok_or_else(|| {
+        Failure::new("--deidentify needs a key").hint("say --key FILE; --make-key makes it when it is not there")
+    })?;
+    let inside = |folder: &Path| {
+        let whole = |path: &Path| path.canonicalize().or_else(|_| std::path::absolute(path)).unwrap_or_default();
+        let of_key = whole(key.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new(".")));
+        of_key.starts_with(whole(folder))
+    };
+    if inside(&flags.destination) {
+        return Err(Failure::new(format!("the key {} lies in the destination", key.display()))
+            .hint("whoever has both can tell whose the objects are: keep the key elsewhere"));
+    }
+    let burned_in = match flags.burned_in.or(file.burned_in) {
+        Some(BurnedIn::Flag) => transcode::deidentify::BurnedIn::Flag,
+        _ => transcode::deidentify::BurnedIn::Block,
+    };
+    Ok(Some(Deidentify { profile, key, make_key: flags.make_key, burned_in }))
 }
 
 /// Completes the flags of `serve`.
@@ -145,6 +196,10 @@ mod tests {
             policy: None,
             layout: None,
             report: None,
+            deidentify: None,
+            key: None,
+            make_key: false,
+            burned_in: None,
             jobs,
             dry_run: false,
             quiet: false,

@@ -22,7 +22,7 @@ pub enum Outcome {
 /// One line of the report.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Record {
-    /// Absolute path.
+    /// Absolute path. Of a file that is de-identified: 32 digits that stand for the path under the key.
     pub source: PathBuf,
     /// Absolute path; null when nothing was written.
     pub destination: Option<PathBuf>,
@@ -46,7 +46,7 @@ pub struct Record {
     pub samples_sha256: Option<String>,
     /// How long it took.
     pub seconds: f64,
-    /// SHA-256 of the source file.
+    /// SHA-256 of the source file. Of a file that is de-identified: what stands for it under the key.
     pub source_sha256: Option<String>,
     /// Hash of the policy.
     pub policy: String,
@@ -56,4 +56,10 @@ pub struct Record {
     /// Only planned: nothing was written.
     #[serde(default)]
     pub dry_run: bool,
+    /// The profile it was de-identified under.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deidentified: Option<String>,
+    /// What a person should look at before it is given away.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub flags: Vec<String>,
 }

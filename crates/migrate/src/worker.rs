@@ -8,6 +8,7 @@ use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
+use transcode::deidentify::Deidentifier;
 use transcode::{Action, Context, Decision, Policy, Source};
 
 /// One file to be done.
@@ -53,6 +54,9 @@ pub struct Settings<'a> {
     pub scratch: &'a Path,
     /// Say what would be done and write nothing.
     pub dry_run: bool,
+    /// Takes the identity out of every instance before it is decided on. Nothing that is kept of it (file, record, place) then
+    /// holds a value, a UID or a path of the source; the line for the screen names the file.
+    pub deidentify: Option<&'a Deidentifier>,
 }
 
 /// Does files one after the other, on one thread.
@@ -101,8 +105,9 @@ struct Job {
 impl<'a> Worker<'a> {
     /// A worker; no two of a run have the same `name`.
     pub fn new(set: Settings<'a>, name: usize) -> Self {
+        let profile = set.deidentify.map(Deidentifier::fingerprint).unwrap_or_default();
         Worker {
-            policy_hash: set.policy.hash(),
+            policy_hash: set.policy.hash() + &profile,
             set,
             context: Context::default(),
             folders: Folders::default(),
@@ -123,22 +128,22 @@ impl<'a> Worker<'a> {
         });
         record.seconds = started.elapsed().as_secs_f64();
         let line = match result {
-            Ok(()) => self.kept_line(&record),
-            Err(stopped) => stopped.into_record(&mut record),
+            Ok(()) => flag_line(item, &record).or_else(|| self.kept_line(item, &record)),
+            Err(stopped) => stopped.into_record(item, &mut record),
         };
         Done { record, line }
     }
 
     /// The policy named a target, and yet the file is kept as it came: that is worth a line.
-    fn kept_line(&self, record: &Record) -> Option<String> {
+    fn kept_line(&self, item: &Item, record: &Record) -> Option<String> {
         let meant = self.meant.as_ref().filter(|_| record.outcome == Outcome::Kept && !record.unchanged)?;
         let already = record.source_transfer_syntax.as_deref() == Some(meant);
-        (!already).then(|| file_line("kept", &record.source, &record.reason.as_deref().unwrap_or_default(), None))
+        (!already).then(|| file_line("kept", &item.source, &record.reason.as_deref().unwrap_or_default(), None))
     }
 
     fn blank(&self, item: &Item) -> Record {
         Record {
-            source: item.source.clone(),
+            source: self.name_of_source(item),
             destination: None,
             outcome: Outcome::Refused,
             reason: None,
@@ -154,13 +159,37 @@ impl<'a> Worker<'a> {
             policy: self.policy_hash.clone(),
             unchanged: false,
             dry_run: self.set.dry_run,
+            deidentified: self.set.deidentify.map(|by| by.profile.to_string()),
+            flags: Vec::new(),
         }
     }
 
+    /// The path, or what stands for it.
+    fn name_of_source(&self, item: &Item) -> PathBuf {
+        match self.set.deidentify {
+            Some(by) => by.key().token("path", item.source.as_os_str().as_encoded_bytes()).into(),
+            None => item.source.clone(),
+        }
+    }
+
+    /// The instance that is worked on, and what tells this very file from others.
+    fn open(&self, item: &Item, record: &mut Record) -> Result<(Source, Option<String>), Stopped> {
+        let Some(by) = self.set.deidentify else {
+            let source = Source::open(item.bytes_at())?;
+            record.source_transfer_syntax = Some(source.facts().transfer_syntax.uid().to_owned());
+            return Ok((source, None));
+        };
+        let source = Source::open(item.bytes_at()).map_err(transcode::Error::without_values)?;
+        let syntax = &source.facts().transfer_syntax;
+        record.source_transfer_syntax = (syntax.name() != syntax.uid()).then(|| syntax.uid().to_owned());
+        let made = by.apply(&source).map_err(transcode::Error::without_values)?;
+        record.flags = made.flags;
+        Ok((made.source, Some(by.key().token("file", source.sha256()?.as_bytes()))))
+    }
+
     fn try_convert(&mut self, item: &Item, record: &mut Record) -> Result<(), Stopped> {
-        let source = Source::open(item.bytes_at())?;
+        let (source, token) = self.open(item, record)?;
         let facts = source.facts();
-        record.source_transfer_syntax = Some(facts.transfer_syntax.uid().to_owned());
         record.frames = Some(facts.frames);
         self.meant = match self.set.policy.decide(facts).then {
             Action::Convert(target) => Some(target.transfer_syntax().uid().to_owned()),
@@ -170,12 +199,12 @@ impl<'a> Worker<'a> {
             plan_only(record, self.set.policy.decide(facts));
             return Ok(());
         }
-        let sha256 = source.sha256()?.to_string();
+        let sha256 = token.map_or_else(|| source.sha256(), Ok)?;
         record.source_sha256 = Some(sha256.clone());
         let place = self.place(item, &source, &sha256);
         if let Some(done) = self.done_before(&place, &sha256) {
             *record = Record {
-                source: item.source.clone(),
+                source: self.name_of_source(item),
                 unchanged: true,
                 seconds: 0.0,
                 dry_run: self.set.dry_run,
@@ -202,7 +231,11 @@ impl<'a> Worker<'a> {
             }
             Target::Study => {
                 let facts = source.facts();
-                let folder = self.set.destination.join(name_of(&facts.study_uid)).join(name_of(&facts.series_uid));
+                let name = |uid: &str| match self.set.deidentify {
+                    Some(by) => by.key().token("place", uid.as_bytes())[..16].to_owned(),
+                    None => name_of(uid),
+                };
+                let folder = self.set.destination.join(name(&facts.study_uid)).join(name(&facts.series_uid));
                 folder.join(format!("{}.dcm", &sha256[..16]))
             }
         }
@@ -242,8 +275,11 @@ impl<'a> Worker<'a> {
                 record.outcome = Outcome::Kept;
                 record.reason = Some(reason);
                 record.rule = Some(rule);
-                record.transfer_syntax.clone_from(&record.source_transfer_syntax);
-                record.bytes_out = Some(copy_proven(item.bytes_at(), record.source_sha256.as_deref(), &temporary.0)?);
+                record.transfer_syntax = Some(source.facts().transfer_syntax.uid().to_owned());
+                record.bytes_out = Some(match self.set.deidentify {
+                    Some(_) => write_proven(source, &temporary.0)?,
+                    None => copy_proven(item.bytes_at(), record.source_sha256.as_deref(), &temporary.0)?,
+                });
                 let there = self.may_take(&job.place, &temporary.0, ours)?;
                 if !there {
                     self.folders.make(self.set.destination, &job.place).map_err(cannot_write)?;
@@ -279,15 +315,15 @@ impl Item {
 }
 
 impl Stopped {
-    fn into_record(self, record: &mut Record) -> Option<String> {
+    fn into_record(self, item: &Item, record: &mut Record) -> Option<String> {
         let (outcome, why, line) = match self {
             Stopped::Skipped => (Outcome::Skipped, "not a DICOM file".to_owned(), None),
             Stopped::Refused(why, hint) => {
-                let line = file_line("refused", &record.source, &why, Some(hint));
+                let line = file_line("refused", &item.source, &why, Some(hint));
                 (Outcome::Refused, why, Some(line))
             }
             Stopped::Failed(why, hint) => {
-                let line = file_line("failed", &record.source, &why, hint);
+                let line = file_line("failed", &item.source, &why, hint);
                 (Outcome::Failed, why, Some(line))
             }
         };
@@ -312,6 +348,9 @@ impl From<transcode::Error> for Stopped {
                 error.to_string(),
                 "its header announces more than the file can hold, or nests too deeply",
             ),
+            Identifying(_) => {
+                Stopped::Refused(error.to_string(), "docs/deidentification.md says what is blocked, and why")
+            }
             _ => Stopped::Refused(
                 error.to_string(),
                 "the file contradicts the standard: `firstlight inspect` shows how far it can be read",
@@ -362,6 +401,24 @@ fn copy_proven(source: &Path, sha256: Option<&str>, copy: &Path) -> Result<u64, 
     }
     to.sync_all().map_err(cannot_write)?;
     Ok(total)
+}
+
+/// Writes a de-identified instance as it is, synced, and proves on what is read back that it is that.
+fn write_proven(source: &Source, copy: &Path) -> Result<u64, Stopped> {
+    let mut to = io::BufWriter::new(File::create(copy).map_err(cannot_write)?);
+    source.copy_to(&mut to)?;
+    to.into_inner().map_err(|e| cannot_write(e.into_error()))?.sync_all().map_err(cannot_write)?;
+    let written = Source::open(copy)?;
+    if written.sha256()? != source.sha256()? {
+        return Err(Stopped::Failed("what was written is not what was read back".into(), None));
+    }
+    Ok(written.len())
+}
+
+/// A de-identified instance that a person should look at.
+fn flag_line(item: &Item, record: &Record) -> Option<String> {
+    let flags = record.flags.join("; ");
+    (!flags.is_empty() && !record.unchanged).then(|| file_line("look at", &item.source, &flags, None))
 }
 
 fn name_of(uid: &str) -> String {

@@ -56,6 +56,19 @@ pub enum Error {
 }
 
 impl Error {
+    /// The same error in words that hold nothing of the file: for what is kept of an instance that is de-identified.
+    pub fn without_values(self) -> Self {
+        match self {
+            Error::Malformed { at, .. } => Error::malformed(at, "not as the standard says"),
+            Error::Truncated { have, need, .. } => Error::Truncated { what: "a value".into(), have, need },
+            Error::Limit(_) => Error::Limit("its header".into()),
+            Error::Unsupported(_) => Error::unsupported("its pixel data"),
+            Error::Damaged(_) => Error::Damaged("the pixel data is damaged".into()),
+            Error::Frame { frame, .. } => Error::Frame { frame, what: "it can't be decoded".into() },
+            other @ (Error::NotDicom | Error::Identifying(_) | Error::Io(_)) => other,
+        }
+    }
+
     pub(crate) fn malformed(at: u64, what: impl Into<String>) -> Self {
         Error::Malformed { at, what: what.into() }
     }

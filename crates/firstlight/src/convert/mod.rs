@@ -1,9 +1,10 @@
 //! `firstlight convert SRC... DST`.
 //!
-//! The order of the work: [`plan`] walks the sources and finds collisions before anything is written; [`work`] converts
+//! The order of the work: [`deidentify`] gets the key when identity is to be taken out; [`plan`] walks the sources and finds collisions before anything is written; [`work`] converts
 //! file by file on a few threads ([`Worker`]); each result goes to the memory of the destination ([`state`]), to the report
 //! ([`record`]), to the screen ([`progress`]) and into the table at the end ([`summary`]).
 
+mod deidentify;
 mod plan;
 mod progress;
 mod record;
@@ -23,16 +24,19 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
 use summary::Summary;
 use transcode::Policy;
+use transcode::deidentify::Deidentifier;
 
 pub use plan::{Found, Walk, walk};
 
 /// Runs the command.
 pub fn run(set: settings::Convert) -> Result<Exit, Failure> {
     let policy = policy::load(&set.policy)?;
+    let deidentifier = set.deidentify.as_ref().map(deidentify::load).transpose()?;
     let plan = Plan::make(&set)?;
     let report = Report::create(set.report.as_deref())?;
     let stop = Stop::on_interrupt();
     let state = if set.dry_run { State::none(&plan.destination) } else { State::open(&plan.destination)? };
+    deidentify::check_destination(deidentifier.as_ref(), &state.known(), &plan.destination)?;
     stop::remove_at_exit(state.scratch().to_owned());
     let progress = Progress::start(plan.items.len() as u64, plan.bytes(), set.quiet);
 
@@ -41,7 +45,7 @@ pub fn run(set: settings::Convert) -> Result<Exit, Failure> {
         progress.say(&trouble.line());
         summary.environment(trouble.counts);
     }
-    let told = work(&set, &policy, &plan, state, report, &progress, &stop, &mut summary);
+    let told = work(&set, &policy, deidentifier.as_ref(), &plan, state, report, &progress, &stop, &mut summary);
     progress.finish();
     told?;
 
@@ -63,6 +67,7 @@ pub fn run(set: settings::Convert) -> Result<Exit, Failure> {
 fn work(
     set: &settings::Convert,
     policy: &Policy,
+    deidentify: Option<&Deidentifier>,
     plan: &Plan,
     mut state: State,
     mut report: Report,
@@ -80,7 +85,8 @@ fn work(
             let (results, take, known, scratch) = (results.clone(), &take, &known, &scratch);
             scope.spawn(move || {
                 let destination = &plan.destination;
-                let shared = Settings { policy, destination, known: &**known, scratch, dry_run: set.dry_run };
+                let shared =
+                    Settings { policy, destination, known: &**known, scratch, dry_run: set.dry_run, deidentify };
                 let mut worker = Worker::new(shared, name);
                 while let Some(item) = take() {
                     if results.send((item, worker.convert(item))).is_err() {

@@ -25,6 +25,13 @@ impl Memory for Known {
     }
 }
 
+impl Known {
+    /// Is something here that was (or, for `false`, was not) de-identified?
+    pub fn holds(&self, deidentified: bool) -> bool {
+        self.0.values().any(|record| record.deidentified.is_some() == deidentified)
+    }
+}
+
 /// The memory of a destination, locked by this run.
 pub struct State {
     scratch: PathBuf,

@@ -55,6 +55,14 @@ pub struct Stats {
     pub received_bytes: u64,
     /// Bytes of all converted objects.
     pub converted_bytes: u64,
+    /// Converted objects with a proven way back to what was received.
+    pub ways_back: u64,
+    /// Bytes that those ways take.
+    pub residue_bytes: u64,
+    /// Received objects whose files went, because the way back to them is proven.
+    pub released: u64,
+    /// Bytes of those files, counted in `received_bytes` too.
+    pub released_bytes: u64,
 }
 
 /// An archive; clones share it. Many processes may have the same one open.
@@ -89,8 +97,8 @@ impl Archive {
         let index = Index::open(&dir.join("index.sqlite"), options.readers)?;
         sync_folder(dir).map_err(Error::io(dir.display().to_string()))?;
         let root = dir.join("spool");
-        let (spool, dead) = Spool::open(&root).map_err(Error::io(root.display().to_string()))?;
-        convert::release_dead(&index, dead)?;
+        let (spool, _) = Spool::open(&root).map_err(Error::io(root.display().to_string()))?;
+        convert::release_dead(&index, &spool)?;
         let instances = Cache::new(options.instances);
         let inner = Inner { index, objects, spool, instances, preparing: Preparing::default() };
         Ok(Archive { inner: Arc::new(inner) })
@@ -132,6 +140,10 @@ impl Archive {
                 conflicts: of(&["objects2"]),
                 received_bytes: of(&["bytes0", "bytes2"]),
                 converted_bytes: of(&["bytes1"]),
+                ways_back: of(&["ways_back"]),
+                residue_bytes: of(&["residue_bytes"]),
+                released: of(&["released"]),
+                released_bytes: of(&["released_bytes"]),
             })
         })
     }

@@ -31,6 +31,12 @@ impl<K: Hash + Eq + Copy, V: Clone> Cache<K, V> {
         Self::put(&mut both, self.most, key, value);
     }
 
+    pub(crate) fn remove(&self, key: &K) {
+        let mut both = self.generations.lock().unwrap_or_else(PoisonError::into_inner);
+        both.0.remove(key);
+        both.1.remove(key);
+    }
+
     fn put(both: &mut (HashMap<K, V>, HashMap<K, V>), most: usize, key: K, value: V) {
         if both.0.len() >= most {
             both.1 = mem::take(&mut both.0);

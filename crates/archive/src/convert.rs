@@ -15,14 +15,14 @@ use flate2::Compression;
 use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
 use rusqlite::{Connection, OptionalExtension, params};
-use transcode::{Action, Context, Decision, FrameEvidence, Outcome, Policy, Source, Verified};
+use transcode::{Action, Context, Decision, FrameEvidence, NoWayBack, Outcome, Policy, Residue, Source, Verified};
 
 use crate::archive::Inner;
 use crate::index::{Index, encode_frames, now};
 use crate::ingest::{CONVERTED, NewObject, touch};
 use crate::instance::{facts_json, frame_table};
-use crate::objects::Key;
-use crate::{Archive, Error, FrameEntry, InstanceKey, LevelEntry};
+use crate::objects::{Key, Spool};
+use crate::{Archive, Error, FrameEntry, InstanceKey, LevelEntry, way_back};
 
 /// What happened to one instance, told while [`Archive::convert_pending`] runs.
 #[derive(Debug)]
@@ -214,8 +214,15 @@ impl Summary {
     }
 }
 
-/// Hands on what runs that died had leased.
-pub(crate) fn release_dead(index: &Index, dead: Vec<String>) -> Result<(), Error> {
+/// Hands on what runs had leased that are no more: whether they died, or ended on a full disk and could not say so.
+pub(crate) fn release_dead(index: &Index, spool: &Spool) -> Result<(), Error> {
+    let leasing = index.read(|snapshot| {
+        let sql = "SELECT DISTINCT substr(run, 1, instr(run, '/') - 1) FROM jobs WHERE state = 1";
+        let mut runs = snapshot.prepare(sql)?;
+        let runs = runs.query_map([], |row| row.get::<_, String>(0))?.collect::<Result<Vec<_>, _>>()?;
+        Ok(runs)
+    })?;
+    let dead: Vec<String> = leasing.into_iter().filter(|run| !spool.is_alive(run)).collect();
     if dead.is_empty() {
         return Ok(());
     }
@@ -263,6 +270,7 @@ struct Converted {
     rule: String,
     codec: String,
     samples_sha256: String,
+    way_back: Result<Residue, NoWayBack>,
 }
 
 impl<'a> Run<'a> {
@@ -340,7 +348,8 @@ impl<'a> Run<'a> {
     }
 
     fn convert(&self, job: &Job, context: &mut Context) -> Result<End, Error> {
-        let source = self.inner.source(&job.received)?;
+        let mut source = self.inner.source(&job.received)?;
+        source.expect_sha256(*job.received.as_bytes());
         if let Decision { rule, then: Action::Convert(target), .. } = self.policy.decide(source.facts())
             && target.is_lossy()
         {
@@ -433,7 +442,7 @@ impl Inner {
     fn keep_converted(&self, verified: Verified) -> Result<Converted, Error> {
         let (frames, bytes, sha256) = (levels_of(verified.frames()), verified.bytes_out, verified.file_sha256.clone());
         let (rule, codec) = (verified.rule.clone(), verified.codec.clone());
-        let samples_sha256 = verified.samples_sha256.clone();
+        let (samples_sha256, way_back) = (verified.samples_sha256.clone(), verified.way_back.clone());
         let persisted = verified.persist(&self.spool.path())?;
         let staged = self.spool.adopt(persisted.path).map_err(Error::io("reading the converted object"))?;
         let key = staged.key();
@@ -454,6 +463,7 @@ impl Inner {
             rule,
             codec,
             samples_sha256,
+            way_back,
         })
     }
 }
@@ -500,6 +510,7 @@ impl Converted {
                 took.as_millis() as u64,
                 evidence
             ])?;
+        way_back::keep(index, job.object, object, &self.way_back)?;
         index.prepare_cached("UPDATE instances SET object = ? WHERE id = ?")?.execute([object, job.instance])?;
         touch(index, job.study, job.series, 0)
     }

@@ -40,6 +40,9 @@ pub enum Error {
     /// Reading or converting the DICOM instance failed; of an ingest only [`transcode::Error::NotDicom`].
     #[error(transparent)]
     Transcode(#[from] transcode::Error),
+    /// What was received can't be restored.
+    #[error("no way back: {0}")]
+    NoWayBack(String),
     /// The archive is being closed.
     #[error("the archive is closed")]
     Closed,

@@ -19,7 +19,7 @@ use crate::attributes::Record;
 use crate::index::{Ticket, encode_frames, now};
 use crate::instance::{facts_json, frame_table};
 use crate::objects::Key;
-use crate::{Archive, Error, InstanceKey};
+use crate::{Archive, Error, InstanceKey, way_back};
 
 /// How an ingest ended; in every case the bytes are durable.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -212,7 +212,10 @@ impl Received {
         let known: Option<i64> = known.query_row(params![self.key.as_bytes(), instance], |r| r.get(0)).optional()?;
         match known {
             Some(BESIDE) => Ok(Ingested::Conflict(self.record.key)),
-            Some(_) => Ok(Ingested::Duplicate(self.record.key)),
+            Some(_) => {
+                way_back::came_again(index, &self.key)?;
+                Ok(Ingested::Duplicate(self.record.key))
+            }
             None => {
                 self.insert_object(index, instance, BESIDE)?;
                 Ok(Ingested::Conflict(self.record.key))

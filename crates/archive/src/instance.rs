@@ -144,7 +144,10 @@ impl Archive {
     /// The stored bytes of an instance. Stays readable when the instance is converted meanwhile.
     pub fn object(&self, instance: &Instance) -> Result<ObjectReader, Error> {
         let what = || format!("opening object {}", instance.object_id);
-        let inner = self.inner.objects.open(&instance.key).map_err(|e| Error::io(what())(e))?;
+        let inner = match self.inner.objects.open(&instance.key) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => self.inner.restored(&instance.key, e)?,
+            other => other.map_err(|e| Error::io(what())(e))?,
+        };
         if inner.size() != instance.size {
             let (have, want) = (inner.size(), instance.size);
             return Err(Error::Damaged(format!("object {} has {have} bytes instead of {want}", instance.object_id)));
@@ -212,7 +215,20 @@ impl Inner {
         })
     }
 
+    /// The object, parsed; one that was released is restored.
     pub(crate) fn source(&self, key: &Key) -> Result<Source, Error> {
+        match self.stored_source(key) {
+            Err(Error::Transcode(transcode::Error::Io(e)) | Error::Io { source: e, .. })
+                if e.kind() == io::ErrorKind::NotFound =>
+            {
+                self.restored_source(key, e)
+            }
+            other => other,
+        }
+    }
+
+    /// The object, parsed, as the store has it.
+    pub(crate) fn stored_source(&self, key: &Key) -> Result<Source, Error> {
         if let Some(path) = self.objects.local_path(key) {
             return Ok(Source::open(&path)?);
         }

@@ -2,10 +2,11 @@
 //!
 //! ```text
 //! ingest   bytes -> objects (durable) -> index (one transaction) -> acknowledged
-//! convert  index (leased job) -> transcode -> objects (durable, verified) -> index (one pointer swapped)
+//! convert  index (leased job) -> transcode -> objects (durable, verified) -> index (one pointer swapped, residue kept)
 //! read     index (immutable snapshots: Instance, Prepared, Matches) -> objects (read_at)
 //! ```
-//! Nothing that was received is ever removed: a conversion adds an object and moves a pointer.
+//! A conversion adds an object and moves a pointer; what was received stays. It goes only on request (`release`), once the way
+//! back to it is proven from what is in the store.
 //! The crate knows nothing of HTTP.
 
 mod archive;
@@ -21,6 +22,8 @@ mod key;
 mod metadata;
 pub mod objects;
 mod query;
+mod release;
+mod way_back;
 
 pub use archive::{Archive, Options, Stats};
 pub use convert::{Event, Evidence, Summary};
@@ -31,4 +34,6 @@ pub use instance::{FrameEntry, Instance, LevelEntry, ObjectReader};
 pub use key::InstanceKey;
 pub use metadata::Prepared;
 pub use query::{Fields, Matches, Query, QueryLevel};
+pub use release::{Release, Released};
 pub use transcode::{Facts, Tag};
+pub use way_back::{Restored, WayBack};

@@ -9,7 +9,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 use std::{env, fs, thread};
 
-use archive::{Archive, Event, Ingested, InstanceKey, Options};
+use archive::{Archive, Event, Ingested, InstanceKey, Options, Release};
 use common::*;
 use transcode::Policy;
 
@@ -57,6 +57,19 @@ fn converting() {
         other => panic!("{other:?}"),
     };
     archive.convert_pending(&policy(), 2, &AtomicBool::new(false), &told).unwrap();
+}
+
+/// Not a test by itself: releases what was received until it is killed or done.
+#[test]
+#[ignore = "run by the test below, in a process of its own"]
+fn releasing() {
+    let Some(folder) = env::var_os(FOLDER) else { return };
+    let archive = Archive::open(folder.as_ref(), Options::default()).unwrap();
+    let told = |event| match event {
+        Release::Gone { key, .. } => tell(key.sop.rsplit('.').next().unwrap().parse().unwrap()),
+        other => panic!("{other:?}"),
+    };
+    archive.release_received(Duration::ZERO, &AtomicBool::new(false), &told).unwrap();
 }
 
 fn policy() -> Policy {
@@ -180,6 +193,42 @@ fn a_killed_conversion_goes_on_to_the_same_end() {
     assert!(kills > 0);
 }
 
+#[test]
+fn a_killed_release_loses_nothing() {
+    const COUNT: u32 = 120;
+    let folder = tempfile::tempdir().unwrap();
+    let archive = Archive::open(folder.path(), Options::default()).unwrap();
+    for n in 0..COUNT {
+        archive.ingest_bytes(&file(0, n).1).unwrap();
+    }
+    archive.convert_pending(&policy(), 2, &AtomicBool::new(false), &|_| {}).unwrap();
+    drop(archive);
+    let (mut told, mut kills) = (0, 0);
+    for (round, moment) in (0..ROUNDS).zip(moments(5, 120)) {
+        let (done, running) = killed_after(moment, "releasing", folder.path(), 0);
+        told += done.len() as u64;
+        kills += u32::from(running);
+        let archive = Archive::open(folder.path(), Options::default()).unwrap();
+        assert!(archive.stats().unwrap().released >= told);
+        let all = if round + 1 == ROUNDS { 0..COUNT } else { round..round + 10 };
+        for n in all {
+            let (sop, bytes) = file(0, n);
+            let key = InstanceKey { study: format!("1.1.{}", n % 3), series: "1.2".into(), sop };
+            let mut out = Vec::new();
+            archive.restore(&key, &mut out).unwrap();
+            assert!(out == bytes, "round {round}: {n} is not as it was");
+        }
+        nothing_half_written(folder.path());
+        check_database(folder.path());
+    }
+    let archive = Archive::open(folder.path(), Options::default()).unwrap();
+    archive.release_received(Duration::ZERO, &AtomicBool::new(false), &|_| {}).unwrap();
+    assert_eq!(archive.stats().unwrap().released, u64::from(COUNT));
+    assert_eq!(files(&folder.path().join("objects")).len(), COUNT as usize, "only what was converted is left");
+    eprintln!("{kills} of {ROUNDS} runs were killed at work; {told} releases told by then");
+    assert!(kills > 0);
+}
+
 fn check_database(folder: &Path) {
     let index = rusqlite::Connection::open(folder.join("index.sqlite")).unwrap();
     let whole: String = index.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
@@ -195,8 +244,10 @@ fn check_database(folder: &Path) {
         let sql = format!("SELECT value = ({count}) FROM totals WHERE name = ?");
         assert!(index.query_row(&sql, [total], |row| row.get::<_, bool>(0)).unwrap(), "{total}");
     }
-    // Every row has its object, whole.
-    let mut rows = index.prepare("SELECT lower(hex(key)), bytes FROM objects").unwrap();
+    // Every row has its object, whole, but for those that were released.
+    let kept = "SELECT lower(hex(key)), bytes FROM objects WHERE id NOT IN \
+         (SELECT original FROM ways_back WHERE released IS NOT NULL)";
+    let mut rows = index.prepare(kept).unwrap();
     let rows = rows.query_map([], |row| Ok((row.get::<_, String>(0)?, row.get::<_, u64>(1)?))).unwrap();
     for row in rows {
         let (key, bytes) = row.unwrap();

@@ -316,6 +316,10 @@ impl Objects for Small {
     fn size(&self, key: &Key) -> io::Result<Option<u64>> {
         self.disk.size(key)
     }
+    fn remove(&self, key: &Key) -> io::Result<bool> {
+        self.disk.remove(key)
+    }
+
     fn local_path(&self, key: &Key) -> Option<PathBuf> {
         self.disk.local_path(key)
     }

@@ -5,7 +5,7 @@ use rusqlite::Connection;
 use crate::Error;
 
 /// Step `n` brings a database of `user_version` n to n + 1. Steps are never changed once released.
-const STEPS: &[&str] = &[include_str!("v1.sql")];
+const STEPS: &[&str] = &[include_str!("v1.sql"), include_str!("v2.sql")];
 
 /// Brings the schema up to date in one transaction.
 pub(super) fn migrate(connection: &mut Connection) -> Result<(), Error> {
@@ -41,6 +41,27 @@ mod tests {
         migrate(&mut connection).unwrap();
         assert_eq!(version(&connection).unwrap(), STEPS.len() as i64);
         migrate(&mut connection).unwrap();
+    }
+
+    #[test]
+    fn every_version_becomes_current_with_what_it_holds() {
+        for old in 1..STEPS.len() {
+            let mut connection = Connection::open_in_memory().unwrap();
+            STEPS[..old].iter().for_each(|step| connection.execute_batch(step).unwrap());
+            connection.pragma_update(None, "user_version", old as i64).unwrap();
+            connection
+                .execute_batch(
+                    "PRAGMA foreign_keys = OFF; INSERT INTO jobs (instance, changed) VALUES (1, 0); UPDATE totals SET value = 7 WHERE name = 'bytes0'",
+                )
+                .unwrap();
+            migrate(&mut connection).unwrap();
+            assert_eq!(version(&connection).unwrap(), STEPS.len() as i64);
+            let total = |name| {
+                let sql = "SELECT value FROM totals WHERE name = ?";
+                connection.query_row(sql, [name], |row| row.get::<_, i64>(0)).unwrap()
+            };
+            assert_eq!((total("bytes0"), total("jobs0"), total("residue_bytes")), (7, 1, 0));
+        }
     }
 
     #[test]

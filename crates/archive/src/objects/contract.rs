@@ -63,6 +63,7 @@ contract!(
     reads_past_the_end_fail,
     many_readers_and_writers,
     more_objects_than_open_files,
+    removed_object_is_gone_and_open_readers_read_on,
     dropped_stage_leaves_nothing,
     failing_stream_leaves_nothing,
 );
@@ -149,6 +150,20 @@ fn more_objects_than_open_files(bed: Bed) {
     let mut bytes = [0; 10];
     held.read_exact_at(0, &mut bytes).unwrap();
     assert_eq!(bytes, [0; 10]);
+}
+
+fn removed_object_is_gone_and_open_readers_read_on(bed: Bed) {
+    let (key, _) = bed.put(b"read on");
+    let held = bed.objects.open(&key).unwrap();
+    assert!(bed.objects.remove(&key).unwrap());
+    assert!(!bed.objects.remove(&key).unwrap());
+    assert_eq!(bed.objects.size(&key).unwrap(), None);
+    assert_eq!(bed.objects.open(&key).err().unwrap().kind(), ErrorKind::NotFound);
+    let mut bytes = [0; 7];
+    held.read_exact_at(0, &mut bytes).unwrap();
+    assert_eq!(&bytes, b"read on");
+    assert_eq!(bed.put(b"read on"), (key, Put::New));
+    assert_eq!(bed.get(&key), b"read on");
 }
 
 fn dropped_stage_leaves_nothing(bed: Bed) {

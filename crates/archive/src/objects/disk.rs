@@ -73,9 +73,7 @@ impl Objects for Disk {
         if let Some(file) = self.open.get(key) {
             return Ok(file);
         }
-        let file = File::open(self.path(key))?;
-        let size = file.metadata()?.len();
-        let file = Arc::new(OpenFile { file, size });
+        let file = Arc::new(OpenFile::open(&self.path(key))?);
         self.open.insert(*key, file.clone());
         Ok(file)
     }
@@ -86,6 +84,17 @@ impl Objects for Disk {
             Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(e) => Err(e),
         }
+    }
+
+    fn remove(&self, key: &Key) -> io::Result<bool> {
+        self.open.remove(key);
+        let path = self.path(key);
+        match fs::remove_file(&path) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(false),
+            other => other?,
+        }
+        sync_folder(path.parent().expect("below the root"))?;
+        Ok(true)
     }
 
     fn local_path(&self, key: &Key) -> Option<PathBuf> {
@@ -102,6 +111,19 @@ pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
 struct OpenFile {
     file: File,
     size: u64,
+}
+
+impl OpenFile {
+    fn open(path: &Path) -> io::Result<OpenFile> {
+        let file = File::open(path)?;
+        let size = file.metadata()?.len();
+        Ok(OpenFile { file, size })
+    }
+}
+
+/// Random access to a file that is no object.
+pub(crate) fn open_file(path: &Path) -> io::Result<Arc<dyn ReadAt>> {
+    Ok(Arc::new(OpenFile::open(path)?))
 }
 
 impl ReadAt for OpenFile {

@@ -38,6 +38,11 @@ impl Objects for Memory {
         Ok(self.get(key).map(|bytes| bytes.len() as u64))
     }
 
+    fn remove(&self, key: &Key) -> io::Result<bool> {
+        let mut objects = self.objects.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(objects.remove(key).is_some())
+    }
+
     fn local_path(&self, _key: &Key) -> Option<PathBuf> {
         None
     }

@@ -4,14 +4,14 @@
 //! a path through it, and storing the same bytes twice is storing them once: an object that a crash left
 //! without a row in the index is found again by the next attempt to store it.
 //!
-//! There is deliberately no way to remove an object.
+//! An object is removed in one case only: it was received, and the way back to it is proven (see `release`).
 
 mod disk;
 mod memory;
 mod spool;
 
 pub use disk::Disk;
-pub(crate) use disk::sync_folder;
+pub(crate) use disk::{open_file, sync_folder};
 pub use memory::Memory;
 pub use spool::{Spool, Staged};
 
@@ -33,6 +33,9 @@ pub trait Objects: Send + Sync {
 
     /// Bytes of an object, `None` when there is none.
     fn size(&self, key: &Key) -> io::Result<Option<u64>>;
+
+    /// Removes an object; false when there is none. Who has it open reads on.
+    fn remove(&self, key: &Key) -> io::Result<bool>;
 
     /// The file that holds the object, where the back end has files.
     fn local_path(&self, key: &Key) -> Option<PathBuf>;

@@ -45,6 +45,11 @@ impl Spool {
         &self.run
     }
 
+    /// Has this run a folder? One that died or ended has none.
+    pub fn is_alive(&self, run: &str) -> bool {
+        self.folder.parent().is_some_and(|root| root.join(run).is_dir())
+    }
+
     /// A path in the spool that nothing uses.
     pub fn path(&self) -> PathBuf {
         self.folder.join(self.next.fetch_add(1, Ordering::Relaxed).to_string())

@@ -1,32 +1,33 @@
 //! The multiple component transforms (T.800 Annex G): colour to luminance and chrominance, and back, row by row.
 
 use crate::simd::multiversion;
+use crate::wavelet::Integer;
 use alloc::vec::Vec;
 
 multiversion! {
 /// The reversible transform undone (G.2.2).
-pub(crate) fn reversible_inverse(y: &[i32], u: &[i32], v: &[i32], out: &mut [Vec<i32>; 3]) {
+pub(crate) fn reversible_inverse<I: Integer>(y: &[I], u: &[I], v: &[I], out: &mut [Vec<I>; 3]) {
     let n = y.len();
     let (u, v) = (&u[..n], &v[..n]);
     let [red, green, blue] = out.each_mut().map(|row| &mut row[..n]);
     for i in 0..n {
-        let g = y[i].wrapping_sub(u[i].wrapping_add(v[i]) >> 2);
-        red[i] = v[i].wrapping_add(g);
+        let g = y[i].minus(u[i].plus(v[i]).halved(2));
+        red[i] = v[i].plus(g);
         green[i] = g;
-        blue[i] = u[i].wrapping_add(g);
+        blue[i] = u[i].plus(g);
     }
 } }
 
 multiversion! {
 /// The reversible transform (G.2.1).
-pub(crate) fn reversible_forward(a: &mut [i32], b: &mut [i32], c: &mut [i32]) {
+pub(crate) fn reversible_forward<I: Integer>(a: &mut [I], b: &mut [I], c: &mut [I]) {
     let n = a.len();
     let (b, c) = (&mut b[..n], &mut c[..n]);
     for i in 0..n {
         let (red, green, blue) = (a[i], b[i], c[i]);
-        a[i] = red.wrapping_add(green).wrapping_add(green).wrapping_add(blue) >> 2;
-        b[i] = blue.wrapping_sub(green);
-        c[i] = red.wrapping_sub(green);
+        a[i] = red.plus(green).plus(green).plus(blue).halved(2);
+        b[i] = blue.minus(green);
+        c[i] = red.minus(green);
     }
 } }
 

@@ -56,7 +56,6 @@ impl SamplesMut<'_> {
     }
 }
 
-#[cfg(feature = "rayon")]
 impl<'a> SamplesMut<'a> {
     pub(crate) fn reborrow(&mut self) -> SamplesMut<'_> {
         match self {

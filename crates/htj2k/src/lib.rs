@@ -52,6 +52,7 @@ mod part1;
 mod progression;
 mod simd;
 mod tag_tree;
+mod threads;
 mod wavelet;
 
 pub use decode::{Decoded, Decoder, Plane, Progressive, Region};

@@ -50,13 +50,6 @@ impl Spending {
         if self.memory > self.limits.max_memory { Err(Error::limit(at, "working memory")) } else { Ok(()) }
     }
 
-    /// What is left of the memory, for one of some threads.
-    #[cfg(feature = "rayon")]
-    pub(crate) fn share(&self, threads: u64) -> Spending {
-        let left = self.limits.max_memory.saturating_sub(self.memory) / threads;
-        Spending { limits: Limits { max_memory: left, ..self.limits }, work: self.work, memory: 0 }
-    }
-
     /// The memory counted so far, to be given to `release`.
     pub(crate) fn mark(&self) -> u64 {
         self.memory

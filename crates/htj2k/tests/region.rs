@@ -1,4 +1,4 @@
-//! A region is what the same rectangle of the whole level is; with the feature `rayon`, threads change nothing.
+//! A region is what the same rectangle of the whole level is; with the feature `rayon`, threads change nothing, neither samples nor bytes.
 
 use htj2k::{Decoder, EncodeOptions, Encoder, ErrorKind, Image, Precincts, Region, Samples, SamplesMut, Transform};
 
@@ -74,31 +74,66 @@ fn a_region_outside_is_an_error() {
     }
 }
 
+/// Streams and samples at some numbers of threads are those of one thread.
 #[cfg(feature = "rayon")]
 #[test]
 fn threads_change_nothing() {
-    for (width, height, components) in [(600, 1500, 1), (300, 2100, 3), (64, 5000, 1), (500, 100, 1)] {
-        let plain = EncodeOptions::default();
-        let options = [
-            plain.clone(),
-            EncodeOptions { transform: Transform::Irreversible { quality: 60.0 }, ..plain.clone() },
-            EncodeOptions { tile: Some((256, 700)), decompositions: Some(3), ..plain.clone() },
-        ];
-        for options in options {
-            let stream = stream(width, height, components, &options);
-            for level in 0..3 {
+    let pools = [1, 2, 3, 7].map(|n| rayon::ThreadPoolBuilder::new().num_threads(n).build().unwrap());
+    let (mut encoder, mut decoder) = (Encoder::new(), Decoder::new());
+    encoder.set_parallel(true);
+    decoder.set_parallel(true);
+    let plain = EncodeOptions::default();
+    let options = [
+        plain.clone(),
+        EncodeOptions { transform: Transform::Irreversible { quality: 60.0 }, ..plain.clone() },
+        EncodeOptions { tile: Some((256, 700)), decompositions: Some(3), ..plain.clone() },
+        EncodeOptions { decompositions: Some(0), ..plain.clone() },
+        EncodeOptions { block: (3, 9), decompositions: Some(2), ..plain.clone() },
+    ];
+    for (width, height, components, precision) in [
+        (600, 1500, 1, 12),
+        (300, 2100, 3, 12),
+        (64, 5000, 1, 12),
+        (500, 100, 1, 12),
+        (90, 400, 2, 12),
+        (90, 700, 3, 31),
+    ] {
+        let samples: Vec<i32> = (0..width as usize * height as usize * components as usize)
+            .map(|n| (((n / 7 + n % 501 * 3 + (n * n) % 61) << (precision - 12)) & ((1 << precision) - 1)) as i32)
+            .collect();
+        let stride = width as usize * components as usize;
+        let samples = Samples::I32(&samples);
+        let image = Image { width, height, components, precision, signed: false, stride, samples };
+        for options in &options {
+            let mut stream = Vec::new();
+            Encoder::new().encode(&image, options, &mut stream).unwrap();
+            for pool in &pools {
+                let mut again = Vec::new();
+                pool.install(|| encoder.encode(&image, options, &mut again)).unwrap();
+                let threads = pool.current_num_threads();
+                assert!(again == stream, "{width}x{height}x{components}, {threads} threads, {options:?}");
+            }
+            for level in 0..3.min(options.decompositions.unwrap_or(5) as u32 + 1) {
                 let (w, h) = (width.div_ceil(1 << level), height.div_ceil(1 << level));
                 let stride = w as usize * components as usize + 3;
-                let mut one = vec![0u16; stride * h as usize];
+                let mut one = vec![0i32; stride * h as usize];
                 let mut many = one.clone();
-                Decoder::new().decode(&stream, level, SamplesMut::U16(&mut one), stride).unwrap();
-                let mut decoder = Decoder::new();
-                decoder.set_parallel(true);
-                for threads in [2, 3, 7] {
+                Decoder::new().decode(&stream, level as u8, SamplesMut::I32(&mut one), stride).unwrap();
+                let region = Region { x: w / 3, y: h / 5, width: w / 2, height: h / 2 };
+                let mut part = vec![0i32; stride * h as usize];
+                Decoder::new().decode_region(&stream, level as u8, region, SamplesMut::I32(&mut part), stride).unwrap();
+                for pool in &pools {
+                    let what = format!(
+                        "{width}x{height}x{components} level {level}, {} threads, {options:?}",
+                        pool.current_num_threads()
+                    );
                     many.fill(0);
-                    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-                    pool.install(|| decoder.decode(&stream, level, SamplesMut::U16(&mut many), stride)).unwrap();
-                    assert!(one == many, "{width}x{height}x{components} level {level}, {threads} threads, {options:?}");
+                    pool.install(|| decoder.decode(&stream, level as u8, SamplesMut::I32(&mut many), stride)).unwrap();
+                    assert!(one == many, "{what}");
+                    many.fill(0);
+                    let out = SamplesMut::I32(&mut many);
+                    pool.install(|| decoder.decode_region(&stream, level as u8, region, out, stride)).unwrap();
+                    assert!(part == many, "{region:?}, {what}");
                 }
             }
         }

@@ -101,7 +101,7 @@ fn every_size_and_number_of_levels() {
 
 #[test]
 fn every_depth_and_sign() {
-    for precision in 1..=26 {
+    for precision in 1..=31 {
         for (components, signed) in [(1, false), (1, true), (3, false), (3, true), (2, false), (4, true)] {
             let samples = picture(70, 45, components, precision, signed);
             check(&image(&samples, 70, 45, components, precision, signed), &EncodeOptions::default());
@@ -111,7 +111,7 @@ fn every_depth_and_sign() {
 
 #[test]
 fn extreme_samples() {
-    for precision in [1, 8, 16, 26] {
+    for precision in [1, 8, 16, 26, 27, 31] {
         let most = ((1i64 << precision) - 1) as i32;
         for pattern in 0..4 {
             let samples: Vec<i32> = (0..90 * 90 * 3)
@@ -119,7 +119,7 @@ fn extreme_samples() {
                     0 => most,
                     1 => (n % 2) * most,
                     2 => (n / 3 % 2) * most,
-                    _ => ((n / 3 / 90 + n / 3 % 90) % 2 * most) ^ (n % 3 * most),
+                    _ => ((n / 3 / 90 + n / 3 % 90) % 2 * most) ^ (n % 3).wrapping_mul(most),
                 })
                 .map(|v| v & most)
                 .collect();

@@ -169,6 +169,7 @@ fn rows<'a>(
 fn load(origin: &Origin<'_>, at: usize, row: &mut [i32]) {
     match origin {
         Origin::Integer(samples) => row.copy_from_slice(&samples[at..at + row.len()]),
+        Origin::Wide(_) => unreachable!("written by the plain encoder"),
         Origin::Real(samples, factor) => {
             for (integer, &sample) in row.iter_mut().zip(&samples[at..]) {
                 *integer = (sample * factor) as i32;

@@ -48,6 +48,8 @@ pub(crate) enum BlockError {
 pub(crate) enum Target<'a> {
     /// Two's complement, for the reversible transform.
     Integer(&'a mut [i32]),
+    /// Likewise, for samples of many bits.
+    Wide(&'a mut [i64]),
     /// The coefficient times the quantisation step, for the irreversible transform.
     Real(&'a mut [f32], f32),
 }
@@ -108,6 +110,12 @@ impl<'a> Cleanup<'a> {
     }
 }
 
+impl Default for BlockDecoder {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 /// Decodes blocks; keeps its scratch memory between calls.
 pub(crate) struct BlockDecoder {
     level: Level,
@@ -149,7 +157,8 @@ impl BlockDecoder {
         }
         let cleanup = Cleanup::parse(data, coded)?;
         let refinement = refinement(data, coded, &cleanup)?;
-        if coded.planes > MOST_FAST_PLANES || cleanup.missing_msbs + 2 > MOST_BITS {
+        let wide = matches!(target, Target::Wide(_));
+        if wide || coded.planes > MOST_FAST_PLANES || cleanup.missing_msbs + 2 > MOST_BITS {
             return self.decode_wide(&cleanup, refinement.as_ref(), coded, sides, target, stride);
         }
         if refinement.is_some() || coded.roi_shift > 0 {
@@ -158,6 +167,7 @@ impl BlockDecoder {
         let mut sink = match target {
             Target::Integer(samples) => Sink::Integer(samples),
             Target::Real(samples, step) => Sink::Real(samples, 0.5 * step),
+            Target::Wide(_) => unreachable!("decoded by the wide way"),
         };
         self.level.decode(&cleanup, sides, &mut self.scratch, &mut sink, stride)
     }
@@ -227,6 +237,14 @@ fn transfer<S: Sample>(block: &[S], (width, height): (usize, usize), coded: &Cod
                 }
             }
         }
+        Target::Wide(samples) => {
+            for (row, out) in rows.zip(samples.chunks_mut(stride)) {
+                for (sample, out) in row.iter().zip(out) {
+                    let magnitude = (roi.restore(sample.doubled()) >> 1) as i64;
+                    *out = if sample.negative() { magnitude.wrapping_neg() } else { magnitude };
+                }
+            }
+        }
         Target::Real(samples, step) => {
             for (row, out) in rows.zip(samples.chunks_mut(stride)) {
                 for (sample, out) in row.iter().zip(out) {
@@ -260,6 +278,8 @@ impl RegionOfInterest {
 pub(crate) enum Origin<'a> {
     /// Two's complement.
     Integer(&'a [i32]),
+    /// Likewise, for samples of many bits.
+    Wide(&'a [i64]),
     /// Quantised by a dead zone: the magnitude is `floor(|x| * factor)`, `factor` the inverse of the step.
     Real(&'a [f32], f32),
 }
@@ -277,6 +297,13 @@ pub(crate) struct Written {
 pub(crate) struct BlockEncoder {
     level: Level,
     scratch: Box<fast_encode::Scratch>,
+    wide: Vec<i64>,
+}
+
+impl Default for BlockEncoder {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 impl BlockEncoder {
@@ -287,7 +314,7 @@ impl BlockEncoder {
 
     /// An encoder with the code of one SIMD level; all write the same bytes.
     pub(crate) fn with_level(level: Level) -> Self {
-        BlockEncoder { level, scratch: fast_encode::Scratch::new() }
+        BlockEncoder { level, scratch: fast_encode::Scratch::new(), wide: Vec::new() }
     }
 
     /// Appends the cleanup segment of one block to `out`.
@@ -311,11 +338,13 @@ impl BlockEncoder {
             return Written { cleanup_len: 0, planes: 0 };
         }
         let start = out.len();
-        let planes = self.level.encode(&origin, stride, (width, height), &mut self.scratch, out);
+        let mut planes = match origin {
+            Origin::Wide(_) => u32::MAX,
+            _ => self.level.encode(&origin, stride, (width, height), &mut self.scratch, out),
+        };
         if planes > fast_encode::MOST_PLANES {
-            let integers = integers(&origin, stride, width, height);
-            let planes = plain_encode::encode(&integers, width, height, out);
-            return Written { cleanup_len: (out.len() - start) as u32, planes: planes as u8 };
+            integers(&origin, stride, (width, height), &mut self.wide);
+            planes = plain_encode::encode(&self.wide, width, height, out);
         }
         Written { cleanup_len: (out.len() - start) as u32, planes: planes as u8 }
     }
@@ -328,6 +357,10 @@ fn is_zero(origin: &Origin<'_>, stride: usize, width: usize, height: usize) -> b
             let mut rows = samples.chunks(stride).take(height);
             rows.all(|row| row[..width].iter().fold(0, |all, sample| all | sample) == 0)
         }
+        Origin::Wide(samples) => {
+            let mut rows = samples.chunks(stride).take(height);
+            rows.all(|row| row[..width].iter().all(|&sample| sample == 0))
+        }
         Origin::Real(samples, factor) => {
             let mut rows = samples.chunks(stride).take(height);
             rows.all(|row| row[..width].iter().fold(0, |all, &sample| all | (sample * factor) as i32) == 0)
@@ -336,16 +369,17 @@ fn is_zero(origin: &Origin<'_>, stride: usize, width: usize, height: usize) -> b
 }
 
 /// The integers of a block.
-fn integers(origin: &Origin<'_>, stride: usize, width: usize, height: usize) -> Vec<i32> {
+fn integers(origin: &Origin<'_>, stride: usize, (width, height): (usize, usize), out: &mut Vec<i64>) {
+    fn rows<T>(samples: &[T], stride: usize, (width, height): (usize, usize)) -> impl Iterator<Item = &T> {
+        samples.chunks(stride).take(height).flat_map(move |row| &row[..width])
+    }
+    let sides = (width, height);
+    out.clear();
     match origin {
-        Origin::Integer(samples) => {
-            samples.chunks(stride).take(height).flat_map(|row| &row[..width]).copied().collect()
+        Origin::Integer(samples) => out.extend(rows(samples, stride, sides).map(|&sample| i64::from(sample))),
+        Origin::Wide(samples) => out.extend(rows(samples, stride, sides)),
+        Origin::Real(samples, factor) => {
+            out.extend(rows(samples, stride, sides).map(|sample| i64::from((sample * factor) as i32)));
         }
-        Origin::Real(samples, factor) => samples
-            .chunks(stride)
-            .take(height)
-            .flat_map(|row| &row[..width])
-            .map(|sample| (sample * factor) as i32)
-            .collect(),
     }
 }

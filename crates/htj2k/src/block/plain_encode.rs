@@ -14,7 +14,7 @@ struct Quad {
 }
 
 impl Quad {
-    fn at(samples: &[i32], (width, height): (usize, usize), (column, row): (usize, usize)) -> Self {
+    fn at(samples: &[i64], (width, height): (usize, usize), (column, row): (usize, usize)) -> Self {
         let mut quad = Quad::default();
         for n in 0..4 {
             let (column, row) = (column + n / 2, row + n % 2);
@@ -22,7 +22,7 @@ impl Quad {
                 continue;
             }
             let sample = samples[row * width + column];
-            let below = u64::from(sample.unsigned_abs()) - 1;
+            let below = sample.unsigned_abs() - 1;
             quad.values[n] = below << 1 | u64::from(sample < 0);
             quad.exponents[n] = 64 - (below << 1 | 1).leading_zeros();
         }
@@ -45,7 +45,7 @@ struct Encoder {
 }
 
 /// Appends the cleanup segment of a block that is not all zeros; returns the bit-planes of its largest magnitude.
-pub(super) fn encode(samples: &[i32], width: usize, height: usize, out: &mut Vec<u8>) -> u32 {
+pub(super) fn encode(samples: &[i64], width: usize, height: usize, out: &mut Vec<u8>) -> u32 {
     let mut encoder = Encoder::default();
     let mut vlc = BackwardWriter::new();
     let at = |q: usize, y: usize| match q < width.div_ceil(2) {
@@ -75,7 +75,7 @@ pub(super) fn encode(samples: &[i32], width: usize, height: usize, out: &mut Vec
     }
     out.extend(encoder.magnitudes.finish());
     out.extend(encoder.mel.join(vlc));
-    32 - samples.iter().fold(0, |all, sample| all | sample.unsigned_abs()).leading_zeros()
+    64 - samples.iter().fold(0, |all, sample| all | sample.unsigned_abs()).leading_zeros()
 }
 
 impl Encoder {

@@ -88,7 +88,8 @@ fn round_trip(samples: &[i32], width: u16, height: u16) {
     }
     if written.cleanup_len > 0 {
         let mut plain = Vec::new();
-        plain_encode::encode(samples, stride, height.into(), &mut plain);
+        let wide: Vec<i64> = samples.iter().map(|&sample| sample.into()).collect();
+        plain_encode::encode(&wide, stride, height.into(), &mut plain);
         assert!(plain == bytes, "{width}x{height}");
     }
     if written.cleanup_len == 0 {

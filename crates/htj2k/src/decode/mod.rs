@@ -1,25 +1,26 @@
 //! The decoder: whole codestreams or any prefix, to any level.
 
+mod blocks;
 mod output;
 mod progressive;
+mod rows;
 mod synthesis;
 
-use crate::block::BlockDecoder;
 use crate::codestream::{Codestream, TileReader, by_tile};
-use crate::colour;
-use crate::geometry::{Rect, Tile};
+use crate::geometry::Rect;
 use crate::image::check_room;
 use crate::index::Ends;
 use crate::limits::Spending;
 use crate::markers::{MainHeader, Siz, TileCoding, TileParts};
-use crate::packet::PacketReader;
-use crate::part1::Part1Decoder;
 use crate::simd::Simd;
+use crate::threads::Pool;
 use crate::{Component, Error, Limits, SamplesMut};
 use alloc::vec::Vec;
-use output::{Output, Range};
+use blocks::{Source, Tools};
+use output::Output;
 pub use progressive::Progressive;
-use synthesis::{Blocks, Coefficient, Keep, Synthesis, Target};
+use rows::Job;
+use synthesis::{Keep, Space, Synthesis};
 
 /// What a call of [`Decoder::decode`] gave.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,34 +67,48 @@ pub struct Decoder {
     header: Option<MainHeader>,
     parts: TileParts,
     reader: TileReader,
+    planes: Planes,
     /// One for each thread that works at a frame.
-    lanes: Vec<Lane>,
+    lanes: Vec<(usize, Lane)>,
     parallel: bool,
 }
 
-/// What one thread needs.
-struct Lane {
-    blocks: BlockDecoder,
-    part1: Part1Decoder,
-    scratch: Vec<u8>,
+/// The low-pass bands of components, by the kind of their coefficients.
+#[derive(Debug, Default)]
+struct Planes {
     integer: Vec<Synthesis<i32>>,
+    wide: Vec<Synthesis<i64>>,
     real: Vec<Synthesis<f32>>,
-    integer_rows: [Vec<i32>; 3],
-    real_rows: [Vec<f32>; 3],
 }
 
-impl Default for Lane {
-    fn default() -> Self {
-        Lane {
-            blocks: BlockDecoder::new(),
-            part1: Part1Decoder::default(),
-            scratch: Vec::new(),
-            integer: Vec::new(),
-            real: Vec::new(),
-            integer_rows: Default::default(),
-            real_rows: Default::default(),
-        }
+impl Planes {
+    /// The resolution levels that are kept.
+    fn done(&self) -> impl Iterator<Item = u8> {
+        let integer = self.integer.iter().map(Synthesis::done);
+        integer.chain(self.wide.iter().map(Synthesis::done)).chain(self.real.iter().map(Synthesis::done)).flatten()
     }
+
+    fn forget(&mut self) {
+        self.integer.iter_mut().for_each(Synthesis::forget);
+        self.wide.iter_mut().for_each(Synthesis::forget);
+        self.real.iter_mut().for_each(Synthesis::forget);
+    }
+}
+
+/// What one thread needs.
+#[derive(Default)]
+struct Lane {
+    tools: Tools,
+    integer: Spaces<i32>,
+    wide: Spaces<i64>,
+    real: Spaces<f32>,
+}
+
+/// What one thread needs for one kind of coefficients: for three components at a time, and their rows as colours.
+#[derive(Debug, Default)]
+struct Spaces<T> {
+    of_components: [Space<T>; 3],
+    colours: [Vec<T>; 3],
 }
 
 /// A rectangle of pixels of a level.
@@ -135,6 +150,7 @@ impl Decoder {
             header: None,
             parts: TileParts::default(),
             reader: TileReader::default(),
+            planes: Planes::default(),
             lanes: Vec::new(),
             parallel: false,
         }
@@ -270,71 +286,20 @@ impl Decoder {
         out: &mut Output<'_>,
         spending: &mut Spending,
     ) -> Result<(), Error> {
-        let threads = self.threads(level, keep, out);
-        if self.lanes.len() < threads {
-            self.lanes.resize_with(threads, Lane::default);
-        }
+        let (tile, packets) = (&self.reader.tile, &self.reader.packets);
         let frame = Frame {
-            codestream: stream.bytes,
+            source: Source { codestream: stream.bytes, tile, packets, simd: self.simd },
             siz: &stream.header.siz,
-            tile: &self.reader.tile,
-            packets: &self.reader.packets,
             coding,
             level,
             keep,
-            simd: self.simd,
+            parallel: self.parallel && matches!(out, Output::Interleaved { .. }),
         };
-        match threads {
-            1 => self.lanes[0].decode(&frame, out, spending),
-            #[cfg(feature = "rayon")]
-            _ => slabs(&mut self.lanes[..threads], &frame, out, spending),
-            #[cfg(not(feature = "rayon"))]
-            _ => Ok(()),
-        }
+        let lanes = Pool::new(core::mem::take(&mut self.lanes));
+        let result = Job { frame: &frame, lanes: &lanes, spending, out }.decode(&mut self.planes);
+        self.lanes = lanes.into_items();
+        result
     }
-
-    /// How many threads to use for the tile at hand.
-    fn threads(&self, level: u8, keep: Keep, out: &Output<'_>) -> usize {
-        #[cfg(feature = "rayon")]
-        if let (true, Keep::Nothing, Output::Interleaved { window, .. }) = (self.parallel, keep, out) {
-            let area = self.reader.tile.area.reduced(level).shared(window);
-            // A seam costs a row of code-blocks: not worth it for less than some.
-            let most = area.height() as usize / SLAB;
-            return rayon::current_num_threads().min(most).max(1);
-        }
-        let _ = (self.parallel, level, keep, out);
-        1
-    }
-}
-
-/// Least rows for a thread of its own.
-#[cfg(feature = "rayon")]
-const SLAB: usize = 256;
-
-/// Decodes a tile in slabs of rows, each a region of its own.
-#[cfg(feature = "rayon")]
-fn slabs(lanes: &mut [Lane], frame: &Frame<'_>, out: &mut Output<'_>, spending: &Spending) -> Result<(), Error> {
-    use rayon::prelude::*;
-    let Output::Interleaved { samples, stride, components, window } = out else { return Ok(()) };
-    let area = frame.tile.area.reduced(frame.level).shared(window);
-    let count = lanes.len() as u32;
-    let mut rest = samples.reborrow();
-    let mut at = window.y0;
-    let mut jobs = Vec::with_capacity(lanes.len());
-    for (n, lane) in (1..=count).zip(lanes) {
-        // Just above where a row of code-blocks begins, so that the one above the seam needs no block below it.
-        let seam = (area.y0 as u64 + area.height() as u64 * n as u64 / count as u64) as u32 / 128 * 128;
-        let seam = seam.saturating_sub(8);
-        let end = if n == count { window.y1 } else { seam.clamp(at, window.y1) };
-        let here = ((end - at) as usize * *stride).min(rest.len());
-        let (own, after) = rest.split_at(here);
-        rest = after;
-        let window = Rect { y0: at, y1: end, ..*window };
-        jobs.push((lane, Output::Interleaved { samples: own, stride: *stride, components: *components, window }));
-        at = end;
-    }
-    let share = spending.share(count as u64);
-    jobs.into_par_iter().try_for_each(|(lane, mut out)| lane.decode(frame, &mut out, &mut share.clone()))
 }
 
 /// The part of a level that is wanted, on the level's grid.
@@ -384,129 +349,10 @@ fn component_area(image: Rect, c: &Component, level: u8) -> Rect {
 
 /// A tile to be decoded, to a level.
 struct Frame<'a> {
-    codestream: &'a [u8],
+    source: Source<'a>,
     siz: &'a Siz,
-    tile: &'a Tile,
-    packets: &'a PacketReader,
     coding: &'a TileCoding,
     level: u8,
     keep: Keep,
-    simd: Simd,
-}
-
-impl Lane {
-    /// Decodes what the output has room for.
-    fn decode(&mut self, frame: &Frame<'_>, out: &mut Output<'_>, spending: &mut Spending) -> Result<(), Error> {
-        let components = frame.tile.components.len();
-        let count = if frame.keep == Keep::Nothing { 3 } else { components.max(3) };
-        if self.integer.len() < count {
-            self.integer.resize_with(count, Synthesis::default);
-            self.real.resize_with(count, Synthesis::default);
-        }
-        let blocks = Blocks {
-            codestream: frame.codestream,
-            tile: frame.tile,
-            packets: frame.packets,
-            decoder: &mut self.blocks,
-            part1: &mut self.part1,
-            scratch: &mut self.scratch,
-            simd: frame.simd,
-        };
-        let mut job = Job { frame, blocks, spending, out };
-        let mut first = 0;
-        if frame.coding.cod.colour_transform && components >= 3 {
-            first = 3;
-            if frame.coding.of(0).reversible {
-                job.colour(&mut self.integer, &mut self.integer_rows, colour::reversible_inverse)?;
-            } else {
-                job.colour(&mut self.real, &mut self.real_rows, colour::irreversible_inverse)?;
-            }
-        }
-        for c in first..components {
-            let own = if frame.keep == Keep::Nothing { 0 } else { c };
-            if frame.coding.of(c as u16).reversible {
-                job.component(c, &mut self.integer[own])?;
-            } else {
-                job.component(c, &mut self.real[own])?;
-            }
-        }
-        Ok(())
-    }
-}
-
-/// A tile, or a slab of it, on its way to an output.
-struct Job<'a, 'b, 'c> {
-    frame: &'a Frame<'a>,
-    blocks: Blocks<'a>,
-    spending: &'b mut Spending,
-    out: &'b mut Output<'c>,
-}
-
-type ColourTransform<T> = fn(Simd, &[T], &[T], &[T], &mut [Vec<T>; 3]);
-
-impl Job<'_, '_, '_> {
-    fn component<T: Coefficient + output::Value>(
-        &mut self,
-        c: usize,
-        synthesis: &mut Synthesis<T>,
-    ) -> Result<(), Error> {
-        let mark = self.spending.mark();
-        let (window, origin) = self.start(c, synthesis)?;
-        let range = Range::of(&self.frame.siz.components[c]);
-        for y in 0..window.height() as usize {
-            let row = synthesis.row(&mut self.blocks)?;
-            self.out.row(self.blocks.simd, c, (origin.0, origin.1 + y), row, range);
-        }
-        if self.frame.keep == Keep::Nothing {
-            self.spending.release(mark);
-        }
-        Ok(())
-    }
-
-    /// The first three components together.
-    fn colour<T: Coefficient + output::Value>(
-        &mut self,
-        synthesis: &mut [Synthesis<T>],
-        rows: &mut [Vec<T>; 3],
-        inverse: ColourTransform<T>,
-    ) -> Result<(), Error> {
-        let [a, b, c, ..] = synthesis else { return Ok(()) };
-        let coding = self.frame.coding;
-        let parts = [self.start(0, a)?, self.start(1, b)?, self.start(2, c)?];
-        let same = (1..3).all(|n| parts[n] == parts[0] && coding.of(n as u16).reversible == coding.of(0).reversible);
-        if !same {
-            return Err(Error::malformed(0, "components of a colour transform that differ"));
-        }
-        let (window, _) = parts[0];
-        rows.iter_mut().for_each(|r| r.resize(window.width() as usize, T::default()));
-        let places = [0, 1, 2].map(|n| (parts[n].1, Range::of(&self.frame.siz.components[n])));
-        for y in 0..window.height() as usize {
-            let (a, b, c) = (a.row(&mut self.blocks)?, b.row(&mut self.blocks)?, c.row(&mut self.blocks)?);
-            inverse(self.blocks.simd, a, b, c, rows);
-            self.out.rows(self.blocks.simd, places, y, rows.each_ref().map(|row| &row[..]));
-        }
-        Ok(())
-    }
-
-    /// Begins a component; gives the part of the level that the tile has, and where that begins in the output.
-    fn start<T: Coefficient>(
-        &mut self,
-        c: usize,
-        synthesis: &mut Synthesis<T>,
-    ) -> Result<(Rect, (usize, usize)), Error> {
-        let Frame { level, keep, siz, .. } = *self.frame;
-        let component = &self.blocks.tile.components[c];
-        let Some(last) = component.levels.checked_sub(level) else {
-            return Err(Error::unsupported(0, "a tile has fewer levels than the main header says"));
-        };
-        let whole = match self.out {
-            Output::Interleaved { window, .. } => *window,
-            Output::Planes(_) => component_area(siz.image, &siz.components[c], level),
-        };
-        let window = component.area.reduced(level).shared(&whole);
-        let style = self.frame.coding.of(c as u16).style;
-        let target = Target { component: c, last, window, style, keep };
-        synthesis.start(&mut self.blocks, &target, self.spending)?;
-        Ok((window, ((window.x0 - whole.x0) as usize, (window.y0 - whole.y0) as usize)))
-    }
+    parallel: bool,
 }

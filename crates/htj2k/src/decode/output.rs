@@ -38,6 +38,13 @@ impl Value for i32 {
     }
 }
 
+impl Value for i64 {
+    #[inline(always)]
+    fn sample(self, range: Range) -> i32 {
+        self.wrapping_add(range.offset.into()).clamp(range.min.into(), range.max.into()) as i32
+    }
+}
+
 impl Value for f32 {
     #[inline(always)]
     fn sample(self, range: Range) -> i32 {
@@ -117,22 +124,45 @@ pub(crate) enum Output<'a> {
     Planes(&'a mut [Plane]),
 }
 
+impl<'a> Output<'a> {
+    /// The rows before and from row `y` of the level. Planes cannot be cut: those after are none.
+    pub(crate) fn cut(self, y: u32) -> (Output<'a>, Output<'a>) {
+        match self {
+            Output::Interleaved { samples, stride, components, window } => {
+                let y = y.clamp(window.y0, window.y1);
+                let at = ((y - window.y0) as usize * stride).min(samples.len());
+                let (before, after) = samples.split_at(at);
+                let part = |samples, window| Output::Interleaved { samples, stride, components, window };
+                (part(before, Rect { y1: y, ..window }), part(after, Rect { y0: y, ..window }))
+            }
+            planes => (planes, Output::Planes(&mut [])),
+        }
+    }
+
+    /// The same rows, for a while.
+    pub(crate) fn reborrow(&mut self) -> Output<'_> {
+        match self {
+            Output::Interleaved { samples, stride, components, window } => Output::Interleaved {
+                samples: samples.reborrow(),
+                stride: *stride,
+                components: *components,
+                window: *window,
+            },
+            Output::Planes(planes) => Output::Planes(planes),
+        }
+    }
+}
+
 impl Output<'_> {
     /// Stores rows of the first three components.
-    pub(crate) fn rows<T: Value>(
-        &mut self,
-        simd: Simd,
-        places: [((usize, usize), Range); 3],
-        y: usize,
-        rows: [&[T]; 3],
-    ) {
+    pub(crate) fn rows<T: Value>(&mut self, simd: Simd, places: [((usize, usize), Range); 3], rows: [&[T]; 3]) {
         if rows[0].is_empty() {
             return;
         }
-        let ((x, top), range) = places[0];
+        let ((x, y), range) = places[0];
         match self {
             Output::Interleaved { samples, stride, components: 3, .. } if places.iter().all(|p| p.1 == range) => {
-                let start = (top + y) * *stride + x * 3;
+                let start = y * *stride + x * 3;
                 match samples {
                     SamplesMut::U8(s) => store_pixels(simd, rows, &mut s[start..], range),
                     SamplesMut::I8(s) => store_pixels(simd, rows, &mut s[start..], range),
@@ -142,8 +172,8 @@ impl Output<'_> {
                 }
             }
             _ => {
-                for (n, ((x, top), range)) in places.into_iter().enumerate() {
-                    self.row(simd, n, (x, top + y), rows[n], range);
+                for (n, (place, range)) in places.into_iter().enumerate() {
+                    self.row(simd, n, place, rows[n], range);
                 }
             }
         }

@@ -182,11 +182,7 @@ impl Progressive {
     fn is_past(&self, level: u8) -> bool {
         let Some(header) = &self.header else { return false };
         let wanted = header.decompositions.saturating_sub(level);
-        let kept = self.engine.lanes.iter().flat_map(|lane| {
-            let integer = lane.integer.iter().filter_map(|s| s.done());
-            integer.chain(lane.real.iter().filter_map(|s| s.done()))
-        });
-        kept.into_iter().any(|done| done > wanted)
+        self.engine.planes.done().any(|done| done > wanted)
     }
 
     /// Decodes a level that is all there, from the finest level decoded before it.
@@ -217,9 +213,6 @@ impl Progressive {
     }
 
     fn forget(&mut self) {
-        for lane in &mut self.engine.lanes {
-            lane.integer.iter_mut().for_each(|s| s.forget());
-            lane.real.iter_mut().for_each(|s| s.forget());
-        }
+        self.engine.planes.forget();
     }
 }

@@ -1,163 +1,494 @@
-//! From code-blocks to the rows of a tile-component: block decoding, then synthesis, resolution level by resolution level.
+//! Synthesis of tile-components, resolution level by resolution level (T.800 F.3), in slabs of rows that threads share.
 //!
 //! Code-blocks are decoded a row of blocks at a time, into strips that stay in the cache; the low-pass band of each resolution level is
-//! a plane, the result of the level before.
+//! a plane, the result of the level before. A slab is synthesised as if there were nothing above and below it, which is wrong for
+//! as many rows at each cut as there are lifting steps. The rows near a cut are kept as they were before the vertical
+//! transform, and once the slabs are done the wrong ones are made of them: no code-block is decoded twice.
 
+use super::blocks::{Blocks, Coefficient};
+use super::{Frame, Lane};
 use crate::Error;
-use crate::block::{BlockDecoder, Coded, Target as BlockTarget};
 use crate::buffer::Buffer;
-use crate::geometry::{Band, Block, BlockState, Rect, Tile};
+use crate::geometry::{Band, Rect, Tile};
 use crate::limits::Spending;
 use crate::markers::BlockStyle;
-use crate::packet::PacketReader;
-use crate::part1::{self, Part1Decoder};
 use crate::simd::Simd;
-use crate::wavelet::{Columns, Transform};
-use alloc::vec::Vec;
+use crate::threads::{self, Cut, Pool, Slabs};
+use crate::wavelet::Columns;
+use core::convert::Infallible;
 use core::ops::Range;
 
-/// Where code-blocks come from.
-pub(crate) struct Blocks<'a> {
-    pub(crate) codestream: &'a [u8],
-    pub(crate) tile: &'a Tile,
-    pub(crate) packets: &'a PacketReader,
-    pub(crate) decoder: &'a mut BlockDecoder,
-    pub(crate) part1: &'a mut Part1Decoder,
-    pub(crate) scratch: &'a mut Vec<u8>,
-    pub(crate) simd: Simd,
+/// Synthesis of a tile-component, or of a window of it, up to some resolution level.
+///
+/// A sample depends on as many neighbours in each direction as there are lifting steps. So a window is synthesised with that
+/// margin as if there were nothing around: what is wrong then is in the margin.
+#[derive(Debug)]
+pub(crate) struct Synthesis<T> {
+    /// The low-pass band of the resolution level at hand, and room for the next.
+    low: Part<T>,
+    next_low: Part<T>,
+    /// The rows near cuts.
+    seams: Buffer<T>,
+    /// What is synthesised of each resolution level.
+    areas: [Rect; 33],
+    /// The resolution level whose samples `low` holds.
+    done: Option<u8>,
+    /// The resolution level that is wanted.
+    last: u8,
+    component: usize,
+    style: BlockStyle,
 }
 
-/// The coefficients of a transform, as the block coder gives them.
-pub(crate) trait Coefficient: Transform {
-    fn target(samples: &mut [Self], step: f32) -> BlockTarget<'_>;
-    /// Whether magnitudes of so many bits can be held.
-    fn holds(bits: u8) -> bool;
-    fn from_doubled(magnitude: u64, negative: bool, step: f32) -> Self;
-}
-
-impl Coefficient for i32 {
-    fn target(samples: &mut [i32], _: f32) -> BlockTarget<'_> {
-        BlockTarget::Integer(samples)
-    }
-    fn holds(bits: u8) -> bool {
-        bits <= 31
-    }
-    fn from_doubled(magnitude: u64, negative: bool, _: f32) -> i32 {
-        let magnitude = (magnitude >> 1) as i32;
-        if negative { magnitude.wrapping_neg() } else { magnitude }
-    }
-}
-
-impl Coefficient for f32 {
-    fn target(samples: &mut [f32], step: f32) -> BlockTarget<'_> {
-        BlockTarget::Real(samples, step)
-    }
-    fn holds(_: u8) -> bool {
-        true
-    }
-    fn from_doubled(magnitude: u64, negative: bool, step: f32) -> f32 {
-        let magnitude = magnitude as f32 * (0.5 * step);
-        if negative { -magnitude } else { magnitude }
-    }
-}
-
-impl Blocks<'_> {
-    /// Decodes a row of a band's code-blocks, as many as `grid` has columns; `out` begins with the first one's samples.
-    fn block_row<T: Coefficient>(
-        &mut self,
-        band: &Band,
-        grid: Rect,
-        row: u32,
-        style: BlockStyle,
-        out: &mut [T],
-        stride: usize,
-    ) -> Result<(), Error> {
-        let left = band.block_area(grid.x0, row).x0;
-        for x in grid.x0..grid.x1 {
-            let area = band.block_area(x, row);
-            let block = self.tile.blocks[band.block_index(x, row)];
-            let start = (area.x0 - left) as usize;
-            let size = (area.width() as u16, area.height() as u16);
-            self.block(band, &block, style, size, &mut out[start..], stride)?;
+impl<T: Coefficient> Default for Synthesis<T> {
+    fn default() -> Self {
+        Synthesis {
+            low: Part::default(),
+            next_low: Part::default(),
+            seams: Buffer::default(),
+            areas: [Rect::default(); 33],
+            done: None,
+            last: 0,
+            component: 0,
+            style: BlockStyle(0),
         }
-        Ok(())
     }
+}
 
-    fn block<T: Coefficient>(
+/// Samples of a part of a resolution level.
+#[derive(Debug, Default)]
+pub(crate) struct Part<T> {
+    samples: Buffer<T>,
+    area: Rect,
+}
+
+impl<T: Copy> Part<T> {
+    /// Some columns of a row.
+    pub(crate) fn row(&self, y: u32, columns: Range<u32>) -> &[T] {
+        if columns.is_empty() {
+            return &[];
+        }
+        let start = (y - self.area.y0) as usize * self.area.width() as usize + (columns.start - self.area.x0) as usize;
+        &self.samples[start..start + columns.len()]
+    }
+}
+
+/// What is to be synthesised.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Target {
+    pub(crate) component: usize,
+    /// Finest resolution level.
+    pub(crate) last: u8,
+    /// The part of it.
+    pub(crate) window: Rect,
+    pub(crate) style: BlockStyle,
+    pub(crate) keep: Keep,
+}
+
+/// What becomes of the levels that were decoded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Keep {
+    /// Each call begins anew.
+    Nothing,
+    /// The level below the one asked for is kept for the next call.
+    Below,
+    /// The level asked for is kept, too.
+    All,
+}
+
+impl<T: Coefficient> Synthesis<T> {
+    /// Decodes everything below the last resolution level, and this too if there is nothing below it or it is to be kept.
+    pub(crate) fn start(
         &mut self,
-        band: &Band,
-        block: &Block,
-        style: BlockStyle,
-        (width, height): (u16, u16),
-        out: &mut [T],
-        stride: usize,
+        frame: &Frame<'_>,
+        lanes: &Pool<Lane>,
+        target: &Target,
+        spending: &mut Spending,
     ) -> Result<(), Error> {
-        if block.first_chunk == crate::geometry::NONE {
-            for row in out.chunks_mut(stride).take(height as usize) {
-                row[..width as usize].fill(T::default());
-            }
+        let tile = frame.source.tile;
+        let Target { component, last, window, style, keep } = *target;
+        (self.component, self.last, self.style) = (component, last, style);
+        if window.is_empty() {
             return Ok(());
         }
-        let at = self.packets.chain(block).next().map_or(0, |c| c.start);
-        let missing = block.missing.saturating_add(block.skipped / 3);
-        let bits = band.planes.saturating_sub(missing).min(band.planes.saturating_sub(band.roi_shift));
-        if !T::holds(bits) {
-            return Err(Error::unsupported(at, "more than 31 bit-planes of reversible coefficients"));
-        }
-        if block.state != BlockState::Ht {
-            return self.part1_block(at, band, block, style, (width, height), out, stride);
-        }
-        let data = self.packets.bytes(self.codestream, block, self.scratch);
-        let coded = Coded {
-            cleanup_len: block.cleanup,
-            refine_len: block.refinement,
-            planes: band.planes,
-            missing_msbs: missing,
-            passes: if block.refinement == 0 { 1 } else { block.used },
-            vertically_causal: style.vertically_causal(),
-            roi_shift: band.roi_shift,
+        self.plan(tile, target)?;
+        self.check_memory(frame, keep, spending)?;
+        // An error on the way leaves nothing to go on from.
+        let done = match self.done.take() {
+            Some(done) if keep != Keep::Nothing => done,
+            _ => {
+                lanes.with(|_, lane| self.base(&mut Blocks { source: frame.source, tools: &mut lane.tools }))?;
+                0
+            }
         };
-        self.decoder
-            .decode(data, &coded, width, height, T::target(out, band.step), stride)
-            .map_err(|_| Error::malformed(at, "a code-block cannot be decoded"))
+        let in_place = if keep == Keep::All { last } else { last.saturating_sub(1).max(done) };
+        for r in done + 1..=in_place {
+            self.level(frame, lanes, r)?;
+        }
+        self.done = Some(in_place);
+        Ok(())
     }
 
-    /// A code-block of T.800 Annexes C and D.
-    #[allow(clippy::too_many_arguments)]
-    fn part1_block<T: Coefficient>(
-        &mut self,
-        at: usize,
-        band: &Band,
-        block: &Block,
-        style: BlockStyle,
-        (width, height): (u16, u16),
-        out: &mut [T],
-        stride: usize,
-    ) -> Result<(), Error> {
-        let planes = band.planes.saturating_sub(block.missing) as u32;
-        if planes > 60 {
-            return Err(Error::unsupported(at, "more than 60 bit-planes"));
-        }
-        let job = part1::Job { kind: band.kind, style, planes, width: width as usize, height: height as usize };
-        let chunks = self.packets.chain(block);
-        let chunks = chunks.map(|c| (&self.codestream[c.start..c.start + c.length as usize], c.passes));
-        if !self.part1.decode(&job, chunks) {
-            return Err(Error::malformed(at, "a code-block has more passes than bit-planes"));
-        }
-        for (y, row) in out.chunks_mut(stride).take(height as usize).enumerate() {
-            for (x, v) in row[..width as usize].iter_mut().enumerate() {
-                let (doubled, negative) = self.part1.sample(&job, x, y);
-                *v = T::from_doubled(unscaled(doubled, band), negative, band.step);
-            }
+    /// What is needed of each resolution level.
+    fn plan(&mut self, tile: &Tile, target: &Target) -> Result<(), Error> {
+        let no_level = Error::request("the codestream has no such level");
+        let mut window = target.window;
+        for r in (0..=target.last).rev() {
+            let whole = tile.resolution(target.component, r).ok_or(no_level)?;
+            let area = if r > 0 {
+                window.grown(T::STEPS as u32, &whole.area)
+            } else {
+                tile.bands[whole.first_band as usize].blocks_of(window).1
+            };
+            self.areas[r as usize] = area;
+            window = area.reduced(1);
         }
         Ok(())
     }
+
+    /// Decodes the LL band.
+    fn base(&mut self, blocks: &mut Blocks<'_, '_>) -> Result<(), Error> {
+        let tile = blocks.source.tile;
+        let Some(res) = tile.resolution(self.component, 0) else { return Ok(()) };
+        let band = &tile.bands[res.first_band as usize];
+        let area = self.areas[0];
+        let (grid, stride) = (band.blocks_of(area).0, area.width() as usize);
+        self.low.area = area;
+        self.low.samples.set_length(stride * area.height() as usize);
+        for row in grid.y0..grid.y1 {
+            let start = (band.block_area(grid.x0, row).y0 - area.y0) as usize * stride;
+            blocks.block_row(band, grid, row, self.style, &mut self.low.samples[start..], stride)?;
+        }
+        Ok(())
+    }
+
+    /// Synthesises a resolution level from the one below, which `low` holds, into `low`.
+    fn level(&mut self, frame: &Frame<'_>, lanes: &Pool<Lane>, r: u8) -> Result<(), Error> {
+        let (area, slabs) = (self.areas[r as usize], self.slabs(frame, r));
+        let width = area.width() as usize;
+        let mut next = core::mem::take(&mut self.next_low);
+        let mut seams = core::mem::take(&mut self.seams);
+        next.samples.set_length(width * area.height() as usize);
+        set_seams::<T>(&mut seams, &slabs, width);
+        if let Some(pass) = self.pass(frame.source.tile, r, slabs) {
+            let share = Planes {
+                slabs,
+                first: 0,
+                width,
+                plane: &mut next.samples,
+                seams: SeamRows::new(&mut seams, slabs.count()),
+            };
+            threads::each(0..slabs.count(), share, &|n, share: Planes<'_, T>| {
+                lanes.with(|_, lane| {
+                    let (tools, spaces) = T::of_lane(lane);
+                    let blocks = &mut Blocks { source: frame.source, tools };
+                    spaces.of_components[0].fill(&pass, blocks, n, share.plane, share.seams.rows)
+                })
+            })?;
+            for n in 1..slabs.count() {
+                let window = pass.seam(n);
+                let plane = &mut next.samples[(window.start - area.y0) as usize * width..][..window.len() * width];
+                lanes.with(|_, lane| {
+                    let space = &mut T::of_lane(lane).1.of_components[0];
+                    space.begin_seam(&pass, n);
+                    for row in plane.chunks_exact_mut(width.max(1)) {
+                        space.next_of_seam(&pass, frame.source.simd, &seams);
+                        row.copy_from_slice(space.columns.latest(&space.ring));
+                    }
+                });
+            }
+        }
+        next.area = area;
+        self.seams = seams;
+        self.next_low = core::mem::replace(&mut self.low, next);
+        Ok(())
+    }
+
+    /// The pass over the last resolution level, unless `start` has made that.
+    pub(crate) fn last_pass<'a>(&'a self, frame: &Frame<'a>, slabs: Slabs) -> Option<Pass<'a, T>> {
+        if self.done == Some(self.last) { None } else { self.pass(frame.source.tile, self.last, slabs) }
+    }
+
+    /// How the rows of the last resolution level are cut, or those of the window if `start` has made the level.
+    pub(crate) fn last_slabs(&self, frame: &Frame<'_>, window: Rect) -> Slabs {
+        if self.done == Some(self.last) { Slabs::one(window.y0..window.y1) } else { self.slabs(frame, self.last) }
+    }
+
+    /// Room for the rows near cuts of the last resolution level, for the caller to hold meanwhile.
+    pub(crate) fn take_seams(&mut self, slabs: &Slabs) -> Buffer<T> {
+        let mut seams = core::mem::take(&mut self.seams);
+        set_seams::<T>(&mut seams, slabs, self.areas[self.last as usize].width() as usize);
+        seams
+    }
+
+    pub(crate) fn give_seams(&mut self, seams: Buffer<T>) {
+        self.seams = seams;
+    }
+
+    /// The wanted level, if it is at hand.
+    pub(crate) fn whole(&self) -> &Part<T> {
+        &self.low
+    }
+
+    /// How the rows of a resolution level are cut.
+    pub(crate) fn slabs(&self, frame: &Frame<'_>, r: u8) -> Slabs {
+        let area = self.areas[r as usize];
+        match frame.source.tile.resolution(self.component, r) {
+            Some(res) if frame.parallel && r > 0 => {
+                Slabs::new(area.y0..area.y1, frame.source.tile.bands[res.first_band as usize].block.1)
+            }
+            _ => Slabs::one(area.y0..area.y1),
+        }
+    }
+
+    fn pass<'a>(&'a self, tile: &'a Tile, r: u8, slabs: Slabs) -> Option<Pass<'a, T>> {
+        let res = tile.resolution(self.component, r).filter(|_| r > 0)?;
+        let bands = [0, 1, 2].map(|n| &tile.bands[res.first_band as usize + n]);
+        Some(Pass { low: &self.low, bands, area: self.areas[r as usize], style: self.style, slabs })
+    }
+
+    /// The resolution level that is kept.
+    pub(crate) fn done(&self) -> Option<u8> {
+        self.done
+    }
+
+    /// Forgets what is kept.
+    pub(crate) fn forget(&mut self) {
+        self.done = None;
+    }
+
+    /// Counts the planes of two levels, the strips and the rows, before they grow. The memory is used again for the next
+    /// component, unless that is decoded together with this one.
+    fn check_memory(&self, frame: &Frame<'_>, keep: Keep, spending: &mut Spending) -> Result<(), Error> {
+        let samples = |area: Rect| area.width() as u64 * area.height() as u64;
+        let last = self.last as usize;
+        let planes = match (last, keep) {
+            (0, _) | (_, Keep::All) => samples(self.areas[last]) + samples(self.areas[last.saturating_sub(1)]),
+            _ => samples(self.areas[last - 1]) + samples(self.areas[last.saturating_sub(2)]),
+        };
+        let mut strips = 0;
+        let tile = frame.source.tile;
+        if let (Some(res), true) = (tile.resolution(self.component, self.last), last > 0) {
+            let slabs = self.slabs(frame, self.last).count() as u64;
+            let width = self.areas[last].width() as u64;
+            let rows = |b: &Band| (1u64 << b.block.1).min(b.area.height() as u64);
+            let columns = |b: &Band| b.blocks_of(self.areas[last].band(1, b.kind)).1.width() as u64;
+            strips = tile.bands[res.band_range()].iter().map(|b| rows(b) * columns(b)).sum::<u64>() + 10 * width;
+            strips *= slabs.min(threads::threads() as u64);
+            strips += if slabs > 1 { slabs * seam_rows::<T>() as u64 * width } else { 0 };
+        }
+        spending.memory(0, (planes + strips) * size_of::<T>() as u64)
+    }
 }
 
-/// The scaling of a region of interest undone (H.1).
-fn unscaled(doubled: u64, band: &Band) -> u64 {
-    let outside = 2u64 << band.planes.saturating_sub(band.roi_shift).min(62);
-    if band.roi_shift > 0 && doubled >= outside { doubled >> band.roi_shift.min(63) } else { doubled }
+/// Rows kept of each slab: half of them from its top, half from its bottom.
+fn seam_rows<T: Coefficient>() -> usize {
+    4 * T::STEPS as usize
+}
+
+fn set_seams<T: Coefficient>(seams: &mut Buffer<T>, slabs: &Slabs, width: usize) {
+    seams.set_length(if slabs.count() > 1 { slabs.count() as usize * seam_rows::<T>() * width } else { 0 });
+}
+
+/// A plane and its seams, shared out.
+struct Planes<'a, T> {
+    slabs: Slabs,
+    first: u32,
+    width: usize,
+    plane: &'a mut [T],
+    seams: SeamRows<'a, T>,
+}
+
+impl<T: Coefficient> Cut for Planes<'_, T> {
+    fn cut(self, n: u32) -> (Self, Self) {
+        let Planes { slabs, first, width, plane, seams } = self;
+        let rows = (slabs.start(n) - slabs.start(first)) as usize;
+        let (plane, plane_after) = plane.split_at_mut(rows * width);
+        let (seams, seams_after) = seams.cut(n - first);
+        let before = Planes { slabs, first, width, plane, seams };
+        (before, Planes { slabs, first: n, width, plane: plane_after, seams: seams_after })
+    }
+}
+
+/// The kept rows of some slabs.
+pub(crate) struct SeamRows<'a, T> {
+    pub(crate) rows: &'a mut [T],
+    /// How many are kept of a slab.
+    each: usize,
+}
+
+impl<T> Default for SeamRows<'_, T> {
+    fn default() -> Self {
+        SeamRows { rows: &mut [], each: 0 }
+    }
+}
+
+impl<'a, T> SeamRows<'a, T> {
+    pub(crate) fn new(rows: &'a mut [T], slabs: u32) -> Self {
+        let each = rows.len() / slabs as usize;
+        SeamRows { rows, each }
+    }
+
+    /// Those of the first `slabs` slabs, and the others.
+    pub(crate) fn cut(self, slabs: u32) -> (Self, Self) {
+        let SeamRows { rows, each } = self;
+        let (before, after) = rows.split_at_mut(slabs as usize * each);
+        (SeamRows { rows: before, each }, SeamRows { rows: after, each })
+    }
+}
+
+/// A resolution level that is synthesised from the one below it.
+pub(crate) struct Pass<'a, T> {
+    low: &'a Part<T>,
+    bands: [&'a Band; 3],
+    pub(crate) area: Rect,
+    style: BlockStyle,
+    slabs: Slabs,
+}
+
+impl<T: Coefficient> Pass<'_, T> {
+    /// The rows of a slab that no cut has made wrong.
+    pub(crate) fn right(&self, n: u32) -> Range<u32> {
+        let (rows, steps) = (self.slabs.rows(n), T::STEPS as u32);
+        let start = if n > 0 { rows.start + steps } else { rows.start };
+        start..if n + 1 < self.slabs.count() { rows.end - steps } else { rows.end }
+    }
+
+    /// The rows that the cut before slab `n` has made wrong.
+    pub(crate) fn seam(&self, n: u32) -> Range<u32> {
+        let (cut, steps) = (self.slabs.start(n), T::STEPS as u32);
+        cut - steps..cut + steps
+    }
+
+    /// Where a row before the vertical transform is kept, if it is near a cut.
+    fn kept(&self, n: u32, y: u32) -> Option<usize> {
+        let (rows, half) = (self.slabs.rows(n), 2 * T::STEPS as u32);
+        if n > 0 && y < rows.start + half {
+            Some((y - rows.start) as usize)
+        } else if n + 1 < self.slabs.count() && y + half >= rows.end {
+            Some((y + 2 * half - rows.end) as usize)
+        } else {
+            None
+        }
+    }
+}
+
+/// What a thread synthesises a component with.
+#[derive(Debug, Default)]
+pub(crate) struct Space<T> {
+    strips: [Strip<T>; 3],
+    columns: Columns,
+    ring: Buffer<T>,
+    slab: u32,
+    /// The next row of the kept ones.
+    kept: usize,
+}
+
+impl<T: Coefficient> Space<T> {
+    fn begin(&mut self, pass: &Pass<'_, T>, n: u32) {
+        let rows = pass.slabs.rows(n);
+        let area = Rect { y0: rows.start, y1: rows.end, ..pass.area };
+        for (strip, band) in self.strips.iter_mut().zip(pass.bands) {
+            strip.start(band, area.band(1, band.kind));
+        }
+        self.slab = n;
+    }
+
+    /// All rows of a slab, into its part of the plane.
+    fn fill(
+        &mut self,
+        pass: &Pass<'_, T>,
+        blocks: &mut Blocks<'_, '_>,
+        n: u32,
+        plane: &mut [T],
+        seams: &mut [T],
+    ) -> Result<(), Error> {
+        self.begin(pass, n);
+        let rows = pass.slabs.rows(n);
+        self.columns.start_in_place(pass.area.width() as usize, rows.start, rows.end);
+        let Space { columns, strips, .. } = self;
+        for _ in rows {
+            synthesised(columns, strips, pass, blocks, n, plane, seams)?;
+        }
+        Ok(())
+    }
+
+    /// Begins with a slab whose rows `next` gives.
+    pub(crate) fn begin_rows(&mut self, pass: &Pass<'_, T>, n: u32) {
+        self.begin(pass, n);
+        let rows = pass.slabs.rows(n);
+        self.columns.start(&mut self.ring, pass.area.width() as usize, rows.start, rows.end);
+    }
+
+    /// Goes on to the next row of the slab.
+    pub(crate) fn next(
+        &mut self,
+        pass: &Pass<'_, T>,
+        blocks: &mut Blocks<'_, '_>,
+        seams: &mut [T],
+    ) -> Result<(), Error> {
+        let Space { columns, strips, ring, slab, .. } = self;
+        synthesised(columns, strips, pass, blocks, *slab, ring, seams)
+    }
+
+    /// Some columns of the row at hand.
+    pub(crate) fn row(&self, pass: &Pass<'_, T>, columns: &Range<u32>) -> &[T] {
+        let start = (columns.start - pass.area.x0) as usize;
+        &self.columns.latest(&self.ring)[start..start + columns.len()]
+    }
+
+    /// Begins with the rows that the cut before slab `n` has made wrong.
+    pub(crate) fn begin_seam(&mut self, pass: &Pass<'_, T>, n: u32) {
+        let (cut, half) = (pass.slabs.start(n), 2 * T::STEPS as u32);
+        self.columns.start(&mut self.ring, pass.area.width() as usize, cut - half, cut + half);
+        self.kept = (n as usize - 1) * seam_rows::<T>() + half as usize;
+        self.slab = 0;
+    }
+
+    /// Goes on to the next one of them.
+    pub(crate) fn next_of_seam(&mut self, pass: &Pass<'_, T>, simd: Simd, seams: &[T]) {
+        let width = pass.area.width() as usize;
+        let Space { columns, ring, kept, slab, .. } = self;
+        // The first rows of the ring are wrong themselves.
+        let count = if *slab == 0 { T::STEPS + 1 } else { 1 };
+        *slab = 1;
+        for _ in 0..count {
+            let Ok(()) = columns.synthesise(ring, simd, |_, _, out: &mut [T]| {
+                out.copy_from_slice(&seams[*kept * width..][..width]);
+                *kept += 1;
+                Ok::<(), Infallible>(())
+            });
+        }
+    }
+}
+
+/// The next row of what is synthesised of a slab.
+fn synthesised<T: Coefficient>(
+    columns: &mut Columns,
+    strips: &mut [Strip<T>; 3],
+    pass: &Pass<'_, T>,
+    blocks: &mut Blocks<'_, '_>,
+    n: u32,
+    rows: &mut [T],
+    seams: &mut [T],
+) -> Result<(), Error> {
+    let (simd, style) = (blocks.source.simd, pass.style);
+    let below = pass.area.reduced(1);
+    let odd = pass.area.x0 & 1 != 0;
+    let [hl, lh, hh] = pass.bands;
+    columns.synthesise(rows, simd, |y, place, out| {
+        let v = y / 2;
+        let [hl_strip, lh_strip, hh_strip] = &mut *strips;
+        let (low, high) = if y & 1 == 0 {
+            (pass.low.row(v, below.x0..below.x1), hl_strip.row(blocks, hl, style, v)?)
+        } else {
+            (lh_strip.row(blocks, lh, style, v)?, hh_strip.row(blocks, hh, style, v)?)
+        };
+        T::synthesise_row(simd, low, high, odd, place, out);
+        if let Some(kept) = pass.kept(n, y) {
+            seams[kept * out.len()..][..out.len()].copy_from_slice(out);
+        }
+        Ok(())
+    })
 }
 
 /// A row of a band's code-blocks, decoded.
@@ -184,7 +515,7 @@ impl<T: Coefficient> Strip<T> {
     }
 
     /// The needed part of a row of the band; rows must be asked for in order.
-    fn row(&mut self, blocks: &mut Blocks<'_>, band: &Band, style: BlockStyle, y: u32) -> Result<&[T], Error> {
+    fn row(&mut self, blocks: &mut Blocks<'_, '_>, band: &Band, style: BlockStyle, y: u32) -> Result<&[T], Error> {
         if self.window.is_empty() {
             return Ok(&[]);
         }
@@ -198,248 +529,4 @@ impl<T: Coefficient> Strip<T> {
         let start = (y - self.rows.start) as usize * stride + (self.window.x0 - self.columns.start) as usize;
         Ok(&self.samples[start..start + self.window.width() as usize])
     }
-}
-
-/// Samples of a part of a resolution level.
-#[derive(Debug, Default)]
-struct Part<T> {
-    samples: Buffer<T>,
-    area: Rect,
-}
-
-impl<T: Copy> Part<T> {
-    /// Some columns of a row.
-    fn row(&self, y: u32, columns: Range<u32>) -> &[T] {
-        if columns.is_empty() {
-            return &[];
-        }
-        let start = (y - self.area.y0) as usize * self.area.width() as usize + (columns.start - self.area.x0) as usize;
-        &self.samples[start..start + columns.len()]
-    }
-}
-
-/// Synthesis of a tile-component, or of a window of it, up to some resolution level, whose rows are given one by one.
-///
-/// A sample depends on as many neighbours in each direction as there are lifting steps. So a window is synthesised with that
-/// margin as if there were nothing around: what is wrong then is in the margin.
-#[derive(Debug)]
-pub(crate) struct Synthesis<T> {
-    /// The low-pass band of the resolution level at hand, and room for the next.
-    low: Part<T>,
-    next_low: Part<T>,
-    strips: [Strip<T>; 3],
-    columns: Columns<T>,
-    /// What is synthesised of each resolution level.
-    areas: [Rect; 33],
-    /// The resolution level whose samples `low` holds.
-    done: Option<u8>,
-    /// The resolution level that rows are given of, the part that is wanted, and whether that is in `low` already.
-    last: u8,
-    window: Rect,
-    in_low: bool,
-    /// The next row to be given.
-    row: u32,
-    component: usize,
-    style: BlockStyle,
-}
-
-impl<T: Coefficient> Default for Synthesis<T> {
-    fn default() -> Self {
-        Synthesis {
-            low: Part::default(),
-            next_low: Part::default(),
-            strips: Default::default(),
-            columns: Columns::default(),
-            areas: [Rect::default(); 33],
-            done: None,
-            last: 0,
-            window: Rect::default(),
-            in_low: false,
-            row: 0,
-            component: 0,
-            style: BlockStyle(0),
-        }
-    }
-}
-
-/// What is to be synthesised.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Target {
-    pub(crate) component: usize,
-    /// Finest resolution level.
-    pub(crate) last: u8,
-    /// The part of it.
-    pub(crate) window: Rect,
-    pub(crate) style: BlockStyle,
-    pub(crate) keep: Keep,
-}
-
-impl<T: Coefficient> Synthesis<T> {
-    /// Decodes everything below the last resolution level, whose rows `row` then gives.
-    pub(crate) fn start(
-        &mut self,
-        blocks: &mut Blocks<'_>,
-        target: &Target,
-        spending: &mut Spending,
-    ) -> Result<(), Error> {
-        let tile = blocks.tile;
-        let Target { component, last, window, style, keep } = *target;
-        (self.component, self.last, self.window, self.style) = (component, last, window, style);
-        self.row = window.y0;
-        if window.is_empty() {
-            return Ok(());
-        }
-        self.plan(tile, target)?;
-        self.check_memory(tile, keep, spending)?;
-        // An error on the way leaves nothing to go on from.
-        let done = match self.done.take() {
-            Some(done) if keep != Keep::Nothing => done,
-            _ => {
-                self.base(blocks)?;
-                0
-            }
-        };
-        let in_place = if keep == Keep::All { last } else { last.saturating_sub(1).max(done) };
-        for r in done + 1..=in_place {
-            let area = self.areas[r as usize];
-            self.begin_strips(tile, r);
-            self.columns.start_in_place(&mut self.next_low.samples, area.width() as usize, area.y0, area.y1);
-            for _ in 0..area.height() {
-                self.synthesised(blocks, r)?;
-            }
-            self.columns.end_in_place(&mut self.next_low.samples);
-            self.next_low.area = area;
-            core::mem::swap(&mut self.low, &mut self.next_low);
-        }
-        self.done = Some(in_place);
-        self.in_low = in_place == last;
-        if !self.in_low {
-            let area = self.areas[last as usize];
-            self.begin_strips(tile, last);
-            self.columns.start(area.width() as usize, area.y0, area.y1);
-            // Rows of the margin.
-            for _ in area.y0..window.y0 {
-                self.synthesised(blocks, last)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// What is needed of each resolution level.
-    fn plan(&mut self, tile: &Tile, target: &Target) -> Result<(), Error> {
-        let no_level = Error::request("the codestream has no such level");
-        let mut window = target.window;
-        for r in (0..=target.last).rev() {
-            let whole = tile.resolution(target.component, r).ok_or(no_level)?;
-            let area = if r > 0 {
-                window.grown(T::STEPS as u32, &whole.area)
-            } else {
-                tile.bands[whole.first_band as usize].blocks_of(window).1
-            };
-            self.areas[r as usize] = area;
-            window = area.reduced(1);
-        }
-        Ok(())
-    }
-
-    /// Decodes the LL band.
-    fn base(&mut self, blocks: &mut Blocks<'_>) -> Result<(), Error> {
-        let tile = blocks.tile;
-        let Some(res) = tile.resolution(self.component, 0) else { return Ok(()) };
-        let band = &tile.bands[res.first_band as usize];
-        let area = self.areas[0];
-        let (grid, stride) = (band.blocks_of(area).0, area.width() as usize);
-        self.low.area = area;
-        self.low.samples.set_length(stride * area.height() as usize);
-        for row in grid.y0..grid.y1 {
-            let start = (band.block_area(grid.x0, row).y0 - area.y0) as usize * stride;
-            blocks.block_row(band, grid, row, self.style, &mut self.low.samples[start..], stride)?;
-        }
-        Ok(())
-    }
-
-    fn begin_strips(&mut self, tile: &Tile, r: u8) {
-        let Some(res) = tile.resolution(self.component, r) else { return };
-        for (strip, band) in self.strips.iter_mut().zip(&tile.bands[res.band_range()]) {
-            strip.start(band, self.areas[r as usize].band(1, band.kind));
-        }
-    }
-
-    /// The resolution level that is kept.
-    pub(crate) fn done(&self) -> Option<u8> {
-        self.done
-    }
-
-    /// Forgets what is kept.
-    pub(crate) fn forget(&mut self) {
-        self.done = None;
-    }
-
-    /// The next row of the window.
-    pub(crate) fn row(&mut self, blocks: &mut Blocks<'_>) -> Result<&[T], Error> {
-        if self.window.is_empty() {
-            return Ok(&[]);
-        }
-        let y = self.row;
-        self.row += 1;
-        if self.in_low {
-            return Ok(self.low.row(y, self.window.x0..self.window.x1));
-        }
-        self.synthesised(blocks, self.last)?;
-        let start = (self.window.x0 - self.areas[self.last as usize].x0) as usize;
-        Ok(&self.columns.latest()[start..start + self.window.width() as usize])
-    }
-
-    /// The next row of what is synthesised of a resolution level above the base.
-    fn synthesised(&mut self, blocks: &mut Blocks<'_>, r: u8) -> Result<(), Error> {
-        let Synthesis { low, strips, columns, style, areas, component, .. } = self;
-        let (tile, simd) = (blocks.tile, blocks.simd);
-        let Some(res) = tile.resolution(*component, r) else { return Ok(()) };
-        let [hl, lh, hh] = [0, 1, 2].map(|n| &tile.bands[res.first_band as usize + n]);
-        let area = areas[r as usize];
-        let below = area.reduced(1);
-        let odd = area.x0 & 1 != 0;
-        columns.synthesise(simd, |y, place, out| {
-            let v = y / 2;
-            let [hl_strip, lh_strip, hh_strip] = &mut *strips;
-            let (low, high) = if y & 1 == 0 {
-                (low.row(v, below.x0..below.x1), hl_strip.row(blocks, hl, *style, v)?)
-            } else {
-                (lh_strip.row(blocks, lh, *style, v)?, hh_strip.row(blocks, hh, *style, v)?)
-            };
-            T::synthesise_row(simd, low, high, odd, place, out);
-            Ok(())
-        })?;
-        Ok(())
-    }
-
-    /// Counts the planes of two levels, the strips and the rows, before they grow. The memory is used again for the next
-    /// component, unless that is decoded together with this one.
-    fn check_memory(&self, tile: &Tile, keep: Keep, spending: &mut Spending) -> Result<(), Error> {
-        let samples = |area: Rect| area.width() as u64 * area.height() as u64;
-        let last = self.last as usize;
-        let planes = match (last, keep) {
-            (0, _) | (_, Keep::All) => samples(self.areas[last]) + samples(self.areas[last.saturating_sub(1)]),
-            _ => samples(self.areas[last - 1]) + samples(self.areas[last.saturating_sub(2)]),
-        };
-        let mut strips = 0;
-        if let (Some(res), true) = (tile.resolution(self.component, self.last), last > 0) {
-            let width = self.areas[last].width() as u64;
-            let rows = |b: &Band| (1u64 << b.block.1).min(b.area.height() as u64);
-            let columns = |b: &Band| b.blocks_of(self.areas[last].band(1, b.kind)).1.width() as u64;
-            strips = tile.bands[res.band_range()].iter().map(|b| rows(b) * columns(b)).sum::<u64>() + 10 * width;
-        }
-        spending.memory(0, (planes + strips) * size_of::<T>() as u64)
-    }
-}
-
-/// What becomes of the levels that were decoded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Keep {
-    /// Each call begins anew.
-    Nothing,
-    /// The level below the one asked for is kept for the next call.
-    Below,
-    /// The level asked for is kept, too.
-    All,
 }

@@ -1,220 +1,400 @@
-//! From the rows of a tile-component to coded blocks: analysis level by level, and block coding a row of blocks at a time.
+//! From the samples of a tile to coded blocks: analysis resolution level by resolution level (T.800 F.4), in slabs of rows that
+//! threads share.
+//!
+//! A slab takes as many rows more at each cut as there are lifting steps, and passes on those rows alone that the cuts leave right.
 
-use super::input::Value;
-use crate::block::{BlockEncoder, Origin};
+use super::coder::{BandBlocks, CodedBlock, Coder, Coefficient, Strip};
+use super::input::Rows;
+use super::{Analyses, Lane, Spaces};
 use crate::buffer::Buffer;
-use crate::geometry::{Band, Resolution, Tile};
+use crate::colour;
+use crate::geometry::{Rect, Resolution, Tile};
+use crate::markers::TileCoding;
 use crate::simd::Simd;
-use crate::wavelet::{Columns, Transform};
+use crate::threads::{self, Cut, Pool, Slabs};
+use crate::wavelet::Columns;
 use alloc::vec::Vec;
+use core::array;
+use core::convert::Infallible;
+use core::ops::Range;
 
-/// The bytes of a code-block, in `Coder::bytes`.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct CodedBlock {
-    pub(crate) start: usize,
-    /// 0 for a block of zeros, which is in no packet.
-    pub(crate) length: u32,
-}
-
-/// Codes blocks, and keeps what they became.
-pub(crate) struct Coder {
-    encoder: BlockEncoder,
-    /// The bytes of all blocks of the image.
-    pub(crate) bytes: Vec<u8>,
-    /// As `Tile::blocks`.
-    pub(crate) blocks: Vec<CodedBlock>,
-    /// Whether a block had more bit-planes than its band.
-    pub(crate) overflow: bool,
-}
-
-impl Default for Coder {
-    fn default() -> Self {
-        Coder { encoder: BlockEncoder::new(), bytes: Vec::new(), blocks: Vec::new(), overflow: false }
-    }
-}
-
-/// The coefficients of a transform, as the block coder takes them.
-pub(crate) trait Coefficient: Transform + Value {
-    fn origin(samples: &[Self], step: f32) -> Origin<'_>;
-}
-
-impl Coefficient for i32 {
-    fn origin(samples: &[i32], _: f32) -> Origin<'_> {
-        Origin::Integer(samples)
-    }
-}
-
-impl Coefficient for f32 {
-    fn origin(samples: &[f32], step: f32) -> Origin<'_> {
-        Origin::Real(samples, 1.0 / step)
-    }
-}
-
-impl Coder {
-    /// Begins a tile; the bytes of those before are kept until `clear`.
-    pub(crate) fn start(&mut self, tile: &Tile) {
-        self.blocks.clear();
-        self.blocks.resize(tile.blocks.len(), CodedBlock::default());
-    }
-
-    /// Forgets the image before.
-    pub(crate) fn clear(&mut self) {
-        self.bytes.clear();
-        self.overflow = false;
-    }
-
-    /// Codes one row of a band's blocks; `samples` begins at the row's first sample.
-    fn block_row<T: Coefficient>(&mut self, band: &Band, row: u32, samples: &[T], stride: usize) {
-        for x in band.grid.x0..band.grid.x1 {
-            let area = band.block_area(x, row);
-            let start = (area.x0 - band.area.x0) as usize;
-            let origin = T::origin(&samples[start..], band.step);
-            let start = self.bytes.len();
-            let (width, height) = (area.width() as u16, area.height() as u16);
-            let written = self.encoder.encode(origin, stride, width, height, &mut self.bytes);
-            self.overflow |= written.planes > band.planes;
-            self.blocks[band.block_index(x, row)] = CodedBlock { start, length: written.cleanup_len };
-        }
-    }
-}
-
-/// A row of a band's code-blocks that is filling up.
-#[derive(Debug, Default)]
-struct Strip<T> {
-    samples: Buffer<T>,
-    stride: usize,
-}
-
-impl<T: Coefficient> Strip<T> {
-    fn start(&mut self, band: &Band) {
-        self.stride = band.area.width() as usize;
-        let rows = (1usize << band.block.1).min(band.area.height() as usize);
-        self.samples.set_length(self.stride * rows);
-    }
-
-    /// Room for a row of the band.
-    fn row(&mut self, band: &Band, y: u32) -> &mut [T] {
-        let first = (y >> band.block.1 << band.block.1).max(band.area.y0);
-        let start = (y - first) as usize * self.stride;
-        &mut self.samples[start..start + self.stride]
-    }
-
-    /// Codes the row of blocks if this was its last row.
-    fn filled(&mut self, band: &Band, y: u32, coder: &mut Coder) {
-        let last = (y + 1).trailing_zeros() >= band.block.1 as u32 || y + 1 == band.area.y1;
-        if last && self.stride > 0 {
-            coder.block_row(band, y >> band.block.1, &self.samples, self.stride);
-        }
-    }
-}
-
-/// Analysis of one tile-component.
+/// The low-pass band of a tile-component that is being made, and the one before it.
 #[derive(Debug, Default)]
 pub(crate) struct Analysis<T> {
-    columns: Columns<T>,
-    strips: [Strip<T>; 3],
-    /// The low-pass band that is being made, and the one before it.
     low: Buffer<T>,
     source: Buffer<T>,
-    low_width: usize,
-    low_top: u32,
-    resolution: Option<Resolution>,
 }
 
-impl<T: Coefficient> Analysis<T> {
-    /// Begins with the rows of a component's highest resolution level.
-    pub(crate) fn start(&mut self, tile: &Tile, component: usize) {
-        let levels = tile.components[component].levels;
-        self.begin(tile, component, levels);
-        if let (Some(res), true) = (&self.resolution, levels > 0) {
-            self.columns.start(res.area.width() as usize, res.area.y0, res.area.y1);
+/// What a thread analyses a component with.
+#[derive(Debug, Default)]
+pub(crate) struct Space<T> {
+    columns: Columns,
+    ring: Buffer<T>,
+    strips: [Strip<T>; 3],
+}
+
+/// A tile to be coded.
+pub(crate) struct Job<'a> {
+    pub(crate) simd: Simd,
+    pub(crate) parallel: bool,
+    pub(crate) tile: &'a Tile,
+    pub(crate) rows: Rows<'a>,
+    pub(crate) lanes: &'a Pool<Lane>,
+}
+
+type ColourTransform<T> = fn(Simd, &mut [T], &mut [T], &mut [T]);
+
+impl Job<'_> {
+    /// Codes every block of the tile. `wide` tells whether reversible coefficients need 64 bits.
+    pub(crate) fn components(
+        &self,
+        coding: &TileCoding,
+        wide: bool,
+        analyses: &mut Analyses,
+        blocks: &mut [CodedBlock],
+    ) {
+        match (coding.of(0).reversible, wide) {
+            (true, false) => self.all::<i32>(coding, analyses, blocks, colour::reversible_forward),
+            (true, true) => self.all::<i64>(coding, analyses, blocks, colour::reversible_forward),
+            (false, _) => self.all::<f32>(coding, analyses, blocks, colour::irreversible_forward),
         }
     }
 
-    fn begin(&mut self, tile: &Tile, component: usize, r: u8) {
-        let Some(res) = tile.resolution(component, r) else { return };
-        let low_area = if r == 0 {
-            res.area
+    fn all<T: Coefficient>(
+        &self,
+        coding: &TileCoding,
+        analyses: &mut Analyses,
+        blocks: &mut [CodedBlock],
+        forward: ColourTransform<T>,
+    ) {
+        let analyses = T::analyses(analyses);
+        if coding.cod.colour_transform {
+            self.some(0, analyses.each_mut(), blocks, Some(forward));
         } else {
-            for (strip, band) in self.strips.iter_mut().zip(&tile.bands[res.band_range()]) {
-                strip.start(band);
-            }
-            tile.resolution(component, r - 1).map_or(res.area, |below| below.area)
-        };
-        self.low_width = low_area.width() as usize;
-        self.low_top = low_area.y0;
-        self.low.set_length(self.low_width * low_area.height() as usize);
-        self.resolution = Some(res.clone());
+            let [analysis, ..] = analyses;
+            (0..self.tile.components.len()).for_each(|c| self.some(c, [&mut *analysis], blocks, None));
+        }
     }
 
-    /// Takes the next row of the highest resolution level, the `y`-th from its top.
-    pub(crate) fn push(&mut self, simd: Simd, tile: &Tile, coder: &mut Coder, y: usize, fill: impl FnOnce(&mut [T])) {
-        if self.resolution.as_ref().is_some_and(|r| r.bands == 1) {
-            fill(&mut self.low[y * self.low_width..(y + 1) * self.low_width]);
+    /// Some components from `first` on.
+    fn some<T: Coefficient, const N: usize>(
+        &self,
+        first: usize,
+        mut analyses: [&mut Analysis<T>; N],
+        blocks: &mut [CodedBlock],
+        forward: Option<ColourTransform<T>>,
+    ) {
+        let levels = self.tile.components[first].levels;
+        let input = Input { rows: &self.rows, first, left: self.tile.area.x0, forward };
+        let tops = array::from_fn(|n| self.tile.resolution(first + n, levels).unwrap_or_else(|| unreachable!()));
+        if levels == 0 {
+            self.copy(&input, tops[0], &mut analyses);
         } else {
-            self.columns.analyse(simd, fill);
-            self.drain(simd, tile, coder);
+            self.top(&input, tops, &mut analyses, blocks);
+        }
+        for (c, analysis) in (first..).zip(&mut analyses) {
+            (1..levels).rev().for_each(|r| self.below(c, r, analysis, blocks));
+            self.base(c, analysis, blocks);
         }
     }
 
-    /// Passes on the rows that are final.
-    fn drain(&mut self, simd: Simd, tile: &Tile, coder: &mut Coder) {
-        let Some(res) = &self.resolution else { return };
-        let odd = res.area.x0 & 1 != 0;
-        let [hl, lh, hh] = [0, 1, 2].map(|n| &tile.bands[res.first_band as usize + n]);
-        while let Some((y, place, row)) = self.columns.finished() {
-            let v = y / 2;
-            let [hl_strip, lh_strip, hh_strip] = &mut self.strips;
-            if y & 1 == 0 {
-                let start = (v - self.low_top) as usize * self.low_width;
-                let low = &mut self.low[start..start + self.low_width];
-                T::analyse_row(simd, row, odd, place, low, hl_strip.row(hl, v));
-                hl_strip.filled(hl, v, coder);
-            } else {
-                T::analyse_row(simd, row, odd, place, lh_strip.row(lh, v), hh_strip.row(hh, v));
-                lh_strip.filled(lh, v, coder);
-                hh_strip.filled(hh, v, coder);
+    /// Components without decomposition.
+    fn copy<T: Coefficient, const N: usize>(
+        &self,
+        input: &Input<'_, T>,
+        res: &Resolution,
+        analyses: &mut [&mut Analysis<T>; N],
+    ) {
+        let width = res.area.width() as usize;
+        analyses.iter_mut().for_each(|a| a.low.set_length(width * res.area.height() as usize));
+        self.lanes.with(|_, lane| {
+            let (coder, spaces) = T::of_lane(lane);
+            for y in res.area.y0..res.area.y1 {
+                input.read(self.simd, y, width, &mut spaces.rows, &mut coder.bits, |n, row| {
+                    let start = (y - res.area.y0) as usize * width;
+                    analyses[n].low[start..start + width].copy_from_slice(row);
+                });
             }
-        }
+        });
     }
 
-    /// All rows are in: finishes the level and goes down to the base.
-    pub(crate) fn finish(&mut self, simd: Simd, tile: &Tile, component: usize, coder: &mut Coder) {
-        let levels = tile.components[component].levels;
-        for r in (1..=levels).rev() {
-            if r < levels {
-                self.analyse_low(simd, tile, component, r, coder);
-            }
-            for _ in 0..=T::STEPS {
-                self.columns.advance_analysis(simd);
-                self.drain(simd, tile, coder);
-            }
-            if r < levels {
-                self.columns.end_in_place(&mut self.source);
-            }
-        }
-        self.code_base(tile, component, coder);
+    /// The highest resolution level, from the samples.
+    fn top<T: Coefficient, const N: usize>(
+        &self,
+        input: &Input<'_, T>,
+        tops: [&Resolution; N],
+        analyses: &mut [&mut Analysis<T>; N],
+        blocks: &mut [CodedBlock],
+    ) {
+        let slabs = self.slabs(tops[0]);
+        let area = tops[0].area;
+        let (mut rest, mut at) = (blocks, 0);
+        let mut lows = analyses.iter_mut();
+        let parts = tops.map(|res| {
+            let low = lows.next().map(|a| a.make_low(area)).unwrap_or_default();
+            Part::new(self.tile, res, low, &mut rest, &mut at)
+        });
+        let Ok(()) = threads::each(0..slabs.count(), Share { slabs, parts }, &|n, mut share: Share<'_, T, N>| {
+            self.lanes.with(|number, lane| {
+                let (coder, Spaces { of_components, rows }) = T::of_lane(lane);
+                for (space, part) in of_components.iter_mut().zip(&share.parts) {
+                    let rows = slabs.with_margin(n, T::STEPS as u32);
+                    space.begin(part);
+                    space.columns.start(&mut space.ring, area.width() as usize, rows.start, rows.end);
+                }
+                for y in slabs.with_margin(n, T::STEPS as u32) {
+                    input.read_direct(self.simd, y, of_components, area.width() as usize, rows, &mut coder.bits);
+                    for (space, part) in of_components.iter_mut().zip(&mut share.parts) {
+                        space.columns.advance_analysis(&mut space.ring, self.simd);
+                        space.drain(self.simd, &slabs.rows(n), part, (number, coder), None);
+                    }
+                }
+                for (space, part) in of_components.iter_mut().zip(&mut share.parts) {
+                    space.end(self.simd, &slabs.rows(n), part, (number, coder), None);
+                }
+            });
+            Ok::<(), Infallible>(())
+        });
     }
 
-    /// The low-pass band of the level before goes in, to be used up in place.
-    fn analyse_low(&mut self, simd: Simd, tile: &Tile, component: usize, r: u8, coder: &mut Coder) {
-        core::mem::swap(&mut self.low, &mut self.source);
-        self.begin(tile, component, r);
-        let Some(area) = self.resolution.as_ref().map(|res| res.area) else { return };
-        self.columns.start_in_place(&mut self.source, area.width() as usize, area.y0, area.y1);
-        for _ in 0..area.height() {
-            self.columns.analyse(simd, |_| ());
-            self.drain(simd, tile, coder);
+    /// Resolution level `r` of a component, from the low-pass band of the level before.
+    fn below<T: Coefficient>(&self, c: usize, r: u8, analysis: &mut Analysis<T>, blocks: &mut [CodedBlock]) {
+        let Some(res) = self.tile.resolution(c, r) else { return };
+        let (area, width, slabs) = (res.area, res.area.width() as usize, self.slabs(res));
+        let mut source = core::mem::replace(&mut analysis.low, core::mem::take(&mut analysis.source));
+        let (mut rest, mut at) = (blocks, 0);
+        let part = Part::new(self.tile, res, analysis.make_low(area), &mut rest, &mut at);
+        if slabs.count() == 1 {
+            self.lanes.with(|number, lane| {
+                let (coder, spaces) = T::of_lane(lane);
+                let (space, mut part) = (&mut spaces.of_components[0], part);
+                space.begin(&part);
+                space.columns.start_in_place(width, area.y0, area.y1);
+                for _ in area.y0..area.y1 {
+                    space.columns.analyse(&mut source, self.simd, |_| ());
+                    space.drain(self.simd, &(area.y0..area.y1), &mut part, (number, coder), Some(&mut source));
+                }
+                space.end(self.simd, &(area.y0..area.y1), &mut part, (number, coder), Some(&mut source));
+            });
+        } else {
+            let share = Share { slabs, parts: [part] };
+            let Ok(()) = threads::each(0..slabs.count(), share, &|n, share: Share<'_, T, 1>| {
+                self.lanes.with(|number, lane| {
+                    let (coder, spaces) = T::of_lane(lane);
+                    let (space, [mut part]) = (&mut spaces.of_components[0], share.parts);
+                    let rows = slabs.with_margin(n, T::STEPS as u32);
+                    space.begin(&part);
+                    space.columns.start(&mut space.ring, width, rows.start, rows.end);
+                    for y in rows {
+                        let row = &source[(y - area.y0) as usize * width..][..width];
+                        space.columns.analyse(&mut space.ring, self.simd, |out| out.copy_from_slice(row));
+                        space.drain(self.simd, &slabs.rows(n), &mut part, (number, coder), None);
+                    }
+                    space.end(self.simd, &slabs.rows(n), &mut part, (number, coder), None);
+                });
+                Ok::<(), Infallible>(())
+            });
         }
+        analysis.source = source;
     }
 
-    fn code_base(&self, tile: &Tile, component: usize, coder: &mut Coder) {
-        let Some(res) = tile.resolution(component, 0) else { return };
-        let band = &tile.bands[res.first_band as usize];
+    /// Codes the LL band.
+    fn base<T: Coefficient>(&self, c: usize, analysis: &Analysis<T>, blocks: &mut [CodedBlock]) {
+        let Some(res) = self.tile.resolution(c, 0) else { return };
+        let band = &self.tile.bands[res.first_band as usize];
         let stride = band.area.width() as usize;
-        for row in band.grid.y0..band.grid.y1 {
-            let start = (band.block_area(band.grid.x0, row).y0 - band.area.y0) as usize * stride;
-            coder.block_row(band, row, &self.low[start..], stride);
+        let (mut rest, mut at) = (blocks, 0);
+        let mut blocks = BandBlocks::take(band, &mut rest, &mut at);
+        self.lanes.with(|number, lane| {
+            for row in band.grid.y0..band.grid.y1 {
+                let start = (band.block_area(band.grid.x0, row).y0 - band.area.y0) as usize * stride;
+                blocks.code_row((number, &mut lane.coder), row, &analysis.low[start..], stride);
+            }
+        });
+    }
+
+    fn slabs(&self, res: &Resolution) -> Slabs {
+        let rows = res.area.y0..res.area.y1;
+        let block = self.tile.bands[res.first_band as usize].block.1;
+        if self.parallel { Slabs::new(rows, block) } else { Slabs::one(rows) }
+    }
+}
+
+/// Where samples come from.
+struct Input<'a, T> {
+    rows: &'a Rows<'a>,
+    /// The first component, and the first column.
+    first: usize,
+    left: u32,
+    /// What makes luminance and chrominance of three components.
+    forward: Option<ColourTransform<T>>,
+}
+
+impl<T: Coefficient> Input<'_, T> {
+    /// Reads a row of one component, or of three; `take` is told the number of each.
+    fn read(
+        &self,
+        simd: Simd,
+        y: u32,
+        width: usize,
+        rows: &mut [Vec<T>; 3],
+        bits: &mut u32,
+        mut take: impl FnMut(usize, &[T]),
+    ) {
+        match self.forward {
+            Some(forward) => {
+                rows.iter_mut().for_each(|row| row.resize(width, T::default()));
+                self.rows.read_pixels(simd, (self.left, y), rows, bits);
+                let [a, b, c] = &mut *rows;
+                forward(simd, a, b, c);
+                rows.iter().enumerate().for_each(|(n, row)| take(n, row));
+            }
+            None => {
+                rows[0].resize(width, T::default());
+                self.rows.read(simd, self.first, (self.left, y), &mut rows[0], bits);
+                take(0, &rows[0]);
+            }
+        }
+    }
+
+    /// Likewise, to where the transforms of columns want it.
+    fn read_direct(
+        &self,
+        simd: Simd,
+        y: u32,
+        spaces: &mut [Space<T>; 3],
+        width: usize,
+        rows: &mut [Vec<T>; 3],
+        bits: &mut u32,
+    ) {
+        if self.forward.is_some() {
+            self.read(simd, y, width, rows, bits, |n, row| {
+                let Space { columns, ring, .. } = &mut spaces[n];
+                columns.room(ring).copy_from_slice(row);
+            });
+        } else {
+            let [Space { columns, ring, .. }, ..] = spaces;
+            self.rows.read(simd, self.first, (self.left, y), columns.room(ring), bits);
+        }
+    }
+}
+
+/// What becomes of some rows of a resolution level: the rows of the low-pass band, and the code-blocks of the others.
+struct Part<'a, T> {
+    area: Rect,
+    low: &'a mut [T],
+    low_width: usize,
+    low_top: u32,
+    bands: [BandBlocks<'a>; 3],
+}
+
+impl<T> Analysis<T> {
+    /// Room for the low-pass band of an area.
+    fn make_low(&mut self, area: Rect) -> &mut [T]
+    where
+        T: Coefficient,
+    {
+        let below = area.reduced(1);
+        self.low.set_length(below.width() as usize * below.height() as usize);
+        &mut self.low
+    }
+}
+
+impl<'a, T: Coefficient> Part<'a, T> {
+    fn new(
+        tile: &'a Tile,
+        res: &Resolution,
+        low: &'a mut [T],
+        blocks: &mut &'a mut [CodedBlock],
+        first: &mut usize,
+    ) -> Self {
+        let below = res.area.reduced(1);
+        let bands = [0, 1, 2].map(|n| BandBlocks::take(&tile.bands[res.first_band as usize + n], blocks, first));
+        Part { area: res.area, low, low_width: below.width() as usize, low_top: below.y0, bands }
+    }
+
+    fn cut(self, y: u32) -> (Self, Self) {
+        let Part { area, low, low_width, low_top, bands } = self;
+        let (low, low_after) = low.split_at_mut((y / 2 - low_top) as usize * low_width);
+        let [hl, lh, hh] = bands;
+        let (hl, hl_after) = hl.cut(y / 2);
+        let (lh, lh_after) = lh.cut(y / 2);
+        let (hh, hh_after) = hh.cut(y / 2);
+        let before = Part { area, low, low_width, low_top, bands: [hl, lh, hh] };
+        (before, Part { area, low: low_after, low_width, low_top: y / 2, bands: [hl_after, lh_after, hh_after] })
+    }
+}
+
+/// What slabs write to.
+struct Share<'a, T, const N: usize> {
+    slabs: Slabs,
+    parts: [Part<'a, T>; N],
+}
+
+impl<T: Coefficient, const N: usize> Cut for Share<'_, T, N> {
+    fn cut(self, n: u32) -> (Self, Self) {
+        let slabs = self.slabs;
+        let mut cut = self.parts.map(|part| {
+            let (before, after) = part.cut(slabs.start(n));
+            (before, Some(after))
+        });
+        let after = cut.each_mut().map(|part| part.1.take().unwrap_or_else(|| unreachable!()));
+        (Share { slabs, parts: cut.map(|part| part.0) }, Share { slabs, parts: after })
+    }
+}
+
+impl<T: Coefficient> Space<T> {
+    fn begin(&mut self, part: &Part<'_, T>) {
+        for (strip, blocks) in self.strips.iter_mut().zip(&part.bands) {
+            strip.start(blocks.band);
+        }
+    }
+
+    /// Passes on the rows that are final. They are in the plane, if there is one, else in the ring.
+    fn drain(
+        &mut self,
+        simd: Simd,
+        right: &Range<u32>,
+        part: &mut Part<'_, T>,
+        (number, coder): (usize, &mut Coder),
+        plane: Option<&mut [T]>,
+    ) {
+        let Space { columns, ring, strips } = self;
+        let odd = part.area.x0 & 1 != 0;
+        let rows = plane.unwrap_or(ring);
+        while let Some((y, place, row)) = columns.finished(rows) {
+            if !right.contains(&y) {
+                continue;
+            }
+            let v = y / 2;
+            let [hl_strip, lh_strip, hh_strip] = &mut *strips;
+            let [hl, lh, hh] = &mut part.bands;
+            if y & 1 == 0 {
+                let start = (v - part.low_top) as usize * part.low_width;
+                let low = &mut part.low[start..start + part.low_width];
+                T::analyse_row(simd, row, odd, place, low, hl_strip.row(hl.band, v));
+                hl_strip.filled(hl, v, (number, &mut *coder));
+            } else {
+                T::analyse_row(simd, row, odd, place, lh_strip.row(lh.band, v), hh_strip.row(hh.band, v));
+                lh_strip.filled(lh, v, (number, &mut *coder));
+                hh_strip.filled(hh, v, (number, &mut *coder));
+            }
+        }
+    }
+
+    /// All rows are in: passes on the last ones.
+    fn end(
+        &mut self,
+        simd: Simd,
+        right: &Range<u32>,
+        part: &mut Part<'_, T>,
+        (number, coder): (usize, &mut Coder),
+        mut plane: Option<&mut [T]>,
+    ) {
+        for _ in 0..=T::STEPS {
+            let Space { columns, ring, .. } = self;
+            columns.advance_analysis(plane.as_deref_mut().unwrap_or(ring), simd);
+            self.drain(simd, right, part, (number, &mut *coder), plane.as_deref_mut());
         }
     }
 }

@@ -16,6 +16,13 @@ impl Value for i32 {
     }
 }
 
+impl Value for i64 {
+    #[inline(always)]
+    fn of(sample: i32) -> Self {
+        sample.into()
+    }
+}
+
 impl Value for f32 {
     #[inline(always)]
     fn of(sample: i32) -> Self {
@@ -24,24 +31,31 @@ impl Value for f32 {
 }
 
 /// Reads rows of components, shifted so that their range is around zero.
+#[derive(Clone, Copy)]
 pub(crate) struct Rows<'a> {
     image: Image<'a>,
     shift: i32,
-    /// Every bit that was set in any sample (of its complement, if negative).
-    bits: u32,
 }
 
 impl<'a> Rows<'a> {
     pub(crate) fn new(image: &Image<'a>) -> Self {
         let shift = if image.signed { 0 } else { 1i32 << (image.precision - 1) };
-        Rows { image: *image, shift, bits: 0 }
+        Rows { image: *image, shift }
     }
 
-    /// The samples of a component from (`x`, `y`) on, as many as `out` has room for.
-    pub(crate) fn read<T: Value>(&mut self, simd: Simd, component: usize, (x, y): (u32, u32), out: &mut [T]) {
+    /// The samples of a component from (`x`, `y`) on, as many as `out` has room for. Adds every bit that was set in any
+    /// sample (of its complement, if negative) to `bits`.
+    pub(crate) fn read<T: Value>(
+        &self,
+        simd: Simd,
+        component: usize,
+        (x, y): (u32, u32),
+        out: &mut [T],
+        bits: &mut u32,
+    ) {
         let step = self.image.components as usize;
         let start = y as usize * self.image.stride + x as usize * step + component;
-        let (shift, bits) = (self.shift, &mut self.bits);
+        let shift = self.shift;
         match self.image.samples {
             Samples::U8(s) => load(simd, &s[start..], step, shift, out, bits),
             Samples::I8(s) => load(simd, &s[start..], step, shift, out, bits),
@@ -52,9 +66,9 @@ impl<'a> Rows<'a> {
     }
 
     /// The samples of all three components from (`x`, `y`) on, as many as the rows have room for.
-    pub(crate) fn read_pixels<T: Value>(&mut self, simd: Simd, (x, y): (u32, u32), out: &mut [Vec<T>; 3]) {
+    pub(crate) fn read_pixels<T: Value>(&self, simd: Simd, (x, y): (u32, u32), out: &mut [Vec<T>; 3], bits: &mut u32) {
         let start = y as usize * self.image.stride + x as usize * 3;
-        let (shift, bits) = (self.shift, &mut self.bits);
+        let shift = self.shift;
         match self.image.samples {
             Samples::U8(s) => load_pixels(simd, &s[start..], shift, out, bits),
             Samples::I8(s) => load_pixels(simd, &s[start..], shift, out, bits),
@@ -64,14 +78,10 @@ impl<'a> Rows<'a> {
         }
     }
 
-    /// Whether every sample read was in the range of the precision.
-    pub(crate) fn check(&self) -> Result<(), Error> {
-        let bits = self.image.precision as u32 - self.image.signed as u32;
-        if self.bits >> bits != 0 {
-            Err(Error::request("a sample is outside the range of the precision"))
-        } else {
-            Ok(())
-        }
+    /// Whether samples with these bits are in the range of the precision.
+    pub(crate) fn check(&self, bits: u32) -> Result<(), Error> {
+        let most = self.image.precision as u32 - self.image.signed as u32;
+        if bits >> most != 0 { Err(Error::request("a sample is outside the range of the precision")) } else { Ok(()) }
     }
 }
 

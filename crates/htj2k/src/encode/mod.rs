@@ -1,6 +1,7 @@
 //! The encoder.
 
 mod analysis;
+mod coder;
 mod input;
 mod packets;
 mod plan;
@@ -11,9 +12,11 @@ use crate::limits::Spending;
 use crate::markers::{Cap, EOC, SOC, SOD, TLM_MOST, tlm_size, write_plt, write_sot, write_tlm};
 use crate::progression::Sequencer;
 use crate::simd::Simd;
-use crate::{EncodeOptions, Error, Image, Level, Limits, Progression, SamplesMut, TileParts, colour};
+use crate::threads::Pool;
+use crate::{EncodeOptions, Error, Image, Level, Limits, Progression, SamplesMut, TileParts};
 use alloc::vec::Vec;
-use analysis::{Analysis, Coder, Coefficient};
+use analysis::{Analysis, Job, Space};
+use coder::{CodedBlock, Coder};
 use core::ops::{ControlFlow, Range};
 use input::Rows;
 use packets::Piece;
@@ -23,12 +26,13 @@ use plan::Headers;
 #[derive(Default)]
 pub struct Encoder {
     simd: Simd,
+    parallel: bool,
     tile: Tile,
-    coder: Coder,
-    integer: [Analysis<i32>; 3],
-    real: [Analysis<f32>; 3],
-    integer_rows: [Vec<i32>; 3],
-    real_rows: [Vec<f32>; 3],
+    analyses: Analyses,
+    /// As `Tile::blocks`.
+    blocks: Vec<CodedBlock>,
+    /// One for each thread that works at a frame.
+    lanes: Vec<(usize, Lane)>,
     sequencer: Sequencer,
     /// Packet headers, one after another, and the pieces of the packets' bodies.
     packet_headers: Vec<u8>,
@@ -46,6 +50,30 @@ impl core::fmt::Debug for Encoder {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.debug_struct("Encoder").finish_non_exhaustive()
     }
+}
+
+/// The low-pass bands of components, by the kind of their coefficients.
+#[derive(Debug, Default)]
+pub(crate) struct Analyses {
+    integer: [Analysis<i32>; 3],
+    wide: [Analysis<i64>; 3],
+    real: [Analysis<f32>; 3],
+}
+
+/// What one thread needs.
+#[derive(Default)]
+pub(crate) struct Lane {
+    coder: Coder,
+    integer: Spaces<i32>,
+    wide: Spaces<i64>,
+    real: Spaces<f32>,
+}
+
+/// What one thread needs for one kind of coefficients: for three components at a time, and a row of each.
+#[derive(Debug, Default)]
+pub(crate) struct Spaces<T> {
+    of_components: [Space<T>; 3],
+    rows: [Vec<T>; 3],
 }
 
 /// Where a packet ends in `Encoder::packet_headers` and `Encoder::pieces`.
@@ -70,6 +98,12 @@ impl Encoder {
     /// A new encoder.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Whether frames are spread over the threads of the rayon pool that the caller is in. The bytes are the same.
+    #[cfg(feature = "rayon")]
+    pub fn set_parallel(&mut self, parallel: bool) {
+        self.parallel = parallel;
     }
 
     /// Appends the image's codestream to `out` and tells where each level ends in it, coarsest first. Where levels do not
@@ -102,16 +136,15 @@ impl Encoder {
         self.packet_headers.clear();
         self.pieces.clear();
         self.packets.clear();
-        self.coder.clear();
+        self.lanes.iter_mut().for_each(|lane| lane.1.coder.clear());
         let mut parts = core::mem::take(&mut self.parts);
         parts.clear();
         let (across, down) = headers.siz.tiles();
-        let mut rows = Rows::new(image);
+        let rows = Rows::new(image);
         for tile in 0..across * down {
-            self.code_tile(&headers, tile, &mut rows)?;
+            self.code_tile(&headers, tile, rows)?;
             self.write_packets(&headers, options, tile as u16, &mut parts)?;
         }
-        rows.check()?;
         let ends = self.write(&headers, options, &mut parts, out)?;
         list_levels(&headers, options, &ends, levels);
         if options.level_crc {
@@ -122,20 +155,19 @@ impl Encoder {
     }
 
     /// Codes every block of a tile.
-    fn code_tile(&mut self, headers: &Headers, index: u32, rows: &mut Rows<'_>) -> Result<(), Error> {
+    fn code_tile(&mut self, headers: &Headers, index: u32, rows: Rows<'_>) -> Result<(), Error> {
         let plan = Plan { siz: &headers.siz, coding: &headers.coding, discard: 0, at: 0 };
         self.tile.lay_out(index, &plan, &mut Spending::unlimited())?;
-        self.coder.start(&self.tile);
-        if headers.coding.of(0).reversible {
-            let mut job = Job { simd: self.simd, tile: &self.tile, coder: &mut self.coder, rows };
-            job.components(headers, &mut self.integer, &mut self.integer_rows, colour::reversible_forward);
-        } else {
-            let mut job = Job { simd: self.simd, tile: &self.tile, coder: &mut self.coder, rows };
-            job.components(headers, &mut self.real, &mut self.real_rows, colour::irreversible_forward);
-        }
-        // A sample out of range is the likely reason, and the caller's.
-        rows.check()?;
-        if self.coder.overflow {
+        self.blocks.clear();
+        self.blocks.resize(self.tile.blocks.len(), CodedBlock::default());
+        let lanes = Pool::new(core::mem::take(&mut self.lanes));
+        let job = Job { simd: self.simd, parallel: self.parallel, tile: &self.tile, rows, lanes: &lanes };
+        job.components(&headers.coding, headers.wide, &mut self.analyses, &mut self.blocks);
+        self.lanes = lanes.into_items();
+        let mut coders = self.lanes.iter().map(|lane| &lane.1.coder);
+        // A sample out of range is the likely reason of an overflow, and the caller's.
+        rows.check(coders.clone().fold(0, |bits, coder| bits | coder.bits))?;
+        if coders.any(|coder| coder.overflow) {
             return Err(Error::request("a coefficient has more bits than its sub-band"));
         }
         Ok(())
@@ -149,10 +181,10 @@ impl Encoder {
         tile_index: u16,
         parts: &mut Vec<Part>,
     ) -> Result<(), Error> {
-        let Encoder { tile, coder, sequencer, packet_headers, pieces, packets, .. } = self;
+        let Encoder { tile, blocks, sequencer, packet_headers, pieces, packets, .. } = self;
         let first = packets.len();
         let _ = sequencer.walk(tile, &headers.coding, &mut Spending::unlimited(), &mut |tile, packet, _| {
-            let length = packets::write(tile, coder, packet, packet_headers, pieces);
+            let length = packets::write(tile, blocks, packet, packet_headers, pieces);
             tile.precincts[packet.precinct as usize].layers += 1;
             let (header, pieces) = (packet_headers.len(), pieces.len());
             packets.push(PacketEnd { header, pieces, length, resolution: packet.resolution });
@@ -238,7 +270,8 @@ impl Encoder {
         for packet in packets {
             out.extend_from_slice(&self.packet_headers[header..packet.header]);
             for piece in &self.pieces[piece..packet.pieces] {
-                out.extend_from_slice(&self.coder.bytes[piece.start..piece.start + piece.length]);
+                let bytes = &self.lanes[piece.lane as usize].1.coder.bytes;
+                out.extend_from_slice(&bytes[piece.start..piece.start + piece.length]);
             }
             (header, piece) = (packet.header, packet.pieces);
             ends[packet.resolution as usize] = out.len() as u64;
@@ -289,71 +322,6 @@ fn list_levels(headers: &Headers, options: &EncodeOptions, ends: &[u64; 33], out
         last = last.max(ends[r as usize]);
         Level { level, width: area.width(), height: area.height(), end: last, crc32: None }
     }));
-}
-
-/// A tile to be coded.
-struct Job<'a, 'b> {
-    simd: Simd,
-    tile: &'a Tile,
-    coder: &'a mut Coder,
-    rows: &'a mut Rows<'b>,
-}
-
-type ColourTransform<T> = fn(Simd, &mut [T], &mut [T], &mut [T]);
-
-impl Job<'_, '_> {
-    fn components<T: Coefficient>(
-        &mut self,
-        headers: &Headers,
-        analysis: &mut [Analysis<T>; 3],
-        rows: &mut [Vec<T>; 3],
-        forward: ColourTransform<T>,
-    ) {
-        if headers.coding.cod.colour_transform {
-            self.colour(analysis, rows, forward);
-        } else {
-            for c in 0..self.tile.components.len() {
-                self.component(c, &mut analysis[0]);
-            }
-        }
-    }
-
-    fn component<T: Coefficient>(&mut self, c: usize, analysis: &mut Analysis<T>) {
-        let area = self.tile.area;
-        analysis.start(self.tile, c);
-        for y in area.y0..area.y1 {
-            let (simd, rows) = (self.simd, &mut *self.rows);
-            analysis.push(simd, self.tile, self.coder, (y - area.y0) as usize, |out| {
-                rows.read(simd, c, (area.x0, y), out);
-            });
-        }
-        analysis.finish(self.simd, self.tile, c, self.coder);
-    }
-
-    /// Three components together.
-    fn colour<T: Coefficient>(
-        &mut self,
-        analysis: &mut [Analysis<T>; 3],
-        rows: &mut [Vec<T>; 3],
-        forward: ColourTransform<T>,
-    ) {
-        let area = self.tile.area;
-        for (c, analysis) in analysis.iter_mut().enumerate() {
-            analysis.start(self.tile, c);
-            rows[c].resize(area.width() as usize, T::default());
-        }
-        for y in area.y0..area.y1 {
-            self.rows.read_pixels(self.simd, (area.x0, y), rows);
-            let [a, b, c] = &mut *rows;
-            forward(self.simd, a, b, c);
-            for (row, analysis) in rows.iter().zip(analysis.iter_mut()) {
-                analysis.push(self.simd, self.tile, self.coder, (y - area.y0) as usize, |out| out.copy_from_slice(row));
-            }
-        }
-        for (c, analysis) in analysis.iter_mut().enumerate() {
-            analysis.finish(self.simd, self.tile, c, self.coder);
-        }
-    }
 }
 
 #[cfg(test)]

@@ -1,14 +1,15 @@
 //! Writing packets of one layer, each code-block with one HT cleanup pass (T.800 B.10, T.814 Annex B).
 
-use super::analysis::{CodedBlock, Coder};
+use super::coder::CodedBlock;
 use crate::bits::BitWriter;
 use crate::geometry::Tile;
 use crate::progression::Packet;
 use alloc::vec::Vec;
 
-/// A run of bytes in `Coder::bytes`.
+/// A run of bytes that a lane has written.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Piece {
+    pub(crate) lane: u32,
     pub(crate) start: usize,
     pub(crate) length: usize,
 }
@@ -16,7 +17,7 @@ pub(crate) struct Piece {
 /// Appends a packet's header to `headers`, and where its code-blocks' bytes are to `pieces`; gives the length of the packet.
 pub(crate) fn write(
     tile: &mut Tile,
-    coder: &Coder,
+    blocks: &[CodedBlock],
     packet: Packet,
     headers: &mut Vec<u8>,
     pieces: &mut Vec<Piece>,
@@ -27,7 +28,7 @@ pub(crate) fn write(
     for n in 0..res.bands as usize {
         let band = &tile.bands[res.first_band as usize + n];
         for (x, y) in places(tile, first_cell + n) {
-            add_piece(pieces, first_piece, coder.blocks[band.block_index(x, y)]);
+            add_piece(pieces, first_piece, blocks[band.block_index(x, y)]);
         }
     }
     let used = pieces.len() > first_piece;
@@ -35,7 +36,7 @@ pub(crate) fn write(
     bits.bit(used);
     if used {
         for n in 0..res.bands as usize {
-            write_cell(tile, coder, res.first_band as usize + n, first_cell + n, &mut bits);
+            write_cell(tile, blocks, res.first_band as usize + n, first_cell + n, &mut bits);
         }
     }
     bits.finish();
@@ -47,8 +48,8 @@ fn add_piece(pieces: &mut Vec<Piece>, first: usize, block: CodedBlock) {
     let length = block.length as usize;
     match pieces[first..].last_mut() {
         _ if length == 0 => {}
-        Some(last) if last.start + last.length == block.start => last.length += length,
-        _ => pieces.push(Piece { start: block.start, length }),
+        Some(last) if last.lane == block.lane && last.start + last.length == block.start => last.length += length,
+        _ => pieces.push(Piece { lane: block.lane, start: block.start, length }),
     }
 }
 
@@ -58,11 +59,11 @@ fn places(tile: &Tile, cell: usize) -> impl Iterator<Item = (u32, u32)> + use<> 
     (grid.y0..grid.y1).flat_map(move |y| (grid.x0..grid.x1).map(move |x| (x, y)))
 }
 
-fn write_cell(tile: &mut Tile, coder: &Coder, band: usize, cell: usize, bits: &mut BitWriter<'_>) {
+fn write_cell(tile: &mut Tile, blocks: &[CodedBlock], band: usize, cell: usize, bits: &mut BitWriter<'_>) {
     let Tile { bands, cells, trees, .. } = tile;
     let (band, cell) = (&bands[band], cells[cell]);
     let size = (cell.grid.width(), cell.grid.height());
-    let length = |x: u32, y: u32| coder.blocks[band.block_index(cell.grid.x0 + x, cell.grid.y0 + y)].length;
+    let length = |x: u32, y: u32| blocks[band.block_index(cell.grid.x0 + x, cell.grid.y0 + y)].length;
     // The cleanup pass is that of bit-plane 0: all planes above count as skipped.
     let missing = band.planes - 1;
     for y in 0..size.1 {

@@ -11,8 +11,11 @@ fn guard_bits(precision: u8) -> u8 {
     if precision <= 5 { 3 } else { 2 }
 }
 
-/// Most bits of a sample that the reversible transform's arithmetic holds, colour or not.
-const MOST_REVERSIBLE_BITS: u8 = 26;
+/// Most bits of a sample, and one for the colour transform, whose reversible coefficients 32-bit arithmetic holds.
+const NARROW: u8 = 27;
+
+/// The largest exponent that QCD can hold.
+const MOST_EXPONENT: u8 = 31;
 
 /// The capability bit of SIZ that says that CAP follows (T.800 Table A.10).
 const CAPABILITIES: u16 = 0x4000;
@@ -24,6 +27,8 @@ pub(crate) struct Headers {
     pub(crate) coding: TileCoding,
     /// Most magnitude bit-planes of any sub-band.
     pub(crate) planes: u8,
+    /// Whether reversible coefficients need 64 bits.
+    pub(crate) wide: bool,
 }
 
 impl Headers {
@@ -37,9 +42,6 @@ impl Headers {
         components.clear();
         steps.clear();
         let reversible = options.transform == Transform::Reversible;
-        if reversible && image.precision > MOST_REVERSIBLE_BITS {
-            return Err(Error::request("more than 26 bits cannot be encoded reversibly"));
-        }
         let colour_transform = options.colour && image.components == 3;
         let levels = options.decompositions.unwrap_or_else(|| decompositions(image.width, image.height));
         let coding = Coding {
@@ -50,9 +52,15 @@ impl Headers {
             precincts: precincts(&options.precincts, levels)?,
         };
         let cod = Cod { progression: options.progression, layers: 1, colour_transform, sop: false, eph: false };
-        let guard = guard_bits(image.precision);
+        let mut guard = guard_bits(image.precision);
+        let bits = image.precision + colour_transform as u8;
         let quantisation = match options.transform {
-            Transform::Reversible => reversible_steps(steps, guard, image.precision + colour_transform as u8, levels),
+            Transform::Reversible => {
+                // Where exponents would not do, there are more guard bits and smaller exponents: their sum counts.
+                let more = (bits + BandKind::Hh.gain()).saturating_sub(MOST_EXPONENT);
+                guard += more;
+                reversible_steps(steps, guard, bits - more, levels)
+            }
             Transform::Irreversible { quality } => {
                 // The inverse of the colour transform makes 2.9 of an error of 1 in each component.
                 irreversible_steps(steps, guard, quality + if colour_transform { 4.6 } else { 0.0 }, levels)
@@ -63,6 +71,7 @@ impl Headers {
             siz: siz(components, image, options)?,
             coding: TileCoding::new(cod, coding, quantisation),
             planes: most + guard - 1,
+            wide: reversible && bits > NARROW,
         })
     }
 }
@@ -135,7 +144,7 @@ fn bands(levels: u8) -> impl Iterator<Item = (BandKind, u8)> {
     core::iter::once((BandKind::Ll, levels)).chain(details)
 }
 
-/// E.1.1.1 without quantisation: the exponent is the nominal range of the band.
+/// E.1.1.1 without quantisation: the exponent is the nominal range of the band, less what more guard bits make up for.
 fn reversible_steps(mut steps: Vec<StepSize>, guard: u8, bits: u8, levels: u8) -> Quantisation {
     steps.extend(bands(levels).map(|(kind, _)| StepSize { exponent: bits + kind.gain(), mantissa: 0 }));
     Quantisation::reversible(guard, steps)

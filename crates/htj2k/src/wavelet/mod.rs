@@ -11,8 +11,9 @@ mod reversible;
 use crate::buffer::Buffer;
 use crate::simd::Simd;
 use core::ops::Range;
+pub(crate) use reversible::Integer;
 
-/// A transform, named by the type of its coefficients: `i32` is the reversible 5/3, `f32` the irreversible 9/7.
+/// A transform, named by the type of its coefficients: `i32` and `i64` are the reversible 5/3, `f32` the irreversible 9/7.
 pub(crate) trait Transform: Copy + Default + core::fmt::Debug + Send + Sync + 'static {
     /// Lifting steps in one direction.
     const STEPS: i64;
@@ -53,13 +54,12 @@ impl Place {
     }
 }
 
-/// The rows that a vertical transform holds: a ring of the latest ones, or the whole plane, which is then changed in place.
+/// How far a vertical transform is. The caller holds the rows: a ring of the latest ones, or a whole plane, which is then changed in place.
 #[derive(Debug, Default)]
-pub(crate) struct Columns<T> {
-    rows: Buffer<T>,
+pub(crate) struct Columns {
     width: usize,
-    /// Rows that `rows` has room for.
-    slots: usize,
+    /// Whether the rows are a ring.
+    ring: bool,
     y0: i64,
     y1: i64,
     /// The next row to come in; it counts on beyond `y1` while the last rows are finished.
@@ -71,91 +71,91 @@ pub(crate) struct Columns<T> {
 /// Rows of the ring: `STEPS + 2` are in use, rounded up to a power of two.
 const RING: usize = 8;
 
-impl<T: Transform> Columns<T> {
-    /// Begins with rows `y0..y1` of a width, of which the latest are held.
-    pub(crate) fn start(&mut self, width: usize, y0: u32, y1: u32) {
-        self.begin(width, y0, y1, RING);
+impl Columns {
+    /// Begins with rows `y0..y1` of a width, of which `ring` is to hold the latest.
+    pub(crate) fn start<T: Transform>(&mut self, ring: &mut Buffer<T>, width: usize, y0: u32, y1: u32) {
+        ring.set_length(width * RING);
+        self.begin(true, width, y0, y1);
     }
 
-    /// Begins with rows `y0..y1` of a width, to be kept in `plane`; what the plane is before matters to the analysis only.
-    pub(crate) fn start_in_place(&mut self, plane: &mut Buffer<T>, width: usize, y0: u32, y1: u32) {
-        core::mem::swap(&mut self.rows, plane);
-        self.begin(width, y0, y1, ((y1 - y0) as usize).max(1));
+    /// Begins with rows `y0..y1` of a width, which the caller holds; what they are before matters to the analysis only.
+    pub(crate) fn start_in_place(&mut self, width: usize, y0: u32, y1: u32) {
+        self.begin(false, width, y0, y1);
     }
 
-    /// Gives back the plane of `start_in_place`.
-    pub(crate) fn end_in_place(&mut self, plane: &mut Buffer<T>) {
-        core::mem::swap(&mut self.rows, plane);
-    }
-
-    fn begin(&mut self, width: usize, y0: u32, y1: u32, slots: usize) {
-        (self.width, self.slots) = (width, slots);
-        self.rows.set_length(width * slots);
+    fn begin(&mut self, ring: bool, width: usize, y0: u32, y1: u32) {
+        (self.width, self.ring) = (width, ring);
         (self.y0, self.y1) = (y0 as i64, y1 as i64);
         (self.next, self.out) = (self.y0, self.y0);
     }
 
+    #[inline]
     fn range(&self, y: i64) -> Range<usize> {
         let n = (y - self.y0) as usize;
-        // A plane has room for every row; the ring's size is a constant.
-        let slot = if self.slots == RING { n % RING } else { n };
+        // The ring's size is a constant, so that no division is needed.
+        let slot = if self.ring { n % RING } else { n };
         slot * self.width..(slot + 1) * self.width
     }
 
-    /// The next row of the synthesis; `load` fills in the horizontally synthesised row it is asked for.
+    /// Finishes the next row of the synthesis; `load` fills in the horizontally synthesised row it is asked for.
     #[inline]
-    pub(crate) fn synthesise<E>(
+    pub(crate) fn synthesise<T: Transform, E>(
         &mut self,
+        rows: &mut [T],
         simd: Simd,
         mut load: impl FnMut(u32, Place, &mut [T]) -> Result<(), E>,
-    ) -> Result<&[T], E> {
+    ) -> Result<(), E> {
         let row = self.out;
         while self.next <= row + T::STEPS {
             let y = self.next;
             if y < self.y1 {
                 let range = self.range(y);
-                load(y as u32, Place::of(y, self.y0, self.y1), &mut self.rows[range])?;
+                load(y as u32, Place::of(y, self.y0, self.y1), &mut rows[range])?;
             }
-            self.steps(|step, row, above, below| T::synthesise_step(simd, step, row, above, below), 0);
+            self.steps(rows, |step, row, above, below| T::synthesise_step(simd, step, row, above, below), 0);
             self.next += 1;
         }
         self.out += 1;
-        Ok(self.latest())
+        Ok(())
     }
 
-    /// The row that `synthesise` gave last.
-    pub(crate) fn latest(&self) -> &[T] {
-        &self.rows[self.range(self.out - 1)]
+    /// The row that `synthesise` finished last.
+    pub(crate) fn latest<'a, T>(&self, rows: &'a [T]) -> &'a [T] {
+        &rows[self.range(self.out - 1)]
     }
 
     /// Takes the next row of an image to analyse; `fill` writes it.
-    pub(crate) fn analyse(&mut self, simd: Simd, fill: impl FnOnce(&mut [T])) {
-        let range = self.range(self.next);
-        fill(&mut self.rows[range]);
-        self.advance_analysis(simd);
+    pub(crate) fn analyse<T: Transform>(&mut self, rows: &mut [T], simd: Simd, fill: impl FnOnce(&mut [T])) {
+        fill(self.room(rows));
+        self.advance_analysis(rows, simd);
     }
 
-    /// After the last row: lets the remaining ones become final.
-    pub(crate) fn advance_analysis(&mut self, simd: Simd) {
-        self.steps(|step, row, above, below| T::analyse_step(simd, step, row, above, below), 1);
+    /// Where the next row to analyse is to be written, before `advance_analysis`.
+    pub(crate) fn room<'a, T>(&self, rows: &'a mut [T]) -> &'a mut [T] {
+        &mut rows[self.range(self.next)]
+    }
+
+    /// The next row is there, or there are no more: lets others become final.
+    pub(crate) fn advance_analysis<T: Transform>(&mut self, rows: &mut [T], simd: Simd) {
+        self.steps(rows, |step, row, above, below| T::analyse_step(simd, step, row, above, below), 1);
         self.next += 1;
     }
 
     /// A row that has become final and is no one's neighbour any more, with its number and place; each is given once.
-    pub(crate) fn finished(&mut self) -> Option<(u32, Place, &mut [T])> {
+    pub(crate) fn finished<'a, T: Transform>(&mut self, rows: &'a mut [T]) -> Option<(u32, Place, &'a mut [T])> {
         let y = self.out;
         if y >= self.y1 || self.next <= y + T::STEPS + 1 {
             return None;
         }
         self.out += 1;
         let range = self.range(y);
-        Some((y as u32, Place::of(y, self.y0, self.y1), &mut self.rows[range]))
+        Some((y as u32, Place::of(y, self.y0, self.y1), &mut rows[range]))
     }
 
     /// All the steps that row `next` makes possible: step `s` on row `next - s`, if that has the parity that the step changes. The
     /// first step changes odd rows if `first` is 1.
     #[inline]
-    fn steps(&mut self, mut lift: impl FnMut(i64, &mut [T], &[T], &[T]), first: i64) {
+    fn steps<T: Transform>(&self, rows: &mut [T], mut lift: impl FnMut(i64, &mut [T], &[T], &[T]), first: i64) {
         if self.y1 - self.y0 < 2 {
             return;
         }
@@ -172,12 +172,12 @@ impl<T: Transform> Columns<T> {
             );
             match (above, below) {
                 (Some(above), Some(below)) => {
-                    if let Ok([row, above, below]) = self.rows.get_disjoint_mut([here, above, below]) {
+                    if let Ok([row, above, below]) = rows.get_disjoint_mut([here, above, below]) {
                         lift(step, row, above, below);
                     }
                 }
                 (Some(only), None) | (None, Some(only)) => {
-                    if let Ok([row, only]) = self.rows.get_disjoint_mut([here, only]) {
+                    if let Ok([row, only]) = rows.get_disjoint_mut([here, only]) {
                         lift(step, row, only, only);
                     }
                 }

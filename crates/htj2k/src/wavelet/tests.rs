@@ -8,14 +8,14 @@ fn analyse<T: Transform>(simd: Simd, image: &[Vec<T>], x0: u32, y0: u32) -> [Vec
     let (w, h) = (image[0].len(), image.len());
     let low_width = (x0 as usize + w).div_ceil(2) - (x0 as usize).div_ceil(2);
     let mut bands: [Vec<Vec<T>>; 4] = Default::default();
-    let mut columns = Columns::default();
-    columns.start(w, y0, y0 + h as u32);
+    let (mut columns, mut ring) = (Columns::default(), Buffer::<T>::default());
+    columns.start(&mut ring, w, y0, y0 + h as u32);
     for n in 0..=h + T::STEPS as usize {
         match image.get(n) {
-            Some(row) => columns.analyse(simd, |r| r.copy_from_slice(row)),
-            None => columns.advance_analysis(simd),
+            Some(row) => columns.analyse(&mut ring, simd, |r| r.copy_from_slice(row)),
+            None => columns.advance_analysis(&mut ring, simd),
         }
-        while let Some((y, place, row)) = columns.finished() {
+        while let Some((y, place, row)) = columns.finished(&mut ring) {
             let (mut low, mut high) = (vec![T::default(); low_width], vec![T::default(); w - low_width]);
             T::analyse_row(simd, row, x0 & 1 != 0, place, &mut low, &mut high);
             bands[(y as usize & 1) * 2].push(low);
@@ -26,17 +26,18 @@ fn analyse<T: Transform>(simd: Simd, image: &[Vec<T>], x0: u32, y0: u32) -> [Vec
 }
 
 fn synthesise<T: Transform>(simd: Simd, bands: &[Vec<Vec<T>>; 4], (w, h): (u32, u32), x0: u32, y0: u32) -> Vec<Vec<T>> {
-    let mut columns = Columns::default();
-    columns.start(w as usize, y0, y0 + h);
+    let (mut columns, mut ring) = (Columns::default(), Buffer::<T>::default());
+    columns.start(&mut ring, w as usize, y0, y0 + h);
     (0..h)
         .map(|_| {
-            let row = columns.synthesise(simd, |y, place, out| {
+            let done = columns.synthesise(&mut ring, simd, |y, place, out| {
                 let half = (y & 1) as usize * 2;
                 let n = if y & 1 == 0 { y / 2 - y0.div_ceil(2) } else { y / 2 - y0 / 2 } as usize;
                 T::synthesise_row(simd, &bands[half][n], &bands[half + 1][n], x0 & 1 != 0, place, out);
                 Ok::<(), ()>(())
             });
-            row.unwrap().to_vec()
+            done.unwrap();
+            columns.latest(&ring).to_vec()
         })
         .collect()
 }

@@ -106,6 +106,31 @@ fn what_goes_out_as_explicit_little_endian_has_the_same_samples() {
     assert!(count >= 30);
 }
 
+/// Lossy JPEG decodes to the very samples of the reference software, as Pillow and GDCM have it: sequential and progressive, 8 and 12
+/// bits, sub-sampled or not.
+#[test]
+fn lossy_jpeg_decodes_to_the_samples_of_the_reference_software() {
+    let Some(open) = open_data() else { return };
+    let (mut right, mut wrong) = (0, Vec::new());
+    for row in table(&open.join("REFERENCE.tsv")) {
+        let path = &row["path"];
+        let Ok(source) = Source::open(&open.join(path)) else { continue };
+        let jpeg = ["50", "51", "53", "55"].map(|n| format!("1.2.840.10008.1.2.4.{n}"));
+        let theirs = matches!(row["primary_decoder"].as_str(), "pydicom+pillow" | "gdcm") || row["status"] == "AGREE";
+        if !jpeg.contains(&source.facts().transfer_syntax.uid().to_owned()) || !theirs {
+            continue;
+        }
+        match samples_sha256(&source) {
+            Ok(hash) if hash == row["pixels_sha256"] => right += 1,
+            Ok(_) => wrong.push(format!("{path}: other samples, {} {}", row["status"], row["primary_decoder"])),
+            Err(error) => wrong.push(format!("{path}: {error}")),
+        }
+    }
+    println!("{right} images of lossy JPEG are exact");
+    wrong.iter().for_each(|line| println!("{line}"));
+    assert!(wrong.is_empty() && right > 30, "{} differ", wrong.len());
+}
+
 /// Lossy 12-bit JPEG stays close to the image that it was made from.
 #[test]
 fn twelve_bit_jpeg_is_close_to_the_uncompressed_image() {

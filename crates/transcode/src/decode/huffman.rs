@@ -88,6 +88,14 @@ impl<'a> Bits<'a> {
         Ok(value)
     }
 
+    /// One bit.
+    pub(super) fn bit(&mut self) -> Result<u32> {
+        if self.count == 0 {
+            self.fill();
+        }
+        self.take(1)
+    }
+
     /// One difference (T.81 H.1.2.2).
     pub(super) fn difference(&mut self, table: &Table) -> Result<i32> {
         match self.symbol(table)? {

@@ -1,24 +1,28 @@
-//! JPEG with the discrete cosine transform (T.81): 8 bits by `jpeg-decoder`, 12 bits here. Always lossy: decoded for display, never to be re-encoded.
+//! JPEG with the discrete cosine transform (T.81): 8 and 12 bits, sequential and progressive, samples as the reference software
+//! gives them. Always lossy: decoded for display, and for whoever asks for another coding by name.
 
-use super::{agree, guarded, jpeg_extended, place};
+use super::jpeg_scan::Image;
+use super::{agree, jpeg_upsample, place};
 use crate::error::{Error, Result};
 use crate::facts::Facts;
 use crate::syntax::Coding;
-use jpeg_decoder::{ColorTransform, Decoder};
 
 pub(super) fn frame(facts: &Facts, stored: &[u8], out: &mut Vec<u8>) -> Result<()> {
     let info = agree(facts, stored, Coding::Jpeg)?;
-    if info.precision == 12 {
-        return jpeg_extended::frame(facts, info.precision, stored, out);
+    if !matches!(info.precision, 8 | 12) {
+        return Err(Error::unsupported(format!("JPEG of {} bits", info.precision)));
     }
-    if info.components != 1 && info.components != 3 {
-        return Err(Error::unsupported(format!("JPEG of {} components", info.components)));
+    let image = Image::read(facts, info.precision, stored)?;
+    let planes: Vec<Vec<u16>> = image.parts.iter().map(|part| jpeg_upsample::full_size(&image, part)).collect();
+    let pixels = image.width * image.height;
+    if info.precision == 8 && facts.bits_allocated == 8 && !facts.signed {
+        out.resize(pixels * planes.len(), 0);
+        for (n, plane) in planes.iter().enumerate() {
+            let samples = out[n..].iter_mut().step_by(planes.len());
+            samples.zip(plane).for_each(|(to, from)| *to = *from as u8);
+        }
+        return Ok(());
     }
-    let decoded = guarded("JPEG", || {
-        let mut decoder = Decoder::new(stored);
-        decoder.set_color_transform(ColorTransform::RGB); // as they are, side by side
-        decoder.set_max_decoding_buffer_size(facts.frame_bytes() as usize + 64);
-        decoder.decode().map_err(|error| Error::malformed(0, format!("JPEG: {error}")))
-    })?;
-    place(facts, 8, decoded.into_iter().map(i32::from), out)
+    let samples = (0..pixels).flat_map(|at| planes.iter().map(move |plane| i32::from(plane[at])));
+    place(facts, info.precision, samples, out)
 }

@@ -5,9 +5,11 @@ mod htj2k;
 mod huffman;
 mod jpeg;
 mod jpeg2000;
-mod jpeg_extended;
+mod jpeg_idct;
 mod jpeg_lossless;
 mod jpeg_ls;
+mod jpeg_scan;
+mod jpeg_upsample;
 mod native;
 mod rle;
 

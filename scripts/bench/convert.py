@@ -1,59 +1,151 @@
-"""CPU time of `firstlight convert` per instance: the whole process, verification and syncing to disk included.
+"""CPU time of `firstlight convert` per instance: the whole process, verification, way back and syncing to disk included.
 
-    convert.py [FOLDER...]      without folders: classes of the corpus beside the checkout
+    convert.py [FOLDER...]      without folders: classes of the corpus beside the checkout, and the bars
 
 Each class is converted with one thread, ROUNDS times into an empty folder; the median counts.
 """
+import json
 import os
 import pathlib
 import resource
+import shutil
 import statistics
 import subprocess
 import sys
 import tempfile
+import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 CORPUS = pathlib.Path(os.environ.get("FIRSTLIGHT_SHARED", ROOT.parent / "shared")) / "data" / "open"
-BINARY = ROOT / "target" / "release" / "firstlight"
-ROUNDS = 5
+TARGET = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "release"
+ROUNDS = int(os.environ.get("ROUNDS", 5))
 CLASSES = [
-    ("CT 512 x 512, native", "ct/ge-hispeed-tilt"),
-    ("CT 512 x 512, JPEG-LS", "ct/nlst-149872"),
-    ("MR 256 x 256, native", "mr/sag-anon"),
-    ("mammogram 3062 x 2394, RLE and JPEG lossless", "mg"),
-    ("enhanced multi-frame, native", "enhanced"),
+    ("ct", "CT 512 x 512, native", "ct/ge-hispeed-tilt"),
+    ("", "CT 512 x 512, JPEG-LS", "ct/nlst-149872"),
+    ("", "MR 256 x 256, native", "mr/sag-anon"),
+    ("mammogram", "mammogram 3062 x 2394, made native", "mg/fo-dicom__GH133.dcm"),
+    ("", "mammograms, RLE and JPEG lossless", "mg"),
+    ("slide", "slide tiles 256 x 256 RGB, native", "wsi/google/raw.dicom"),
+    ("cine", "cine 320 x 240 colour, made native", "cine/pydicom__examples_ybr_color.dcm"),
+    ("", "enhanced multi-frame, native", "enhanced"),
 ]
+bars = []
 
 
-def once(source, policy):
-    """CPU milliseconds, bytes written and instances converted of one run."""
+def spent(command):
+    """CPU and wall milliseconds of a command."""
+    before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
+    done = subprocess.run(list(map(str, command)), capture_output=True, text=True)
+    wall, after = time.monotonic() - start, resource.getrusage(resource.RUSAGE_CHILDREN)
+    if done.returncode > 1:
+        sys.exit(done.stderr)
+    return (after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime) * 1000, wall * 1000
+
+
+def once(source, policy, jobs=1):
+    """CPU and wall milliseconds of one run, and the report's lines of what was converted."""
     with tempfile.TemporaryDirectory() as folder:
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        command = [BINARY, "convert", source, f"{folder}/out", "--jobs", "1", "--quiet", "--policy", policy, "--report", f"{folder}/report"]
-        done = subprocess.run(command, capture_output=True, text=True)
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        if done.returncode > 1:
-            sys.exit(done.stderr)
-        lines = pathlib.Path(folder, "report").read_text().splitlines()
-        converted = [line for line in map(__import__("json").loads, lines) if line["outcome"] == "converted"]
-        cpu = (after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime) * 1000
-        return cpu, sum(line["bytes_in"] for line in converted), sum(line["bytes_out"] for line in converted), len(converted), sum(line["frames"] for line in converted)
+        command = [TARGET / "firstlight", "convert", source, f"{folder}/out", "--jobs", jobs, "--quiet", "--policy", policy]
+        times = spent([*command, "--report", f"{folder}/report"])
+        lines = [json.loads(line) for line in pathlib.Path(folder, "report").read_text().splitlines()]
+        return *times, [line for line in lines if line.get("outcome") == "converted"]
+
+
+def sums(lines, key):
+    return sum(line[key] for line in lines)
+
+
+def native(file, folder):
+    """A folder with the file's pixels uncompressed."""
+    import pydicom
+
+    dataset = pydicom.dcmread(file)
+    dataset.decompress(as_rgb=False)
+    made = pathlib.Path(folder, "native")
+    made.mkdir(exist_ok=True)
+    dataset.save_as(made / file.name)
+    return made
+
+
+def table(classes):
+    """Converts every class; gives milliseconds an instance and a megabyte by (key, policy)."""
+    figures = {}
+    print(f"{'images':<36} {'policy':<10} {'converted':>9} {'ms/instance':>11} {'ms/frame':>9} {'ms/MB':>7} {'size':>5}")
+    for key, name, source in classes:
+        if not source.exists():
+            print(f"{name:<36} not here: {source}")
+            continue
+        with tempfile.TemporaryDirectory() as folder:
+            source = native(source, folder) if "made native" in name else source
+            for policy in ("default", "htj2k-all"):
+                runs = [once(source, policy) for _ in range(ROUNDS)]
+                cpu, lines = statistics.median(run[0] for run in runs), runs[0][2]
+                if not lines:
+                    print(f"{name:<36} {policy:<10} {0:>9}")
+                    continue
+                each, megabyte = cpu / len(lines), cpu * 1e6 / sums(lines, "bytes_in")
+                size = sums(lines, "bytes_out") / sums(lines, "bytes_in")
+                frame = cpu / sums(lines, "frames")
+                print(f"{name:<36} {policy:<10} {len(lines):>9} {each:>11.1f} {frame:>9.2f} {megabyte:>7.1f} {size:>5.2f}", flush=True)
+                figures[key, policy] = each, megabyte
+    return figures
+
+
+def alone(folder):
+    """What CharLS takes by itself, and the share of verification, in the same crate."""
+    run = subprocess.run([TARGET / "examples" / "bench_convert", folder], capture_output=True, text=True, check=True)
+    return {key: float(value) for key, value in (line.split() for line in run.stdout.splitlines())}
+
+
+def dcmtk(folder):
+    """dcmcjpls over the same files, which neither verifies nor syncs."""
+    if not shutil.which("dcmcjpls"):
+        return None
+    files = sorted(f for f in folder.iterdir() if f.is_file())
+    with tempfile.TemporaryDirectory() as out:
+        return sum(spent(["dcmcjpls", file, f"{out}/{n}.dcm"])[0] for n, file in enumerate(files)) / len(files)
+
+
+def two_cores(folder):
+    """How many times as fast two threads are as one, by the wall clock, pair by pair."""
+    with tempfile.TemporaryDirectory() as many:
+        for copy in range(6):
+            shutil.copytree(folder, pathlib.Path(many, str(copy)))
+        return statistics.median(once(many, "htj2k-all", 1)[1] / once(many, "htj2k-all", 2)[1] for _ in range(ROUNDS))
+
+
+def bar(name, value, sign, goal):
+    ok = value <= goal if sign == "<=" else value >= goal
+    bars.append(f"bar {name} {value:.2f} {sign} {goal:g} {'ok' if ok else 'short'}")
 
 
 def main(folders):
-    classes = [(folder, pathlib.Path(folder)) for folder in folders] or [(name, CORPUS / path) for name, path in CLASSES]
-    print("| images | policy | converted | CPU ms an instance | CPU ms a frame | size after / before |\n|---|---|---|---|---|---|")
-    for name, source in classes:
-        if not source.exists():
-            print(f"| {name} | | not here: {source} | | | |")
-            continue
-        for policy in ("default", "htj2k-all"):
-            runs = [once(source, policy) for _ in range(ROUNDS)]
-            cpu, (_, before, after, count, frames) = statistics.median(run[0] for run in runs), runs[0]
-            if count:
-                print(f"| {name} | {policy} | {count} | {cpu / count:.1f} | {cpu / frames:.2f} | {after / before:.2f} |", flush=True)
-            else:
-                print(f"| {name} | {policy} | 0 | | | |", flush=True)
+    if folders:
+        table([("", folder, pathlib.Path(folder)) for folder in folders])
+        return
+    ct = CORPUS / "ct" / "ge-hispeed-tilt"
+    if not ct.is_dir():
+        sys.exit(f"error: no corpus at {CORPUS}\nhint: name folders of your own, or set FIRSTLIGHT_SHARED")
+    figures = table([(key, name, CORPUS / path) for key, name, path in CLASSES])
+    rounds = [(once(ct, "default")[0], alone(ct), dcmtk(ct)) for _ in range(ROUNDS)]
+    middle = statistics.median
+    ours = middle(cpu for cpu, _, _ in rounds) / len(once(ct, "default")[2])
+    charls = middle(a["charls-ms"] for _, a, _ in rounds)
+    print(f"\nCT to JPEG-LS, one after another, {ROUNDS} rounds, CPU ms an instance:")
+    print(f"  firstlight convert                 {ours:6.1f}")
+    print(f"  CharLS alone, encode and decode    {charls:6.1f}")
+    if rounds[0][2] is not None:
+        print(f"  dcmcjpls (DCMTK), not verified     {middle(d for _, _, d in rounds):6.1f}")
+    for policy in ("default", "htj2k-all"):
+        print(f"verification and way back, {policy}: {middle(a[f'{policy}-verifying'] for _, a, _ in rounds):.0f} % of the time")
+    per_mb = figures["ct", "htj2k-all"][1]
+    bar("convert-ct-to-htj2k-ms", figures["ct", "htj2k-all"][0], "<=", 8)
+    bar("convert-ct-to-jpeg-ls-per-charls", ours / charls, "<=", 1.25)
+    bar("convert-mammogram-to-htj2k-ms", figures["mammogram", "htj2k-all"][0], "<=", 110)
+    bar("convert-slide-ms-per-mb-by-ct", figures["slide", "htj2k-all"][1] / per_mb, "<=", 1)
+    bar("convert-cine-ms-per-mb-by-ct", figures["cine", "htj2k-all"][1] / per_mb, "<=", 1)
+    bar("convert-two-cores", two_cores(ct), ">=", 1.8)
+    print(*bars, sep="\n")
 
 
 main(sys.argv[1:])

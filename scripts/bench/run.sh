@@ -7,6 +7,7 @@ shift
 case $what in
   convert)
     cargo build --release --locked --quiet -p firstlight
+    cargo build --release --locked --quiet -p transcode --example bench_convert
     exec "$(judges_venv)" scripts/bench/convert.py "$@" ;;
   codec)
     "$(judges_venv)" scripts/bench/codec.py "$@"

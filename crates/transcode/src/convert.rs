@@ -19,6 +19,7 @@ use sha2::{Digest, Sha256};
 use std::fs::{self, File, OpenOptions};
 use std::io::{BufWriter, Seek, Write};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 /// Samples beyond this many bytes could make an offset table overflow: they get the extended one.
 const EXTENDED_ABOVE: u64 = 3 << 30;
@@ -34,6 +35,8 @@ pub struct Context {
     pub extended_above: u64,
     /// Make and prove a [`Residue`], so that the source can be restored from what is written.
     pub way_back: bool,
+    /// Time spent on reading back, comparing and proving the way back, all instances together.
+    pub verifying: Duration,
 }
 
 impl Default for Context {
@@ -45,6 +48,7 @@ impl Default for Context {
             codestream: Vec::new(),
             extended_above: EXTENDED_ABOVE,
             way_back: true,
+            verifying: Duration::ZERO,
         }
     }
 }
@@ -286,6 +290,7 @@ fn write_verified(
         }
     };
     drop(out);
+    let start = Instant::now();
     let written = Source::open(destination)?;
     let file_sha256 = written.sha256()?;
     let residue = match target.bound() {
@@ -297,6 +302,7 @@ fn write_verified(
         verify::verify(source, &written, &plan, table, &expected, &mut context.codecs, &mut proof)?;
     let proven = proof.map_or(Ok(()), Proof::finish);
     let way_back = proven.and(residue);
+    context.verifying += start.elapsed();
     Ok(Verified {
         rule: rule.to_owned(),
         source_syntax: facts.transfer_syntax.clone(),

@@ -49,11 +49,15 @@ pub(crate) fn verify(
         Table::Native => native_length(source, written, plan)?,
         _ => tables(written, table, expected)?,
     }
-    let (mut all, mut evidence) = (Sha256::new(), Vec::with_capacity(expected.len()));
+    // Of one frame, the hash of the frame is the hash of all.
+    let mut all = (expected.len() != 1).then(Sha256::new);
+    let mut evidence = Vec::with_capacity(expected.len());
     let (mut samples, mut codestream) = (Vec::new(), Vec::new());
     for (n, expected) in expected.iter().enumerate() {
         written.decode_with(n as u32, codecs, &mut samples)?;
-        all.update(&samples);
+        if let Some(all) = &mut all {
+            all.update(&samples);
+        }
         let after = hex(&Sha256::digest(&samples));
         if after != expected.decoded {
             return differs(format!("frame {} decodes to other samples", n + 1));
@@ -88,7 +92,11 @@ pub(crate) fn verify(
             loss: expected.loss,
         });
     }
-    Ok((evidence, hex(&all.finalize())))
+    let all = match (all, evidence.as_slice()) {
+        (None, [frame]) => frame.sha256_after.clone(),
+        (all, _) => hex(&all.unwrap_or_default().finalize()),
+    };
+    Ok((evidence, all))
 }
 
 /// The ends of the levels of a codestream, which must be the one that clients decode from a prefix.

@@ -168,8 +168,8 @@ fn place(facts: &Facts, precision: u8, samples: impl Iterator<Item = i32>, out: 
     let fit = move |v: i32| if signed { (v << spare) >> spare } else { (((v as u32) << spare) >> spare) as i32 };
     match container_bits(facts) {
         8 => out.extend(samples.map(|v| fit(v) as u8)),
-        16 => samples.for_each(|v| out.extend_from_slice(&(fit(v) as u16).to_le_bytes())),
-        32 => samples.for_each(|v| out.extend_from_slice(&fit(v).to_le_bytes())),
+        16 => fill(samples.map(|v| (fit(v) as u16).to_le_bytes()), out),
+        32 => fill(samples.map(|v| fit(v).to_le_bytes()), out),
         bits => return Err(Error::unsupported(format!("{bits} bits allocated for a compressed image"))),
     }
     let (have, need) = (out.len() as u64, facts.frame_bytes());
@@ -177,4 +177,16 @@ fn place(facts: &Facts, precision: u8, samples: impl Iterator<Item = i32>, out: 
         return Err(Error::Truncated { what: "a decoded frame".into(), have, need });
     }
     Ok(())
+}
+
+/// Appends words of `N` bytes. Where their number is known, room is made at once: the loop is a plain one then.
+fn fill<const N: usize>(words: impl Iterator<Item = [u8; N]>, out: &mut Vec<u8>) {
+    match words.size_hint() {
+        (least, Some(most)) if least == most => {
+            let start = out.len();
+            out.resize(start + least * N, 0);
+            out[start..].as_chunks_mut().0.iter_mut().zip(words).for_each(|(place, word)| *place = word);
+        }
+        _ => words.for_each(|word| out.extend_from_slice(&word)),
+    }
 }

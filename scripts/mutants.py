@@ -1,0 +1,185 @@
+"""Would the tests notice? Runs the codec's tests on every mutant of the block coder and the packet code.
+
+    mutants.py list.json OUT [--every N] [--names REGEX] [--minutes M] [--again]
+
+One program holds all mutants (crates/htj2k/mutants), so that a mutant costs a run of the tests and no build. What did not
+compile is told from what was built by the compiler's own messages; mutants of constants, which the compiler computes, are
+listed as such and are for `cargo mutants` itself. OUT/outcomes.tsv grows as mutants are run; those in it are not run again.
+"""
+import argparse
+import json
+import os
+import pathlib
+import random
+import re
+import resource
+import shutil
+import subprocess
+import sys
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+# Quick first: what fails ends the run.
+SUITES = ["--lib", "flat", "streams", "conformance", "found", "region", "progressive", "round_trip"]
+CPU_SECONDS = 300
+
+
+def instrument(listed, tree, target, left_out):
+    """A copy of the workspace with the mutants in it; the numbers that were built in, by place."""
+    copied = tree / "crates" / "htj2k"
+    shutil.rmtree(copied, ignore_errors=True)
+    shutil.copytree(ROOT / "crates" / "htj2k", copied, ignore=shutil.ignore_patterns("mutants", "wasm", "target"))
+    tool = [str(target / "release" / "htj2k-mutants"), str(listed), str(tree), *map(str, left_out)]
+    places = {}
+    for line in subprocess.run(tool, check=True, text=True, capture_output=True).stdout.splitlines():
+        number, file, line = line.split("\t")
+        places.setdefault((file, int(line)), []).append(int(number))
+    return places
+
+
+def workspace(tree):
+    """A workspace of the codec alone."""
+    tree.mkdir(parents=True, exist_ok=True)
+    manifest = (ROOT / "Cargo.toml").read_text()
+    manifest = re.sub(r'members = .*', 'members = ["crates/htj2k"]', manifest)
+    manifest = re.sub(r"\[profile.dev.package.htj2k\]\nopt-level = 3", "", manifest)
+    # Faults that the compiler could tell beforehand are what mutants are made of.
+    (tree / "Cargo.toml").write_text(manifest.split("[profile.dev.package")[0].replace("opt-level = 1", "opt-level = 2"))
+    shutil.copy(ROOT / "Cargo.lock", tree)
+
+
+def build(tree, target):
+    """The test programs by suite, or the places that do not compile."""
+    env = dict(os.environ, CARGO_TARGET_DIR=str(target / "tests"), RUSTFLAGS="--cap-lints warn -Aarithmetic_overflow -Aunconditional_panic -Awarnings")
+    command = ["cargo", "test", "--offline", "-p", "htj2k", "--no-run", "--message-format", "json", "--lib", "--tests"]
+    done = subprocess.run(command, cwd=tree, env=env, text=True, capture_output=True)
+    programs, wrong = {}, set()
+    for line in done.stdout.splitlines():
+        message = json.loads(line)
+        if message["reason"] == "compiler-artifact" and message["executable"]:
+            kind = message["target"]
+            programs["--lib" if "lib" in kind["kind"] else kind["name"]] = message["executable"]
+        elif message["reason"] == "compiler-message" and message["message"]["level"] == "error":
+            for span in spans(message["message"]):
+                wrong.add(span)
+    if done.returncode and not wrong:
+        sys.exit(done.stderr[-3000:])
+    return programs, wrong
+
+
+def spans(message):
+    for span in message["spans"]:
+        if span["is_primary"]:
+            yield span["file_name"], span["line_start"], span["line_end"]
+    for child in message["children"]:
+        yield from spans(child)
+
+
+def build_all(listed, tree, target):
+    """Builds without what does not compile; the programs, the numbers in them, and the numbers that do not compile."""
+    left_out = set()
+    while True:
+        places = instrument(listed, tree, target, left_out)
+        programs, wrong = build(tree, target)
+        if not wrong:
+            return programs, {n for numbers in places.values() for n in numbers}, left_out
+        new = {n for file, first, last in wrong for line in range(first, last + 1) for n in places.get((file, line), [])}
+        if not new:
+            sys.exit(f"does not compile, but not for a mutant: {sorted(wrong)[:5]}")
+        left_out |= new
+        print(f"{len(left_out)} mutants do not compile", flush=True)
+
+
+def limits(seconds):
+    def apply():
+        resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 5))
+        resource.setrlimit(resource.RLIMIT_AS, (6 << 30, 6 << 30))
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    return apply
+
+
+def try_one(programs, number, seconds):
+    """The suite that noticed, or None; with what it said."""
+    env = dict(os.environ, MUTANT=str(number), CARGO_MANIFEST_DIR=str(ROOT / "crates" / "htj2k"))
+    for suite in SUITES:
+        if suite not in programs:
+            sys.exit(f"no test is called {suite}")
+        done = subprocess.run([programs[suite], "--test-threads=1"], env=env, preexec_fn=limits(seconds[suite]), stdin=subprocess.DEVNULL,
+                              text=True, errors="replace", capture_output=True, cwd=ROOT / "crates" / "htj2k")
+        if done.returncode:
+            said = "took too long" if done.returncode in (-24, -9) else (done.stderr.strip().splitlines() or ["?"])[0]
+            return suite, said[:150]
+    return None
+
+
+def baseline(programs):
+    """CPU seconds that each suite may take: several times what it takes unchanged."""
+    seconds = {suite: CPU_SECONDS for suite in SUITES}
+    for suite in SUITES:
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        env = dict(os.environ, MUTANT="0")
+        done = subprocess.run([programs[suite], "--test-threads=1"], env=env, cwd=ROOT / "crates" / "htj2k", capture_output=True, text=True)
+        if done.returncode:
+            sys.exit(f"{suite} fails without a mutant:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        spent = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+        seconds[suite] = int(4 * spent) + 5
+        print(f"unchanged, {suite}: {spent:.1f} CPU seconds", flush=True)
+    return seconds
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("list", type=pathlib.Path)
+    parser.add_argument("out", type=pathlib.Path)
+    parser.add_argument("--names", default="", help="only those whose name matches")
+    parser.add_argument("--minutes", type=float, default=1e9, help="stop after so long")
+    parser.add_argument("--again", action="store_true", help="run those again that survived")
+    args = parser.parse_args()
+    names = [mutant["name"] for mutant in json.loads(args.list.read_text())]
+    target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")).absolute() / "mutants"
+    tree = args.out.absolute() / "tree"
+    tool = ["cargo", "build", "--quiet", "--release", "--locked", "--manifest-path", "crates/htj2k/mutants/Cargo.toml"]
+    subprocess.run(tool, check=True, cwd=ROOT, env=dict(os.environ, CARGO_TARGET_DIR=str(target)))
+    workspace(tree)
+    programs, built, unviable = build_all(args.list.absolute(), tree, target)
+    print(f"{len(names)} mutants: {len(built)} built, {len(unviable)} do not compile, {len(names) - len(built) - len(unviable)} not built in (most in constants)", flush=True)
+    seconds = baseline(programs)
+    log = args.out / "outcomes.tsv"
+    known = {}
+    if log.exists():
+        known = {row[0]: row[1] for row in (line.split("\t") for line in log.read_text().splitlines())}
+    order = [n for n in sorted(built) if re.search(args.names, names[n - 1])]
+    random.Random(1).shuffle(order)
+    end = time.monotonic() + 60 * args.minutes
+    with log.open("a") as out:
+        for number in sorted(unviable):
+            if names[number - 1] not in known:
+                out.write(f"{names[number - 1]}\tdoes not compile\t\n")
+        for number in range(1, len(names) + 1):
+            if number not in built and number not in unviable and names[number - 1] not in known:
+                out.write(f"{names[number - 1]}\tnot built in\t\n")
+        for number in order:
+            if time.monotonic() > end:
+                break
+            before = known.get(names[number - 1])
+            if before and not (args.again and before == "missed"):
+                continue
+            noticed = try_one(programs, number, seconds)
+            out.write(f"{names[number - 1]}\t{'caught' if noticed else 'missed'}\t{': '.join(noticed or ())}\n")
+            out.flush()
+    return report(log)
+
+
+def report(log):
+    last = {row[0]: row[1] for row in (line.split("\t") for line in log.read_text().splitlines())}
+    for outcome in ("caught", "missed", "does not compile", "not built in"):
+        print(f"{outcome}: {sum(v == outcome for v in last.values())}")
+    for name, outcome in sorted(last.items()):
+        if outcome == "missed":
+            print("MISSED", name)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -19,12 +19,22 @@ pub struct Edit {
 
 pub enum Form {
     /// Operands of an operator; what the operator does with them.
-    Binary { left: Range<usize>, right: Range<usize>, operator: String, kind: Kind },
-    Unary { operand: Range<usize>, operator: String },
+    Binary {
+        left: Range<usize>,
+        right: Range<usize>,
+        operator: String,
+        kind: Kind,
+    },
+    Unary {
+        operand: Range<usize>,
+        operator: String,
+    },
     /// Where a function's body begins.
     Body,
     /// A match arm's pattern ends here.
-    Arm { guard: Option<Range<usize>> },
+    Arm {
+        guard: Option<Range<usize>>,
+    },
     Guard,
 }
 
@@ -185,8 +195,8 @@ fn kind(op: &BinOp) -> Kind {
         And(_) => Kind::And,
         Or(_) => Kind::Or,
         Eq(_) | Ne(_) | Lt(_) | Le(_) | Gt(_) | Ge(_) => Kind::Comparison,
-        AddAssign(_) | SubAssign(_) | MulAssign(_) | DivAssign(_) | RemAssign(_) | BitXorAssign(_) | BitAndAssign(_)
-        | BitOrAssign(_) | ShlAssign(_) | ShrAssign(_) => Kind::Assign,
+        AddAssign(_) | SubAssign(_) | MulAssign(_) | DivAssign(_) | RemAssign(_) | BitXorAssign(_)
+        | BitAndAssign(_) | BitOrAssign(_) | ShlAssign(_) | ShrAssign(_) => Kind::Assign,
         _ => Kind::Value,
     }
 }

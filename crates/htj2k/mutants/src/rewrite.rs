@@ -106,7 +106,8 @@ impl Writer<'_> {
             Form::Body => {
                 for choice in &edit.choices {
                     let (number, value) = (choice.number, &choice.replacement);
-                    let _ = write!(text, "\n/*mutant {number}*/ if crate::mutant() == {number} {{ return {value}; }}\n");
+                    let _ =
+                        write!(text, "\n/*mutant {number}*/ if crate::mutant() == {number} {{ return {value}; }}\n");
                 }
             }
             Form::Arm { guard } => {

@@ -34,10 +34,11 @@ def pytest_configure(config):
 
 
 def pytest_terminal_summary(terminalreporter):
-    """Converted of expected, per rule: workers cannot print, so the test leaves it in a file."""
-    rules = pathlib.Path(os.environ.get("FIRSTLIGHT_CONVERTED", "")) / "rules"
-    if rules.is_file():
-        terminalreporter.write_line(rules.read_text().strip())
+    """Converted of expected per rule, and what residues cost: workers cannot print, so the tests leave it in files."""
+    for name in ("rules", "residues"):
+        found = pathlib.Path(os.environ.get("FIRSTLIGHT_CONVERTED", "")) / name
+        if found.is_file():
+            terminalreporter.write_line(found.read_text().strip())
 
 
 def table(path, key="path"):

@@ -27,6 +27,8 @@ pub enum Command {
     Policy(PolicyFlags),
     /// Decode every frame of files and print the hash of the samples
     Verify(VerifyFlags),
+    /// Give back the file that came in, byte for byte, from what it was converted to
+    Restore(RestoreFlags),
     /// Keep an archive and serve it: DICOMweb, OHIF, start page
     Serve(ServeFlags),
 }
@@ -63,6 +65,9 @@ pub struct ConvertFlags {
     /// What to do with images that may show text, when the identity is taken out
     #[arg(long, value_enum, env = "FIRSTLIGHT_BURNED_IN")]
     pub burned_in: Option<BurnedIn>,
+    /// Keep nothing by which the sources could be restored
+    #[arg(long)]
+    pub no_way_back: bool,
     /// Say what would be done and write nothing
     #[arg(long, short = 'n')]
     pub dry_run: bool,
@@ -139,6 +144,25 @@ pub struct VerifyFlags {
 }
 
 #[derive(Debug, Args)]
+pub struct RestoreFlags {
+    /// A file that `convert` wrote; with --data, the UID of an instance, a series or a study
+    #[arg(value_name = "FILE|UID")]
+    pub what: PathBuf,
+    /// Where it goes: a file; of a series or study, a folder. Without it the way back is tried and nothing written
+    #[arg(long, short, value_name = "OUT")]
+    pub out: Option<PathBuf>,
+    /// The residue of FILE, where it is not found by itself
+    #[arg(long, value_name = "FILE")]
+    pub residue: Option<PathBuf>,
+    /// Folder of the archive that holds UID
+    #[arg(long, value_name = "DIR", env = "FIRSTLIGHT_DATA")]
+    pub data: Option<PathBuf>,
+    /// Replace OUT if it is there
+    #[arg(long, short)]
+    pub force: bool,
+}
+
+#[derive(Debug, Args)]
 pub struct ServeFlags {
     /// Folder of the archive; made if it is not there
     #[arg(long, value_name = "DIR", env = "FIRSTLIGHT_DATA")]
@@ -173,6 +197,9 @@ pub struct ServeFlags {
     /// The address clients see, where a proxy stands in front
     #[arg(long, value_name = "URL", env = "FIRSTLIGHT_PUBLIC_URL")]
     pub public_url: Option<String>,
+    /// Remove what was received so long after its conversion ("30d", "12h"), once the way back to it is proven
+    #[arg(long, value_name = "TIME", env = "FIRSTLIGHT_RELEASE_RECEIVED_AFTER")]
+    pub release_received_after: Option<String>,
     /// Keep what is received as it is; convert nothing
     #[arg(long)]
     pub no_convert: bool,

@@ -5,6 +5,7 @@ mod convert;
 mod failure;
 mod inspect;
 mod policy;
+mod restore;
 mod serve;
 mod settings;
 mod stop;
@@ -33,6 +34,7 @@ fn run(cli: Cli) -> Result<Exit, Failure> {
         Command::Inspect(flags) => inspect::run(&flags),
         Command::Policy(flags) => policy::run(flags, file),
         Command::Verify(flags) => verify::run(&flags),
+        Command::Restore(flags) => restore::run(&settings::restore(flags, file)),
         Command::Serve(flags) => serve::run(settings::serve(flags, file)?),
     }
 }

@@ -9,7 +9,7 @@ use crate::policy;
 use crate::settings;
 use crate::stop::Stop;
 use crate::units::{bytes, count, duration, saved};
-use archive::{Archive, Event, Ingested, Options};
+use archive::{Archive, Event, Ingested, Options, Release};
 use migrate::dicomdir;
 use server::{Config, Server};
 use std::io::ErrorKind;
@@ -24,6 +24,9 @@ use transcode::Policy;
 const EVERY: Duration = Duration::from_secs(5);
 /// How often the converter looks for new work.
 const LOOK: Duration = Duration::from_millis(500);
+
+/// How often received objects are looked through that may go.
+const RELEASE: Duration = Duration::from_secs(600);
 
 /// Runs the command.
 pub fn run(set: settings::Serve) -> Result<Exit, Failure> {
@@ -48,6 +51,12 @@ pub fn run(set: settings::Serve) -> Result<Exit, Failure> {
         });
         if set.convert {
             scope.spawn(|| convert(&archive, &policy, set.jobs, &stop, &imported));
+        }
+        if let Some(after) = set.release_after {
+            scope.spawn({
+                let (archive, stop) = (&archive, &stop);
+                move || release(archive, after, stop)
+            });
         }
         let asked = stop.clone();
         let shutdown = async move {
@@ -216,6 +225,30 @@ fn convert(archive: &Archive, policy: &Policy, jobs: usize, stop: &Stop, importe
             eprintln!("{}", totals.line(lines.started.elapsed()));
         }
         std::thread::sleep(LOOK);
+    }
+}
+
+/// Lets received objects go that were converted so long ago, each once the way back to it is proven.
+fn release(archive: &Archive, after: Duration, stop: &Stop) {
+    let told = |release: Release| {
+        if let Release::Kept { key, error } = release {
+            let line = file_line("received object kept", Path::new(&key.sop), &error, Some("`firstlight verify` it"));
+            eprintln!("{line}");
+        }
+    };
+    while !stop.asked() {
+        match archive.release_received(after, stop.flag(), &told) {
+            Ok(done) if done.objects > 0 => {
+                let objects = count(done.objects, "received object");
+                eprintln!("released: {objects}, {} free; each can be restored", bytes(done.bytes));
+            }
+            Ok(_) => {}
+            Err(e) => eprintln!("error: releasing received objects: {e}\nhint: nothing is lost; it is tried again"),
+        }
+        let waited = Instant::now();
+        while waited.elapsed() < RELEASE && !stop.asked() {
+            std::thread::sleep(LOOK);
+        }
     }
 }
 

@@ -2,12 +2,13 @@
 //!
 //! Flags and variables arrive merged in [`args`](crate::args); this fills what both leave open.
 
-use crate::args::{BurnedIn, ConvertFlags, Layout, ServeFlags};
+use crate::args::{BurnedIn, ConvertFlags, Layout, RestoreFlags, ServeFlags};
 use crate::failure::Failure;
 use serde::Deserialize;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 use transcode::deidentify::Profile;
 
 /// The settings file. A name that is not known is an error, so that a typing mistake is not silence.
@@ -29,6 +30,7 @@ pub struct File {
     allowed_hosts: Vec<String>,
     strict_accept: bool,
     public_url: Option<String>,
+    release_received_after: Option<String>,
 }
 
 /// What `convert` works with.
@@ -41,6 +43,7 @@ pub struct Convert {
     pub report: Option<PathBuf>,
     pub deidentify: Option<Deidentify>,
     pub jobs: usize,
+    pub way_back: bool,
     pub dry_run: bool,
     pub quiet: bool,
 }
@@ -69,6 +72,8 @@ pub struct Serve {
     pub strict_accept: bool,
     pub public_url: Option<String>,
     pub convert: bool,
+    /// What was received goes so long after its conversion; never without it.
+    pub release_after: Option<Duration>,
 }
 
 impl File {
@@ -109,6 +114,7 @@ pub fn convert(flags: ConvertFlags, mut file: File) -> Result<Convert, Failure> 
         report: flags.report.or(file.report),
         deidentify,
         jobs: jobs(flags.jobs.or(file.jobs)),
+        way_back: !flags.no_way_back,
         dry_run: flags.dry_run,
         quiet: flags.quiet,
     })
@@ -161,7 +167,37 @@ pub fn serve(flags: ServeFlags, file: File) -> Result<Serve, Failure> {
         strict_accept: flags.strict_accept || file.strict_accept,
         public_url: flags.public_url.or(file.public_url),
         convert: !flags.no_convert,
+        release_after: match flags.release_received_after.or(file.release_received_after) {
+            Some(text) => age(&text)?,
+            None => None,
+        },
     })
+}
+
+/// Completes the flags of `restore`.
+pub fn restore(flags: RestoreFlags, file: File) -> RestoreFlags {
+    RestoreFlags { data: flags.data.or(file.data), ..flags }
+}
+
+/// A time as users write it: a number and d, h or m; `None` is never.
+fn age(text: &str) -> Result<Option<Duration>, Failure> {
+    let text = text.trim();
+    let wrong = || {
+        Failure::new(format!("release_received_after: \"{text}\" is no time"))
+            .hint("write days, hours or minutes as 30d, 12h or 90m, or never")
+    };
+    if text == "never" {
+        return Ok(None);
+    }
+    let (number, unit) = text.split_at_checked(text.len().saturating_sub(1)).ok_or_else(wrong)?;
+    let seconds = match unit {
+        "d" => 86_400,
+        "h" => 3600,
+        "m" => 60,
+        _ => return Err(wrong()),
+    };
+    let number: u64 = number.parse().map_err(|_| wrong())?;
+    Ok(Some(Duration::from_secs(number.checked_mul(seconds).ok_or_else(wrong)?)))
 }
 
 /// The policy used when none is named.
@@ -188,6 +224,16 @@ mod tests {
     }
 
     #[test]
+    fn times_are_read_and_others_refused() {
+        let seconds = |text| age(text).map(|age| age.map(|age| age.as_secs())).ok();
+        assert_eq!(seconds("30d"), Some(Some(30 * 86_400)));
+        assert_eq!((seconds("12h"), seconds("0m"), seconds("never")), (Some(Some(43_200)), Some(Some(0)), Some(None)));
+        for wrong in ["", "d", "30", "-1d", "1.5h", "30 days", "99999999999999999999d", "é"] {
+            assert_eq!(seconds(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
     fn flags_win_over_the_file() {
         let file = || parse("jobs = 2\nlayout = \"study\"\n", Path::new("f.toml")).unwrap();
         let flags = |jobs| ConvertFlags {
@@ -201,6 +247,7 @@ mod tests {
             make_key: false,
             burned_in: None,
             jobs,
+            no_way_back: false,
             dry_run: false,
             quiet: false,
         };

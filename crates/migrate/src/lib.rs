@@ -11,4 +11,4 @@ mod worker;
 
 pub use place::is_plain;
 pub use record::{Outcome, Record};
-pub use worker::{Done, Item, Memory, Settings, Target, Worker};
+pub use worker::{Done, Item, Memory, Settings, Target, Worker, residue_path};

@@ -56,6 +56,12 @@ pub struct Record {
     /// Only planned: nothing was written.
     #[serde(default)]
     pub dry_run: bool,
+    /// Bytes kept beside it, by which `restore` gives the source back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub residue_bytes: Option<u64>,
+    /// Why there is no way back from a converted file to its source.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub no_way_back: Option<String>,
     /// The profile it was de-identified under.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deidentified: Option<String>,

@@ -9,7 +9,7 @@ use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 use transcode::deidentify::Deidentifier;
-use transcode::{Action, Context, Decision, Policy, Source};
+use transcode::{Action, Context, Decision, NoWayBack, Policy, Source, Verified};
 
 /// One file to be done.
 #[derive(Debug, Clone)]
@@ -52,6 +52,8 @@ pub struct Settings<'a> {
     pub known: &'a dyn Memory,
     /// Folder of temporary files, on the file system of the destination.
     pub scratch: &'a Path,
+    /// Folder of what leads back from converted files to their sources; without it, nothing is kept of that.
+    pub residues: Option<&'a Path>,
     /// Say what would be done and write nothing.
     pub dry_run: bool,
     /// Takes the identity out of every instance before it is decided on. Nothing that is kept of it (file, record, place) then
@@ -109,7 +111,7 @@ impl<'a> Worker<'a> {
         Worker {
             policy_hash: set.policy.hash() + &profile,
             set,
-            context: Context::default(),
+            context: fresh_context(&set),
             folders: Folders::default(),
             name,
             made: 0,
@@ -123,7 +125,7 @@ impl<'a> Worker<'a> {
         let mut record = self.blank(item);
         self.meant = None;
         let result = without_panic(|| self.try_convert(item, &mut record)).unwrap_or_else(|panic| {
-            self.context = Context::default();
+            self.context = fresh_context(&self.set);
             Err(Stopped::Refused(panic, "please report it with this file, if it may be shared"))
         });
         record.seconds = started.elapsed().as_secs_f64();
@@ -159,6 +161,8 @@ impl<'a> Worker<'a> {
             policy: self.policy_hash.clone(),
             unchanged: false,
             dry_run: self.set.dry_run,
+            residue_bytes: None,
+            no_way_back: None,
             deidentified: self.set.deidentify.map(|by| by.profile.to_string()),
             flags: Vec::new(),
         }
@@ -245,7 +249,53 @@ impl<'a> Worker<'a> {
         let done = self.set.known.done(place)?;
         let same = done.source_sha256.as_deref() == Some(sha256) && done.policy == self.policy_hash;
         let there = fs::metadata(place).is_ok_and(|meta| meta.is_file() && Some(meta.len()) == done.bytes_out);
-        (same && there).then_some(done)
+        (same && there && self.leads_back(place, &done)).then_some(done)
+    }
+
+    /// Is what was kept of the way back still there, as far as it is asked for?
+    fn leads_back(&self, place: &Path, done: &Record) -> bool {
+        if self.set.dry_run || !self.context.way_back || done.outcome != Outcome::Converted {
+            return true;
+        }
+        let found = self.residue_of(place).and_then(|path| fs::metadata(path).ok()).map(|meta| meta.len());
+        match (&done.no_way_back, done.residue_bytes) {
+            (None, Some(bytes)) => found == Some(bytes),
+            (Some(_), None) => true,
+            _ => false,
+        }
+    }
+
+    /// Where the residue of a file is kept.
+    fn residue_of(&self, place: &Path) -> Option<PathBuf> {
+        let below = place.strip_prefix(self.set.destination).ok()?;
+        self.set.residues.map(|folder| residue_path(folder, below))
+    }
+
+    /// Keeps what leads back to the source, durable, before the file it belongs to takes its place.
+    fn keep_residue(&mut self, verified: &Verified, place: &Path, record: &mut Record) -> Result<(), Stopped> {
+        let residue = match &verified.way_back {
+            Ok(residue) => residue.as_bytes(),
+            Err(reason) => {
+                record.no_way_back = (*reason != NoWayBack::NotAsked).then(|| reason.to_string());
+                return self.drop_residue(place);
+            }
+        };
+        let (Some(to), Some(folder)) = (self.residue_of(place), self.set.residues) else { return Ok(()) };
+        let temporary = self.temporary();
+        let mut file = File::create(&temporary.0).map_err(cannot_write)?;
+        file.write_all(residue).and_then(|()| file.sync_all()).map_err(cannot_write)?;
+        self.folders.make(folder, &to).map_err(cannot_write)?;
+        put_in_place(&temporary.0, &to).map_err(cannot_write)?;
+        record.residue_bytes = Some(residue.len() as u64);
+        Ok(())
+    }
+
+    /// Removes the residue of what was at a place before.
+    fn drop_residue(&self, place: &Path) -> Result<(), Stopped> {
+        match self.residue_of(place).map(fs::remove_file) {
+            Some(Err(e)) if e.kind() != io::ErrorKind::NotFound => Err(cannot_write(e)),
+            _ => Ok(()),
+        }
     }
 
     /// A path in the folder of temporary files that nothing else uses.
@@ -266,6 +316,7 @@ impl<'a> Worker<'a> {
                 record.bytes_out = Some(verified.bytes_out);
                 record.samples_sha256 = Some(verified.samples_sha256.clone());
                 let there = self.may_take(&job.place, verified.path(), ours)?;
+                self.keep_residue(&verified, &job.place, record)?;
                 if !there {
                     self.folders.make(self.set.destination, &job.place).map_err(cannot_write)?;
                     verified.persist(&job.place)?;
@@ -284,6 +335,9 @@ impl<'a> Worker<'a> {
                 if !there {
                     self.folders.make(self.set.destination, &job.place).map_err(cannot_write)?;
                     put_in_place(&temporary.0, &job.place).map_err(cannot_write)?;
+                }
+                if ours {
+                    self.drop_residue(&job.place)?;
                 }
             }
         }
@@ -357,6 +411,20 @@ impl From<transcode::Error> for Stopped {
             ),
         }
     }
+}
+
+/// What is de-identified must not lead back.
+fn fresh_context(set: &Settings<'_>) -> Context {
+    let mut context = Context::default();
+    context.way_back = set.residues.is_some() && set.deidentify.is_none();
+    context
+}
+
+/// Where the residue of the file `below` a destination is, in the folder of residues.
+pub fn residue_path(folder: &Path, below: &Path) -> PathBuf {
+    let mut path = folder.join(below).into_os_string();
+    path.push(".residue");
+    path.into()
 }
 
 fn cannot_write(error: io::Error) -> Stopped {

@@ -8,7 +8,7 @@ mod deidentify;
 mod plan;
 mod progress;
 mod record;
-mod state;
+pub mod state;
 mod summary;
 
 use crate::failure::{Exit, Failure};
@@ -78,6 +78,8 @@ fn work(
     let next = AtomicUsize::new(0);
     let known = state.known();
     let scratch = state.scratch().to_owned();
+    let residues = state.residues();
+    let residues = residues.as_deref().filter(|_| set.way_back);
     let take = || if stop.asked() { None } else { plan.items.get(next.fetch_add(1, Ordering::Relaxed)) };
     std::thread::scope(|scope| {
         let (results, inbox) = mpsc::sync_channel::<(&Item, Done)>(64);
@@ -85,8 +87,8 @@ fn work(
             let (results, take, known, scratch) = (results.clone(), &take, &known, &scratch);
             scope.spawn(move || {
                 let destination = &plan.destination;
-                let shared =
-                    Settings { policy, destination, known: &**known, scratch, dry_run: set.dry_run, deidentify };
+                let dry_run = set.dry_run;
+                let shared = Settings { policy, destination, known: &**known, scratch, residues, dry_run, deidentify };
                 let mut worker = Worker::new(shared, name);
                 while let Some(item) = take() {
                     if results.send((item, worker.convert(item))).is_err() {

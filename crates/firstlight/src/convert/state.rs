@@ -32,6 +32,12 @@ impl Known {
     }
 }
 
+/// The records of a destination, oldest first, without keeping them: what `restore` asks.
+pub fn records(folder: &Path) -> io::Result<impl Iterator<Item = Record>> {
+    let lines = BufReader::new(File::open(folder.join("converted.jsonl"))?).split(b'\n').map_while(Result::ok);
+    Ok(lines.filter_map(|line| serde_json::from_slice(&line).ok()))
+}
+
 /// The memory of a destination, locked by this run.
 pub struct State {
     scratch: PathBuf,
@@ -61,6 +67,11 @@ impl State {
         let path = folder.join("converted.jsonl");
         let known = File::open(&path).and_then(|mut file| read(&mut file)).unwrap_or_default();
         State { scratch: folder.join("tmp"), known: Arc::new(Known(known)), file: None, path }
+    }
+
+    /// Folder of what leads back from converted files to their sources.
+    pub fn residues(&self) -> Option<PathBuf> {
+        self.path.parent().map(|folder| folder.join("residue"))
     }
 
     /// Folder of temporary files.

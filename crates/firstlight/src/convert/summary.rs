@@ -2,7 +2,7 @@
 
 use crate::failure::Exit;
 use crate::units;
-use migrate::{Done, Outcome};
+use migrate::{Done, Outcome, Record};
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -15,6 +15,16 @@ pub struct Summary {
     failed: u64,
     walked: u64,
     dry_run: bool,
+    ways: Ways,
+}
+
+/// What leads back from converted files to their sources.
+#[derive(Debug, Default)]
+struct Ways {
+    files: u64,
+    bytes_in: u64,
+    bytes: u64,
+    none: u64,
 }
 
 #[derive(Debug, Default, Clone, Copy)]
@@ -28,7 +38,7 @@ struct Row {
 
 impl Summary {
     pub fn new(dry_run: bool) -> Summary {
-        Summary { rules: BTreeMap::new(), refused: 0, skipped: 0, failed: 0, walked: 0, dry_run }
+        Summary { rules: BTreeMap::new(), refused: 0, skipped: 0, failed: 0, walked: 0, dry_run, ways: Ways::default() }
     }
 
     /// Counts a folder or file that the walk could not read.
@@ -48,6 +58,7 @@ impl Summary {
                 row.converted += u64::from(record.outcome == Outcome::Converted);
                 row.kept += u64::from(record.outcome == Outcome::Kept);
                 row.unchanged += u64::from(record.unchanged);
+                self.ways.add(record);
                 row.bytes_in += record.bytes_in;
                 row.bytes_out += record.bytes_out.unwrap_or(record.bytes_in);
             }
@@ -94,6 +105,28 @@ impl Summary {
     }
 }
 
+impl Ways {
+    fn add(&mut self, record: &Record) {
+        if let Some(bytes) = record.residue_bytes {
+            self.files += 1;
+            self.bytes_in += record.bytes_in;
+            self.bytes += bytes;
+        }
+        self.none += u64::from(record.no_way_back.is_some());
+    }
+
+    fn line(&self) -> Option<String> {
+        if self.files + self.none == 0 {
+            return None;
+        }
+        let cost = match self.files {
+            0 => String::new(),
+            _ => format!(": {} beside {}", units::bytes(self.bytes), units::bytes(self.bytes_in)),
+        };
+        Some(format!("way back for {} of {} converted{cost}", self.files, self.files + self.none))
+    }
+}
+
 impl Row {
     fn files(&self) -> u64 {
         self.converted + self.kept
@@ -123,7 +156,8 @@ impl fmt::Display for Summary {
             rows.push(self.total().cells("total", self.dry_run));
         }
         table(f, &rows)?;
-        writeln!(f, "{}", self.last_line())
+        writeln!(f, "{}", self.last_line())?;
+        self.ways.line().map_or(Ok(()), |line| writeln!(f, "{line}"))
     }
 }
 

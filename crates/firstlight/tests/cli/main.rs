@@ -3,3 +3,4 @@
 mod convert;
 mod look;
 mod place;
+mod restore;

@@ -63,3 +63,4 @@ pub use image::{Image, Samples, SamplesMut};
 pub use index::{Index, Level};
 pub use limits::Limits;
 pub use options::{EncodeOptions, Precincts, Progression, TileParts, Transform};
+pub use simd::{Simd, SimdLevel};

@@ -86,15 +86,15 @@ fn threads_change_nothing() {
     let options = [
         plain.clone(),
         EncodeOptions { transform: Transform::Irreversible { quality: 60.0 }, ..plain.clone() },
-        EncodeOptions { tile: Some((256, 700)), decompositions: Some(3), ..plain.clone() },
+        EncodeOptions { tile: Some((128, 400)), decompositions: Some(3), ..plain.clone() },
         EncodeOptions { decompositions: Some(0), ..plain.clone() },
         EncodeOptions { block: (3, 9), decompositions: Some(2), ..plain.clone() },
     ];
     for (width, height, components, precision) in [
-        (600, 1500, 1, 12),
-        (300, 2100, 3, 12),
-        (64, 5000, 1, 12),
-        (500, 100, 1, 12),
+        (300, 900, 1, 12),
+        (150, 1100, 3, 12),
+        (40, 3000, 1, 12),
+        (200, 100, 1, 12),
         (90, 400, 2, 12),
         (90, 700, 3, 31),
     ] {

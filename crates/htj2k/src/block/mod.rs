@@ -25,9 +25,9 @@ mod wasm;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
+use crate::simd::{Simd, SimdLevel};
 use fast_decode::{MOST_BITS, Scratch, Sink};
 use refine::{Refinement, Sample, Significance, refine};
-pub(crate) use simd::Level;
 
 /// Why a block's bytes cannot be decoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -112,13 +112,14 @@ impl<'a> Cleanup<'a> {
 
 impl Default for BlockDecoder {
     fn default() -> Self {
-        Self::new()
+        Self::new(Simd::detect())
     }
 }
 
 /// Decodes blocks; keeps its scratch memory between calls.
 pub(crate) struct BlockDecoder {
-    level: Level,
+    /// The code to use.
+    pub(crate) simd: Simd,
     scratch: Box<Scratch>,
     doubled: Vec<u32>,
     wide: Vec<u64>,
@@ -126,15 +127,10 @@ pub(crate) struct BlockDecoder {
 }
 
 impl BlockDecoder {
-    /// A decoder with the fastest code this machine runs.
-    pub(crate) fn new() -> Self {
-        Self::with_level(Level::detect())
-    }
-
-    /// A decoder with the code of one SIMD level.
-    pub(crate) fn with_level(level: Level) -> Self {
+    /// A decoder with the code of a SIMD level.
+    pub(crate) fn new(simd: Simd) -> Self {
         let significance = Significance::default();
-        BlockDecoder { level, scratch: Scratch::new(), doubled: Vec::new(), wide: Vec::new(), significance }
+        BlockDecoder { simd, scratch: Scratch::new(), doubled: Vec::new(), wide: Vec::new(), significance }
     }
 
     /// Decodes one block of `width` x `height` from `data`, its segments one after another.
@@ -157,7 +153,7 @@ impl BlockDecoder {
         }
         let cleanup = Cleanup::parse(data, coded)?;
         let refinement = refinement(data, coded, &cleanup)?;
-        let wide = matches!(target, Target::Wide(_));
+        let wide = matches!(target, Target::Wide(_)) || self.simd.level() == SimdLevel::Scalar;
         if wide || coded.planes > MOST_FAST_PLANES || cleanup.missing_msbs + 2 > MOST_BITS {
             return self.decode_wide(&cleanup, refinement.as_ref(), coded, sides, target, stride);
         }
@@ -169,7 +165,7 @@ impl BlockDecoder {
             Target::Real(samples, step) => Sink::Real(samples, 0.5 * step),
             Target::Wide(_) => unreachable!("decoded by the wide way"),
         };
-        self.level.decode(&cleanup, sides, &mut self.scratch, &mut sink, stride)
+        simd::decode(self.simd, &cleanup, sides, &mut self.scratch, &mut sink, stride)
     }
 
     /// The way of blocks with more than a cleanup pass.
@@ -184,7 +180,7 @@ impl BlockDecoder {
     ) -> Result<(), BlockError> {
         self.doubled.resize(MOST_SAMPLES, 0);
         let mut sink = Sink::Doubled(&mut self.doubled);
-        self.level.decode(cleanup, sides, &mut self.scratch, &mut sink, sides.0)?;
+        simd::decode(self.simd, cleanup, sides, &mut self.scratch, &mut sink, sides.0)?;
         if let Some(refinement) = refinement {
             refine(refinement, &mut self.doubled, sides.0, sides, &mut self.significance);
         }
@@ -192,7 +188,7 @@ impl BlockDecoder {
         Ok(())
     }
 
-    /// The way of blocks with more bit-planes than 32-bit arithmetic holds.
+    /// The way of blocks with more bit-planes than 32-bit arithmetic holds, and of the scalar level.
     fn decode_wide(
         &mut self,
         cleanup: &Cleanup<'_>,
@@ -295,26 +291,22 @@ pub(crate) struct Written {
 
 /// Encodes blocks with one cleanup pass of bit-plane 0; keeps its scratch memory between calls.
 pub(crate) struct BlockEncoder {
-    level: Level,
+    /// The code to use; all write the same bytes.
+    pub(crate) simd: Simd,
     scratch: Box<fast_encode::Scratch>,
     wide: Vec<i64>,
 }
 
 impl Default for BlockEncoder {
     fn default() -> Self {
-        Self::new()
+        Self::new(Simd::detect())
     }
 }
 
 impl BlockEncoder {
-    /// An encoder with the fastest code this machine runs.
-    pub(crate) fn new() -> Self {
-        Self::with_level(Level::detect())
-    }
-
-    /// An encoder with the code of one SIMD level; all write the same bytes.
-    pub(crate) fn with_level(level: Level) -> Self {
-        BlockEncoder { level, scratch: fast_encode::Scratch::new(), wide: Vec::new() }
+    /// An encoder with the code of a SIMD level.
+    pub(crate) fn new(simd: Simd) -> Self {
+        BlockEncoder { simd, scratch: fast_encode::Scratch::new(), wide: Vec::new() }
     }
 
     /// Appends the cleanup segment of one block to `out`.
@@ -339,8 +331,9 @@ impl BlockEncoder {
         }
         let start = out.len();
         let mut planes = match origin {
+            _ if self.simd.level() == SimdLevel::Scalar => u32::MAX,
             Origin::Wide(_) => u32::MAX,
-            _ => self.level.encode(&origin, stride, (width, height), &mut self.scratch, out),
+            _ => simd::encode(self.simd, &origin, stride, (width, height), &mut self.scratch, out),
         };
         if planes > fast_encode::MOST_PLANES {
             integers(&origin, stride, (width, height), &mut self.wide);

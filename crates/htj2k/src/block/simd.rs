@@ -1,4 +1,4 @@
-//! The steps of the block coder in AVX2, and the choice of a level at run time.
+//! The steps of the block coder in AVX2, and the call of a level's code.
 //!
 //! The only `unsafe` code of the block coder: loads and stores of whole vectors, each inside an array reference that
 //! holds it, and the calls of functions for a feature that was found present.
@@ -11,72 +11,39 @@ use alloc::vec::Vec;
 
 use super::fast_decode::{self, Scratch, Sink};
 use super::{BlockError, Cleanup, Origin, fast_encode};
+use crate::simd::{Simd, SimdLevel};
 
-/// What the machine can do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Level {
-    /// No vector instructions of its own.
-    Portable,
-    /// AVX2 with BMI1, BMI2, LZCNT and POPCNT (x86-64-v3).
-    #[cfg(target_arch = "x86_64")]
-    Avx2,
+/// Decodes a cleanup pass with the fast decoder of a level.
+pub(super) fn decode(
+    simd: Simd,
+    cleanup: &Cleanup<'_>,
+    sides: (usize, usize),
+    scratch: &mut Scratch,
+    sink: &mut Sink<'_>,
+    stride: usize,
+) -> Result<(), BlockError> {
+    match simd.level() {
+        // SAFETY: a `Simd` of this level is made only where the machine has the features.
+        #[cfg(target_arch = "x86_64")]
+        SimdLevel::Avx2 | SimdLevel::Avx512 => unsafe { fast_decode::avx2(cleanup, sides, scratch, sink, stride) },
+        _ => fast_decode::portable(cleanup, sides, scratch, sink, stride),
+    }
 }
 
-impl Level {
-    /// The fastest level of this machine.
-    pub(crate) fn detect() -> Self {
-        #[cfg(all(target_arch = "x86_64", feature = "std"))]
-        if std::is_x86_feature_detected!("avx2")
-            && std::is_x86_feature_detected!("bmi1")
-            && std::is_x86_feature_detected!("bmi2")
-            && std::is_x86_feature_detected!("lzcnt")
-            && std::is_x86_feature_detected!("popcnt")
-        {
-            return Level::Avx2;
-        }
-        Level::Portable
-    }
-
-    /// Every level this machine runs.
-    #[cfg(test)]
-    pub(crate) fn all() -> Vec<Self> {
-        let mut levels = alloc::vec![Level::Portable, Self::detect()];
-        levels.dedup();
-        levels
-    }
-
-    /// Decodes a cleanup pass with this level's decoder.
-    pub(super) fn decode(
-        self,
-        cleanup: &Cleanup<'_>,
-        sides: (usize, usize),
-        scratch: &mut Scratch,
-        sink: &mut Sink<'_>,
-        stride: usize,
-    ) -> Result<(), BlockError> {
-        match self {
-            Level::Portable => fast_decode::portable(cleanup, sides, scratch, sink, stride),
-            // SAFETY: only `detect` makes this level, when the machine has the features.
-            #[cfg(target_arch = "x86_64")]
-            Level::Avx2 => unsafe { fast_decode::avx2(cleanup, sides, scratch, sink, stride) },
-        }
-    }
-
-    /// Appends a cleanup segment with this level's encoder; returns the bit-planes, see there.
-    pub(super) fn encode(
-        self,
-        origin: &Origin<'_>,
-        stride: usize,
-        sides: (usize, usize),
-        scratch: &mut fast_encode::Scratch,
-        out: &mut Vec<u8>,
-    ) -> u32 {
-        match self {
-            Level::Portable => fast_encode::portable(origin, stride, sides, scratch, out),
-            // SAFETY: only `detect` makes this level, when the machine has the features.
-            #[cfg(target_arch = "x86_64")]
-            Level::Avx2 => unsafe { fast_encode::avx2(origin, stride, sides, scratch, out) },
-        }
+/// Appends a cleanup segment with the fast encoder of a level; returns the bit-planes, see there.
+pub(super) fn encode(
+    simd: Simd,
+    origin: &Origin<'_>,
+    stride: usize,
+    sides: (usize, usize),
+    scratch: &mut fast_encode::Scratch,
+    out: &mut Vec<u8>,
+) -> u32 {
+    match simd.level() {
+        // SAFETY: a `Simd` of this level is made only where the machine has the features.
+        #[cfg(target_arch = "x86_64")]
+        SimdLevel::Avx2 | SimdLevel::Avx512 => unsafe { fast_encode::avx2(origin, stride, sides, scratch, out) },
+        _ => fast_encode::portable(origin, stride, sides, scratch, out),
     }
 }
 

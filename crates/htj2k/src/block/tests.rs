@@ -3,7 +3,9 @@
 use alloc::vec;
 use alloc::vec::Vec;
 
-use super::{BlockDecoder, BlockEncoder, BlockError, Cleanup, Coded, Level, Origin, Target, plain_encode, refinement};
+use crate::simd::{Simd, SimdLevel};
+
+use super::{BlockDecoder, BlockEncoder, BlockError, Cleanup, Coded, Origin, Target, plain_encode, refinement};
 
 /// A generator of test data (xorshift64*).
 pub(super) struct Random(u64);
@@ -80,10 +82,10 @@ pub(super) fn coded(len: u32, planes: u8) -> Coded {
 fn round_trip(samples: &[i32], width: u16, height: u16) {
     let mut bytes = Vec::new();
     let stride = usize::from(width);
-    let written = BlockEncoder::new().encode(Origin::Integer(samples), stride, width, height, &mut bytes);
-    for level in Level::all() {
+    let written = BlockEncoder::default().encode(Origin::Integer(samples), stride, width, height, &mut bytes);
+    for level in Simd::all() {
         let mut same = Vec::new();
-        let again = BlockEncoder::with_level(level).encode(Origin::Integer(samples), stride, width, height, &mut same);
+        let again = BlockEncoder::new(level).encode(Origin::Integer(samples), stride, width, height, &mut same);
         assert!(again == written && same == bytes, "{width}x{height}, {level:?}");
     }
     if written.cleanup_len > 0 {
@@ -100,17 +102,11 @@ fn round_trip(samples: &[i32], width: u16, height: u16) {
     assert!(!bytes.windows(2).any(|pair| pair[0] == 0xff && pair[1] > 0x8f), "a marker in the segment");
     assert_ne!(bytes.last(), Some(&0xff));
     for planes in [written.planes, written.planes + 1] {
-        for level in Level::all() {
+        for level in Simd::all() {
             let mut back = vec![i32::MIN; samples.len()];
             let coded = coded(written.cleanup_len, planes);
-            let result = BlockDecoder::with_level(level).decode(
-                &bytes,
-                &coded,
-                width,
-                height,
-                Target::Integer(&mut back),
-                stride,
-            );
+            let result =
+                BlockDecoder::new(level).decode(&bytes, &coded, width, height, Target::Integer(&mut back), stride);
             assert_eq!(result, Ok(()), "{width}x{height}, {planes} planes, {level:?}");
             assert!(back == samples, "{width}x{height}, {planes} planes, {level:?}");
         }
@@ -168,10 +164,10 @@ fn extreme_magnitudes_survive() {
 fn a_stride_leaves_the_rest_alone() {
     let samples: Vec<i32> = (0..20 * 8).map(|n| n - 77).collect();
     let mut bytes = Vec::new();
-    let written = BlockEncoder::new().encode(Origin::Integer(&samples), 20, 9, 7, &mut bytes);
+    let written = BlockEncoder::default().encode(Origin::Integer(&samples), 20, 9, 7, &mut bytes);
     let mut back = vec![5; 20 * 8];
     let target = Target::Integer(&mut back);
-    BlockDecoder::new().decode(&bytes, &coded(written.cleanup_len, written.planes), 9, 7, target, 20).unwrap();
+    BlockDecoder::default().decode(&bytes, &coded(written.cleanup_len, written.planes), 9, 7, target, 20).unwrap();
     for (n, (&was, &is)) in samples.iter().zip(&back).enumerate() {
         let inside = n % 20 < 9 && n / 20 < 7;
         assert_eq!(is, if inside { was } else { 5 });
@@ -182,9 +178,11 @@ fn a_stride_leaves_the_rest_alone() {
 fn real_coefficients_are_quantised_with_a_dead_zone() {
     let samples = [0.0, 0.9, -0.9, 1.0, -1.6, 7.99, 100.0, -3.2, 0.5, 12.5, -0.1, 2.0];
     let mut bytes = Vec::new();
-    let written = BlockEncoder::new().encode(Origin::Real(&samples, 2.0), 4, 4, 3, &mut bytes);
+    let written = BlockEncoder::default().encode(Origin::Real(&samples, 2.0), 4, 4, 3, &mut bytes);
     let mut back = [0.0; 12];
-    BlockDecoder::new().decode(&bytes, &coded(written.cleanup_len, 8), 4, 3, Target::Real(&mut back, 0.5), 4).unwrap();
+    BlockDecoder::default()
+        .decode(&bytes, &coded(written.cleanup_len, 8), 4, 3, Target::Real(&mut back, 0.5), 4)
+        .unwrap();
     for (was, is) in samples.iter().zip(back) {
         let error: f32 = was - is;
         assert!(if is == 0.0 { error.abs() < 0.5 } else { error.abs() <= 0.25 }, "{was} became {is}");
@@ -199,13 +197,13 @@ fn every_level_quantises_alike() {
         let samples: Vec<f32> =
             (0..stride * usize::from(height)).map(|_| (random.below(4000) as f32 - 2000.0) / 7.0).collect();
         let truncated: Vec<i32> = samples.iter().map(|&sample| (sample * 0.3) as i32).collect();
-        let encode = |level: Level, origin: Origin<'_>| {
+        let encode = |level: Simd, origin: Origin<'_>| {
             let mut bytes = vec![1, 2, 3];
-            let written = BlockEncoder::with_level(level).encode(origin, stride, width, height, &mut bytes);
+            let written = BlockEncoder::new(level).encode(origin, stride, width, height, &mut bytes);
             (written, bytes)
         };
-        let expected = encode(Level::Portable, Origin::Integer(&truncated));
-        for level in Level::all() {
+        let expected = encode(Simd::forced(SimdLevel::Scalar).unwrap(), Origin::Integer(&truncated));
+        for level in Simd::all() {
             assert!(encode(level, Origin::Real(&samples, 0.3)) == expected, "{width}x{height}, {level:?}");
             assert!(encode(level, Origin::Integer(&truncated)) == expected, "{width}x{height}, {level:?}");
         }
@@ -249,7 +247,8 @@ fn damaged_blocks_never_panic() {
         let sparse = [1, 4, 50][random.below(3) as usize];
         let samples = coefficients(&mut random, usize::from(width) * usize::from(height), planes, sparse);
         let mut bytes = Vec::new();
-        let written = BlockEncoder::new().encode(Origin::Integer(&samples), width.into(), width, height, &mut bytes);
+        let written =
+            BlockEncoder::default().encode(Origin::Integer(&samples), width.into(), width, height, &mut bytes);
         if written.cleanup_len == 0 {
             continue;
         }
@@ -277,8 +276,8 @@ fn damaged_blocks_never_panic() {
 fn all_levels_agree(bytes: &[u8], coded: &Coded, width: u16, height: u16) {
     let expected = oracle(bytes, coded, width, height);
     let stride = usize::from(width);
-    for level in Level::all() {
-        let mut decoder = BlockDecoder::with_level(level);
+    for level in Simd::all() {
+        let mut decoder = BlockDecoder::new(level);
         let mut integers = vec![0; stride * usize::from(height)];
         let result = decoder.decode(bytes, coded, width, height, Target::Integer(&mut integers), stride);
         assert!(result.map(|()| integers) == expected.0, "{width}x{height}, {coded:?}, {level:?}");
@@ -302,7 +301,7 @@ fn oracle(
         }
         let cleanup = Cleanup::parse(data, coded)?;
         let refinement = refinement(data, coded, &cleanup)?;
-        BlockDecoder::new().decode_wide(&cleanup, refinement.as_ref(), coded, sides, target, sides.0)
+        BlockDecoder::default().decode_wide(&cleanup, refinement.as_ref(), coded, sides, target, sides.0)
     };
     let (mut integers, mut reals) = (vec![0; sides.0 * sides.1], vec![0.0; sides.0 * sides.1]);
     let integers = decode(Target::Integer(&mut integers)).map(|()| integers);
@@ -311,8 +310,9 @@ fn oracle(
 
 #[test]
 fn wrong_lengths_are_told_apart() {
-    let decode =
-        |bytes: &[u8], coded: Coded| BlockDecoder::new().decode(bytes, &coded, 4, 4, Target::Integer(&mut [0; 16]), 4);
+    let decode = |bytes: &[u8], coded: Coded| {
+        BlockDecoder::default().decode(bytes, &coded, 4, 4, Target::Integer(&mut [0; 16]), 4)
+    };
     assert_eq!(decode(&[0], coded(1, 8)), Err(BlockError::SegmentLength));
     assert_eq!(decode(&[0; 4], coded(5, 8)), Err(BlockError::SegmentLength));
     assert_eq!(decode(&[0, 0, 1, 0], coded(4, 8)), Err(BlockError::SuffixLength));

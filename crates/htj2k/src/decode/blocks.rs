@@ -149,6 +149,7 @@ impl Blocks<'_, '_> {
         if block.state != BlockState::Ht {
             return self.part1_block(at, band, block, style, (width, height), out, stride);
         }
+        self.tools.decoder.simd = self.source.simd;
         let data = self.source.packets.bytes(self.source.codestream, block, &mut self.tools.scratch);
         let coded = Coded {
             cleanup_len: block.cleanup,

@@ -156,8 +156,8 @@ impl Decoder {
         }
     }
 
-    #[cfg(test)]
-    pub(crate) fn with_simd(simd: Simd) -> Self {
+    /// A decoder that uses the code of a certain SIMD level; all give the same samples.
+    pub fn with_simd(simd: Simd) -> Self {
         Decoder { simd, ..Self::default() }
     }
 

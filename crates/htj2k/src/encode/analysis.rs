@@ -107,7 +107,7 @@ impl Job<'_> {
     ) {
         let width = res.area.width() as usize;
         analyses.iter_mut().for_each(|a| a.low.set_length(width * res.area.height() as usize));
-        self.lanes.with(|_, lane| {
+        self.with_lane(|_, lane| {
             let (coder, spaces) = T::of_lane(lane);
             for y in res.area.y0..res.area.y1 {
                 input.read(self.simd, y, width, &mut spaces.rows, &mut coder.bits, |n, row| {
@@ -135,7 +135,7 @@ impl Job<'_> {
             Part::new(self.tile, res, low, &mut rest, &mut at)
         });
         let Ok(()) = threads::each(0..slabs.count(), Share { slabs, parts }, &|n, mut share: Share<'_, T, N>| {
-            self.lanes.with(|number, lane| {
+            self.with_lane(|number, lane| {
                 let (coder, Spaces { of_components, rows }) = T::of_lane(lane);
                 for (space, part) in of_components.iter_mut().zip(&share.parts) {
                     let rows = slabs.with_margin(n, T::STEPS as u32);
@@ -165,7 +165,7 @@ impl Job<'_> {
         let (mut rest, mut at) = (blocks, 0);
         let part = Part::new(self.tile, res, analysis.make_low(area), &mut rest, &mut at);
         if slabs.count() == 1 {
-            self.lanes.with(|number, lane| {
+            self.with_lane(|number, lane| {
                 let (coder, spaces) = T::of_lane(lane);
                 let (space, mut part) = (&mut spaces.of_components[0], part);
                 space.begin(&part);
@@ -179,7 +179,7 @@ impl Job<'_> {
         } else {
             let share = Share { slabs, parts: [part] };
             let Ok(()) = threads::each(0..slabs.count(), share, &|n, share: Share<'_, T, 1>| {
-                self.lanes.with(|number, lane| {
+                self.with_lane(|number, lane| {
                     let (coder, spaces) = T::of_lane(lane);
                     let (space, [mut part]) = (&mut spaces.of_components[0], share.parts);
                     let rows = slabs.with_margin(n, T::STEPS as u32);
@@ -205,11 +205,18 @@ impl Job<'_> {
         let stride = band.area.width() as usize;
         let (mut rest, mut at) = (blocks, 0);
         let mut blocks = BandBlocks::take(band, &mut rest, &mut at);
-        self.lanes.with(|number, lane| {
+        self.with_lane(|number, lane| {
             for row in band.grid.y0..band.grid.y1 {
                 let start = (band.block_area(band.grid.x0, row).y0 - band.area.y0) as usize * stride;
                 blocks.code_row((number, &mut lane.coder), row, &analysis.low[start..], stride);
             }
+        });
+    }
+
+    fn with_lane(&self, work: impl FnOnce(usize, &mut Lane)) {
+        self.lanes.with(|number, lane| {
+            lane.coder.encoder.simd = self.simd;
+            work(number, lane);
         });
     }
 

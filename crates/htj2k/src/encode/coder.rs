@@ -46,7 +46,7 @@ coefficient!(f32, real, |samples, step: f32| Origin::Real(samples, 1.0 / step));
 /// What a thread codes blocks with, and the bytes they became.
 #[derive(Default)]
 pub(crate) struct Coder {
-    encoder: BlockEncoder,
+    pub(crate) encoder: BlockEncoder,
     /// The bytes of the image's blocks that were coded here.
     pub(crate) bytes: Vec<u8>,
     /// Whether a block had more bit-planes than its band.

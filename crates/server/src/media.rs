@@ -68,6 +68,24 @@ fn canonical(essence: &str) -> &str {
     }
 }
 
+/// Does a client say that it has JPEG XL? Only one that names it, as a media type or as a transfer syntax, before it names JPEG:
+/// viewers send `transfer-syntax=*` and `*/*` whatever they can decode. Read strictly, any syntax means JPEG XL too.
+pub fn names_jpeg_xl(accept: Option<&str>, strict: bool) -> bool {
+    let named = |range: &MediaRange| {
+        let part = range.parameter("type").map_or(range.essence.clone(), str::to_ascii_lowercase);
+        match (canonical(&part), range.parameter("transfer-syntax")) {
+            ("image/jxl", _) => Some(true),
+            (_, Some(uid)) if of_frames(&TransferSyntax::new(uid)) == "image/jxl" => Some(true),
+            (_, Some("*")) if strict => Some(true),
+            ("*/*" | "image/*", None) if strict => Some(true),
+            ("image/jpeg", _) | (_, Some(TransferSyntax::JPEG_BASELINE)) => Some(false),
+            _ => None,
+        }
+    };
+    let ranges = accept::parse(accept.unwrap_or_default());
+    ranges.iter().find_map(named).unwrap_or(strict && ranges.is_empty())
+}
+
 /// Chooses the answer to a request for frames stored in `stored`.
 ///
 /// `strict` reads the standard as written: octets without a named syntax are uncompressed, and what cannot be given is
@@ -198,6 +216,27 @@ mod tests {
             assert_eq!(strict(accept, HTJ2K), None, "{accept}");
         }
         assert!(negotiate(None, &TransferSyntax::new(HTJ2K), false, true).is_some(), "no Accept accepts all");
+    }
+
+    #[test]
+    fn jpeg_xl_is_for_who_names_it() {
+        for (accept, compatible, strict) in [
+            ("multipart/related; type=application/octet-stream; transfer-syntax=*", false, true),
+            ("multipart/related; type=image/jxl", true, true),
+            ("multipart/related; type=\"image/x-jxl\"; transfer-syntax=1.2.840.10008.1.2.4.111", true, true),
+            ("application/dicom; transfer-syntax=1.2.840.10008.1.2.4.110", true, true),
+            ("multipart/related; type=application/octet-stream; transfer-syntax=1.2.840.10008.1.2.4.112", true, true),
+            ("image/avif,image/webp,image/*,*/*;q=0.8", false, true),
+            ("image/jxl,image/avif,*/*;q=0.8", true, true),
+            ("image/jpeg, image/jxl;q=0.9", false, false),
+            ("image/jxl, image/jpeg;q=0.9", true, true),
+            ("application/octet-stream", false, false),
+            ("undefined", false, false),
+        ] {
+            assert_eq!(names_jpeg_xl(Some(accept), false), compatible, "{accept}");
+            assert_eq!(names_jpeg_xl(Some(accept), true), strict, "{accept}, strict");
+        }
+        assert!(!names_jpeg_xl(None, false) && names_jpeg_xl(None, true));
     }
 
     #[test]

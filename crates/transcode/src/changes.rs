@@ -5,6 +5,7 @@ use crate::derived;
 use crate::encode::Plan;
 use crate::error::Result;
 use crate::overlay::Overlay;
+use crate::policy::Target;
 use crate::source::Source;
 
 pub(crate) const PHOTOMETRIC: Tag = Tag(0x0028, 0x0004);
@@ -39,7 +40,7 @@ impl Changes {
             list.extend(derived);
             list.push((RATIO, Some((Vr::DS, ratio(&ratios, "")))));
             (changes.earlier_ratios, changes.uid) = (Some(ratios), Some(uid));
-        } else {
+        } else if plan.target != Target::JpegXlRecompression {
             list.extend(derived::unmarked(source)?);
         }
         list.sort_by_key(|change| change.0);

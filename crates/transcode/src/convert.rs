@@ -6,7 +6,9 @@ use crate::decode::Codecs;
 use crate::encode::{Encoder, Plan};
 use crate::error::{Error, Result};
 use crate::facts;
+use crate::frames::Frame;
 use crate::input::hex;
+use crate::jpeg_xl;
 use crate::policy::{Action, Decision, Policy, Target};
 use crate::residue::{self, NoWayBack, Proof, Residue};
 use crate::source::Source;
@@ -89,6 +91,10 @@ pub struct FrameEvidence {
     pub sha256_before: String,
     /// SHA-256 of the samples the written file decodes to.
     pub sha256_after: String,
+    /// SHA-256 of the JPEG stream that the frame was, and that is rebuilt from the written file byte for byte; only of JPEG XL JPEG
+    /// Recompression.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub jpeg_sha256: Option<String>,
     /// Offset of the codestream in the written file.
     pub offset: u64,
     /// Bytes of the codestream (pad byte not counted).
@@ -295,7 +301,7 @@ fn write_verified(
     let file_sha256 = written.sha256()?;
     let residue = match target.bound() {
         Some(bound) => Err(NoWayBack::Pixels(format!("a rule allowed loss ({bound})"))),
-        None => make_residue(source, &written, context.way_back),
+        None => make_residue(source, &written, target, context.way_back),
     };
     let mut proof = residue.as_ref().ok().map(|residue| Proof::new(residue, &written));
     let (frames, samples_sha256) =
@@ -320,8 +326,12 @@ fn write_verified(
 }
 
 /// The residue, not proven yet.
-fn make_residue(source: &Source, written: &Source, asked: bool) -> Result<Residue, NoWayBack> {
-    if asked { residue::make(source, written, None) } else { Err(NoWayBack::NotAsked) }
+fn make_residue(source: &Source, written: &Source, target: Target, asked: bool) -> Result<Residue, NoWayBack> {
+    let jpegs: Vec<u64> = source.frames().iter().map(Frame::length).collect();
+    match asked {
+        true => residue::make(source, written, (target == Target::JpegXlRecompression).then_some(&jpegs)),
+        false => Err(NoWayBack::NotAsked),
+    }
 }
 
 /// Decodes, encodes and writes every frame; `None` when a 32-bit offset table is not enough.
@@ -341,6 +351,11 @@ fn write_file(
     let mut expected = Vec::with_capacity(frames as usize);
     context.encoder.begin();
     for n in 0..frames {
+        if plan.target == Target::JpegXlRecompression {
+            expected.push(recompress(source, n, context)?);
+            writer.frame(&context.codestream)?;
+            continue;
+        }
         let (samples, codestream) = (&mut context.samples, &mut context.codestream);
         source.decode_with(n, &mut context.codecs, samples)?;
         let in_frame = |error| Error::Frame { frame: n + 1, what: without_class(error) };
@@ -348,8 +363,11 @@ fn write_file(
         let loss = context.encoder.encode(plan, samples, &mut context.codecs, codestream).map_err(in_frame)?;
         let sha256 = hex(&Sha256::digest(&*samples));
         let decoded = if loss.is_some() { hex(&Sha256::digest(&context.encoder.decoded)) } else { sha256.clone() };
-        expected.push(Expected { sha256, decoded, loss, length: codestream.len() as u64 });
+        expected.push(Expected { sha256, decoded, loss, length: codestream.len() as u64, jpeg_sha256: None });
         writer.frame(codestream)?;
+    }
+    if plan.target == Target::JpegXlRecompression {
+        smaller(source, &expected)?;
     }
     let Some(mut out) = writer.finish()? else { return Ok(None) };
     out.flush()?;
@@ -363,7 +381,13 @@ fn write_carried(source: &Source, context: &mut Context, mut out: BufWriter<&Fil
     for (n, frame) in source.frames().iter().enumerate() {
         source.decode_with(n as u32, &mut context.codecs, &mut context.samples)?;
         let sha256 = hex(&Sha256::digest(&context.samples));
-        expected.push(Expected { decoded: sha256.clone(), sha256, loss: None, length: frame.length() });
+        expected.push(Expected {
+            decoded: sha256.clone(),
+            sha256,
+            loss: None,
+            length: frame.length(),
+            jpeg_sha256: None,
+        });
     }
     Ok(expected)
 }
@@ -373,4 +397,33 @@ fn without_class(error: Error) -> String {
         Error::Unsupported(what) => what,
         other => other.to_string(),
     }
+}
+
+/// Makes the codestream of frame `n` out of its JPEG stream; every byte of the frame counts.
+fn recompress(source: &Source, n: u32, context: &mut Context) -> Result<Expected> {
+    let mut jpeg = Vec::new();
+    source.read_frame(n, &mut jpeg)?;
+    source.decode_with(n, &mut context.codecs, &mut context.samples)?;
+    context.codestream = jpeg_xl::recompress(&jpeg).map_err(|error| match error {
+        Error::Unsupported(reason) => Error::Unsupported(format!("frame {}: {reason}", n + 1)),
+        other => other,
+    })?;
+    let sha256 = hex(&Sha256::digest(&context.samples));
+    Ok(Expected {
+        decoded: sha256.clone(),
+        sha256,
+        loss: None,
+        length: context.codestream.len() as u64,
+        jpeg_sha256: Some(hex(&Sha256::digest(&jpeg))),
+    })
+}
+
+/// A JPEG that does not get smaller stays what it is.
+fn smaller(source: &Source, written: &[Expected]) -> Result<()> {
+    let before: u64 = source.frames().iter().map(Frame::length).sum();
+    let after: u64 = written.iter().map(|frame| frame.length).sum();
+    if after < before {
+        return Ok(());
+    }
+    Err(Error::unsupported(format!("JPEG XL is not smaller: {after} bytes for {before} of JPEG")))
 }

@@ -1,10 +1,11 @@
-//! Samples to frames: JPEG-LS by CharLS, HTJ2K by the codec of this workspace.
+//! Samples to frames: JPEG-LS by CharLS, HTJ2K by the codec of this workspace, JPEG XL by jixel.
 
 use crate::bounded::{self, Loss};
 use crate::changes::Changes;
 use crate::decode::{self, Codecs};
 use crate::error::{Error, Result};
 use crate::facts::{Facts, Pixels};
+use crate::jpeg_xl;
 use crate::overlay::{self, Overlay};
 use crate::policy::{Bound, Target};
 use crate::source::Source;
@@ -66,6 +67,8 @@ impl Plan {
         let rgb = facts.samples == 3 && !source.is_ybr();
         let colour_transform = rgb && target.is_htj2k();
         let photometric = match (facts.samples, rgb, colour_transform) {
+            // The JPEG is what it was.
+            _ if target == Target::JpegXlRecompression => facts.photometric.clone(),
             (3, true, true) if target.is_lossy() => "YBR_ICT".into(),
             (3, true, true) => "YBR_RCT".into(),
             (3, true, false) => "RGB".into(),
@@ -121,6 +124,8 @@ impl Plan {
         match self.target {
             Target::JpegLsLossless | Target::JpegLsNearLossless(_) => "CharLS 2.4.5".into(),
             Target::ExplicitLittleEndian => "none".into(),
+            Target::JpegXlLossless => format!("{}, read by {}", jpeg_xl::WRITER, jpeg_xl::READER),
+            Target::JpegXlRecompression => format!("{}, rebuilt by {}", jpeg_xl::WRITER, jpeg_xl::REBUILDER),
             _ => format!("htj2k {}", env!("CARGO_PKG_VERSION")),
         }
     }
@@ -170,6 +175,10 @@ impl Encoder {
             Target::JpegLsLossless => self.jpeg_ls(plan, 0, samples, out)?,
             Target::Htj2kLossless | Target::Htj2kLosslessRpcl => {
                 self.htj2k(plan, Transform::Reversible, samples, out)?
+            }
+            Target::JpegXlLossless => {
+                let Plan { columns, rows, samples: components, bits_allocated, precision, .. } = *plan;
+                *out = jpeg_xl::encode_lossless(samples, columns, rows, components, bits_allocated, precision)?;
             }
             Target::JpegLsNearLossless(bound) | Target::Htj2k(bound) => {
                 return self.within(plan, bound, samples, codecs, out).map(Some);

@@ -23,6 +23,7 @@ mod error;
 mod facts;
 mod frames;
 mod input;
+mod jpeg_xl;
 mod json;
 mod overlay;
 mod policy;

@@ -7,6 +7,7 @@ use crate::error::{Error, Result};
 use crate::facts::{self, Facts, Pixels};
 use crate::frames::{self, Frame};
 use crate::input::{Input, hex};
+use crate::jpeg_xl;
 use crate::json;
 use crate::stream::{self, StreamInfo};
 use crate::syntax::{Coding, Encoding, TransferSyntax};
@@ -147,7 +148,10 @@ impl Source {
     fn look_at_stream(&mut self) {
         let coding = self.facts.transfer_syntax.coding();
         self.facts.lossy |= matches!(coding, Coding::Jpeg | Coding::Video)
-            || self.facts.transfer_syntax.uid() == TransferSyntax::JPEG_XL;
+            || matches!(
+                self.facts.transfer_syntax.uid(),
+                TransferSyntax::JPEG_XL | TransferSyntax::JPEG_XL_RECOMPRESSION
+            );
         let mut head = Vec::new();
         if self.frames.is_empty()
             || self.facts.pixels != Pixels::Encapsulated
@@ -236,6 +240,17 @@ impl Source {
         })
     }
 
+    /// The JPEG stream that frame `n` (from 0) of JPEG XL JPEG Recompression was made of, byte for byte, with what padding it had.
+    pub fn jpeg_frame(&self, n: u32) -> Result<Vec<u8>> {
+        let mut stored = Vec::new();
+        self.read_frame(n, &mut stored)?;
+        let frame = |error: Error| Error::Frame { frame: n.saturating_add(1), what: error.to_string() };
+        match self.facts.transfer_syntax.uid() {
+            TransferSyntax::JPEG_XL_RECOMPRESSION => jpeg_xl::rebuild_jpeg(&stored).map_err(frame),
+            _ => Err(Error::unsupported("only JPEG XL JPEG Recompression holds JPEG streams")),
+        }
+    }
+
     fn layout(&self) -> decode::Layout<'_> {
         let element = facts::pixel_element(&self.set);
         decode::Layout {
@@ -247,7 +262,11 @@ impl Source {
 
     /// What the samples of [`Source::decode_frame`] are, where they are colour: the stream decides, not the attribute.
     pub fn is_ybr(&self) -> bool {
-        decode::is_ybr(&self.facts, self.stream.as_ref())
+        if self.facts.transfer_syntax.uid() == TransferSyntax::JPEG_XL_RECOMPRESSION && self.facts.samples == 3 {
+            let jpeg = self.jpeg_frame(0).and_then(|stream| stream::probe(&stream, Coding::Jpeg));
+            return decode::is_ybr(&self.facts, Coding::Jpeg, jpeg.ok().flatten().as_ref());
+        }
+        decode::is_ybr(&self.facts, self.facts.transfer_syntax.coding(), self.stream.as_ref())
     }
 
     /// Bytes of the file.
@@ -306,6 +325,12 @@ impl Source {
     /// form (PS3.18 8.7.3). The preamble is zeroed and the file meta is ours, as after a conversion.
     pub fn write_explicit_little(&self, out: &mut dyn Write) -> Result<()> {
         write::write_explicit_little(self, out)
+    }
+
+    /// Writes an instance of JPEG XL JPEG Recompression as the JPEG Baseline instance it was made of: the elements are as they
+    /// are, every frame is its JPEG stream. The preamble is zeroed and the file meta is ours, as after a conversion.
+    pub fn write_jpeg(&self, out: &mut dyn Write) -> Result<()> {
+        write::write_jpeg(self, out)
     }
 
     /// The value behind a path that [`Source::dicom_json`] gave out; `None` when there is no such value.

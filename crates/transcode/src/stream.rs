@@ -2,6 +2,7 @@
 //! (T.81 B.2, T.87 C.2, T.800 A.5 and A.6). Nothing is decoded, nothing is allocated.
 
 use crate::error::{Error, Result};
+use crate::jpeg_xl;
 use crate::syntax::Coding;
 
 /// Bytes of a frame that are looked at.
@@ -18,7 +19,7 @@ pub(crate) struct StreamInfo {
     pub(crate) signed: Option<bool>,
     /// Irreversible transform, DCT, or a near-lossless bound above 0.
     pub(crate) lossy: bool,
-    /// JPEG 2000's multiple component transform is used.
+    /// JPEG 2000's multiple component transform, or the lossy colour space of JPEG XL, is used.
     pub(crate) colour_transform: bool,
     /// JPEG-LS: 0 by plane, 1 by line, 2 by sample.
     pub(crate) interleave: u8,
@@ -35,6 +36,7 @@ pub(crate) fn probe(head: &[u8], coding: Coding) -> Result<Option<StreamInfo>> {
     match coding {
         Coding::Jpeg | Coding::JpegLossless | Coding::JpegLs => jpeg(head).map(Some),
         Coding::Jpeg2000 | Coding::HtJ2k => jpeg2000(codestream_of(head)).map(Some),
+        Coding::JpegXl => jpeg_xl(&jpeg_xl::codestream_of(head)).map(Some),
         _ => Ok(None),
     }
 }
@@ -203,4 +205,22 @@ fn jpeg2000(head: &[u8]) -> Result<StreamInfo> {
         }
         at += 2 + len;
     }
+}
+
+/// Size, depth and colours of a JPEG XL codestream; whether its transform is lossy stands with each frame and is not looked at.
+fn jpeg_xl(codestream: &[u8]) -> Result<StreamInfo> {
+    let header = jpeg_xl::Header::read(codestream)?;
+    Ok(StreamInfo {
+        width: header.width,
+        height: header.height,
+        components: header.components,
+        precision: header.precision,
+        signed: None,
+        lossy: header.xyb,
+        colour_transform: header.xyb,
+        interleave: 0,
+        rgb_letters: false,
+        adobe_transform: None,
+        jfif: false,
+    })
 }

@@ -6,13 +6,17 @@ use crate::facts::{Facts, Pixels};
 use crate::overlay;
 use crate::policy::Target;
 use crate::source::Source;
+use crate::syntax::TransferSyntax;
 
 const DIGITAL_SIGNATURES: Tag = Tag(0xFFFA, 0xFFFA);
 
 /// Why an instance can't become the target; `None` when it can, as far as attributes tell. `lossy_too`: what is lossy already is
 /// asked for by name.
 pub(crate) fn obstacle(facts: &Facts, target: Target, lossy_too: bool) -> Option<String> {
-    if matches!(target, Target::JpegXlLossless | Target::JpegXlRecompression | Target::JpegXl(_)) {
+    if target == Target::JpegXlRecompression {
+        return recompression(facts);
+    }
+    if matches!(target, Target::JpegXl(_)) {
         return Some(format!("{} can't be written by this version", target.transfer_syntax().name()));
     }
     let there = || {
@@ -26,7 +30,7 @@ pub(crate) fn obstacle(facts: &Facts, target: Target, lossy_too: bool) -> Option
     let bits = if target == Target::ExplicitLittleEndian { &[1, 8, 16, 32][..] } else { &[8, 16] };
     pixel_kind(facts, lossy_too || target.is_lossy())
         .or_else(|| samples(facts, bits))
-        .or_else(|| colour(facts))
+        .or_else(|| colour(facts, target))
         .or_else(there)
 }
 
@@ -74,9 +78,37 @@ fn samples(facts: &Facts, allocated: &[u16]) -> Option<String> {
     None
 }
 
-fn colour(facts: &Facts) -> Option<String> {
+/// What a JPEG must be to be stored as JPEG XL bit for bit (PS3.5 8.2.15): baseline, unsigned, 8 bits. Its labels stay; one
+/// that the standard knows for JPEG and not for JPEG XL would become wrong.
+fn recompression(facts: &Facts) -> Option<String> {
+    if facts.transfer_syntax.uid() == TransferSyntax::JPEG_XL_RECOMPRESSION {
+        return Some("it is JPEG XL JPEG Recompression already".into());
+    }
+    if facts.transfer_syntax.uid() != TransferSyntax::JPEG_BASELINE || facts.pixels != Pixels::Encapsulated {
+        return Some("only JPEG Baseline becomes JPEG XL JPEG Recompression".into());
+    }
+    if (facts.bits_allocated, facts.bits_stored, facts.high_bit, facts.signed) != (8, 8, 7, false) {
+        return Some("a JPEG of 8 bits whose attributes say otherwise stays as it is".into());
+    }
     let photometric = facts.photometric.as_str();
     let known = match facts.samples {
+        1 => photometric == "MONOCHROME2",
+        3 => matches!(photometric, "RGB" | "YBR_FULL_422" | "YBR_FULL"),
+        _ => false,
+    };
+    (!known).then(|| {
+        format!(
+            "JPEG XL JPEG Recompression has no photometric interpretation {photometric} of {} samples",
+            facts.samples
+        )
+    })
+}
+
+fn colour(facts: &Facts, target: Target) -> Option<String> {
+    let photometric = facts.photometric.as_str();
+    let known = match facts.samples {
+        // The stream itself says that its colours are RGB.
+        3 if target == Target::JpegXlLossless => matches!(photometric, "RGB" | "YBR_RCT"),
         1 => matches!(photometric, "MONOCHROME1" | "MONOCHROME2" | "PALETTE COLOR"),
         3 if facts.lossy && facts.pixels == Pixels::Encapsulated => {
             matches!(photometric, "RGB" | "YBR_FULL" | "YBR_FULL_422" | "YBR_RCT" | "YBR_ICT")

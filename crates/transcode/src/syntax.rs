@@ -101,8 +101,14 @@ impl TransferSyntax {
     pub const HTJ2K_RPCL: &str = "1.2.840.10008.1.2.4.202";
     /// HTJ2K, lossy or not.
     pub const HTJ2K_LOSSY: &str = "1.2.840.10008.1.2.4.203";
+    /// JPEG XL Lossless.
+    pub const JPEG_XL_LOSSLESS: &str = "1.2.840.10008.1.2.4.110";
+    /// JPEG XL JPEG Recompression.
+    pub const JPEG_XL_RECOMPRESSION: &str = "1.2.840.10008.1.2.4.111";
+    /// JPEG Baseline.
+    pub const JPEG_BASELINE: &str = "1.2.840.10008.1.2.4.50";
     /// JPEG XL, lossy or not.
-    pub(crate) const JPEG_XL: &str = "1.2.840.10008.1.2.4.112";
+    pub const JPEG_XL: &str = "1.2.840.10008.1.2.4.112";
 
     /// Takes a UID; padding (NUL, space) at its end is removed.
     pub fn new(uid: impl AsRef<str>) -> Self {

@@ -204,6 +204,29 @@ pub(crate) fn write_explicit_little(source: &Source, out: &mut dyn Write) -> Res
     Ok(out.flush()?)
 }
 
+/// Writes a recompressed instance with its JPEG streams, one fragment a frame. The offset table stays empty: what goes out is
+/// written in one go.
+pub(crate) fn write_jpeg(source: &Source, out: &mut dyn Write) -> Result<()> {
+    let set = source.data_set();
+    write_meta(out, source, &TransferSyntax::new(TransferSyntax::JPEG_BASELINE), None)?;
+    for element in set.elements.iter().filter(|e| !left_out(e.tag)) {
+        if element.tag != PIXEL_DATA {
+            write_element(out, set, element)?;
+            continue;
+        }
+        write_head(out, PIXEL_DATA, Vr::OB, UNDEFINED)?;
+        write_item(out, 0xE000, 0)?;
+        for n in 0..source.frames().len() as u32 {
+            let mut jpeg = source.jpeg_frame(n)?;
+            jpeg.resize(jpeg.len() + jpeg.len() % 2, 0);
+            write_item(out, 0xE000, u32_len(jpeg.len() as u64)?)?;
+            out.write_all(&jpeg)?;
+        }
+        write_item(out, 0xE0DD, 0)?;
+    }
+    Ok(out.flush()?)
+}
+
 fn copy_swapped(out: &mut dyn Write, set: &DataSet, offset: u64, len: u64, size: usize) -> Result<()> {
     set.input.chunks(offset, len, |bytes| {
         let mut bytes = bytes.to_vec();

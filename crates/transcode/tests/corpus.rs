@@ -29,6 +29,8 @@ fn run(name: &str) {
     let policy = Policy::shipped(name).expect("a shipped policy");
     let reference = by_path(table(&open.join("REFERENCE.tsv")));
     let excepted = exceptions(name);
+    // Lossy JPEG that decoders read each in their own way: proven by the bytes of the JPEG, not by samples.
+    let undecoded: Vec<&str> = include_str!("undecoded.tsv").lines().filter_map(|l| l.split('\t').next()).collect();
     let folder = tempfile::tempdir().unwrap();
     let mut context = Context::default();
     let (mut rules, mut wrong) = (BTreeMap::<String, Tally>::new(), Vec::new());
@@ -47,15 +49,17 @@ fn run(name: &str) {
                 tally.converted += u32::from(expected);
                 tally.bytes_in += verified.bytes_in;
                 tally.bytes_out += verified.bytes_out;
-                wrong.extend(check(path, &verified, hash.as_deref()));
+                let judged = hash.filter(|_| !undecoded.contains(&path.as_str()));
+                wrong.extend(check(path, &verified, judged.as_deref()));
                 if excepted.contains_key(path) {
                     wrong.push(format!("{path}: listed as an exception, but converted"));
                 }
             }
             Ok(Outcome::Kept { reason, .. }) => {
                 *kept.entry(without_numbers(&reason)).or_default() += 1;
-                if reason.starts_with("it is ") && reason.contains(" already") && !reason.contains("lossy") {
-                    tally.expected -= u32::from(expected); // what is there already is what was asked for
+                let there = reason.starts_with("it is ") && reason.contains(" already") && !reason.contains("lossy");
+                if there || reason.starts_with("JPEG XL is not smaller") {
+                    tally.expected -= u32::from(expected); // what is there already is what was asked for, or better
                 } else if expected && excepted.get(path).is_none_or(|listed| !reason.contains(listed.as_str())) {
                     wrong.push(format!("{path}: kept, {reason}"));
                 }
@@ -86,6 +90,9 @@ fn check(path: &str, verified: &transcode::Verified, hash: Option<&str>) -> Opti
     match hash {
         Some(hash) if hash != verified.samples_sha256 || hash != again => {
             return Some(format!("{path}: converted to other samples than the reference"));
+        }
+        None if verified.samples_sha256 != again => {
+            return Some(format!("{path}: other samples than were proven"));
         }
         _ => {}
     }

@@ -309,11 +309,16 @@ fn rule_14_nothing_but_the_pixels_changes() {
 }
 
 #[test]
-fn rule_15_jpeg_is_kept_until_its_way_back_is_proven() {
+fn rule_15_a_jpeg_becomes_jpeg_xl_only_with_its_way_back() {
     let Some(open) = open_data() else { return };
-    let jpeg = Source::open(&open.join("pydicom/pydicom__SC_rgb_jpeg.dcm")).unwrap();
-    assert!(kept(&jpeg, "default").contains("JPEG"));
-    assert!(kept(&jpeg, "jxl-colour").contains("JPEG XL"));
+    let source = Source::open(&open.join("pydicom/pydicom__SC_rgb_jpeg.dcm")).unwrap();
+    assert!(kept(&source, "default").contains("JPEG"));
+    let written = converted(&source, "jxl-colour");
+    assert_eq!(written.facts().transfer_syntax.uid(), "1.2.840.10008.1.2.4.111");
+    assert_eq!(written.jpeg_frame(0).unwrap(), codestream(&source, 0), "every byte of the JPEG");
+    for (group, element) in [(8, 0x18), (8, 8), (0x28, 4), (0x28, 0x2110), (0x28, 0x2112), (0x28, 0x2114)] {
+        assert_eq!(value(&written, group, element), value(&source, group, element), "({group:04X},{element:04X})");
+    }
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use super::target::Target;
 use crate::error::{Answered, Problem};
-use crate::media::{self, Answer, Form, OCTET_STREAM, Shape};
+use crate::media::{self, Form, OCTET_STREAM, Shape};
 use crate::multipart::{self, Multipart};
 use crate::representation::{Object, Representation, Segment};
 use crate::state::App;
@@ -34,9 +34,9 @@ async fn frames(app: Arc<App>, target: Target) -> Answered<Response<Body>> {
     let (target, plan) = app.read(move |app| answer_stored(app, target)).await?;
     match plan {
         Plan::Done(response) => Ok(*response),
-        Plan::Decode(decode) => {
+        Plan::Make(make) => {
             app.compute(move |app| {
-                let representation = decode.representation(app)?;
+                let representation = make.representation(app)?;
                 representation.answer(&target.method, &target.headers).map_err(Problem::internal)
             })
             .await
@@ -46,20 +46,26 @@ async fn frames(app: Arc<App>, target: Target) -> Answered<Response<Body>> {
 
 enum Plan {
     Done(Box<Response<Body>>),
-    Decode(Decode),
+    Make(Make),
 }
 
 fn answer_stored(app: &App, target: Target) -> Answered<(Target, Plan)> {
     let instance = target.find_instance(app)?;
     let numbers = numbers(&instance, target.frames.as_deref())?;
-    let wire = Wire::of(&instance);
-    let answer = media::negotiate(target.accept().as_deref(), &wire.syntax, wire.native, app.config.strict_accept)
+    let accept = target.accept();
+    let has_jpeg_xl = media::names_jpeg_xl(accept.as_deref(), app.config.strict_accept);
+    let wire = if has_jpeg_xl { Wire::stored(&instance) } else { Wire::of(&instance) };
+    let answer = media::negotiate(accept.as_deref(), &wire.syntax, wire.native, app.config.strict_accept)
         .ok_or_else(|| Problem::not_acceptable(""))?;
     if answer.shape == Shape::Single && numbers.len() > 1 {
         return Err(Problem::not_acceptable(""));
     }
+    let shape = answer.shape;
     if wire.must_decode || (answer.form == Form::Samples && !wire.native) {
-        return Ok((target, Plan::Decode(Decode { instance, numbers, shape: answer.shape })));
+        return Ok((target, Plan::Make(Make { instance, numbers, shape, what: What::Samples })));
+    }
+    if wire.must_rebuild {
+        return Ok((target, Plan::Make(Make { instance, numbers, shape, what: What::Jpeg })));
     }
     let object = Object::Open(app.archive.object(&instance)?);
     let frames: Option<Vec<_>> = numbers.iter().map(|&n| instance.frames.get(n as usize)).collect();
@@ -67,8 +73,7 @@ fn answer_stored(app: &App, target: Target) -> Answered<(Target, Plan)> {
     let contents = frames.into_iter().map(|frame| {
         runs(frame).map(|(offset, len)| Segment::Stored { object: object.clone(), offset, len }).collect()
     });
-    let representation =
-        represent(etag(&instance, &numbers, answer), answer.shape, &wire.part_type(), contents.collect());
+    let representation = represent(etag(&instance, &numbers, shape, ""), shape, &wire.part_type(), contents.collect());
     let response = representation.answer(&target.method, &target.headers).map_err(Problem::internal)?;
     Ok((target, Plan::Done(Box::new(response))))
 }
@@ -103,11 +108,28 @@ pub struct Wire {
     native: bool,
     /// The stored bytes are not what goes on the wire: big endian, or inside a deflated data set.
     must_decode: bool,
+    /// The stored bytes are a JPEG stream in the form of JPEG XL, and the JPEG goes on the wire.
+    must_rebuild: bool,
 }
 
 impl Wire {
-    /// Implicit VR and Big Endian never go on the wire (PS3.18 8.7.3): native frames are Explicit VR Little Endian.
+    /// For a client that does not name JPEG XL: it gets the JPEG that was recompressed, or the samples.
     pub fn of(instance: &Instance) -> Wire {
+        let wire = Wire::stored(instance);
+        match wire.syntax.uid() {
+            TransferSyntax::JPEG_XL_RECOMPRESSION => Wire {
+                syntax: TransferSyntax::new(TransferSyntax::JPEG_BASELINE),
+                media: media::of_frames(&TransferSyntax::new(TransferSyntax::JPEG_BASELINE)),
+                must_rebuild: true,
+                ..wire
+            },
+            TransferSyntax::JPEG_XL_LOSSLESS | TransferSyntax::JPEG_XL => Wire::samples(true),
+            _ => wire,
+        }
+    }
+
+    /// Implicit VR and Big Endian never go on the wire (PS3.18 8.7.3): native frames are Explicit VR Little Endian.
+    fn stored(instance: &Instance) -> Wire {
         let facts = &instance.facts;
         let bits = u64::from(facts.rows) * u64::from(facts.columns) * u64::from(facts.bits_allocated);
         // Frames of a deflated data set are in no table; frames of single bits may begin within a byte.
@@ -123,14 +145,24 @@ impl Wire {
                 TransferSyntax::EXPLICIT_BIG | TransferSyntax::DEFLATED | "1.2.840.10008.1.2.8.1"
             );
         if native || (must_decode && !stored.is_video()) {
-            return Wire {
-                syntax: TransferSyntax::new(TransferSyntax::EXPLICIT_LITTLE),
-                media: OCTET_STREAM,
-                native: true,
-                must_decode,
-            };
+            return Wire::samples(must_decode);
         }
-        Wire { media: media::of_frames(&stored), syntax: stored, native, must_decode }
+        Wire { media: media::of_frames(&stored), syntax: stored, native, must_decode, must_rebuild: false }
+    }
+
+    fn samples(must_decode: bool) -> Wire {
+        Wire {
+            syntax: TransferSyntax::new(TransferSyntax::EXPLICIT_LITTLE),
+            media: OCTET_STREAM,
+            native: true,
+            must_decode,
+            must_rebuild: false,
+        }
+    }
+
+    /// Do frames go out as they are stored?
+    pub fn as_stored(&self) -> bool {
+        !self.must_decode && !self.must_rebuild
     }
 
     /// Content-Type of a part; its letters are what viewers compare with.
@@ -157,7 +189,7 @@ fn represent(etag: String, shape: Shape, part_type: &str, contents: Vec<Vec<Segm
 }
 
 /// Names object, frames and form: what has the same tag has the same bytes.
-fn etag(instance: &Instance, numbers: &[u32], answer: Answer) -> String {
+fn etag(instance: &Instance, numbers: &[u32], shape: Shape, form: &str) -> String {
     let object = instance.object_id.get(..32).unwrap_or(&instance.object_id);
     let frames = match numbers {
         [n] => format!("f{}", n + 1),
@@ -166,28 +198,55 @@ fn etag(instance: &Instance, numbers: &[u32], answer: Answer) -> String {
             digest[..8].iter().map(|byte| format!("{byte:02x}")).collect()
         }
     };
-    let shape = if answer.shape == Shape::Multipart { "m" } else { "s" };
-    let form = if answer.form == Form::Stored { "" } else { "d" };
+    let shape = if shape == Shape::Multipart { "m" } else { "s" };
     format!("\"{object}-{frames}-{shape}{form}\"")
 }
 
-/// Frames to be decoded to samples.
-struct Decode {
+/// Frames to be made of what is stored.
+struct Make {
     instance: Arc<Instance>,
     numbers: Vec<u32>,
     shape: Shape,
+    what: What,
 }
 
-impl Decode {
+/// What frames are made to.
+#[derive(Clone, Copy)]
+enum What {
+    Samples,
+    /// The JPEG streams that were recompressed.
+    Jpeg,
+}
+
+impl Make {
     fn representation(&self, app: &App) -> Answered<Representation> {
         if self.instance.facts.frame_bytes().saturating_mul(self.numbers.len() as u64) > LARGEST {
             return Err(Problem::bad_request("that much is not decoded at once: ask for fewer frames"));
         }
-        let part_type = format!("{OCTET_STREAM};transfer-syntax={}", TransferSyntax::EXPLICIT_LITTLE);
-        let contents: Answered<Vec<_>> =
-            self.numbers.iter().map(|&n| Ok(vec![Segment::Memory(self.samples(app, n)?)])).collect();
-        let etag = etag(&self.instance, &self.numbers, Answer { shape: self.shape, form: Form::Samples });
-        Ok(represent(etag, self.shape, &part_type, contents?))
+        let (media, syntax, form) = match self.what {
+            What::Samples => (OCTET_STREAM, TransferSyntax::EXPLICIT_LITTLE, "d"),
+            What::Jpeg => ("image/jpeg", TransferSyntax::JPEG_BASELINE, "j"),
+        };
+        let frame = |n: &u32| match self.what {
+            What::Samples => self.samples(app, *n),
+            What::Jpeg => self.jpeg(app, *n),
+        };
+        let contents: Answered<Vec<_>> = self.numbers.iter().map(|n| Ok(vec![Segment::Memory(frame(n)?)])).collect();
+        let etag = etag(&self.instance, &self.numbers, self.shape, form);
+        Ok(represent(etag, self.shape, &format!("{media};transfer-syntax={syntax}"), contents?))
+    }
+
+    /// The JPEG stream of a frame, rebuilt; kept for the ranges that follow.
+    fn jpeg(&self, app: &App, n: u32) -> Answered<Bytes> {
+        let key = format!("jpeg {} {n}", self.instance.object_id);
+        if let Some(bytes) = app.made.get(&key) {
+            app.metrics.cache_hits.fetch_add(1, Relaxed);
+            return Ok(bytes);
+        }
+        app.metrics.cache_misses.fetch_add(1, Relaxed);
+        let bytes = Bytes::from(app.archive.source(&self.instance)?.jpeg_frame(n)?);
+        app.made.put(key, bytes.clone(), bytes.len());
+        Ok(bytes)
     }
 
     /// Samples of a frame, as Explicit VR Little Endian has them; kept for the ranges that follow.
@@ -247,6 +306,7 @@ mod tests {
     fn what_goes_on_the_wire() {
         let wire = |syntax: &str| {
             let wire = Wire::in_syntax(TransferSyntax::new(syntax), false);
+            assert_eq!(wire.as_stored(), !wire.must_decode);
             (wire.part_type(), wire.must_decode)
         };
         let little = "application/octet-stream;transfer-syntax=1.2.840.10008.1.2.1".to_owned();

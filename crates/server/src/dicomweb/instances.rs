@@ -32,12 +32,12 @@ pub async fn retrieve(State(app): State<Arc<App>>, target: Target) -> Answered<R
         let syntax = &refused.transfer_syntax;
         return Err(Problem::not_acceptable(format!("stored in transfer syntax {syntax}; ask for transfer-syntax=*")));
     }
-    let rewrite: u64 = instances.iter().filter(|instance| must_rewrite(instance)).map(|instance| instance.size).sum();
+    let rewrite: u64 = instances.iter().filter(|i| wanted.rewrite(i).is_some()).map(|instance| instance.size).sum();
     if rewrite > REWRITE {
-        return Err(Problem::not_acceptable("that much is not put into Explicit VR at once: ask for fewer instances"));
+        return Err(Problem::not_acceptable("that much is not written anew at once: ask for fewer instances"));
     }
     let work = move |app: &App| {
-        let representation = represent(app, &instances, wanted.shape)?;
+        let representation = represent(app, &instances, &wanted)?;
         representation.answer(&target.method, &target.headers).map_err(Problem::internal)
     };
     // Writing anew keeps a core busy; handing out does not.
@@ -48,11 +48,23 @@ pub async fn retrieve(State(app): State<Arc<App>>, target: Target) -> Answered<R
 struct Wanted {
     shape: Shape,
     syntax: Option<String>,
+    /// It names JPEG XL.
+    jpeg_xl: bool,
+}
+
+/// How an instance is written anew before it goes out.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Rewrite {
+    /// Implicit VR and Big Endian never go on the wire (PS3.18 8.7.3).
+    Explicit,
+    /// A recompressed JPEG goes as the JPEG to who does not name JPEG XL.
+    Jpeg,
 }
 
 impl Wanted {
     fn of(accept: Option<&str>, one: bool, strict: bool) -> Answered<Wanted> {
         let ranges = accept::parse(accept.unwrap_or_default());
+        let jpeg_xl = media::names_jpeg_xl(accept, strict);
         let offer = |range: &MediaRange| {
             let part = range.parameter("type").map_or(DICOM.to_owned(), str::to_ascii_lowercase);
             let shape = match range.essence.as_str() {
@@ -61,64 +73,75 @@ impl Wanted {
                 _ => return None,
             };
             let syntax = range.parameter("transfer-syntax").or(strict.then_some(TransferSyntax::EXPLICIT_LITTLE));
-            Some(Wanted { shape, syntax: syntax.filter(|s| *s != "*" && range.essence != "*/*").map(str::to_owned) })
+            let syntax = syntax.filter(|s| *s != "*" && range.essence != "*/*").map(str::to_owned);
+            Some(Wanted { shape, syntax, jpeg_xl })
         };
         match ranges.iter().find_map(offer) {
             Some(wanted) => Ok(wanted),
             None if strict && accept.is_some() => {
                 Err(Problem::not_acceptable("instances are given as application/dicom"))
             }
-            None => Ok(Wanted { shape: Shape::Multipart, syntax: None }),
+            None => Ok(Wanted { shape: Shape::Multipart, syntax: None, jpeg_xl }),
         }
     }
 
     fn fits(&self, instance: &Instance) -> bool {
-        let on_wire = on_wire(instance);
+        let on_wire = self.on_wire(instance);
         self.syntax.as_deref().is_none_or(|wanted| wanted == on_wire)
+    }
+
+    /// The transfer syntax an instance has on the wire.
+    fn on_wire<'a>(&self, instance: &'a Instance) -> &'a str {
+        match self.rewrite(instance) {
+            Some(Rewrite::Explicit) => TransferSyntax::EXPLICIT_LITTLE,
+            Some(Rewrite::Jpeg) => TransferSyntax::JPEG_BASELINE,
+            None => &instance.transfer_syntax,
+        }
+    }
+
+    fn rewrite(&self, instance: &Instance) -> Option<Rewrite> {
+        match instance.transfer_syntax.as_str() {
+            TransferSyntax::IMPLICIT_LITTLE | TransferSyntax::EXPLICIT_BIG => Some(Rewrite::Explicit),
+            TransferSyntax::JPEG_XL_RECOMPRESSION if !self.jpeg_xl => Some(Rewrite::Jpeg),
+            _ => None,
+        }
+    }
+
+    fn part_type(&self, instance: &Instance) -> String {
+        format!("{DICOM};transfer-syntax={}", self.on_wire(instance))
     }
 }
 
-/// The transfer syntax an instance has on the wire.
-fn on_wire(instance: &Instance) -> &str {
-    if must_rewrite(instance) { TransferSyntax::EXPLICIT_LITTLE } else { &instance.transfer_syntax }
-}
-
-/// Implicit VR and Big Endian never go on the wire (PS3.18 8.7.3).
-fn must_rewrite(instance: &Instance) -> bool {
-    matches!(instance.transfer_syntax.as_str(), TransferSyntax::IMPLICIT_LITTLE | TransferSyntax::EXPLICIT_BIG)
-}
-
-fn represent(app: &App, instances: &[Arc<Instance>], shape: Shape) -> Answered<Representation> {
-    let etag = etag(instances, shape);
-    if let (Shape::Single, [instance]) = (shape, instances) {
-        return Ok(Representation { content_type: part_type(instance), etag, segments: content(app, instance)? });
+fn represent(app: &App, instances: &[Arc<Instance>], wanted: &Wanted) -> Answered<Representation> {
+    let etag = etag(instances, wanted);
+    if let (Shape::Single, [instance]) = (wanted.shape, instances) {
+        let segments = content(app, instance, wanted)?;
+        return Ok(Representation { content_type: wanted.part_type(instance), etag, segments });
     }
     let mut body = Multipart::new(&etag);
     for instance in instances {
-        body.part(&part_type(instance), content(app, instance)?);
+        body.part(&wanted.part_type(instance), content(app, instance, wanted)?);
     }
     let (content_type, segments) = body.finish(media::DICOM);
     Ok(Representation { content_type, etag, segments })
 }
 
-fn part_type(instance: &Instance) -> String {
-    format!("{DICOM};transfer-syntax={}", on_wire(instance))
-}
-
-fn etag(instances: &[Arc<Instance>], shape: Shape) -> String {
+fn etag(instances: &[Arc<Instance>], wanted: &Wanted) -> String {
     let mut hash = Sha256::new();
     instances.iter().for_each(|instance| hash.update(instance.object_id.as_bytes()));
     let hex: String = hash.finalize()[..16].iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("\"{hex}-i-{}\"", if shape == Shape::Multipart { "m" } else { "s" })
+    let shape = if wanted.shape == Shape::Multipart { "m" } else { "s" };
+    let form = if instances.iter().any(|i| wanted.rewrite(i) == Some(Rewrite::Jpeg)) { "j" } else { "" };
+    format!("\"{hex}-i-{shape}{form}\"")
 }
 
 /// The file, its preamble zeroed: what stands there could make it something else as well (PS3.10 7.5).
-fn content(app: &App, instance: &Arc<Instance>) -> Answered<Vec<Segment>> {
+fn content(app: &App, instance: &Arc<Instance>, wanted: &Wanted) -> Answered<Vec<Segment>> {
+    if let Some(rewrite) = wanted.rewrite(instance) {
+        return Ok(vec![Segment::Memory(rewritten(app, instance, rewrite)?)]);
+    }
     let object = app.archive.object(instance)?;
     let size = object.size();
-    if must_rewrite(instance) {
-        return Ok(vec![Segment::Memory(rewritten(app, instance)?)]);
-    }
     let mut head = [0; PREAMBLE + 4];
     let has_preamble = object.read_at(0, &mut head).is_ok() && &head[PREAMBLE..] == b"DICM";
     let skip = if has_preamble { PREAMBLE as u64 } else { 0 };
@@ -127,16 +150,26 @@ fn content(app: &App, instance: &Arc<Instance>) -> Answered<Vec<Segment>> {
     Ok(vec![zeros, Segment::Stored { object, offset: skip, len: size - skip }])
 }
 
-/// The same instance in Explicit VR Little Endian.
-fn rewritten(app: &App, instance: &Instance) -> Answered<Bytes> {
-    let key = format!("explicit {}", instance.object_id);
+/// The same instance in Explicit VR Little Endian, or with the JPEG streams it was made of; kept for the ranges that follow.
+fn rewritten(app: &App, instance: &Instance, rewrite: Rewrite) -> Answered<Bytes> {
+    let key = match rewrite {
+        Rewrite::Explicit => format!("explicit {}", instance.object_id),
+        Rewrite::Jpeg => format!("jpeg {}", instance.object_id),
+    };
     if let Some(bytes) = app.made.get(&key) {
         return Ok(bytes);
     }
-    let object = app.archive.object(instance)?;
-    let mut bytes = vec![0; object.size() as usize];
-    object.read_at(0, &mut bytes).map_err(Problem::internal)?;
-    let bytes = Bytes::from(to_explicit(&bytes).map_err(Problem::internal)?);
+    let mut written = Vec::new();
+    match rewrite {
+        Rewrite::Jpeg => app.archive.source(instance)?.write_jpeg(&mut written)?,
+        Rewrite::Explicit => {
+            let object = app.archive.object(instance)?;
+            let mut bytes = vec![0; object.size() as usize];
+            object.read_at(0, &mut bytes).map_err(Problem::internal)?;
+            written = to_explicit(&bytes).map_err(Problem::internal)?;
+        }
+    }
+    let bytes = Bytes::from(written);
     app.made.put(key, bytes.clone(), bytes.len());
     Ok(bytes)
 }

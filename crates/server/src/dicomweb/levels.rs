@@ -83,10 +83,12 @@ impl<'a> Levels<'a> {
 impl OfInstance {
     fn of(instance: &Instance) -> OfInstance {
         let wire = Wire::of(instance);
+        // Of what is made anew for each client no length is known.
+        let stored = instance.frames.iter().filter(|_| wire.as_stored());
         OfInstance {
             transfer_syntax: wire.syntax.uid().to_owned(),
             body_offset: wire.body_offset(),
-            frames: instance.frames.iter().map(OfFrame::of).collect(),
+            frames: stored.map(OfFrame::of).collect(),
         }
     }
 }

@@ -10,6 +10,7 @@ mod jpeg_lossless;
 mod jpeg_ls;
 mod jpeg_scan;
 mod jpeg_upsample;
+mod jpeg_xl;
 mod native;
 mod rle;
 
@@ -67,23 +68,32 @@ pub(crate) fn frame(layout: &Layout<'_>, n: u32, stored: &[u8], codecs: &mut Cod
         Coding::JpegLs => jpeg_ls::frame(facts, stored, out),
         Coding::Jpeg2000 => jpeg2000::frame(facts, stored, out),
         Coding::HtJ2k => htj2k::frame(facts, stored, codecs, out),
-        Coding::JpegXl | Coding::Video | Coding::Unknown => {
+        Coding::JpegXl => jpeg_xl::frame(facts, stored, out),
+        Coding::Video | Coding::Unknown => {
             Err(Error::unsupported(format!("no decoder for {}", facts.transfer_syntax.name())))
         }
     }
 }
 
+/// Decodes a JPEG stream that was rebuilt from JPEG XL.
+pub(crate) fn jpeg_stream(facts: &Facts, stream: &[u8], out: &mut Vec<u8>) -> Result<()> {
+    out.clear();
+    jpeg::frame(facts, stream, out)
+}
+
 /// Are decoded samples of three components luminance and chrominance? The stream decides where it can.
-pub(crate) fn is_ybr(facts: &Facts, stream: Option<&StreamInfo>) -> bool {
+pub(crate) fn is_ybr(facts: &Facts, coding: Coding, stream: Option<&StreamInfo>) -> bool {
     let told = facts.samples == 3
         && (facts.photometric.starts_with("YBR_FULL") || facts.photometric.starts_with("YBR_PARTIAL"));
-    match (facts.transfer_syntax.coding(), stream) {
+    match (coding, stream) {
         (Coding::Jpeg, Some(info)) if info.components == 3 => match info.adobe_transform {
             Some(transform) => transform != 0,
             None if info.jfif => true,
             None => !info.rgb_letters && told,
         },
         (Coding::Jpeg2000 | Coding::HtJ2k, Some(info)) if info.colour_transform => false,
+        // What comes out of the codec's own colour space is RGB.
+        (Coding::JpegXl, Some(info)) if info.colour_transform => false,
         _ => told,
     }
 }
@@ -150,10 +160,10 @@ fn agree(facts: &Facts, stored: &[u8], coding: Coding) -> Result<StreamInfo> {
     Ok(info)
 }
 
-/// Runs a decoder that is not ours: a panic in it on a hostile stream is an error of the stream.
-fn guarded<T>(name: &str, decode: impl FnOnce() -> Result<T>) -> Result<T> {
-    std::panic::catch_unwind(std::panic::AssertUnwindSafe(decode))
-        .unwrap_or_else(|_| Err(Error::malformed(0, format!("{name}: the decoder gave up on a damaged stream"))))
+/// Runs a codec that is not ours: a panic in it on a hostile stream is an error of the stream.
+pub(crate) fn guarded<T>(name: &str, run: impl FnOnce() -> Result<T>) -> Result<T> {
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(run))
+        .unwrap_or_else(|_| Err(Error::malformed(0, format!("{name}: the codec gave up on a damaged stream"))))
 }
 
 fn container_bits(facts: &Facts) -> u16 {

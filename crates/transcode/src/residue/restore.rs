@@ -66,7 +66,7 @@ impl Residue {
         for n in 0..object.frames().len() as u32 {
             match self.header.origin {
                 Origin::Samples(_) => object.decode_with(n, &mut codecs, &mut frame)?,
-                Origin::Jpeg => return Err(Error::unsupported("JPEG XL can't be read by this version").into()),
+                Origin::Jpeg => frame = object.jpeg_frame(n)?,
             }
             restorer.frame(&frame)?;
         }

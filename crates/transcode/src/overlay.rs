@@ -72,6 +72,28 @@ pub(crate) fn take(source: &Source, codecs: &mut Codecs) -> Result<Vec<Overlay>>
     Ok(places.into_iter().map(overlay).collect())
 }
 
+/// Overlays that lie in the pixels of `source` and no longer in those of `written`: the group of each and its bit.
+pub(crate) fn moved(source: &Source, written: &Source) -> Vec<(u16, u8)> {
+    let still: Vec<u16> = places(written.data_set()).map(|(group, _)| group).collect();
+    let embedded = places(source.data_set()).filter_map(|(group, bit)| Some((group, u8::try_from(bit?).ok()?)));
+    embedded.filter(|(group, _)| !still.contains(group)).collect()
+}
+
+/// Overlay Data (60xx,3000) of a data set, empty when there is none.
+pub(crate) fn data(set: &DataSet, group: u16) -> Result<Vec<u8>> {
+    set.get(Tag(group, DATA)).map_or_else(|| Ok(Vec::new()), |element| Ok(set.bytes_le(element)?.into_owned()))
+}
+
+/// Puts an overlay back into the bit of each sample (of `size` bytes) that it was taken from.
+pub(crate) fn put_back(data: &[u8], bit: u8, size: usize, samples: &mut [u8]) {
+    for (n, sample) in samples.chunks_exact_mut(size.max(1)).enumerate() {
+        let set = data.get(n / 8).is_some_and(|byte| byte >> (n % 8) & 1 == 1);
+        if let Some(byte) = sample.get_mut(usize::from(bit / 8)).filter(|_| set) {
+            *byte |= 1 << (bit % 8);
+        }
+    }
+}
+
 /// Clears the bits that the overlays were in.
 pub(crate) fn clear(overlays: &[Overlay], bits_allocated: u16, samples: &mut [u8]) {
     let mask = overlays.iter().fold(0u16, |mask, overlay| mask | 1 << overlay.bit);

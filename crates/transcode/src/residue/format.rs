@@ -1,8 +1,8 @@
 //! The stored bytes of a residue.
 //!
 //! Magic `FLRES`, version (1), then as LEB128: encoding of the source's elements, origin of its frames, flags of its pixels,
-//! bytes of one sample, bytes of the original, bytes of the object, bytes of the program; SHA-256 of the original and of the
-//! object; the deflated program; CRC-32 (little endian) of all before it.
+//! bytes of one sample, bytes of the original, bytes of the object, bytes of the program, number of overlays, group and bit of
+//! each; SHA-256 of the original and of the object; the deflated program; CRC-32 (little endian) of all before it.
 
 use super::layout::Layout;
 use super::restore::RestoreError;
@@ -11,6 +11,8 @@ use crate::syntax::Encoding;
 const MAGIC: &[u8; 5] = b"FLRES";
 const VERSION: u8 = 1;
 const CRC: usize = 4;
+/// Groups 6000 to 60FF, the even ones.
+const MAX_OVERLAYS: u64 = 128;
 
 /// Where the bytes of the source's frames come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,6 +32,8 @@ pub(crate) struct Header {
     pub(crate) converted_len: u64,
     /// Bytes of the program once inflated.
     pub(crate) program_len: u64,
+    /// Group and bit of overlays that were in the original's pixels and stand apart in the object.
+    pub(crate) overlays: Vec<(u16, u8)>,
     pub(crate) original_sha256: [u8; 32],
     pub(crate) converted_sha256: [u8; 32],
     /// Where the deflated program starts and ends.
@@ -57,6 +61,11 @@ impl Header {
             self.program_len,
         ] {
             put_number(&mut bytes, number);
+        }
+        put_number(&mut bytes, self.overlays.len() as u64);
+        for (group, bit) in &self.overlays {
+            put_number(&mut bytes, u64::from(*group));
+            put_number(&mut bytes, u64::from(*bit));
         }
         bytes.extend_from_slice(&self.original_sha256);
         bytes.extend_from_slice(&self.converted_sha256);
@@ -93,6 +102,7 @@ impl Header {
             original_len: fields.number()?,
             converted_len: fields.number()?,
             program_len: fields.number()?,
+            overlays: fields.overlays()?,
             original_sha256: fields.hash()?,
             converted_sha256: fields.hash()?,
             program: (fields.at, body.len()),
@@ -123,6 +133,18 @@ impl Fields<'_> {
             take_number(&self.bytes[self.at..]).ok_or_else(|| damaged("a number in it can't be read"))?;
         self.at += len;
         Ok(number)
+    }
+
+    fn overlays(&mut self) -> Result<Vec<(u16, u8)>, RestoreError> {
+        let count = self.number()?;
+        if count > MAX_OVERLAYS {
+            return Err(damaged("too many overlays"));
+        }
+        let overlay = |_| match (u16::try_from(self.number()?), u8::try_from(self.number()?)) {
+            (Ok(group), Ok(bit)) if bit < 64 => Ok((group, bit)),
+            _ => Err(damaged("an overlay that can't be")),
+        };
+        (0..count).map(overlay).collect()
     }
 
     fn hash(&mut self) -> Result<[u8; 32], RestoreError> {
@@ -165,6 +187,7 @@ mod tests {
             original_len: 5 << 30,
             converted_len: 1 << 20,
             program_len: 300,
+            overlays: vec![(0x6000, 12), (0x6002, 15)],
             original_sha256: [7; 32],
             converted_sha256: [9; 32],
             program: (0, 0),

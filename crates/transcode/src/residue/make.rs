@@ -15,6 +15,7 @@ use crate::error::{Error, Result};
 use crate::facts;
 use crate::frames::{native_bits, sub_sampled};
 use crate::input::Input;
+use crate::overlay;
 use crate::source::Source;
 use crate::syntax::{Coding, Encoding};
 use crate::write::value_start;
@@ -52,6 +53,7 @@ pub(crate) fn make(source: &Source, written: &Source, jpegs: Option<&[u64]>) -> 
         original_len: source.len(),
         converted_len: written.len(),
         program_len,
+        overlays: overlay::moved(source, written),
         original_sha256,
         converted_sha256,
         program: (0, 0),
@@ -77,7 +79,12 @@ fn origin(source: &Source, written: &Source, jpegs: bool) -> Result<Origin, NoWa
         return Err(NoWayBack::Compressed(facts.transfer_syntax.name().to_owned()));
     }
     let size = facts.bits_allocated / 8;
-    if !matches!(facts.bits_allocated, 8 | 16 | 32 | 64) || facts.bits_allocated != written.facts().bits_allocated {
+    let whole = matches!(facts.bits_allocated, 8 | 16 | 32 | 64);
+    if !whole && !written.facts().transfer_syntax.is_encapsulated() {
+        // The object holds the very bytes; no frame is asked.
+        return Ok(Origin::Samples(Layout { size: 1, ..Layout::default() }));
+    }
+    if !whole || facts.bits_allocated != written.facts().bits_allocated {
         return Err(NoWayBack::Pixels(format!("{} bits allocated", facts.bits_allocated)));
     }
     let (big_endian, words) = source.byte_order();
@@ -124,18 +131,27 @@ impl Maker<'_> {
         let holds = |e: &Element| pixels.as_ref().and_then(|p| p.0).is_some_and(|p| p.start == e.start);
         for element in a {
             let found = b.iter().take(AHEAD).position(|other| other.tag == element.tag);
-            if holds(element) {
+            let other = found.map(|n| &b[n]);
+            if holds(element) && !self.same_pixels(element, other)? {
                 for run in pixels.iter().flat_map(|p| &p.1) {
                     self.program.literal_to(run.start)?;
                     self.program.pixels(run.end - run.start)?;
                 }
-            } else if let Some(other) = found.map(|n| &b[n]) {
+            } else if let Some(other) = other.filter(|_| !holds(element)) {
                 self.element(element, other)?;
             }
             self.program.literal_to(element.end)?;
             b = &b[found.map_or(0, |n| n + 1)..];
         }
         Ok(())
+    }
+
+    /// Pixel data that was written as it was, or in another byte order, needs no frames.
+    fn same_pixels(&mut self, a: &Element, b: Option<&Element>) -> Result<bool> {
+        let Some(b) = b.filter(|b| matches!((&a.value, &b.value), (Value::Bytes { .. }, Value::Bytes { .. }))) else {
+            return Ok(false);
+        };
+        Ok(self.token(a.start..a.end, b.start..b.end)? || self.token(value_at(a)..a.end, value_at(b)..b.end)?)
     }
 
     fn element(&mut self, a: &Element, b: &Element) -> Result<()> {

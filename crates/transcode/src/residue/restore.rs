@@ -5,10 +5,13 @@ use super::element::step;
 use super::format::Origin;
 use super::program::{Op, ProgramReader};
 use super::window::Window;
+use crate::data_set::DataSet;
 use crate::decode::Codecs;
 use crate::error::Error;
+use crate::overlay;
 use crate::source::Source;
 use sha2::{Digest, Sha256};
+use std::borrow::Cow;
 use std::io::{self, Write};
 
 /// Literal bytes taken at once.
@@ -64,6 +67,9 @@ impl Residue {
         let mut restorer = Restorer::new(self, object, out);
         let (mut codecs, mut frame) = (Codecs::default(), Vec::new());
         for n in 0..object.frames().len() as u32 {
+            if !restorer.wants_pixels()? {
+                break;
+            }
             match self.header.origin {
                 Origin::Samples(_) => object.decode_with(n, &mut codecs, &mut frame)?,
                 Origin::Jpeg => frame = object.jpeg_frame(n)?,
@@ -79,6 +85,7 @@ pub(crate) struct Restorer<'a, W> {
     residue: &'a Residue,
     program: ProgramReader<'a>,
     object: Window<'a>,
+    set: &'a DataSet,
     samples: usize,
     /// Bytes of the object that are passed.
     cursor: u64,
@@ -99,6 +106,7 @@ impl<'a, W: Write> Restorer<'a, W> {
             residue,
             program: ProgramReader::new(&residue.bytes[header.program.0..header.program.1], header.program_len),
             object: Window::new(object.input()),
+            set: object.data_set(),
             samples: object.facts().samples.into(),
             cursor: 0,
             left: header.original_len,
@@ -109,17 +117,35 @@ impl<'a, W: Write> Restorer<'a, W> {
         }
     }
 
+    /// Goes on to where the bytes of a frame are needed; false when none are.
+    pub(crate) fn wants_pixels(&mut self) -> Result<bool, RestoreError> {
+        self.push(&[])?;
+        Ok(self.pixels > 0)
+    }
+
     /// Takes the next frame: its samples, or the JPEG that was rebuilt.
     pub(crate) fn frame(&mut self, bytes: &[u8]) -> Result<(), RestoreError> {
+        if !self.wants_pixels()? {
+            return Ok(());
+        }
         match self.residue.header.origin {
             Origin::Samples(layout) => {
+                let whole = self.with_overlays(bytes, layout.size.into())?;
                 let mut odd = self.odd.take();
-                let stored = layout.store(bytes, self.samples, &mut odd);
+                let stored = layout.store(&whole, self.samples, &mut odd);
                 self.odd = odd;
                 self.push(&stored)
             }
             Origin::Jpeg => self.push(bytes),
         }
+    }
+
+    fn with_overlays<'b>(&self, samples: &'b [u8], size: usize) -> Result<Cow<'b, [u8]>, RestoreError> {
+        let mut whole = Cow::Borrowed(samples);
+        for (group, bit) in &self.residue.header.overlays {
+            overlay::put_back(&overlay::data(self.set, *group)?, *bit, size, whole.to_mut());
+        }
+        Ok(whole)
     }
 
     /// Does what is left, and compares.

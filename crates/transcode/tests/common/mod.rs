@@ -48,7 +48,7 @@ pub fn samples_sha256(source: &Source) -> Result<String, transcode::Error> {
 }
 
 /// How a made instance is written.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Form {
     Implicit,
     Explicit,

@@ -1,11 +1,12 @@
 """Speed and size of the codec beside OpenJPH, on the corpus: `make bench-codec`.
 
 One thread on each side, in-process, no file I/O while the clock runs, CPU time. For each image the two sides take turns, round by
-round; a side's figure is its median. Each side decodes what it is given into a buffer that exists already, and both write the same
+round, in the order of the round's parity; a round lasts `--seconds` a side. A speed is the median of its rounds, a ratio the median of the
+rounds' own ratios: what slows a whole round down does not change its ratio. Each side decodes what it is given into a buffer that exists already, and both write the same
 stream: lossless, RPCL, TLM, a tile-part per resolution, 64 x 64 blocks, the same number of decompositions. Each side's stream is
 decoded by the other and compared before anything is timed.
 
-usage: codec.py [--rounds N] [--only WORD]
+usage: codec.py [--rounds N] [--seconds S] [--only WORD]
 """
 import argparse
 import json
@@ -125,35 +126,46 @@ def timed(call, n):
     return (time.process_time() - start) / n
 
 
-def compare(ours, name, array, bits, signed, rounds):
-    """Medians on one image: {encode, decode: (ours, peer)}; our {incremental, level 3} in full decodes; both sizes."""
+def prepare(ours, name, array, bits, signed, levels):
+    """Loads an image on our side, and shows that each side reads the other's stream; gives OpenJPH's stream, our size, and the time of our encoding."""
     rows, columns = array.shape[:2]
-    levels = decompositions(rows, columns)
     with tempfile.TemporaryDirectory() as folder:
         raw, stream = f"{folder}/raw", f"{folder}/stream"
         array.tofile(raw)
         ours.ask("load", raw, columns, rows, array.shape[2] if array.ndim == 3 else 1, bits, int(signed))
-        once, our_size = ours.timed("encode", 1)
+        once, size = ours.timed("encode", 1)
         ours.timed("decode", 1)
         ours.ask("save", stream)
         theirs = bytes(peer_encode(array, bits, levels))
         for side, bytes_ in (("ours", pathlib.Path(stream).read_bytes()), ("OpenJPH's", theirs)):
             if not np.array_equal(imagecodecs.htj2k_decode(bytes_), array):
                 sys.exit(f"codec: {name}: OpenJPH does not read {side} stream back")
-    n = max(1, int(0.03 / max(once, 1e-5)))
+    return theirs, size, once
+
+
+def compare(ours, name, array, bits, signed, options):
+    """Of one image: {what: median seconds}, {what: median of the rounds' ratios}, both sizes."""
+    levels = decompositions(*array.shape[:2])
+    theirs, our_size, once = prepare(ours, name, array, bits, signed, levels)
+    n = max(1, round(options.seconds / max(once, 1e-5)))
     room = np.empty_like(array)
-    figures = {"encode": ([], []), "decode": ([], [])}
-    alone = {"incremental": [], "level": []}
-    for _ in range(rounds):
-        figures["encode"][0].append(ours.timed("encode", n)[0])
-        figures["encode"][1].append(timed(lambda: peer_encode(array, bits, levels), n))
-        figures["decode"][0].append(ours.timed("decode", n)[0])
-        figures["decode"][1].append(timed(lambda: imagecodecs.htj2k_decode(theirs, out=room), n))
-        alone["incremental"].append(ours.timed("incremental", n)[0])
-        alone["level"].append(ours.timed("level", n, 3)[0])
-    medians = {verb: tuple(map(statistics.median, sides)) for verb, sides in figures.items()}
-    whole = medians["decode"][0]
-    return medians, {verb: statistics.median(times) / whole for verb, times in alone.items()}, our_size, len(theirs)
+    calls = {
+        "encode": lambda: ours.timed("encode", n)[0],
+        "peer encode": lambda: timed(lambda: peer_encode(array, bits, levels), n),
+        "decode": lambda: ours.timed("decode", n)[0],
+        "peer decode": lambda: timed(lambda: imagecodecs.htj2k_decode(theirs, out=room), n),
+        "incremental": lambda: ours.timed("incremental", n)[0],
+        "level": lambda: ours.timed("level", n, 3)[0],
+    }
+    ratios = {"encode": ("peer encode", "encode"), "decode": ("peer decode", "decode"), "incremental": ("incremental", "decode"), "level": ("level", "decode")}
+    rounds = []
+    for number in range(options.rounds + 1):
+        order = list(calls) if number % 2 else list(reversed(calls))
+        rounds.append({what: calls[what]() for what in order})
+    # The first round warms up.
+    rounds = rounds[1:]
+    seconds = {what: statistics.median(r[what] for r in rounds) for what in calls}
+    return seconds, {what: statistics.median(r[a] / r[b] for r in rounds) for what, (a, b) in ratios.items()}, our_size, len(theirs)
 
 
 def geometric_mean(values):
@@ -168,23 +180,24 @@ def bar(name, value, sense, goal):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--seconds", type=float, default=0.06)
     parser.add_argument("--only", help="a class, or part of a file's name")
     options = parser.parse_args()
     if not OPEN.is_dir():
         sys.exit("codec: the corpus is not here: nothing to measure")
     print(f"OpenJPH {next(w for w in imagecodecs.version().split(', ') if w.startswith('openjph'))}, one thread, CPU time, "
-          f"medians of {options.rounds} rounds; MB/s of samples; ratio = ours / OpenJPH's, higher is better;\n"
+          f"medians of {options.rounds} rounds; MB/s of samples; ratio = ours / OpenJPH's, by rounds, higher is better;\n"
           "incr: all levels one after another as the bytes arrive, lev 3: the image at an eighth, both in full decodes")
     head = f"{'class':6} {'image':52} {'size':>11} {'bits':>4}  {'enc':>6} {'peer':>6} {'ratio':>6}  {'dec':>6} {'peer':>6} {'ratio':>6}  {'bytes':>8} {'incr':>5} {'lev 3':>6}"
     print(head + "\n" + "-" * len(head))
     ours, ratios, sizes, incremental, coarse = Ours(), {"encode": [], "decode": []}, [], [], []
     for kind, name, array, bits, signed in images(options.only):
-        figures, parts, our_size, peer_size = compare(ours, name, array, bits, signed, options.rounds)
+        seconds, parts, our_size, peer_size = compare(ours, name, array, bits, signed, options)
         size = "x".join(map(str, array.shape[1::-1])) + ("x3" if array.ndim == 3 else "")
         row = f"{kind:6} {name[-52:]:52} {size:>11} {bits:3}{'s' if signed else 'u'} "
-        for verb, (mine, theirs) in figures.items():
-            ratios[verb].append(theirs / mine)
-            row += f" {array.nbytes / mine / 1e6:6.0f} {array.nbytes / theirs / 1e6:6.0f} {theirs / mine:6.2f} "
+        for verb in ratios:
+            ratios[verb].append(parts[verb])
+            row += f" {array.nbytes / seconds[verb] / 1e6:6.0f} {array.nbytes / seconds['peer ' + verb] / 1e6:6.0f} {parts[verb]:6.2f} "
         sizes.append(our_size / peer_size)
         incremental.append(parts["incremental"])
         if min(array.shape[:2]) > 2000:

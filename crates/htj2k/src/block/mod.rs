@@ -158,7 +158,11 @@ impl BlockDecoder {
             return self.decode_wide(&cleanup, refinement.as_ref(), coded, sides, target, stride);
         }
         if refinement.is_some() || coded.roi_shift > 0 {
-            return self.decode_doubled(&cleanup, refinement.as_ref(), coded, sides, target, stride);
+            self.doubled.resize(MOST_SAMPLES, 0);
+            let mut sink = Sink::Doubled(&mut self.doubled);
+            simd::decode(self.simd, &cleanup, sides, &mut self.scratch, &mut sink, sides.0)?;
+            finish(&mut self.doubled, refinement.as_ref(), coded, sides, &mut self.significance, target, stride);
+            return Ok(());
         }
         let mut sink = match target {
             Target::Integer(samples) => Sink::Integer(samples),
@@ -166,26 +170,6 @@ impl BlockDecoder {
             Target::Wide(_) => unreachable!("decoded by the wide way"),
         };
         simd::decode(self.simd, &cleanup, sides, &mut self.scratch, &mut sink, stride)
-    }
-
-    /// The way of blocks with more than a cleanup pass.
-    fn decode_doubled(
-        &mut self,
-        cleanup: &Cleanup<'_>,
-        refinement: Option<&Refinement<'_>>,
-        coded: &Coded,
-        sides: (usize, usize),
-        target: Target<'_>,
-        stride: usize,
-    ) -> Result<(), BlockError> {
-        self.doubled.resize(MOST_SAMPLES, 0);
-        let mut sink = Sink::Doubled(&mut self.doubled);
-        simd::decode(self.simd, cleanup, sides, &mut self.scratch, &mut sink, sides.0)?;
-        if let Some(refinement) = refinement {
-            refine(refinement, &mut self.doubled, sides.0, sides, &mut self.significance);
-        }
-        transfer(&self.doubled, sides, coded, target, stride);
-        Ok(())
     }
 
     /// The way of blocks with more bit-planes than 32-bit arithmetic holds, and of the scalar level.
@@ -201,12 +185,25 @@ impl BlockDecoder {
         self.wide.clear();
         self.wide.resize(sides.0 * sides.1, 0);
         plain_decode::decode(cleanup, sides.0, sides.1, &mut self.wide, sides.0)?;
-        if let Some(refinement) = refinement {
-            refine(refinement, &mut self.wide, sides.0, sides, &mut self.significance);
-        }
-        transfer(&self.wide, sides, coded, target, stride);
+        finish(&mut self.wide, refinement, coded, sides, &mut self.significance, target, stride);
         Ok(())
     }
+}
+
+/// What follows the cleanup pass of a block that needs more than that: refinement, and the way to the sub-band.
+fn finish<S: Sample>(
+    block: &mut [S],
+    refinement: Option<&Refinement<'_>>,
+    coded: &Coded,
+    sides: (usize, usize),
+    significance: &mut Significance,
+    target: Target<'_>,
+    stride: usize,
+) {
+    if let Some(refinement) = refinement {
+        refine(refinement, block, sides.0, sides, significance);
+    }
+    transfer(block, sides, coded, target, stride);
 }
 
 /// The refinement passes, unless there are none or no plane is left for them.

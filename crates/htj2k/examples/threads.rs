@@ -1,8 +1,8 @@
 //! How much faster two threads code and decode one large frame than one: `cargo run --release --features rayon --example threads`.
 //!
-//! Wall time, as nothing else tells; so on a machine with other work trust the best rounds alone. The frame is made here, 3000 x 3000,
+//! Wall time, as nothing else tells: on a machine with other work it needs both processors to itself (`chrt -r 10`). The frame is made here, 3000 x 3000,
 //! 12 bits. One thread and two take turns, `FRAMES` frames each time, the two threads within one call of the pool, as a
-//! server has it; a round's figure is the ratio of its two times. `both at once` is what the machine itself allows: one thread's
+//! server has it; a round's figure is the ratio of its two times, and the bar takes the median of the rounds. `both at once` is what the machine itself allows: one thread's
 //! work done by both threads at the same time, each for itself, in units of one thread's pace.
 
 use htj2k::{Decoder, EncodeOptions, Encoder, Image, Samples, SamplesMut};
@@ -53,14 +53,10 @@ fn main() -> Result<(), Failure> {
         let (_, allowed) = best_and_median(&mut possible[1..]);
         let [alone, shared] = times.map(|t| t * 1e3 / FRAMES as f64);
         println!(
-            "{verb}: one thread {alone:.1} ms, two {shared:.1} ms; ratio of best times {:.2}, by rounds: best {best:.2}, median {middle:.2}; both at once {allowed:.2}",
-            alone / shared
+            "{verb}: one thread {alone:.1} ms, two {shared:.1} ms (best rounds); ratio by rounds: median {middle:.2}, best {best:.2}; both at once {allowed:.2}"
         );
-        println!(
-            "bar codec-two-threads-{verb} {:.2} >= 1.7 {}",
-            alone / shared,
-            if alone / shared >= 1.7 { "ok" } else { "short" }
-        );
+        let met = if middle >= 1.7 { "ok" } else { "short" };
+        println!("bar codec-two-threads-{verb} {middle:.2} >= 1.7 {met}");
     }
     assert!(one.out == samples && two.out == samples && one.bytes == two.bytes, "threads change the result");
     Ok(())

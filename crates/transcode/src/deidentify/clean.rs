@@ -6,6 +6,8 @@
 
 use super::values::trim;
 use crate::data_set::{DataSet, Element, Value, Vr};
+use crate::error::{Error, Result};
+use aho_corasick::AhoCorasick;
 use std::collections::HashSet;
 use std::sync::LazyLock;
 
@@ -16,17 +18,35 @@ const UNITS: [&str; 12] = ["mm", "cm", "ms", "s", "sec", "min", "t", "kv", "kvp"
 const MAX_NEEDLES: usize = 500;
 
 /// Names, numbers and UIDs of the people in an object: what may not stand in a text that stays.
-#[derive(Debug, Default)]
-pub(crate) struct Identity(HashSet<Vec<u8>>);
+#[derive(Debug)]
+pub(crate) struct Identity(AhoCorasick);
 
 impl Identity {
     /// Collects every person name, wherever it is, and the numbers of patient and order.
-    pub(crate) fn read(set: &DataSet) -> Identity {
-        let mut identity = Identity::default();
-        identity.collect(set, set.elements());
-        identity
+    pub(crate) fn read(set: &DataSet) -> Result<Identity> {
+        let mut needles = Needles::default();
+        needles.collect(set, set.elements());
+        Identity::of(needles.0)
     }
 
+    fn of(needles: HashSet<Vec<u8>>) -> Result<Identity> {
+        let built = AhoCorasick::builder().ascii_case_insensitive(true).build(needles);
+        built.map(Identity).map_err(|error| Error::Limit(format!("names: {error}")))
+    }
+
+    /// Is one of the names or numbers in this text, as a word of its own?
+    pub(crate) fn is_in(&self, text: &[u8]) -> bool {
+        let letter = |at: Option<usize>| at.and_then(|at| text.get(at)).is_some_and(u8::is_ascii_alphanumeric);
+        self.0
+            .find_overlapping_iter(text)
+            .any(|found| !letter(found.start().checked_sub(1)) && !letter(Some(found.end())))
+    }
+}
+
+#[derive(Debug, Default)]
+struct Needles(HashSet<Vec<u8>>);
+
+impl Needles {
     fn collect(&mut self, set: &DataSet, elements: &[Element]) {
         for element in elements {
             if self.0.len() >= MAX_NEEDLES {
@@ -53,17 +73,6 @@ impl Identity {
                 bytes.split(divides).map(trim).filter(|part| part.len() >= shortest).map(<[u8]>::to_ascii_lowercase),
             );
         }
-    }
-
-    /// Is one of the names or numbers in this text, as a word of its own?
-    pub(crate) fn is_in(&self, text: &[u8]) -> bool {
-        let text = text.to_ascii_lowercase();
-        let letter = |at: Option<usize>| at.and_then(|at| text.get(at)).is_some_and(u8::is_ascii_alphanumeric);
-        self.0.iter().any(|needle| {
-            text.windows(needle.len())
-                .enumerate()
-                .any(|(at, window)| window == needle && !letter(at.checked_sub(1)) && !letter(Some(at + needle.len())))
-        })
     }
 }
 
@@ -97,7 +106,7 @@ mod tests {
 
     #[test]
     fn only_known_words_and_measures_stay() {
-        let identity = Identity(HashSet::from([b"chest".to_vec(), b"12345".to_vec()]));
+        let identity = Identity::of(HashSet::from([b"chest".to_vec(), b"12345".to_vec()])).unwrap();
         let clean = |text| clean(text, &identity);
         assert_eq!(clean("CT ABDOMEN W CONTRAST 1.5mm Dr. Smith").as_deref(), Some("CT ABDOMEN W CONTRAST 1.5mm"));
         assert_eq!(clean("Head^Routine (Adult) 20240131").as_deref(), Some("Head Routine"));
@@ -108,7 +117,7 @@ mod tests {
 
     #[test]
     fn a_name_is_found_as_a_word_of_its_own() {
-        let identity = Identity(HashSet::from([b"long".to_vec()]));
+        let identity = Identity::of(HashSet::from([b"long".to_vec()])).unwrap();
         assert!(identity.is_in(b"Series of Mr. LONG, old"));
         assert!(!identity.is_in(b"longitudinal"));
     }

@@ -253,6 +253,8 @@ fn rows(text: &'static str) -> impl Iterator<Item = (Tag, Row)> {
         let mut cells = line.split('\t');
         let tag = u32::from_str_radix(cells.next()?, 16).ok()?;
         let (basic, options) = (Basic::parse(cells.next()?)?, cells.next()?);
+        // Referenced Study Sequence holds references alone, and may not be empty where it is optional (PS3.3 C.7.2.1).
+        let basic = if tag == 0x0008_1110 { Basic::Star } else { basic };
         Some((Tag((tag >> 16) as u16, tag as u16), Row { basic, options }))
     })
 }

@@ -62,7 +62,7 @@ pub(crate) fn rewrite(by: &Deidentifier, source: &Source) -> Result<Rope> {
         by,
         set,
         declared: Declared::read(set),
-        identity: Identity::read(set),
+        identity: Identity::read(set)?,
         days: by.key.days(patient.as_bytes()),
         pseudonym: by.key.token("patient", patient.as_bytes())[..16].to_uppercase(),
         rope: Rope::default(),
@@ -115,8 +115,11 @@ impl Writer<'_> {
         };
         let group = |element| Tag(0x0002, element);
         self.value(group(0x0001), Vr::OB, &[0, 1]);
-        self.value(group(0x0002), Vr::UI, facts.sop_class_uid.as_bytes());
-        self.value(group(0x0003), Vr::UI, trim(&instance));
+        for (element, uid) in [(0x0002, facts.sop_class_uid.as_bytes()), (0x0003, trim(&instance))] {
+            if !uid.is_empty() && numeric(uid) {
+                self.value(group(element), Vr::UI, uid);
+            }
+        }
         self.value(group(0x0010), Vr::UI, syntax.as_bytes());
         self.value(group(0x0012), Vr::UI, IMPLEMENTATION_CLASS_UID.as_bytes());
         self.value(group(0x0013), Vr::SH, IMPLEMENTATION_VERSION_NAME.as_bytes());
@@ -278,10 +281,13 @@ impl Writer<'_> {
         }
         if text(vr) || matches!(vr, Vr::UR | Vr::AE | Vr::UN | Vr::PN) {
             let Value::Bytes { len, .. } = element.value else { return Ok(()) };
-            if len > 16 * LARGE || self.identity.is_in(&self.set.bytes(element)?) {
+            if len > 256 * LARGE || self.identity.is_in(&self.set.bytes(element)?) {
                 self.value(element.tag, vr, &dummy(vr));
                 return Ok(());
             }
+        }
+        if matches!(vr, Vr::UI | Vr::DS | Vr::IS) && !numeric(&self.set.bytes(element)?) {
+            return Ok(()); // text where none can be
         }
         self.copy(element, vr)
     }
@@ -350,7 +356,8 @@ impl Writer<'_> {
 
     fn item(&mut self, item: &Item, mode: Mode) -> Result<()> {
         let scheme = item.get(SCHEME).and_then(|e| self.set.text(e).into_iter().next());
-        let foreign = scheme.is_some_and(|s| !SCHEMES.contains(&s.as_str()));
+        let coded = [0x0100, 0x0119, 0x0120].iter().any(|code| item.get(Tag(0x0008, *code)).is_some());
+        let foreign = scheme.map_or(coded, |s| !SCHEMES.contains(&s.as_str()));
         let mode = if mode == Mode::Clean && foreign { Mode::Dummy } else { mode };
         let retained = self.retained(&item.elements);
         self.start_item();
@@ -479,6 +486,11 @@ fn ours(tag: Tag) -> bool {
 /// Extended Offset Table and its lengths.
 fn offset_table(tag: Tag) -> bool {
     matches!(tag.element(), 0x0001 | 0x0002)
+}
+
+/// What the values of UI, DS and IS are made of.
+fn numeric(value: &[u8]) -> bool {
+    value.iter().all(|b| b.is_ascii_digit() || matches!(b, b'.' | b'+' | b'-' | b'e' | b'E' | b'\\' | b' ' | b'\0'))
 }
 
 fn text(vr: Vr) -> bool {

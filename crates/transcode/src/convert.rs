@@ -304,8 +304,9 @@ fn write_verified(
         None => make_residue(source, &written, target, context.way_back),
     };
     let mut proof = residue.as_ref().ok().map(|residue| Proof::new(residue, &written));
+    let only = matches!(expected.as_slice(), [one] if one.loss.is_none()).then_some(context.samples.as_slice());
     let (frames, samples_sha256) =
-        verify::verify(source, &written, &plan, table, &expected, &mut context.codecs, &mut proof)?;
+        verify::verify(source, &written, &plan, table, &expected, &mut context.codecs, &mut proof, only)?;
     let proven = proof.map_or(Ok(()), Proof::finish);
     let way_back = proven.and(residue);
     context.verifying += start.elapsed();

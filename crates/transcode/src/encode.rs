@@ -277,11 +277,19 @@ pub(crate) fn stray_high_bits(facts: &Facts, samples: &[u8]) -> bool {
     if spare == 0 {
         return false;
     }
+    // All are looked at, so that the loops are plain ones.
+    let any = |bits: u32| bits != 0;
     match (facts.bits_allocated, facts.signed) {
-        (8, false) => samples.iter().any(|v| *v >> (8 - spare) != 0),
-        (8, true) => samples.iter().any(|v| (*v as i8) << spare >> spare != *v as i8),
-        (16, false) => samples.as_chunks().0.iter().any(|b| u16::from_le_bytes(*b) >> (16 - spare) != 0),
-        (16, true) => samples.as_chunks().0.iter().map(|b| i16::from_le_bytes(*b)).any(|v| v << spare >> spare != v),
+        (8, false) => any(samples.iter().fold(0, |all, v| all | u32::from(*v >> (8 - spare)))),
+        (8, true) => any(samples.iter().fold(0, |all, v| all | u32::from((((*v as i8) << spare >> spare) as u8) ^ v))),
+        (16, false) => {
+            let words = samples.as_chunks().0.iter().map(|b| u16::from_le_bytes(*b));
+            any(words.fold(0, |all, v| all | v >> (16 - spare)).into())
+        }
+        (16, true) => {
+            let words = samples.as_chunks().0.iter().map(|b| i16::from_le_bytes(*b));
+            any((words.fold(0, |all, v| all | (v << spare >> spare) ^ v) as u16).into())
+        }
         _ => true,
     }
 }

@@ -30,6 +30,8 @@ const MAX_RATIO: u64 = 20_000;
 #[derive(Debug, Default)]
 pub(crate) struct Codecs {
     pub(crate) stored: Vec<u8>,
+    /// Samples of what was written.
+    pub(crate) read_back: Vec<u8>,
     pub(crate) htj2k: ::htj2k::Decoder,
     pub(crate) words: Vec<u16>,
     pub(crate) signed_words: Vec<i16>,

@@ -18,7 +18,8 @@ mod mutants {
         if let Some(number) = std::env::var("MUTANT").ok().and_then(|n| n.parse().ok()) {
             NUMBER.store(number, Ordering::Relaxed);
             std::panic::set_hook(std::boxed::Box::new(|what| {
-                std::eprintln!("{what}");
+                // Not by `eprintln`, which tests capture.
+                let _ = std::io::Write::write_fmt(&mut std::io::stderr(), format_args!("{what}\n"));
                 std::process::exit(101);
             }));
         }

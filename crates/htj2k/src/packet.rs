@@ -489,3 +489,22 @@ pub(crate) fn part1_segment(done: u8, left: u8, style: BlockStyle) -> u8 {
         n => left.min(2 - n),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn segments_with_arithmetic_bypass_are_those_of_table_d9() {
+        let bypass = BlockStyle(1);
+        // Ten passes, then two raw ones and a cleanup pass by turns.
+        let ends = [10, 12, 13, 15, 16, 18, 19];
+        for done in 0..19 {
+            let end = ends.into_iter().find(|end| *end > done).unwrap();
+            assert_eq!(part1_segment(done, 100, bypass), end - done, "after {done}");
+            assert_eq!(part1_segment(done, 1, bypass), 1);
+            assert_eq!(part1_segment(done, 100, BlockStyle(5)), 1, "each pass ends");
+            assert_eq!(part1_segment(done, 7, BlockStyle(0)), 7, "one segment for all");
+        }
+    }
+}

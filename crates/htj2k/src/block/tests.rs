@@ -220,8 +220,10 @@ fn real_coefficients_are_the_integers_that_they_quantise_to() {
         let integers: Vec<i32> = integers.iter().map(|i| i.signum() * (i.unsigned_abs() as f32 as i32)).collect();
         let reals: Vec<f32> = integers.iter().map(|i| *i as f32 / factor).collect();
         let (mut expected, mut bytes) = (Vec::new(), Vec::new());
-        let of_integers = BlockEncoder::new().encode(Origin::Integer(&integers), stride, width, height, &mut expected);
-        let of_reals = BlockEncoder::new().encode(Origin::Real(&reals, factor), stride, width, height, &mut bytes);
+        let of_integers =
+            BlockEncoder::new(Simd::detect()).encode(Origin::Integer(&integers), stride, width, height, &mut expected);
+        let of_reals =
+            BlockEncoder::new(Simd::detect()).encode(Origin::Real(&reals, factor), stride, width, height, &mut bytes);
         assert!(of_integers == of_reals && expected == bytes, "{planes} planes times {factor}");
         assert!(of_reals.cleanup_len > 0);
     }
@@ -231,9 +233,9 @@ fn real_coefficients_are_the_integers_that_they_quantise_to() {
 fn real_coefficients_below_a_step_are_a_block_of_zeros() {
     let samples = [0.9f32, -0.9, 0.4, 0.0, 0.9, 0.9, -0.1, 0.9, 77.0];
     let mut bytes = Vec::new();
-    let written = BlockEncoder::new().encode(Origin::Real(&samples, 1.0), 4, 4, 2, &mut bytes);
+    let written = BlockEncoder::new(Simd::detect()).encode(Origin::Real(&samples, 1.0), 4, 4, 2, &mut bytes);
     assert_eq!((written.cleanup_len, written.planes, bytes.len()), (0, 0, 0));
-    let written = BlockEncoder::new().encode(Origin::Real(&samples, 2.0), 4, 4, 2, &mut bytes);
+    let written = BlockEncoder::new(Simd::detect()).encode(Origin::Real(&samples, 2.0), 4, 4, 2, &mut bytes);
     assert!((written.planes, bytes.len()) == (1, written.cleanup_len as usize) && !bytes.is_empty());
 }
 

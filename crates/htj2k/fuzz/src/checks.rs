@@ -135,9 +135,9 @@ fn check_region(data: &[u8], level: u8, reversible: bool, planes: &[Plane], deco
         return;
     }
     let seed = data.iter().fold(data.len() as u32, |sum, b| (sum ^ *b as u32).rotate_left(7));
-    let (x, y) = ((seed & 255) * decoded.width >> 8, (seed >> 8 & 255) * decoded.height >> 8);
-    let width = 1 + ((seed >> 16 & 255) * (decoded.width - x - 1) >> 8);
-    let height = 1 + ((seed >> 24) * (decoded.height - y - 1) >> 8);
+    let part = |bit: u32, whole: u32| ((seed >> bit & 255) * whole) >> 8;
+    let (x, y) = (part(0, decoded.width), part(8, decoded.height));
+    let (width, height) = (1 + part(16, decoded.width - x - 1), 1 + part(24, decoded.height - y - 1));
     let region = Region { x, y, width, height };
     let row = width as usize * planes.len();
     let mut out = vec![0; row * height as usize];

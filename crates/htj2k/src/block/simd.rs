@@ -11,7 +11,9 @@ use alloc::vec::Vec;
 
 use super::fast_decode::{self, Scratch, Sink};
 use super::{BlockError, Cleanup, Origin, fast_encode};
-use crate::simd::{Simd, SimdLevel};
+use crate::simd::Simd;
+#[cfg(target_arch = "x86_64")]
+use crate::simd::SimdLevel;
 
 /// Decodes a cleanup pass with the fast decoder of a level.
 pub(super) fn decode(

@@ -235,7 +235,7 @@ pub(crate) fn release_dead(index: &Index, spool: &Spool) -> Result<(), Error> {
 }
 
 /// One call of [`Archive::convert_pending`].
-struct Run<'a> {
+pub(crate) struct Run<'a> {
     inner: &'a Inner,
     policy: &'a Policy,
     hash: String,
@@ -244,7 +244,7 @@ struct Run<'a> {
     host: String,
 }
 
-struct Job {
+pub(crate) struct Job {
     instance: i64,
     series: i64,
     study: i64,
@@ -274,7 +274,7 @@ struct Converted {
 }
 
 impl<'a> Run<'a> {
-    fn begin(archive: &'a Archive, policy: &'a Policy) -> Result<Run<'a>, Error> {
+    pub(crate) fn begin(archive: &'a Archive, policy: &'a Policy) -> Result<Run<'a>, Error> {
         static CALLS: AtomicU64 = AtomicU64::new(0);
         let inner = &*archive.inner;
         let name = format!("{}/{}", inner.spool.run(), CALLS.fetch_add(1, Ordering::Relaxed));
@@ -303,18 +303,37 @@ impl<'a> Run<'a> {
                 if stop.load(Ordering::Relaxed) {
                     return Ok(());
                 }
-                let began = Instant::now();
-                let done = catch_unwind(AssertUnwindSafe(|| self.convert(&job, &mut context)));
-                let done = done.unwrap_or_else(|panic| {
-                    context = Context::default();
-                    Err(Error::Damaged(format!("the conversion panicked: {}", text(&*panic))))
-                });
-                if let Some(event) = self.end(job, done, began.elapsed())? {
+                if let Some(event) = self.one(job, &mut context)? {
                     let _ = tell.send(event);
                 }
             }
         }
         Ok(())
+    }
+
+    /// Converts what was leased and records its end.
+    pub(crate) fn one(&self, job: Job, context: &mut Context) -> Result<Option<Event>, Error> {
+        let began = Instant::now();
+        let done = catch_unwind(AssertUnwindSafe(|| self.convert(&job, context)));
+        let done = done.unwrap_or_else(|panic| {
+            *context = Context::default();
+            Err(Error::Damaged(format!("the conversion panicked: {}", text(&*panic))))
+        });
+        self.end(job, done, began.elapsed())
+    }
+
+    /// Leases the job of one instance, if it waits.
+    pub(crate) fn lease_one(&self, key: &InstanceKey) -> Result<Option<Job>, Error> {
+        let (name, key) = (self.name.clone(), key.clone());
+        self.inner.index.write(move |index| {
+            let sql = "UPDATE jobs SET state = 1, run = ?, until = ?, attempts = attempts + 1 WHERE state = 0 AND \
+                 instance = (SELECT i.id FROM instances i JOIN series e ON e.id = i.series \
+                 JOIN studies s ON s.id = e.study WHERE s.uid = ? AND e.uid = ? AND i.uid = ?) RETURNING instance";
+            let mut lease = index.prepare_cached(sql)?;
+            let until = now() + LEASE;
+            let leased = lease.query_row(params![name, until, key.study, key.series, key.sop], |row| row.get(0));
+            leased.optional()?.map(|instance| Job::read(index, instance)).transpose()
+        })
     }
 
     fn lease(&self) -> Result<Vec<Job>, Error> {
@@ -329,7 +348,7 @@ impl<'a> Run<'a> {
         })
     }
 
-    fn renew(&self) -> Result<(), Error> {
+    pub(crate) fn renew(&self) -> Result<(), Error> {
         let name = self.name.clone();
         self.inner.index.write(move |index| {
             index.execute("UPDATE jobs SET until = ? WHERE state = 1 AND run = ?", params![now() + LEASE, name])?;
@@ -338,7 +357,7 @@ impl<'a> Run<'a> {
     }
 
     /// Gives back what was leased and not begun.
-    fn release(&self) -> Result<(), Error> {
+    pub(crate) fn release(&self) -> Result<(), Error> {
         let name = self.name.clone();
         self.inner.index.write(move |index| {
             let sql = "UPDATE jobs SET state = 0, run = NULL, attempts = attempts - 1 WHERE state = 1 AND run = ?";

@@ -39,6 +39,11 @@ pub struct Decision {
 impl State {
     const ALL: [State; 5] = [State::Waits, State::Leased, State::Converted, State::Kept, State::Failed];
 
+    /// From what the index has.
+    pub(crate) fn of(number: usize) -> State {
+        State::ALL.get(number).copied().unwrap_or(State::Waits)
+    }
+
     /// As the index has it.
     fn number(self) -> usize {
         State::ALL.iter().position(|state| *state == self).expect("all are listed")

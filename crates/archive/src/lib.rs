@@ -11,6 +11,7 @@
 
 mod archive;
 mod attributes;
+mod backlog;
 mod cache;
 mod convert;
 mod decisions;
@@ -26,6 +27,7 @@ mod release;
 mod way_back;
 
 pub use archive::{Archive, Options, Stats};
+pub use backlog::{Became, Converter, Waiting};
 pub use convert::{Event, Evidence, Summary};
 pub use decisions::{Decision, State};
 pub use error::Error;

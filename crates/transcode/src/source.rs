@@ -378,7 +378,7 @@ fn resolve<'a>(mut elements: &'a [Element], path: &str) -> Option<&'a Element> {
 }
 
 /// Where the file meta (or, without one, the data set) starts.
-fn after_preamble(input: &Input) -> Result<u64> {
+pub(crate) fn after_preamble(input: &Input) -> Result<u64> {
     let is = |at: u64, what: &[u8]| input.bytes(at, what.len() as u64).is_ok_and(|b| *b == *what);
     if is(128, b"DICM") {
         return Ok(132);
@@ -394,7 +394,7 @@ fn after_preamble(input: &Input) -> Result<u64> {
 }
 
 /// How a data set without file meta is written.
-fn guess(input: &Input, start: u64) -> Result<Encoding> {
+pub(crate) fn guess(input: &Input, start: u64) -> Result<Encoding> {
     let head = input.bytes(start, 8).map_err(|_| Error::NotDicom)?;
     let explicit = Vr::from_binary([head[4], head[5]]).is_some();
     Ok(match (explicit, head[0]) {

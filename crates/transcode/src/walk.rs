@@ -55,6 +55,21 @@ pub(crate) fn walk_unknown(input: &Input, offset: u64, len: u64) -> Result<Vec<I
     Ok(items)
 }
 
+/// Walks the elements before the pixel data, as far as they are there whole.
+pub(crate) fn walk_head(input: &Input, start: u64, encoding: Encoding) -> Result<Vec<Element>> {
+    let mut walker = Walker { reader: Reader::new(input), left: MAX_ELEMENTS, irregular: false };
+    let end = input.len();
+    let encoding = walker.sniff(start, end, encoding)?;
+    let scope = Scope { encoding, end, depth: 0, delimited: false };
+    let (mut at, mut elements) = (start, Vec::new());
+    while end - at >= 8 && walker.reader.tag(at, encoding == Encoding::ExplicitBig)?.group() < 0x7FE0 {
+        let Ok(element) = walker.element(&mut at, scope) else { break };
+        elements.push(element);
+    }
+    dictionary::settle_all(&mut elements, dictionary::Around::default(), &|e| crate::data_set::first_u16(input, e));
+    Ok(elements)
+}
+
 /// Walks the elements of group `group` at `start`, which are Explicit VR Little Endian (the file meta, PS3.10 7.1).
 pub(crate) fn walk_group(input: &Input, start: u64, group: u16) -> Result<(Vec<Element>, u64)> {
     let mut walker = Walker { reader: Reader::new(input), left: MAX_ELEMENTS, irregular: false };

@@ -1,6 +1,7 @@
 //! The command line, as typed. Every setting can also come from `FIRSTLIGHT_*`; what is left open is filled by
 //! [`settings`](crate::settings).
 
+use crate::migrate::flags::{ImportFlags, MigrateFlags};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use serde::Deserialize;
 use std::net::SocketAddr;
@@ -21,6 +22,10 @@ pub struct Cli {
 pub enum Command {
     /// Convert files, folders or a DICOMDIR, every frame proven equal
     Convert(ConvertFlags),
+    /// Move an archive: folders, DICOMDIRs, zip and tar files or DICOMweb servers, for as long as it takes
+    Migrate(MigrateFlags),
+    /// Store files in an archive as they are
+    Import(ImportFlags),
     /// Show the frames of a file and where each resolution level ends
     Inspect(InspectFlags),
     /// Say what a policy does, list the shipped ones, show one

@@ -4,6 +4,7 @@ mod args;
 mod convert;
 mod failure;
 mod inspect;
+mod migrate;
 mod policy;
 mod restore;
 mod serve;
@@ -31,6 +32,8 @@ fn run(cli: Cli) -> Result<Exit, Failure> {
     let file = settings::File::load(cli.config.as_deref())?;
     match cli.command {
         Command::Convert(flags) => convert::run(settings::convert(flags, file)?),
+        Command::Migrate(flags) => migrate::run(flags, file),
+        Command::Import(flags) => migrate::import(flags, file),
         Command::Inspect(flags) => inspect::run(&flags),
         Command::Policy(flags) => policy::run(flags, file),
         Command::Verify(flags) => verify::run(&flags),

@@ -21,8 +21,8 @@ pub struct File {
     deidentify: Option<String>,
     key: Option<PathBuf>,
     burned_in: Option<BurnedIn>,
-    jobs: Option<NonZeroUsize>,
-    data: Option<PathBuf>,
+    pub jobs: Option<NonZeroUsize>,
+    pub data: Option<PathBuf>,
     listen: Option<SocketAddr>,
     viewer: Option<PathBuf>,
     web: Option<PathBuf>,
@@ -209,7 +209,8 @@ fn or(flags: Vec<String>, file: Vec<String>) -> Vec<String> {
     if flags.is_empty() { file } else { flags }
 }
 
-fn jobs(wanted: Option<NonZeroUsize>) -> usize {
+/// As many as wanted, or one per core.
+pub fn jobs(wanted: Option<NonZeroUsize>) -> usize {
     wanted.map_or_else(|| std::thread::available_parallelism().map_or(1, NonZeroUsize::get), NonZeroUsize::get)
 }
 

@@ -1,14 +1,41 @@
 //! Takes instances from where they are to where they shall be.
 //!
-//! [`Worker`] does one file: opened, decided on, converted or kept, and put in its place whole or not at all; what became
-//! of it is a [`Record`].
+//! ```text
+//! census  sources -> journal (walked as a stream; resumable)
+//! plan    journal -> a sample converted to nowhere -> bytes and hours, as ranges
+//! run     journal -> queue -> threads (fetch, worker) -> destination (durable) -> log -> journal -> counted
+//! ```
+//! A [`Migration`] may end at any moment: the journal knows what is done, and the same command goes on. [`Worker`] does one
+//! file, for a migration as for `convert`: opened, decided on, converted or kept, and put in its place whole or not at all.
+//! No source is ever written to.
 
+mod control;
 pub mod dicomdir;
+mod error;
+mod estimate;
+mod hands;
+mod journal;
+mod log;
+mod migration;
+mod nice;
 mod place;
+mod queue;
 mod record;
+mod run;
+mod source;
+mod throttle;
 pub mod trouble;
 mod worker;
 
+pub use control::Control;
+pub use error::Error;
+pub use estimate::{Plan, PlanClass};
+pub use journal::{Class, Counts, Journal, Order};
+pub use migration::{Ending, Layout, Migration, Options};
+pub use nice::be_nice;
 pub use place::is_plain;
 pub use record::{Outcome, Record};
+pub use run::{News, Snapshot};
+pub use source::Walked;
+pub use throttle::{Hold, Hours, Limits};
 pub use worker::{Done, Item, Memory, Settings, Target, Worker, residue_path};

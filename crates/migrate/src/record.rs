@@ -1,7 +1,7 @@
 //! What became of one file: a line of the report.
 
-use serde::{Deserialize, Serialize};
-use std::path::PathBuf;
+use serde::{Deserialize, Serialize, Serializer};
+use std::path::{Path, PathBuf};
 
 /// What became of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,9 +22,12 @@ pub enum Outcome {
 /// One line of the report.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Record {
-    /// Absolute path. Of a file that is de-identified: 32 digits that stand for the path under the key.
+    /// Absolute path; what is not UTF-8 in it is shown as such. Of a file that is de-identified: 32 digits that stand for the path
+    /// under the key.
+    #[serde(serialize_with = "lossy")]
     pub source: PathBuf,
     /// Absolute path; null when nothing was written.
+    #[serde(serialize_with = "lossy_option")]
     pub destination: Option<PathBuf>,
     /// What became of it.
     pub outcome: Outcome,
@@ -68,4 +71,41 @@ pub struct Record {
     /// What a person should look at before it is given away.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub flags: Vec<String>,
+}
+
+impl Record {
+    /// Of a source that nothing is known of yet.
+    pub fn blank(source: PathBuf, bytes: u64) -> Record {
+        Record {
+            source,
+            destination: None,
+            outcome: Outcome::Refused,
+            reason: None,
+            rule: None,
+            source_transfer_syntax: None,
+            transfer_syntax: None,
+            bytes_in: bytes,
+            bytes_out: None,
+            frames: None,
+            samples_sha256: None,
+            seconds: 0.0,
+            source_sha256: None,
+            policy: String::new(),
+            unchanged: false,
+            dry_run: false,
+            residue_bytes: None,
+            no_way_back: None,
+            deidentified: None,
+            flags: Vec::new(),
+        }
+    }
+}
+
+/// A name that is not UTF-8 must not end a migration.
+fn lossy<S: Serializer>(path: &Path, to: S) -> Result<S::Ok, S::Error> {
+    to.serialize_str(&path.to_string_lossy())
+}
+
+fn lossy_option<S: Serializer>(path: &Option<PathBuf>, to: S) -> Result<S::Ok, S::Error> {
+    path.as_deref().map(Path::to_string_lossy).serialize(to)
 }

@@ -89,13 +89,15 @@ pub struct Done {
     pub record: Record,
     /// What is worth saying at once.
     pub line: Option<String>,
+    /// It failed because the destination has no room.
+    pub full: bool,
 }
 
 /// Why a file has no place in the destination.
 enum Stopped {
     Skipped,
     Refused(String, &'static str),
-    Failed(String, Option<&'static str>),
+    Failed { why: String, hint: Option<&'static str>, full: bool },
 }
 
 /// What is known of a file once it is open; fills the record as it grows.
@@ -119,21 +121,32 @@ impl<'a> Worker<'a> {
         }
     }
 
+    /// The hash of the policy.
+    pub fn policy_hash(&self) -> &str {
+        &self.policy_hash
+    }
+
     /// Does one file. A panic of a codec costs this file alone.
     pub fn convert(&mut self, item: &Item) -> Done {
         let started = Instant::now();
-        let mut record = self.blank(item);
+        let mut record = Record {
+            policy: self.policy_hash.clone(),
+            dry_run: self.set.dry_run,
+            deidentified: self.set.deidentify.map(|by| by.profile.to_string()),
+            ..Record::blank(self.name_of_source(item), item.bytes)
+        };
         self.meant = None;
         let result = without_panic(|| self.try_convert(item, &mut record)).unwrap_or_else(|panic| {
             self.context = fresh_context(&self.set);
             Err(Stopped::Refused(panic, "please report it with this file, if it may be shared"))
         });
         record.seconds = started.elapsed().as_secs_f64();
+        let full = matches!(&result, Err(Stopped::Failed { full: true, .. }));
         let line = match result {
             Ok(()) => flag_line(item, &record).or_else(|| self.kept_line(item, &record)),
             Err(stopped) => stopped.into_record(item, &mut record),
         };
-        Done { record, line }
+        Done { record, line, full }
     }
 
     /// The policy named a target, and yet the file is kept as it came: that is worth a line.
@@ -141,31 +154,6 @@ impl<'a> Worker<'a> {
         let meant = self.meant.as_ref().filter(|_| record.outcome == Outcome::Kept && !record.unchanged)?;
         let already = record.source_transfer_syntax.as_deref() == Some(meant);
         (!already).then(|| file_line("kept", &item.source, &record.reason.as_deref().unwrap_or_default(), None))
-    }
-
-    fn blank(&self, item: &Item) -> Record {
-        Record {
-            source: self.name_of_source(item),
-            destination: None,
-            outcome: Outcome::Refused,
-            reason: None,
-            rule: None,
-            source_transfer_syntax: None,
-            transfer_syntax: None,
-            bytes_in: item.bytes,
-            bytes_out: None,
-            frames: None,
-            samples_sha256: None,
-            seconds: 0.0,
-            source_sha256: None,
-            policy: self.policy_hash.clone(),
-            unchanged: false,
-            dry_run: self.set.dry_run,
-            residue_bytes: None,
-            no_way_back: None,
-            deidentified: self.set.deidentify.map(|by| by.profile.to_string()),
-            flags: Vec::new(),
-        }
     }
 
     /// The path, or what stands for it.
@@ -358,7 +346,8 @@ impl<'a> Worker<'a> {
             return Ok(true);
         }
         let line = format!("{} is there already and was not written by an earlier run", place.display());
-        Err(Stopped::Failed(line, Some("choose another destination, or move that file away")))
+        let hint = Some("choose another destination, or move that file away");
+        Err(Stopped::Failed { why: line, hint, full: false })
     }
 }
 
@@ -376,7 +365,7 @@ impl Stopped {
                 let line = file_line("refused", &item.source, &why, Some(hint));
                 (Outcome::Refused, why, Some(line))
             }
-            Stopped::Failed(why, hint) => {
+            Stopped::Failed { why, hint, .. } => {
                 let line = file_line("failed", &item.source, &why, hint);
                 (Outcome::Failed, why, Some(line))
             }
@@ -394,7 +383,7 @@ impl From<transcode::Error> for Stopped {
         use transcode::Error::*;
         match &error {
             NotDicom => Stopped::Skipped,
-            Io(e) => Stopped::Failed(reason(e), hint_for(e)),
+            Io(e) => Stopped::Failed { why: reason(e), hint: hint_for(e), full: is_full(e) },
             Truncated { .. } => {
                 Stopped::Refused(error.to_string(), "the file is cut short: copy or export it again from where it came")
             }
@@ -428,7 +417,12 @@ pub fn residue_path(folder: &Path, below: &Path) -> PathBuf {
 }
 
 fn cannot_write(error: io::Error) -> Stopped {
-    Stopped::Failed(format!("cannot write the destination: {}", reason(&error)), hint_for(&error))
+    let why = format!("cannot write the destination: {}", reason(&error));
+    Stopped::Failed { why, hint: hint_for(&error), full: is_full(&error) }
+}
+
+fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
 fn plan_only(record: &mut Record, decision: Decision) {
@@ -462,10 +456,11 @@ fn copy_proven(source: &Path, sha256: Option<&str>, copy: &Path) -> Result<u64, 
         total += n as u64;
     }
     if sha256.is_some_and(|want| want != hex(&hash.finalize())) {
-        return Err(Stopped::Failed(
-            "the file changed while it was read".into(),
-            Some("run the same command again when nothing writes to it"),
-        ));
+        return Err(Stopped::Failed {
+            why: "the file changed while it was read".into(),
+            hint: Some("run the same command again when nothing writes to it"),
+            full: false,
+        });
     }
     to.sync_all().map_err(cannot_write)?;
     Ok(total)
@@ -478,7 +473,11 @@ fn write_proven(source: &Source, copy: &Path) -> Result<u64, Stopped> {
     to.into_inner().map_err(|e| cannot_write(e.into_error()))?.sync_all().map_err(cannot_write)?;
     let written = Source::open(copy)?;
     if written.sha256()? != source.sha256()? {
-        return Err(Stopped::Failed("what was written is not what was read back".into(), None));
+        return Err(Stopped::Failed {
+            why: "what was written is not what was read back".into(),
+            hint: None,
+            full: false,
+        });
     }
     Ok(written.len())
 }

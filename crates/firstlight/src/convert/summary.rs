@@ -155,22 +155,8 @@ impl fmt::Display for Summary {
         if self.rules.len() != 1 {
             rows.push(self.total().cells("total", self.dry_run));
         }
-        table(f, &rows)?;
+        write!(f, "{}", units::table(&rows, 1))?;
         writeln!(f, "{}", self.last_line())?;
         self.ways.line().map_or(Ok(()), |line| writeln!(f, "{line}"))
     }
-}
-
-/// The first column to the left, the others to the right.
-fn table(f: &mut fmt::Formatter<'_>, rows: &[Vec<String>]) -> fmt::Result {
-    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
-    let widths: Vec<usize> = (0..rows[0].len()).map(width).collect();
-    for row in rows {
-        let mut line = format!("{:<1$}", row[0], widths[0]);
-        for (cell, width) in row.iter().zip(&widths).skip(1) {
-            line.push_str(&format!("  {cell:>width$}"));
-        }
-        writeln!(f, "{}", line.trim_end())?;
-    }
-    Ok(())
 }

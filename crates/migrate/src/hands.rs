@@ -1,0 +1,260 @@
+//! What one thread does with an item: brings it to a folder tree, or into an archive.
+
+use crate::journal::{Kind, Row};
+use crate::record::{Outcome, Record};
+use crate::source::{Fetch, Server, Spooled, Trouble};
+use crate::trouble::{file_line, hint_for, without_panic};
+use crate::worker::{Done, Item, Memory, Settings, Target, Worker};
+use archive::{Archive, Event, Ingested, InstanceKey, State};
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::sync::atomic::AtomicBool;
+use std::time::Instant;
+use transcode::{Context, Policy};
+
+/// Where items go.
+pub enum Destination {
+    /// Files of a folder tree, as `convert` writes them.
+    Tree,
+    /// An archive, where each is stored and then, unless it is only to be stored, converted.
+    Archive {
+        /// The archive.
+        archive: Archive,
+        /// Convert what was stored.
+        convert: bool,
+    },
+}
+
+/// What the threads of a migration share.
+#[derive(Clone, Copy)]
+pub(crate) struct Shared<'a> {
+    pub policy: &'a Policy,
+    pub root: &'a Path,
+    pub destination: &'a Destination,
+    pub converter: Option<&'a archive::Converter<'a>>,
+    pub scratch: &'a Path,
+    /// Where the way back to each source is kept.
+    pub residues: Option<&'a Path>,
+    pub servers: &'a [Server],
+    pub stop: &'a AtomicBool,
+}
+
+/// One thread's tools.
+pub(crate) struct Hands<'a> {
+    shared: Shared<'a>,
+    name: usize,
+    fetch: Fetch<'a>,
+    context: Context,
+}
+
+/// What an earlier run wrote for the item at hand.
+#[derive(Debug, Default)]
+pub(crate) struct Before(Mutex<Option<PathBuf>>);
+
+impl Before {
+    fn set(&self, became: Option<PathBuf>) {
+        *self.0.lock().unwrap_or_else(|e| e.into_inner()) = became;
+    }
+}
+
+impl Memory for Before {
+    fn done(&self, place: &Path) -> Option<Record> {
+        let became = self.0.lock().unwrap_or_else(|e| e.into_inner());
+        became.as_deref().filter(|became| *became == place).map(|_| Record::blank(PathBuf::new(), 0))
+    }
+
+    fn is_empty(&self) -> bool {
+        false
+    }
+}
+
+/// How a thread begins: its memory outlives its worker.
+pub(crate) fn work<'a>(
+    shared: Shared<'a>,
+    name: usize,
+    mut next: impl FnMut() -> Option<Vec<Row>>,
+    mut told: impl FnMut(&Row, Done),
+) {
+    let before = Before::default();
+    let set = Settings {
+        policy: shared.policy,
+        destination: shared.root,
+        known: &before,
+        scratch: shared.scratch,
+        residues: shared.residues,
+        dry_run: false,
+        deidentify: None,
+    };
+    let mut worker = Worker::new(set, name);
+    let fetch = Fetch::new(shared.scratch, shared.servers, shared.stop, name);
+    let mut hands = Hands { shared, name, fetch, context: Context::default() };
+    while let Some(rows) = next() {
+        if rows.first().is_some_and(|row| row.kind == Kind::TarGz) {
+            let mut fetch = Fetch::new(shared.scratch, shared.servers, shared.stop, hands.name + 10_000);
+            fetch.stream(&rows, |row, fetched| {
+                before.set(row.became.clone());
+                let done = hands.take(row, fetched.map(Some), &mut worker);
+                told(row, done);
+            });
+        } else {
+            for row in &rows {
+                before.set(row.became.clone());
+                let fetched = hands.fetch.fetch(row);
+                let done = hands.take(row, fetched, &mut worker);
+                told(row, done);
+            }
+        }
+    }
+}
+
+impl Hands<'_> {
+    fn take(&mut self, row: &Row, fetched: Result<Option<Spooled>, Trouble>, worker: &mut Worker) -> Done {
+        let copy = match fetched {
+            Ok(copy) => copy,
+            Err(trouble) => return not_had(row, trouble),
+        };
+        let bytes = copy.as_ref().map_or(row.bytes, |copy| copy.bytes);
+        match self.shared.destination {
+            Destination::Tree => worker.convert(&Item {
+                source: row.shown(),
+                copy: copy.as_ref().map(|copy| copy.path().to_owned()),
+                target: row.place.clone().map_or(Target::Study, Target::Mirror),
+                bytes,
+            }),
+            Destination::Archive { archive, .. } => {
+                let started = Instant::now();
+                let file = copy.as_ref().map_or(&*row.path, |copy| copy.path());
+                let mut record =
+                    Record { policy: worker.policy_hash().to_owned(), ..Record::blank(row.shown(), bytes) };
+                let done = without_panic(|| self.store(archive, row, file, &mut record));
+                let (line, full) = match done {
+                    Ok(Ok(line)) => (line, false),
+                    Ok(Err(e)) => refused(&mut record, e),
+                    Err(panic) => {
+                        self.context = Context::default();
+                        record.reason = Some(panic.clone());
+                        (Some(file_line("refused", &record.source, &panic, None)), false)
+                    }
+                };
+                record.seconds = started.elapsed().as_secs_f64();
+                Done { record, line, full }
+            }
+        }
+    }
+
+    /// Stores an item in the archive and converts it there; a line where there is something to say.
+    fn store(
+        &mut self,
+        archive: &Archive,
+        row: &Row,
+        file: &Path,
+        record: &mut Record,
+    ) -> Result<Option<String>, archive::Error> {
+        let mut line = None;
+        let key = if row.kind == Kind::Backlog {
+            key_of(&row.path)
+        } else {
+            let ingested = archive.ingest(file)?;
+            match &ingested {
+                Ingested::Stored(_) => {}
+                Ingested::Duplicate(_) => record.unchanged = true,
+                Ingested::Conflict(_) => {
+                    record.reason = Some("another object has its UIDs: both are kept".into());
+                    line = Some(file_line("note", &record.source, &"another object has its UIDs: both are kept", None));
+                }
+            }
+            ingested.key().clone()
+        };
+        let converted = match self.shared.converter {
+            Some(converter) => converter.convert(&key, &mut self.context)?,
+            None => None,
+        };
+        match converted {
+            Some(Event::Failed { error: archive::Error::Full, .. }) => return Err(archive::Error::Full),
+            // It is in the archive, byte for byte; why it is not more is recorded there and here.
+            Some(Event::Failed { error, .. }) => line = Some(file_line("kept", &record.source, &error, None)),
+            None if self.shared.converter.is_some() => record.unchanged = true,
+            _ => {}
+        }
+        self.describe(archive, &key, record)?;
+        Ok(line)
+    }
+
+    /// Fills the record with what the archive says of the instance: the same whether this run did it or one before.
+    fn describe(&self, archive: &Archive, key: &InstanceKey, record: &mut Record) -> Result<(), archive::Error> {
+        record.outcome = Outcome::Kept;
+        record.destination = Some(self.shared.root.to_owned());
+        let Some(became) = archive.became(key)? else { return Ok(()) };
+        record.bytes_in = became.received.0;
+        record.source_transfer_syntax = Some(became.received.1);
+        record.bytes_out = Some(became.current.0);
+        record.transfer_syntax = Some(became.current.1);
+        record.frames = Some(became.frames);
+        record.rule = Some(became.rule).filter(|rule| !rule.is_empty());
+        if became.state == State::Converted {
+            record.outcome = Outcome::Converted;
+        }
+        let reason = if self.shared.converter.is_none() { "stored as it came".to_owned() } else { became.reason };
+        if !reason.is_empty() {
+            record.reason.get_or_insert(reason);
+        }
+        Ok(())
+    }
+}
+
+impl Row {
+    /// What a user calls it.
+    pub fn shown(&self) -> PathBuf {
+        match self.kind {
+            Kind::File | Kind::Backlog | Kind::Web => self.path.clone(),
+            Kind::Zip | Kind::Tar | Kind::TarGz => {
+                let mut shown = self.path.clone().into_os_string();
+                shown.push("!");
+                shown.push(&self.name);
+                shown.into()
+            }
+        }
+    }
+}
+
+fn key_of(path: &Path) -> InstanceKey {
+    let mut parts = path.iter().map(|part| part.to_string_lossy().into_owned());
+    let mut next = || parts.next().unwrap_or_default();
+    InstanceKey { study: next(), series: next(), sop: next() }
+}
+
+fn not_had(row: &Row, trouble: Trouble) -> Done {
+    let mut record = Record::blank(row.shown(), row.bytes);
+    let (kind, why, hint, full) = match trouble {
+        Trouble::Refused(why) => ("refused", why, None, false),
+        Trouble::Failed(why, hint) => ("failed", why, hint, false),
+        Trouble::Full => ("failed", "no space left on the disk of the destination".into(), None, true),
+    };
+    record.outcome = if kind == "refused" { Outcome::Refused } else { Outcome::Failed };
+    let line = Some(file_line(kind, &record.source, &why, hint));
+    record.reason = Some(why);
+    Done { record, line, full }
+}
+
+fn refused(record: &mut Record, error: archive::Error) -> (Option<String>, bool) {
+    let (outcome, hint) = match &error {
+        archive::Error::Transcode(transcode::Error::NotDicom) => (Outcome::Skipped, None),
+        archive::Error::Refused(_) | archive::Error::Transcode(_) | archive::Error::Damaged(_) => {
+            (Outcome::Refused, None)
+        }
+        archive::Error::Io { source, .. } => (Outcome::Failed, hint_for(source)),
+        _ => (Outcome::Failed, None),
+    };
+    let full = matches!(error, archive::Error::Full);
+    record.outcome = outcome;
+    record.destination = None;
+    record.bytes_out = None;
+    let (word, why) = match outcome {
+        Outcome::Skipped => ("skipped", "not a DICOM file".to_owned()),
+        Outcome::Refused => ("refused", error.to_string()),
+        _ => ("failed", error.to_string()),
+    };
+    let line = (outcome != Outcome::Skipped).then(|| file_line(word, &record.source, &why, hint));
+    record.reason = Some(why);
+    (line, full)
+}

@@ -1,0 +1,171 @@
+//! What the walk puts into the journal.
+
+use super::Journal;
+use crate::Error;
+use crate::source::bytes_of;
+use rusqlite::{ErrorCode, OptionalExtension, params};
+use std::path::{Path, PathBuf};
+
+/// How an item is reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A file.
+    File = 0,
+    /// An entry of a zip file.
+    Zip = 1,
+    /// An entry of a tar file.
+    Tar = 2,
+    /// An entry of a tar file that is compressed as a whole.
+    TarGz = 3,
+    /// An instance of a DICOMweb server.
+    Web = 4,
+    /// An instance that waits in the archive itself.
+    Backlog = 5,
+}
+
+impl Kind {
+    pub(super) fn of(number: i64) -> Kind {
+        match number {
+            1 => Kind::Zip,
+            2 => Kind::Tar,
+            3 => Kind::TarGz,
+            4 => Kind::Web,
+            5 => Kind::Backlog,
+            _ => Kind::File,
+        }
+    }
+}
+
+/// Something that may be an instance.
+#[derive(Debug, Clone)]
+pub struct Found {
+    /// How it is reached.
+    pub kind: Kind,
+    /// The file, the packed file, or the path of an instance on a server.
+    pub path: PathBuf,
+    /// Number or offset of the entry of a packed file.
+    pub part: u64,
+    /// Name of the entry of a packed file.
+    pub name: String,
+    /// Path below the destination, where the layout mirrors the source.
+    pub place: Option<PathBuf>,
+    /// Size; 0 where a server does not say.
+    pub bytes: u64,
+    /// When it was written, in nanoseconds since 1970; of entries, what tells this version of the packed file.
+    pub modified: i64,
+    /// Modality, `-` when it is not known.
+    pub modality: String,
+    /// Transfer syntax UID, `-` when it is not known.
+    pub syntax: String,
+    /// Study date as a number, such as 20260131.
+    pub date: i64,
+}
+
+/// A folder, or a study, that is still to be entered.
+#[derive(Debug)]
+pub struct Folder {
+    pub id: i64,
+    pub path: PathBuf,
+    pub relative: PathBuf,
+}
+
+impl Journal {
+    /// Is the item there with this size and time?
+    pub fn knows(&self, path: &Path, part: u64, bytes: u64, modified: i64) -> Result<bool, Error> {
+        let sql = "SELECT 1 FROM items WHERE path = ? AND part = ? AND bytes = ? AND modified = ?";
+        let known = self.db.prepare_cached(sql)?.query_row(params![bytes_of(path), part, bytes, modified], |_| Ok(()));
+        Ok(known.optional()?.is_some())
+    }
+
+    /// Adds what was found, all or nothing; an item that changed waits again. Those whose place another has are returned.
+    pub fn add(&mut self, source: i64, found: &[Found]) -> Result<Vec<Clash>, Error> {
+        let rank = self.order.rank();
+        let sql = format!(
+            "INSERT INTO items (source, kind, path, part, name, place, bytes, modified, modality, syntax, date, rank) \
+             SELECT ?1, kind, ?3, ?4, ?5, ?6, bytes, modified, ?9, ?10, date, {rank} FROM \
+             (SELECT ?2 AS kind, ?7 AS bytes, ?8 AS modified, ?11 AS date) WHERE true \
+             ON CONFLICT (path, part) DO UPDATE SET bytes = excluded.bytes, modified = excluded.modified, \
+             modality = excluded.modality, syntax = excluded.syntax, date = excluded.date, rank = excluded.rank, \
+             place = excluded.place, \
+             state = CASE WHEN bytes = excluded.bytes AND modified = excluded.modified THEN state ELSE 0 END"
+        );
+        let transaction = self.db.transaction()?;
+        let mut clashes = Vec::new();
+        {
+            let mut insert = transaction.prepare_cached(&sql)?;
+            for item in found {
+                let place = item.place.as_deref().map(bytes_of);
+                let done = insert.execute(params![
+                    source,
+                    item.kind as i64,
+                    bytes_of(&item.path),
+                    item.part,
+                    item.name.as_bytes(),
+                    place,
+                    item.bytes,
+                    item.modified,
+                    item.modality,
+                    item.syntax,
+                    item.date
+                ]);
+                match done {
+                    Ok(_) => {}
+                    Err(e) if e.sqlite_error_code() == Some(ErrorCode::ConstraintViolation) => {
+                        clashes.push(Clash { one: item.path.clone(), place: item.place.clone().unwrap_or_default() });
+                    }
+                    Err(e) => return Err(e.into()),
+                }
+            }
+        }
+        transaction.commit()?;
+        Ok(clashes)
+    }
+
+    /// Adds folders to be entered; one that is there already is not entered again and its path is returned.
+    pub fn add_folders(&mut self, source: i64, folders: &[(PathBuf, PathBuf, Vec<u8>)]) -> Result<Vec<PathBuf>, Error> {
+        let transaction = self.db.transaction()?;
+        let mut seen = Vec::new();
+        {
+            let sql =
+                "INSERT INTO folders (source, path, relative, identity) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING";
+            let mut insert = transaction.prepare_cached(sql)?;
+            let mut same =
+                transaction.prepare_cached("SELECT path = ? FROM folders WHERE source = ? AND identity = ?")?;
+            for (path, relative, identity) in folders {
+                let added = insert.execute(params![source, bytes_of(path), bytes_of(relative), identity])?;
+                if added == 0
+                    && !same.query_row(params![bytes_of(path), source, identity], |row| row.get::<_, bool>(0))?
+                {
+                    seen.push(path.clone());
+                }
+            }
+        }
+        transaction.commit()?;
+        Ok(seen)
+    }
+
+    /// The next folder to enter.
+    pub fn next_folder(&self, source: i64) -> Result<Option<Folder>, Error> {
+        let sql = "SELECT id, path, relative FROM folders WHERE source = ? AND walked = 0 ORDER BY id DESC LIMIT 1";
+        let folder = self.db.prepare_cached(sql)?.query_row([source], |row| {
+            let path = |n| Ok::<_, rusqlite::Error>(crate::source::path_of(row.get::<_, Vec<u8>>(n)?));
+            Ok(Folder { id: row.get(0)?, path: path(1)?, relative: path(2)? })
+        });
+        Ok(folder.optional()?)
+    }
+
+    /// A folder was entered and everything in it is in the journal.
+    pub fn entered(&self, folder: i64) -> Result<(), Error> {
+        self.db.prepare_cached("UPDATE folders SET walked = 1 WHERE id = ?")?.execute([folder])?;
+        Ok(())
+    }
+}
+
+/// Two sources that would have one place.
+#[derive(Debug)]
+pub struct Clash {
+    /// The one that came second.
+    pub one: PathBuf,
+    /// Path below the destination.
+    pub place: PathBuf,
+}

@@ -1,0 +1,311 @@
+//! What is to be done, and what became of it.
+
+use super::{Journal, Kind, remember};
+use crate::Error;
+use crate::record::Outcome;
+use crate::source::{bytes_of, path_of};
+use rusqlite::{Connection, params};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+/// An item to be done.
+#[derive(Debug, Clone)]
+pub struct Row {
+    /// Its number.
+    pub id: i64,
+    /// Its place in the order.
+    pub rank: i64,
+    /// How it is reached.
+    pub kind: Kind,
+    /// See [`Found::path`](super::Found::path).
+    pub path: PathBuf,
+    /// See [`Found::part`](super::Found::part).
+    pub part: u64,
+    /// See [`Found::name`](super::Found::name).
+    pub name: String,
+    /// Path below the destination.
+    pub place: Option<PathBuf>,
+    /// Size, as far as it is known.
+    pub bytes: u64,
+    /// What an earlier run wrote for it.
+    pub became: Option<PathBuf>,
+}
+
+/// What became of an item.
+#[derive(Debug)]
+pub struct Ended<'a> {
+    /// The item.
+    pub id: i64,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// The file that was written.
+    pub became: Option<&'a PathBuf>,
+    /// Why it was kept, refused, skipped, or failed.
+    pub reason: Option<&'a str>,
+    /// Size of the source, now that it was read.
+    pub bytes: u64,
+    /// Bytes of the source less those of what was written.
+    pub saved: i64,
+    /// How long it took.
+    pub seconds: f64,
+}
+
+/// Counts over a journal.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Counts {
+    /// Items that wait, and their bytes.
+    pub waiting: (u64, u64),
+    /// Items that were converted, and their bytes.
+    pub converted: (u64, u64),
+    /// Items that were kept as they came, and their bytes.
+    pub kept: (u64, u64),
+    /// DICOM that could not be read.
+    pub refused: u64,
+    /// Not DICOM.
+    pub skipped: u64,
+    /// The environment was in the way.
+    pub failed: u64,
+    /// Bytes of sources less those of what was written.
+    pub saved: i64,
+    /// Why items were kept.
+    pub reasons: BTreeMap<String, u64>,
+}
+
+impl Counts {
+    /// Items of any kind.
+    pub fn items(&self) -> u64 {
+        self.waiting.0 + self.done()
+    }
+
+    /// Items that are done with.
+    pub fn done(&self) -> u64 {
+        self.converted.0 + self.kept.0 + self.refused + self.skipped + self.failed
+    }
+
+    /// Bytes of all items.
+    pub fn bytes(&self) -> u64 {
+        self.waiting.1 + self.converted.1 + self.kept.1
+    }
+
+    /// Bytes of what was converted or kept.
+    pub fn done_bytes(&self) -> u64 {
+        self.converted.1 + self.kept.1
+    }
+
+    fn because(&mut self, reason: &str, items: u64) {
+        let class = class_of(reason);
+        let known = self.reasons.len() < REASONS || self.reasons.contains_key(&class);
+        *self.reasons.entry(if known { class } else { "other reasons".into() }).or_default() += items;
+    }
+
+    fn put(&mut self, state: i64, items: u64, bytes: u64, saved: i64) {
+        self.saved += saved;
+        match state {
+            0 => self.waiting = (self.waiting.0 + items, self.waiting.1 + bytes),
+            1 => self.converted = (self.converted.0 + items, self.converted.1 + bytes),
+            2 => self.kept = (self.kept.0 + items, self.kept.1 + bytes),
+            3 => self.refused += items,
+            4 => self.skipped += items,
+            _ => self.failed += items,
+        }
+    }
+
+    /// Counts an item that waited with `bytes` and is done.
+    pub(crate) fn add(&mut self, ended: &Ended, waited_bytes: u64) {
+        self.waiting = (self.waiting.0.saturating_sub(1), self.waiting.1.saturating_sub(waited_bytes));
+        self.put(state(ended.outcome), 1, ended.bytes, ended.saved);
+        if let (Outcome::Kept, Some(reason)) = (ended.outcome, ended.reason) {
+            self.because(reason, 1);
+        }
+    }
+}
+
+/// Reasons that are counted apart.
+const REASONS: usize = 200;
+
+/// Reasons that differ in numbers alone are one.
+fn class_of(reason: &str) -> String {
+    let mut class: String = reason.chars().map(|c| if c.is_ascii_digit() { '0' } else { c }).take(120).collect();
+    while class.contains("00") {
+        class = class.replace("00", "0");
+    }
+    if class.contains('0') && reason.len() > 60 { class } else { reason.chars().take(120).collect() }
+}
+
+fn state(outcome: Outcome) -> i64 {
+    match outcome {
+        Outcome::Converted => 1,
+        Outcome::Kept => 2,
+        Outcome::Refused => 3,
+        Outcome::Skipped => 4,
+        Outcome::Failed => 5,
+    }
+}
+
+impl Journal {
+    /// What failed in earlier runs waits again.
+    pub fn retry_failed(&self, sources: &[i64]) -> Result<(), Error> {
+        self.db.execute(&format!("UPDATE items SET state = 0 WHERE state = 5 AND {}", among(sources)), [])?;
+        Ok(())
+    }
+
+    /// The next items of the sources after `after` (rank and number) in the order of the migration.
+    pub fn next(&self, sources: &[i64], after: (i64, i64), limit: usize) -> Result<Vec<Row>, Error> {
+        let sql = format!(
+            "SELECT id, rank, kind, path, part, name, place, bytes, became FROM items INDEXED BY items_waiting \
+             WHERE state = 0 AND (rank, id) > (?, ?) AND {} ORDER BY rank, id LIMIT ?",
+            among(sources)
+        );
+        let mut statement = self.db.prepare_cached(&sql)?;
+        let rows = statement.query_map(params![after.0, after.1, limit], row)?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    /// Records what became of items, and how long the log is with their lines; on the storage when this returns.
+    pub fn end(&mut self, ended: &[Ended], log_bytes: u64) -> Result<(), Error> {
+        let transaction = self.db.transaction()?;
+        {
+            let sql =
+                "UPDATE items SET state = ?, became = ?, reason = ?, bytes = ?, saved = ?, seconds = ? WHERE id = ?";
+            let mut end = transaction.prepare_cached(sql)?;
+            for item in ended {
+                let became = item.became.map(|path| bytes_of(path));
+                end.execute(params![
+                    state(item.outcome),
+                    became,
+                    item.reason,
+                    item.bytes,
+                    item.saved,
+                    item.seconds,
+                    item.id
+                ])?;
+            }
+        }
+        remember(&transaction, "log", &log_bytes.to_string())?;
+        transaction.commit()?;
+        Ok(())
+    }
+
+    /// Counts over the items of the sources.
+    pub fn counts(&self, sources: &[i64]) -> Result<Counts, Error> {
+        counts(&self.db, sources)
+    }
+
+    /// Items that wait, by modality, syntax and class of size: how many, and their bytes.
+    pub fn census(&self, sources: &[i64]) -> Result<Vec<(Class, u64, u64)>, Error> {
+        let sql = format!(
+            "SELECT modality, syntax, {CLASS} AS class, count(*), total(bytes) FROM items WHERE state = 0 AND {} \
+             GROUP BY 1, 2, 3 ORDER BY 5 DESC, 1, 2, 3",
+            among(sources)
+        );
+        let mut statement = self.db.prepare(&sql)?;
+        let rows = statement.query_map([], |row| {
+            let class = Class { modality: row.get(0)?, syntax: row.get(1)?, size: row.get(2)? };
+            Ok((class, row.get(3)?, row.get::<_, f64>(4)? as u64))
+        })?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    /// Some items of a class, spread over all of it; entries of packed streams only with the others.
+    pub fn some_of(&self, sources: &[i64], class: &Class, limit: usize) -> Result<Vec<Row>, Error> {
+        let sql = format!(
+            "SELECT id, rank, kind, path, part, name, place, bytes, became FROM items WHERE state = 0 AND kind <> 3 \
+             AND modality = ? AND syntax = ? AND {CLASS} = ? AND {} ORDER BY (id * 2654435761) % 4294967296 LIMIT ?",
+            among(sources)
+        );
+        let mut statement = self.db.prepare(&sql)?;
+        let rows = statement.query_map(params![class.modality, class.syntax, class.size, limit], row)?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    /// Remembers what a sampled item became.
+    pub fn sampled(&self, item: i64, bytes_out: u64, seconds: f64) -> Result<(), Error> {
+        let sql = "INSERT OR REPLACE INTO samples (item, bytes_out, seconds) VALUES (?, ?, ?)";
+        self.db.prepare_cached(sql)?.execute(params![item, bytes_out, seconds])?;
+        Ok(())
+    }
+
+    /// Samples of a class: bytes before, bytes after, seconds.
+    pub fn samples(&self, class: &Class) -> Result<Vec<(f64, f64, f64)>, Error> {
+        let sql = format!(
+            "SELECT bytes, bytes_out, s.seconds FROM samples s JOIN items ON id = item \
+             WHERE modality = ? AND syntax = ? AND {CLASS} = ?"
+        );
+        let mut statement = self.db.prepare(&sql)?;
+        let rows = statement.query_map(params![class.modality, class.syntax, class.size], |row| {
+            Ok((row.get::<_, i64>(0)? as f64, row.get::<_, i64>(1)? as f64, row.get(2)?))
+        })?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+}
+
+/// Class of size: the upper bound in MB as a power of 8, so that items of one class cost alike.
+const CLASS: &str = "CASE WHEN bytes < 100000 THEN 0 WHEN bytes < 1000000 THEN 1 WHEN bytes < 10000000 THEN 2 \
+     WHEN bytes < 100000000 THEN 3 ELSE 4 END";
+
+/// Items that are alike: by modality, transfer syntax and size.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Class {
+    /// Modality, `-` when it is not known.
+    pub modality: String,
+    /// Transfer syntax UID, `-` when it is not known.
+    pub syntax: String,
+    /// Index into [`Class::SIZES`].
+    pub size: i64,
+}
+
+impl Class {
+    /// Names of the classes of size.
+    pub const SIZES: [&str; 5] = ["< 100 kB", "< 1 MB", "< 10 MB", "< 100 MB", "larger"];
+
+    /// The name of its size.
+    pub fn size_name(&self) -> &'static str {
+        usize::try_from(self.size).ok().and_then(|n| Class::SIZES.get(n)).unwrap_or(&"larger")
+    }
+}
+
+pub(super) fn counts(db: &Connection, sources: &[i64]) -> Result<Counts, Error> {
+    let mut counts = Counts::default();
+    let sql = format!(
+        "SELECT state, count(*), total(bytes), total(saved) FROM items WHERE {} GROUP BY state",
+        among(sources)
+    );
+    let mut statement = db.prepare(&sql)?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let (bytes, saved): (f64, f64) = (row.get(2)?, row.get(3)?);
+        counts.put(row.get(0)?, row.get(1)?, bytes as u64, saved as i64);
+    }
+    let sql = format!("SELECT reason, count(*) FROM items WHERE state = 2 AND {} GROUP BY reason", among(sources));
+    let mut statement = db.prepare(&sql)?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let reason: Option<String> = row.get(0)?;
+        counts.because(&reason.unwrap_or_default(), row.get(1)?);
+    }
+    Ok(counts)
+}
+
+/// Numbers of ours, so that no value of a user is in the statement; none means all.
+fn among(sources: &[i64]) -> String {
+    if sources.is_empty() {
+        return "true".into();
+    }
+    let list: Vec<String> = sources.iter().map(i64::to_string).collect();
+    format!("source IN ({})", list.join(", "))
+}
+
+fn row(row: &rusqlite::Row) -> rusqlite::Result<Row> {
+    let path = |n| Ok::<_, rusqlite::Error>(row.get::<_, Option<Vec<u8>>>(n)?.map(path_of));
+    Ok(Row {
+        id: row.get(0)?,
+        rank: row.get(1)?,
+        kind: Kind::of(row.get(2)?),
+        path: path(3)?.unwrap_or_default(),
+        part: row.get(4)?,
+        name: String::from_utf8_lossy(&row.get::<_, Vec<u8>>(5)?).into_owned(),
+        place: path(6)?,
+        bytes: row.get(7)?,
+        became: path(8)?,
+    })
+}

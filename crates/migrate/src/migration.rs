@@ -1,0 +1,319 @@
+//! A migration from its opening to its end: census, plan, run.
+
+use crate::control::Control;
+use crate::estimate::{Plan, Sampler};
+use crate::hands::Destination;
+use crate::journal::{Counts, Journal, Order};
+use crate::source::{Census, Fetch, Origin, Server, Walked};
+use crate::throttle::Limits;
+use crate::{Error, run};
+use archive::Archive;
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+use transcode::Policy;
+
+/// How files of a folder tree are named; an archive names its objects itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Layout {
+    /// As in the source.
+    Mirror,
+    /// By study and series, under generated names.
+    Study,
+}
+
+/// What is asked for.
+#[derive(Debug)]
+pub struct Options {
+    /// Folders, DICOMDIRs, packed files, or addresses of DICOMweb servers; none for the backlog of an archive.
+    pub sources: Vec<PathBuf>,
+    /// A folder tree, or the folder of an archive.
+    pub destination: PathBuf,
+    /// Make an archive where there is none.
+    pub archive: bool,
+    /// Names of files in a folder tree.
+    pub layout: Option<Layout>,
+    /// Says what becomes of an instance.
+    pub policy: Policy,
+    /// Convert; without it, an archive only stores.
+    pub convert: bool,
+    /// What comes first.
+    pub order: Order,
+    /// What it may take.
+    pub limits: Limits,
+    /// Keep what leads back to the very files that came in.
+    pub way_back: bool,
+    /// Headers for servers.
+    pub headers: Vec<(String, String)>,
+    /// Walk the sources once more, and do again what was refused or is under another policy.
+    pub rescan: bool,
+    /// Time for samples.
+    pub sample: Duration,
+}
+
+/// An open migration; nobody else can have it open.
+pub struct Migration {
+    options: Options,
+    root: PathBuf,
+    destination: Destination,
+    origins: Vec<(i64, Origin)>,
+    servers: Vec<Server>,
+    scratch: PathBuf,
+    journal: Journal,
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// Nothing waits any more.
+    Finished,
+    /// It was stopped; the same command goes on.
+    Stopped,
+}
+
+impl Migration {
+    /// Opens or begins a migration. Nothing is written but its journal.
+    pub fn open(options: Options) -> Result<Migration, Error> {
+        let root = std::path::absolute(&options.destination).map_err(Error::io("use", &options.destination))?;
+        if root.exists() && !root.is_dir() {
+            let what = format!("{} is there and is not a folder", root.display());
+            return Err(Error::usage(what, "the last argument is the folder that receives what is migrated"));
+        }
+        let origins = origins(&options, &root)?;
+        let destination = destination(&options, &root)?;
+        let name = name(&options);
+        let mut journal = Journal::open(&root, name, options.order)?;
+        let changed = check_policy(&journal, &options)?;
+        check_layout(&mut journal, &options)?;
+        let mut numbered = Vec::new();
+        for origin in origins {
+            let origin = match (origin, &destination) {
+                (None, Destination::Archive { archive, .. }) => Origin::Backlog(archive.clone()),
+                (Some(origin), _) => origin,
+                (None, Destination::Tree) => {
+                    let what = format!("no source is named, and {} is not an archive with a backlog", root.display());
+                    return Err(Error::usage(what, "firstlight migrate SRC DST"));
+                }
+            };
+            let (source, walked) = journal.source(&origin.name())?;
+            let done = walked && journal.counts(&[source])?.waiting.0 == 0;
+            if options.rescan || done {
+                journal.again(source, options.rescan && changed)?;
+            }
+            numbered.push((source, origin));
+        }
+        let servers = numbered.iter().filter_map(|(_, origin)| match origin {
+            Origin::Web(server) => Some(server.clone()),
+            _ => None,
+        });
+        let servers = servers.collect();
+        let scratch = Journal::folder(&root).join(format!("{name}-tmp"));
+        clear(&scratch)?;
+        journal.retry_failed(&numbered.iter().map(|(source, _)| *source).collect::<Vec<_>>())?;
+        Ok(Migration { options, root, destination, origins: numbered, servers, scratch, journal })
+    }
+
+    /// The destination, absolute.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Folder of temporary files.
+    pub fn scratch(&self) -> &Path {
+        &self.scratch
+    }
+
+    /// The destination is an archive.
+    pub fn is_archive(&self) -> bool {
+        matches!(self.destination, Destination::Archive { .. })
+    }
+
+    /// Walks what has not been walked to its end.
+    pub fn census(&mut self, stop: &AtomicBool, told: &mut dyn FnMut(Walked)) -> Result<(), Error> {
+        let mirror = !self.is_archive() && self.options.layout != Some(Layout::Study);
+        let outside = self.root.canonicalize().ok();
+        let mut clash = None;
+        for (source, origin) in &self.origins {
+            let (_, walked) = self.journal.source(&origin.name())?;
+            if walked {
+                continue;
+            }
+            let mut hear = |walked| match walked {
+                Walked::Clash(found) => drop(clash.get_or_insert(found)),
+                other => told(other),
+            };
+            let mut census = Census {
+                journal: &mut self.journal,
+                source: *source,
+                mirror: mirror && !matches!(origin, Origin::Web(_)),
+                outside: outside.clone(),
+                jobs: self.options.limits.jobs,
+                stop,
+                told: &mut hear,
+            };
+            census.take(origin)?;
+        }
+        match clash {
+            None => Ok(()),
+            Some(clash) => {
+                self.origins.iter().try_for_each(|(source, _)| self.journal.again(*source, false))?;
+                let place = self.root.join(&clash.place);
+                let what = format!("{} and another source would both become {}", clash.one.display(), place.display());
+                Err(Error::usage(what, "migrate them into different folders, or use --layout study"))
+            }
+        }
+    }
+
+    /// Converts a sample to nowhere and reckons what lies ahead.
+    pub fn plan(&mut self, stop: &AtomicBool) -> Result<Plan, Error> {
+        let sources = self.sources();
+        if self.options.convert {
+            let sampler = Sampler {
+                policy: &self.options.policy,
+                destination: &self.destination,
+                scratch: &self.scratch,
+                time: self.options.sample,
+                stop,
+            };
+            let mut fetch = Fetch::new(&self.scratch, &self.servers, stop, usize::MAX);
+            sampler.run(&self.journal, &sources, &mut fetch)?;
+        }
+        Plan::make(&self.journal, &sources)
+    }
+
+    /// What the journal counts.
+    pub fn counts(&self) -> Result<Counts, Error> {
+        self.journal.counts(&self.sources())
+    }
+
+    /// Does what waits.
+    pub fn run(&mut self, stop: &AtomicBool, told: &mut dyn FnMut(run::News)) -> Result<Ending, Error> {
+        let sources = self.sources();
+        let roots = self.origins.iter().filter_map(|(_, origin)| match origin {
+            Origin::Path(path) => Some(path.clone()),
+            _ => None,
+        });
+        let roots = roots.collect();
+        let converter = match &self.destination {
+            Destination::Archive { archive, convert: true } => Some(archive.converter(&self.options.policy)?),
+            _ => None,
+        };
+        let residues = Journal::folder(&self.root).join("residue");
+        let shared = crate::hands::Shared {
+            policy: &self.options.policy,
+            root: &self.root,
+            destination: &self.destination,
+            converter: converter.as_ref(),
+            scratch: &self.scratch,
+            residues: self.options.way_back.then_some(&*residues),
+            servers: &self.servers,
+            stop,
+        };
+        let set = run::Settings { sources, roots, name: name(&self.options), limits: self.options.limits, shared };
+        let ending = run::run(&mut self.journal, set, told);
+        if let Some(converter) = converter {
+            converter.finish()?;
+        }
+        ending
+    }
+
+    fn sources(&self) -> Vec<i64> {
+        self.origins.iter().map(|(source, _)| *source).collect()
+    }
+}
+
+impl Drop for Migration {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.scratch);
+    }
+}
+
+impl Options {
+    /// What a user said to this migration from outside, over what it is started with.
+    pub(crate) fn limits_now(root: &Path, limits: Limits) -> Limits {
+        Control::read(root).over(limits)
+    }
+}
+
+fn name(options: &Options) -> &'static str {
+    if options.convert { "migration" } else { "import" }
+}
+
+/// The sources; `None` is the backlog of the destination.
+fn origins(options: &Options, root: &Path) -> Result<Vec<Option<Origin>>, Error> {
+    if options.sources.is_empty() {
+        return Ok(vec![None]);
+    }
+    let of = |path: &PathBuf| {
+        let origin = Origin::of(path, &options.headers)?;
+        let Origin::Path(path) = &origin else { return Ok(Some(origin)) };
+        fs::metadata(path).map_err(Error::io("read", path))?;
+        if !is_archive(path) {
+            return Ok(Some(origin));
+        }
+        if path.canonicalize().ok() == root.canonicalize().ok() {
+            return Ok(None);
+        }
+        let what = format!("{} is an archive of firstlight: its objects are not files to be migrated", path.display());
+        Err(Error::usage(what, "serve it and name its address, http://host:8042/dicom-web"))
+    };
+    options.sources.iter().map(of).collect()
+}
+
+fn is_archive(folder: &Path) -> bool {
+    folder.join("index.sqlite").is_file()
+}
+
+fn destination(options: &Options, root: &Path) -> Result<Destination, Error> {
+    if !options.archive && !is_archive(root) {
+        return Ok(Destination::Tree);
+    }
+    if options.layout.is_some() {
+        let what = format!("{} is an archive, which names its objects itself", root.display());
+        return Err(Error::usage(what, "leave --layout away, or choose another destination"));
+    }
+    let archive = Archive::open(root, archive::Options::default())?;
+    Ok(Destination::Archive { archive, convert: options.convert })
+}
+
+/// Does the journal belong to another policy? Only with a new walk may it change.
+fn check_policy(journal: &Journal, options: &Options) -> Result<bool, Error> {
+    if !options.convert {
+        return Ok(false);
+    }
+    let hash = options.policy.hash();
+    let before = journal.word("policy")?;
+    let changed = before.as_ref().is_some_and(|before| *before != hash);
+    if changed && !options.rescan {
+        return Err(Error::usage(
+            "this migration was begun under another policy",
+            "go on under that one, or say --rescan to do again what was done under it",
+        ));
+    }
+    journal.remember("policy", &hash)?;
+    Ok(changed)
+}
+
+/// Places are settled by the walk: with files in their places, they stay.
+fn check_layout(journal: &mut Journal, options: &Options) -> Result<(), Error> {
+    let layout = format!("{:?}", options.layout.unwrap_or(Layout::Mirror));
+    if journal.word("layout")?.is_some_and(|before| before != layout) {
+        if journal.counts(&[])?.done() > 0 {
+            let hint = "go on with that one, or choose another destination";
+            return Err(Error::usage("this migration was begun with another layout", hint));
+        }
+        journal.restart()?;
+    }
+    journal.remember("layout", &layout)
+}
+
+/// Makes an empty folder of temporary files.
+fn clear(scratch: &Path) -> Result<(), Error> {
+    match fs::remove_dir_all(scratch) {
+        Err(e) if e.kind() != ErrorKind::NotFound => return Err(Error::io("prepare", scratch)(e)),
+        _ => {}
+    }
+    fs::create_dir_all(scratch).map_err(Error::io("prepare", scratch))
+}

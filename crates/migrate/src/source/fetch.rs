@@ -1,0 +1,170 @@
+//! The bytes of an item, brought to where they can be read as a file.
+
+use super::pack::{Tar, open_zip};
+use super::retry::Fault;
+use super::web::Server;
+use crate::journal::{Kind, Row};
+use crate::trouble::{hint_for, reason};
+use std::fs::{self, File};
+use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
+use zip::ZipArchive;
+
+/// Why an item can't be had.
+#[derive(Debug)]
+pub enum Trouble {
+    /// Its bytes are wrong.
+    Refused(String),
+    /// The environment is in the way.
+    Failed(String, Option<&'static str>),
+    /// There is no room for it.
+    Full,
+}
+
+/// A copy made for one item; gone when dropped.
+#[derive(Debug)]
+pub struct Spooled {
+    path: PathBuf,
+    /// Its bytes.
+    pub bytes: u64,
+}
+
+impl Spooled {
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl Drop for Spooled {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
+/// Fetches items, one after the other.
+pub struct Fetch<'a> {
+    /// Folder of temporary files.
+    scratch: &'a Path,
+    servers: &'a [Server],
+    stop: &'a AtomicBool,
+    name: usize,
+    made: usize,
+    zip: Option<(PathBuf, ZipArchive<BufReader<File>>)>,
+}
+
+impl<'a> Fetch<'a> {
+    /// No two of a run have the same `name`; `servers` are those whose instances may be asked for.
+    pub fn new(scratch: &'a Path, servers: &'a [Server], stop: &'a AtomicBool, name: usize) -> Self {
+        Fetch { scratch, servers, stop, name, made: 0, zip: None }
+    }
+
+    /// A copy of the item's bytes; none where the item is a file already.
+    pub fn fetch(&mut self, row: &Row) -> Result<Option<Spooled>, Trouble> {
+        match row.kind {
+            Kind::File | Kind::Backlog => Ok(None),
+            Kind::Zip => self.from_zip(row).map(Some),
+            Kind::Tar => self.from_tar(row).map(Some),
+            Kind::Web => self.from_web(row).map(Some),
+            Kind::TarGz => Err(Trouble::Refused("an entry of a stream is not fetched alone".into())),
+        }
+    }
+
+    /// Goes through a packed stream once and hands over those of its entries that are in `rows`, in their order.
+    pub fn stream(&mut self, rows: &[Row], mut each: impl FnMut(&Row, Result<Spooled, Trouble>)) {
+        let Some(first) = rows.first() else { return };
+        let (mut left, mut number) = (rows, 0);
+        let walked = Tar::open(&first.path, Kind::TarGz).and_then(|mut tar| {
+            tar.each(|entry| {
+                let Some((row, rest)) = left.split_first() else { return Ok::<_, io::Error>(false) };
+                if row.part == number {
+                    left = rest;
+                    each(row, self.spool(entry.read, entry.size));
+                }
+                number += 1;
+                Ok(!left.is_empty())
+            })
+        });
+        let why = walked.err().map_or_else(|| "the packed file ends before it".to_owned(), |e| reason(&e));
+        left.iter().for_each(|row| each(row, Err(Trouble::Refused(why.clone()))));
+    }
+
+    fn from_zip(&mut self, row: &Row) -> Result<Spooled, Trouble> {
+        let mut zip = match self.zip.take().filter(|(path, _)| *path == row.path) {
+            Some((_, zip)) => zip,
+            None => open_zip(&row.path).map_err(|e| cannot_read(&e))?,
+        };
+        let part = usize::try_from(row.part).unwrap_or(usize::MAX);
+        let spooled = match zip.by_index(part) {
+            Ok(mut entry) => {
+                let size = entry.size();
+                self.spool(&mut entry, size)
+            }
+            Err(e) => Err(Trouble::Refused(e.to_string())),
+        };
+        self.zip = Some((row.path.clone(), zip));
+        spooled
+    }
+
+    fn from_tar(&mut self, row: &Row) -> Result<Spooled, Trouble> {
+        let mut file = File::open(&row.path).map_err(|e| cannot_read(&e))?;
+        file.seek(SeekFrom::Start(row.part)).map_err(|e| cannot_read(&e))?;
+        self.spool(&mut file.take(row.bytes), row.bytes)
+    }
+
+    fn from_web(&mut self, row: &Row) -> Result<Spooled, Trouble> {
+        let address = row.path.to_string_lossy();
+        let path = |server: &'a Server| Some((server, address.strip_prefix(server.root())?.trim_start_matches('/')));
+        let Some((server, path)) = self.servers.iter().find_map(path) else {
+            return Err(Trouble::Failed("its server is not named".into(), None));
+        };
+        let mut spooled = self.place();
+        match server.instance(path, &spooled.path, self.stop) {
+            Ok(bytes) => {
+                spooled.bytes = bytes;
+                Ok(spooled)
+            }
+            Err(Fault::Again(why, _)) => {
+                Err(Trouble::Failed(why, Some("it is asked for again when the same command is run")))
+            }
+            Err(Fault::Never(why)) => Err(Trouble::Failed(why, None)),
+        }
+    }
+
+    /// Writes exactly `size` bytes to a temporary file.
+    fn spool(&mut self, from: &mut dyn Read, size: u64) -> Result<Spooled, Trouble> {
+        let mut spooled = self.place();
+        let mut to = File::create(&spooled.path).map_err(|e| cannot_write(&e))?;
+        let (mut buffer, mut from) = (vec![0; 256 << 10], from.take(size.saturating_add(1)));
+        loop {
+            let n = match from.read(&mut buffer) {
+                Ok(0) => break,
+                Ok(n) => n,
+                Err(e) => return Err(Trouble::Refused(format!("the packed file is damaged: {}", reason(&e)))),
+            };
+            to.write_all(&buffer[..n]).map_err(|e| cannot_write(&e))?;
+            spooled.bytes += n as u64;
+        }
+        match spooled.bytes == size {
+            true => Ok(spooled),
+            false => Err(Trouble::Refused("the packed file is damaged: an entry has not the size it says".into())),
+        }
+    }
+
+    fn place(&mut self) -> Spooled {
+        self.made += 1;
+        Spooled { path: self.scratch.join(format!("fetched-{}-{}", self.name, self.made)), bytes: 0 }
+    }
+}
+
+fn cannot_read(error: &io::Error) -> Trouble {
+    Trouble::Failed(reason(error), hint_for(error))
+}
+
+fn cannot_write(error: &io::Error) -> Trouble {
+    match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Trouble::Full,
+        _ => Trouble::Failed(format!("cannot write the destination: {}", reason(error)), hint_for(error)),
+    }
+}

@@ -1,0 +1,150 @@
+//! Where instances come from: folders, a DICOMDIR, packed files, DICOMweb servers, and what waits in an archive.
+//!
+//! Each source is walked into the [`Journal`] first ([`Census`]) and each of its items is fetched when its turn comes
+//! ([`Fetch`]).
+
+mod fetch;
+mod folder;
+mod pack;
+mod retry;
+mod web;
+
+pub use fetch::{Fetch, Spooled, Trouble};
+pub use web::Server;
+
+use crate::Error;
+use crate::journal::{Clash, Found, Journal, Kind};
+use archive::Archive;
+use std::ffi::OsString;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Items that are added to the journal together.
+const CHUNK: usize = 512;
+
+/// A source as named by the user.
+pub enum Origin {
+    /// A folder with all below it, a DICOMDIR, a packed file, or a single file.
+    Path(PathBuf),
+    /// Another DICOMweb server.
+    Web(Server),
+    /// What waits in the archive that is the destination.
+    Backlog(Archive),
+}
+
+impl Origin {
+    /// Reads what a user wrote; `headers` go with every request to a server.
+    pub fn of(text: &Path, headers: &[(String, String)]) -> Result<Origin, Error> {
+        match text.to_str().filter(|text| text.starts_with("http://") || text.starts_with("https://")) {
+            Some(root) => Ok(Origin::Web(Server::new(root, headers))),
+            None => Ok(Origin::Path(std::path::absolute(text).map_err(Error::io("read", text))?)),
+        }
+    }
+
+    /// What the journal calls it.
+    pub fn name(&self) -> String {
+        match self {
+            Origin::Path(path) => path.display().to_string(),
+            Origin::Web(server) => server.root().to_owned(),
+            Origin::Backlog(_) => "backlog".into(),
+        }
+    }
+}
+
+/// How a source is walked into the journal.
+pub struct Census<'a> {
+    /// The journal.
+    pub journal: &'a mut Journal,
+    /// The number of the source.
+    pub source: i64,
+    /// Items keep their place below the source.
+    pub mirror: bool,
+    /// The destination, which is never a source.
+    pub outside: Option<PathBuf>,
+    /// Files looked into at once.
+    pub jobs: usize,
+    /// Set when it is to end.
+    pub stop: &'a AtomicBool,
+    /// Hears of progress and of trouble.
+    pub told: &'a mut dyn FnMut(Walked),
+}
+
+/// News of a walk.
+#[derive(Debug)]
+pub enum Walked {
+    /// So many items more.
+    Found(u64),
+    /// A line for the user.
+    Note(String),
+    /// The same, of something that could not be read.
+    Trouble(String),
+    /// Two sources would have one place.
+    Clash(Clash),
+}
+
+impl Census<'_> {
+    /// Walks a source to its end, or as far as it gets before the stop; walked again, it goes on.
+    pub fn take(&mut self, origin: &Origin) -> Result<(), Error> {
+        match origin {
+            Origin::Path(path) => folder::walk(self, path)?,
+            Origin::Web(server) => web::walk(self, server)?,
+            Origin::Backlog(archive) => self.backlog(archive)?,
+        }
+        if self.stopped() { Ok(()) } else { self.journal.walked(self.source) }
+    }
+
+    fn backlog(&mut self, archive: &Archive) -> Result<(), Error> {
+        let mut after = 0;
+        while !self.stopped() {
+            let waiting = archive.backlog(after, CHUNK)?;
+            let Some(last) = waiting.last() else { break };
+            after = last.id;
+            let found = waiting.iter().map(|waits| Found {
+                kind: Kind::Backlog,
+                path: [&waits.key.study, &waits.key.series, &waits.key.sop].iter().collect(),
+                part: 0,
+                name: String::new(),
+                place: None,
+                bytes: waits.bytes,
+                modified: waits.id,
+                modality: or_dash(&waits.modality),
+                syntax: or_dash(&waits.syntax),
+                date: date(&waits.study_date),
+            });
+            self.add(found.collect())?;
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, found: Vec<Found>) -> Result<(), Error> {
+        let clashes = self.journal.add(self.source, &found)?;
+        (self.told)(Walked::Found(found.len() as u64));
+        clashes.into_iter().for_each(|clash| (self.told)(Walked::Clash(clash)));
+        Ok(())
+    }
+
+    fn stopped(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+}
+
+fn or_dash(text: &str) -> String {
+    if text.is_empty() { "-".into() } else { text.chars().take(64).collect() }
+}
+
+/// A DICOM date as a number; 0 for what is none.
+fn date(text: &str) -> i64 {
+    let digits: String = text.chars().filter(char::is_ascii_digit).take(8).collect();
+    if digits.len() == 8 { digits.parse().unwrap_or(0) } else { 0 }
+}
+
+/// A path as the journal keeps it.
+pub(crate) fn bytes_of(path: &Path) -> &[u8] {
+    path.as_os_str().as_bytes()
+}
+
+/// A path as the journal kept it.
+pub(crate) fn path_of(bytes: Vec<u8>) -> PathBuf {
+    OsString::from_vec(bytes).into()
+}

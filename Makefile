@@ -1,7 +1,7 @@
 # Firstlight: two commands to know are `make start` and `make test`.
 
 .DEFAULT_GOAL := help
-.PHONY: help start test setup build samples bench-codec bench-convert fuzz wasm clean
+.PHONY: help start test setup build samples bench-codec bench-convert bench-migrate test-migrate fuzz wasm clean
 
 help: ## Show what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -29,6 +29,14 @@ bench-codec: ## Time the codec against its peers on one thread
 bench-convert: ## Time conversion end to end: CPU milliseconds per instance
 	@scripts/setup.sh build judges
 	@scripts/bench/run.sh convert
+
+bench-migrate: ## Migrate 100,000 instances, a million files, an object of 4.4 GB: rate and memory
+	@scripts/setup.sh build judges
+	@scripts/bench/run.sh migrate $(ARGS)
+
+test-migrate: ## Migrations through 200 kills, 20 full disks, 50 power cuts (make test does fewer)
+	@scripts/setup.sh build judges test
+	@scripts/test_migrate.sh
 
 fuzz: ## Fuzz the codec: SECONDS for each target (default 30)
 	@scripts/setup.sh build

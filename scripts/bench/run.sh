@@ -1,16 +1,19 @@
 #!/usr/bin/env bash
-# Benchmarks on the release build: run.sh codec | convert [FOLDER...].
+# Benchmarks on the release build: run.sh codec | convert [FOLDER...] | migrate [FLAGS].
 . "$(dirname "$0")/../lib.sh"
 
-what=${1:?codec or convert}
+what=${1:?codec, convert or migrate}
 shift
 case $what in
   convert)
     cargo build --release --locked --quiet -p firstlight
     cargo build --release --locked --quiet -p transcode --example bench_convert
     exec "$(judges_venv)" scripts/bench/convert.py "$@" ;;
+  migrate)
+    cargo build --release --locked --quiet -p firstlight
+    exec "$(judges_venv)" scripts/bench/migrate.py "$@" ;;
   codec)
     "$(judges_venv)" scripts/bench/codec.py "$@"
     cargo run --release --locked --quiet -p htj2k --features rayon --example threads ;;
-  *) die "no benchmark is called $what" "codec or convert" ;;
+  *) die "no benchmark is called $what" "codec, convert or migrate" ;;
 esac

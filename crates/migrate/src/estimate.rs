@@ -197,7 +197,9 @@ impl Rates {
             // One sample says little of how much they differ: half of what it saves, either way.
             let error = match samples.len() {
                 1 => rate.abs() / 4.0,
-                _ => (squares / (n * (n - 1.0))).sqrt() / (read / n),
+                // Few samples say less than their spread does, and even alike ones are not all alike.
+                _ => ((squares / (n * (n - 1.0))).sqrt() / (read / n) * (1.0 + 2.0 / (n - 1.0).powf(1.5)))
+                    .max(rate.abs() / 100.0),
             };
             (rate, if whole { 0.0 } else { error })
         };
@@ -215,7 +217,7 @@ mod tests {
     fn ranges_are_wider_the_less_is_known() {
         let even = [(100.0, 40.0, 1.0), (200.0, 80.0, 2.0), (300.0, 120.0, 3.0)];
         let rates = Rates::of(&even, 1000).unwrap();
-        assert!((rates.saved - 0.6).abs() < 1e-9 && rates.saved_error < 1e-9 && (rates.seconds - 0.01).abs() < 1e-9);
+        assert!((rates.saved - 0.6).abs() < 1e-9 && rates.saved_error < 0.01 && (rates.seconds - 0.01).abs() < 1e-9);
         let uneven = [(100.0, 10.0, 1.0), (100.0, 90.0, 1.0), (100.0, 50.0, 1.0)];
         let rates = Rates::of(&uneven, 1000).unwrap();
         assert!((rates.saved - 0.5).abs() < 1e-9 && rates.saved_error > 0.2);

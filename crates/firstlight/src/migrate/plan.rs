@@ -61,7 +61,7 @@ fn hours_line(plan: &Plan, limits: &Limits) -> String {
     let (from, to) = plan.hours(limits);
     let mut with = vec![count(limits.jobs as u64, "job")];
     with.extend(limits.rate.map(|rate| format!("at most {}/s", bytes(rate))));
-    with.extend(limits.hours.map(|hours| format!("from {hours}")));
+    with.extend(limits.hours.filter(|hours| hours.minutes() < 24 * 60).map(|hours| format!("from {hours}")));
     format!("estimate: takes {} to {} with {}", hours_text(from), hours_text(to), with.join(", "))
 }
 

@@ -209,7 +209,7 @@ mod tests {
     #[test]
     fn hours_may_cross_midnight() {
         let night: Hours = "20:00-06:00".parse().unwrap();
-        let at = |hour, minute| night.holds(hour * 60 + minute);
+        let at = |hour: u16, minute: u16| night.holds(hour * 60 + minute);
         assert!(at(20, 0) && at(23, 59) && at(0, 0) && at(5, 59));
         assert!(!at(6, 0) && !at(12, 0) && !at(19, 59));
         assert_eq!((night.minutes(), night.to_string().as_str()), (600, "20:00-06:00"));

@@ -11,7 +11,7 @@ for part in "$@"; do
            python3 -m pip --version >/dev/null 2>&1 || packages pip3=python3-pip ;;
     judges) have python3 || packages python3=python3
            python3 -c 'import venv, ensurepip' 2>/dev/null || packages python3-no-venv=python3-venv
-           packages curl=curl
+           packages curl=curl djxl=libjxl-tools
            judges_venv >/dev/null ;;
     test) packages npm=npm chromium=chromium curl=curl
           "$0" judges ;;

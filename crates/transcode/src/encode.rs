@@ -58,6 +58,8 @@ enum Quality {
     Near(u32),
     /// HTJ2K: decibels.
     Decibels(f32),
+    /// JPEG XL: just noticeable differences.
+    Distance(f32),
 }
 
 impl Plan {
@@ -124,7 +126,7 @@ impl Plan {
         match self.target {
             Target::JpegLsLossless | Target::JpegLsNearLossless(_) => "CharLS 2.4.5".into(),
             Target::ExplicitLittleEndian => "none".into(),
-            Target::JpegXlLossless => format!("{}, read by {}", jpeg_xl::WRITER, jpeg_xl::READER),
+            Target::JpegXlLossless | Target::JpegXl(_) => format!("{}, read by {}", jpeg_xl::WRITER, jpeg_xl::READER),
             Target::JpegXlRecompression => format!("{}, rebuilt by {}", jpeg_xl::WRITER, jpeg_xl::REBUILDER),
             _ => format!("htj2k {}", env!("CARGO_PKG_VERSION")),
         }
@@ -138,6 +140,7 @@ impl Plan {
                 let most = bound.max_error.unwrap_or(255).min(255).min(((1 << self.precision) - 1) / 2);
                 (1..=most).rev().map(Quality::Near).collect()
             }
+            Target::JpegXl(_) => jpeg_xl::distances().into_iter().map(Quality::Distance).collect(),
             _ => QUALITIES.map(|q| Quality::Decibels(q as f32)).collect(),
         }
     }
@@ -149,6 +152,7 @@ impl Plan {
         let by_error = bound.max_error.map_or(0.0, |e| 20.0 * (peak * 3.0 / f64::from(e)).log10());
         match self.target {
             Target::JpegLsNearLossless(_) => 0,
+            Target::JpegXl(_) => jpeg_xl::distances().len() as u32 / 2,
             _ => (by_error.max(bound.min_psnr.unwrap_or(0.0)).round() as u32).saturating_sub(*QUALITIES.start()),
         }
     }
@@ -180,10 +184,10 @@ impl Encoder {
                 let Plan { columns, rows, samples: components, bits_allocated, precision, .. } = *plan;
                 *out = jpeg_xl::encode_lossless(samples, columns, rows, components, bits_allocated, precision)?;
             }
-            Target::JpegLsNearLossless(bound) | Target::Htj2k(bound) => {
+            Target::JpegLsNearLossless(bound) | Target::Htj2k(bound) | Target::JpegXl(bound) => {
                 return self.within(plan, bound, samples, codecs, out).map(Some);
             }
-            other => return Err(Error::unsupported(format!("no encoder for {}", other.transfer_syntax().name()))),
+            Target::JpegXlRecompression => return Err(Error::unsupported("only a JPEG stream can be recompressed")),
         }
         Ok(None)
     }
@@ -204,6 +208,11 @@ impl Encoder {
             out.clear();
             match qualities[step as usize] {
                 Quality::Near(near) => self.jpeg_ls(plan, near as i32, samples, out)?,
+                Quality::Distance(distance) => {
+                    let Plan { columns, rows, samples: components, bits_allocated, precision, .. } = *plan;
+                    *out =
+                        jpeg_xl::encode_lossy(samples, columns, rows, components, bits_allocated, precision, distance)?;
+                }
                 Quality::Decibels(quality) => self.htj2k(plan, Transform::Irreversible { quality }, samples, out)?,
             }
             let layout = decode::Layout { facts: &plan.written, big_endian: false, words: false };

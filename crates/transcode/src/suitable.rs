@@ -16,8 +16,8 @@ pub(crate) fn obstacle(facts: &Facts, target: Target, lossy_too: bool) -> Option
     if target == Target::JpegXlRecompression {
         return recompression(facts);
     }
-    if matches!(target, Target::JpegXl(_)) {
-        return Some(format!("{} can't be written by this version", target.transfer_syntax().name()));
+    if matches!(target, Target::JpegXl(_)) && facts.signed {
+        return Some("signed samples under JPEG XL: the standard names no way to code them with loss".into());
     }
     let there = || {
         // Of .202 the streams are looked at: not all that carry its name are progressive.
@@ -108,7 +108,7 @@ fn colour(facts: &Facts, target: Target) -> Option<String> {
     let photometric = facts.photometric.as_str();
     let known = match facts.samples {
         // The stream itself says that its colours are RGB.
-        3 if target == Target::JpegXlLossless => matches!(photometric, "RGB" | "YBR_RCT"),
+        3 if matches!(target, Target::JpegXlLossless | Target::JpegXl(_)) => matches!(photometric, "RGB" | "YBR_RCT"),
         1 => matches!(photometric, "MONOCHROME1" | "MONOCHROME2" | "PALETTE COLOR"),
         3 if facts.lossy && facts.pixels == Pixels::Encapsulated => {
             matches!(photometric, "RGB" | "YBR_FULL" | "YBR_FULL_422" | "YBR_RCT" | "YBR_ICT")

@@ -111,6 +111,43 @@ fn each_depth_becomes_lossless_jpeg_xl() {
     }
 }
 
+/// With a bound, at several depths: the loss is within it, and what is written has exactly Bits Stored.
+#[test]
+fn lossy_jpeg_xl_keeps_its_bound() {
+    let folder = tempfile::tempdir().unwrap();
+    for (allocated, stored, max_error) in [(8u16, 8u32, 3), (16, 12, 12), (16, 13, 40), (16, 16, 300), (8, 6, 2)] {
+        let words = noise(61 * 47, stored);
+        let mut made = Made::image(Form::Explicit, 61, 47, allocated, stored as u16, false);
+        let samples: Vec<u8> = match allocated {
+            8 => words.iter().map(|v| *v as u8).collect(),
+            _ => bytes16(&words),
+        };
+        let vr = if allocated == 8 { "OB" } else { "OW" };
+        let source = made.element(0x7FE0, 0x0010, vr, &samples).source();
+        let text =
+            format!("[[rule]]\nname = \"all\"\nthen = {{ transfer_syntax = \"jpeg-xl\", max_error = {max_error} }}");
+        let destination = folder.path().join("out.dcm");
+        let policy = Policy::parse(&text).unwrap();
+        let Outcome::Converted(verified) = convert(&source, &policy, &mut Context::default(), &destination).unwrap()
+        else {
+            panic!("kept at {stored} bits");
+        };
+        let written = Source::open(verified.path()).unwrap();
+        assert_eq!(written.facts().transfer_syntax.uid(), "1.2.840.10008.1.2.4.112");
+        let (mut stream, mut decoded) = (Vec::new(), Vec::new());
+        written.read_frame(0, &mut stream).unwrap();
+        let image = jxl_oxide::JxlImage::builder().read(&stream[..]).unwrap();
+        assert_eq!(image.image_header().metadata.bit_depth.bits_per_sample(), stored);
+        written.decode_frame(0, &mut decoded).unwrap();
+        let value = |bytes: &[u8], n: usize| match allocated {
+            8 => i32::from(bytes[n]),
+            _ => i32::from(u16::from_le_bytes([bytes[2 * n], bytes[2 * n + 1]])),
+        };
+        let worst = (0..words.len()).map(|n| value(&samples, n).abs_diff(value(&decoded, n))).max().unwrap();
+        assert!(worst <= max_error && worst > 0, "{stored} bits: {worst} of {max_error}");
+    }
+}
+
 /// The baseline JPEGs of the corpus: stored with every byte to be had back, or kept for a reason. The large ones are left to the
 /// run of the whole corpus.
 #[test]

@@ -30,7 +30,7 @@ const SAMPLES: &str = "application/octet-stream;transfer-syntax=1.2.840.10008.1.
 const OHIF: &str = "multipart/related; type=application/octet-stream; transfer-syntax=*";
 
 /// The open corpus, if it is there.
-fn corpus(test: &str) -> Option<PathBuf> {
+pub fn corpus(test: &str) -> Option<PathBuf> {
     let beside = || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared"));
     let open = std::env::var_os("FIRSTLIGHT_SHARED").map_or_else(beside, PathBuf::from).join("data/open");
     let there = open.join("REFERENCE.tsv").is_file();
@@ -54,7 +54,7 @@ fn hash(bytes: &[u8]) -> String {
 }
 
 /// The path of the only instance of a site, and its number of frames.
-async fn only(site: &Site) -> (String, u64) {
+pub async fn only(site: &Site) -> (String, u64) {
     let row = site.get("/dicom-web/instances?includefield=NumberOfFrames").await.json()[0].clone();
     let path = row["00081190"]["Value"][0].as_str().unwrap().split_once(":8042").unwrap().1.to_owned();
     let frames = &row["00280008"]["Value"][0];

@@ -3,6 +3,7 @@
 mod corpus;
 mod frames;
 mod guard;
+mod jpeg_xl;
 mod made;
 mod objects;
 mod pages;

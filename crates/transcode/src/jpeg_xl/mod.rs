@@ -5,18 +5,21 @@
 //! header of the codestream tells ([`header`]), and what the boxes around it unpack to ([`boxes`]).
 //!
 //! JPEG XL has no signed samples, and the standard names no mapping. Under .110 samples go as the two's complement of
-//! Bits Stored, as other writers do: a reader that extends the sign from Bits Stored gets them right.
+//! Bits Stored, as other writers do: a reader that extends the sign from Bits Stored gets them right. Under .112, where
+//! that would tear the values apart, signed samples are neither written nor read.
 
 mod boxes;
 mod decode;
 mod header;
 mod lossless;
+mod lossy;
 mod recompress;
 
 pub(crate) use boxes::codestream_of;
 pub(crate) use decode::decode;
 pub(crate) use header::Header;
 pub(crate) use lossless::encode_lossless;
+pub(crate) use lossy::{distances, encode_lossy};
 pub(crate) use recompress::{rebuild_jpeg, recompress};
 
 /// What writes, and its version.

@@ -107,7 +107,7 @@ pub fn image_line(facts: &Facts) -> String {
 
 /// `HTJ2K Lossless RPCL`.
 pub fn syntax_name(uid: &str) -> String {
-    TransferSyntax::new(uid.to_owned()).name().to_owned()
+    TransferSyntax::new(uid).name().to_owned()
 }
 
 /// `HTJ2K Lossless RPCL (1.2.840.10008.1.2.4.202)`.

@@ -64,9 +64,9 @@ impl<'a> Fetch<'a> {
     pub fn fetch(&mut self, row: &Row) -> Result<Option<Spooled>, Trouble> {
         match row.kind {
             Kind::File | Kind::Backlog => Ok(None),
-            Kind::Zip => self.from_zip(row).map(Some),
-            Kind::Tar => self.from_tar(row).map(Some),
-            Kind::Web => self.from_web(row).map(Some),
+            Kind::Zip => self.zip_entry(row).map(Some),
+            Kind::Tar => self.tar_entry(row).map(Some),
+            Kind::Web => self.web_instance(row).map(Some),
             Kind::TarGz => Err(Trouble::Refused("an entry of a stream is not fetched alone".into())),
         }
     }
@@ -90,7 +90,7 @@ impl<'a> Fetch<'a> {
         left.iter().for_each(|row| each(row, Err(Trouble::Refused(why.clone()))));
     }
 
-    fn from_zip(&mut self, row: &Row) -> Result<Spooled, Trouble> {
+    fn zip_entry(&mut self, row: &Row) -> Result<Spooled, Trouble> {
         let mut zip = match self.zip.take().filter(|(path, _)| *path == row.path) {
             Some((_, zip)) => zip,
             None => open_zip(&row.path).map_err(|e| cannot_read(&e))?,
@@ -107,13 +107,13 @@ impl<'a> Fetch<'a> {
         spooled
     }
 
-    fn from_tar(&mut self, row: &Row) -> Result<Spooled, Trouble> {
+    fn tar_entry(&mut self, row: &Row) -> Result<Spooled, Trouble> {
         let mut file = File::open(&row.path).map_err(|e| cannot_read(&e))?;
         file.seek(SeekFrom::Start(row.part)).map_err(|e| cannot_read(&e))?;
         self.spool(&mut file.take(row.bytes), row.bytes)
     }
 
-    fn from_web(&mut self, row: &Row) -> Result<Spooled, Trouble> {
+    fn web_instance(&mut self, row: &Row) -> Result<Spooled, Trouble> {
         let address = row.path.to_string_lossy();
         let path = |server: &'a Server| Some((server, address.strip_prefix(server.root())?.trim_start_matches('/')));
         let Some((server, path)) = self.servers.iter().find_map(path) else {

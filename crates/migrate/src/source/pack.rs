@@ -269,7 +269,10 @@ impl Read for Guard {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         let n = self.read.read(buf)? as u64;
         let left = |cell: &Cell<u64>, what: &str| match cell.get().checked_sub(n) {
-            Some(left) => Ok(cell.set(left)),
+            Some(left) => {
+                cell.set(left);
+                Ok(())
+            }
             None => Err(io::Error::other(what)),
         };
         left(&self.budget.all, "it unpacks to more than 200 times its size")?;

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use rusqlite::OptionalExtension;
+use transcode::{Quarantine, Sampling};
 
 use crate::cache::Cache;
 use crate::index::Index;
@@ -24,11 +25,21 @@ pub struct Options {
     pub open_files: usize,
     /// Instances whose frame tables are kept in memory.
     pub instances: usize,
+    /// Bytes that the quarantine may hold.
+    pub quarantine: u64,
+    /// Frames that a second decoder looks at before a conversion counts.
+    pub sampling: Sampling,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Options { readers: 8, open_files: 256, instances: 2048 }
+        Options {
+            readers: 8,
+            open_files: 256,
+            instances: 2048,
+            quarantine: Quarantine::LIMIT,
+            sampling: Sampling::default(),
+        }
     }
 }
 
@@ -76,6 +87,9 @@ pub(crate) struct Inner {
     pub(crate) index: Index,
     pub(crate) objects: Box<dyn Objects>,
     pub(crate) spool: Spool,
+    /// Conversions that failed a check.
+    pub(crate) quarantine: Quarantine,
+    pub(crate) sampling: Sampling,
     pub(crate) instances: Cache<Version, Arc<Instance>>,
     /// Series whose metadata is being prepared: many who ask at once make it once.
     pub(crate) preparing: Preparing,
@@ -100,7 +114,16 @@ impl Archive {
         let (spool, _) = Spool::open(&root).map_err(Error::io(root.display().to_string()))?;
         convert::release_dead(&index, &spool)?;
         let instances = Cache::new(options.instances);
-        let inner = Inner { index, objects, spool, instances, preparing: Preparing::default() };
+        let quarantine = Quarantine::new(dir.join("quarantine"), options.quarantine);
+        let inner = Inner {
+            index,
+            objects,
+            spool,
+            quarantine,
+            sampling: options.sampling,
+            instances,
+            preparing: Preparing::default(),
+        };
         Ok(Archive { inner: Arc::new(inner) })
     }
 
@@ -120,6 +143,11 @@ impl Archive {
             };
             Ok(found.optional()?)
         })
+    }
+
+    /// The conversions that failed a check, with what was written.
+    pub fn quarantine(&self) -> &Quarantine {
+        &self.inner.quarantine
     }
 
     /// Counts of what is stored; kept up to date by the index, so asking costs next to nothing.

@@ -100,6 +100,11 @@ pub struct Converter<'a> {
 }
 
 impl Converter<'_> {
+    /// A context for one thread; all of them count their second opinions together.
+    pub fn context(&self) -> Context {
+        Context::new(self.run.opinions.clone())
+    }
+
     /// Converts an instance; `None` when it does not wait, for it is done or somebody else is at it.
     pub fn convert(&self, key: &InstanceKey, context: &mut Context) -> Result<Option<Event>, Error> {
         match self.run.lease_one(key)? {

@@ -4,20 +4,21 @@
 //! [`transcode::convert`] can make one. The received object stays.
 
 use std::any::Any;
-use std::io::{Read, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use flate2::Compression;
-use flate2::read::GzDecoder;
-use flate2::write::GzEncoder;
 use rusqlite::{Connection, OptionalExtension, params};
-use transcode::{Action, Context, Decision, FrameEvidence, NoWayBack, Outcome, Policy, Residue, Source, Verified};
+use transcode::{
+    Action, Context, Decision, FrameEvidence, NoWayBack, Origin, Outcome, Policy, Residue, Source, Verified,
+};
+use transcode::{Check, Class, Opinions, Tally};
 
 use crate::archive::Inner;
+use crate::evidence::pack;
+use crate::figures;
 use crate::index::{Index, encode_frames, now};
 use crate::ingest::{CONVERTED, NewObject, touch};
 use crate::instance::{facts_json, frame_table};
@@ -76,33 +77,6 @@ pub struct Summary {
     pub bytes_in: u64,
     /// Stored bytes of the instances converted.
     pub bytes_out: u64,
-}
-
-/// One conversion that was proven.
-#[derive(Debug, Clone)]
-pub struct Evidence {
-    /// The instance.
-    pub key: InstanceKey,
-    /// SHA-256 of the received object, hexadecimal.
-    pub received: String,
-    /// SHA-256 of the converted object, hexadecimal.
-    pub converted: String,
-    /// Hash of the policy.
-    pub policy: String,
-    /// The rule that asked for it.
-    pub rule: String,
-    /// Name and version of the codec.
-    pub codec: String,
-    /// SHA-256 over the samples of all frames.
-    pub samples_sha256: String,
-    /// Seconds since 1970.
-    pub made: i64,
-    /// The machine that did it.
-    pub host: String,
-    /// How long it took.
-    pub milliseconds: u64,
-    /// Proof of each frame.
-    pub frames: Vec<FrameEvidence>,
 }
 
 /// A lease that is not renewed ends after so many seconds.
@@ -169,35 +143,6 @@ impl Archive {
         }
         Ok(summary)
     }
-
-    /// The conversions of an instance that were proven, newest first.
-    pub fn evidence(&self, key: &InstanceKey) -> Result<Vec<Evidence>, Error> {
-        let sql = "SELECT f.key, t.key, v.policy, v.rule, v.codec, v.samples_sha256, v.made, v.host, v.milliseconds, \
-             v.frames FROM studies s JOIN series e ON e.study = s.id JOIN instances i ON i.series = e.id \
-             JOIN evidence v ON v.instance = i.id JOIN objects f ON f.id = v.from_object \
-             JOIN objects t ON t.id = v.to_object WHERE s.uid = ? AND e.uid = ? AND i.uid = ? ORDER BY v.id DESC";
-        self.inner.index.read(|snapshot| {
-            let mut statement = snapshot.prepare_cached(sql)?;
-            let mut rows = statement.query([&key.study, &key.series, &key.sop])?;
-            let mut evidence = Vec::new();
-            while let Some(row) = rows.next()? {
-                evidence.push(Evidence {
-                    key: key.clone(),
-                    received: Key::new(row.get(0)?).to_string(),
-                    converted: Key::new(row.get(1)?).to_string(),
-                    policy: row.get(2)?,
-                    rule: row.get(3)?,
-                    codec: row.get(4)?,
-                    samples_sha256: row.get(5)?,
-                    made: row.get(6)?,
-                    host: row.get(7)?,
-                    milliseconds: row.get(8)?,
-                    frames: unpack(row.get_ref(9)?.as_blob().map_err(rusqlite::Error::from)?)?,
-                });
-            }
-            Ok(evidence)
-        })
-    }
 }
 
 impl Summary {
@@ -242,6 +187,7 @@ pub(crate) struct Run<'a> {
     /// Who holds the leases: the run of the program, and the call.
     name: String,
     host: String,
+    pub(crate) opinions: Opinions,
 }
 
 pub(crate) struct Job {
@@ -252,11 +198,12 @@ pub(crate) struct Job {
     key: InstanceKey,
     received: Key,
     bytes: u64,
+    modality: String,
 }
 
 /// What became of a job, ready for the index.
 enum End {
-    Converted { object: Box<Converted>, evidence: Vec<u8>, event: Event },
+    Converted { object: Box<Converted>, evidence: Vec<u8>, event: Event, class: Class, opinions: Tally },
     Kept { rule: String, reason: String, levels: Option<Vec<u8>> },
 }
 
@@ -278,7 +225,8 @@ impl<'a> Run<'a> {
         static CALLS: AtomicU64 = AtomicU64::new(0);
         let inner = &*archive.inner;
         let name = format!("{}/{}", inner.spool.run(), CALLS.fetch_add(1, Ordering::Relaxed));
-        let run = Run { inner, policy, hash: policy.hash(), name, host: host() };
+        let opinions = Opinions::new(inner.sampling, figures::opinions(inner)?);
+        let run = Run { inner, policy, hash: policy.hash(), name, host: host(), opinions };
         let hash = run.hash.clone();
         inner.index.write(move |index| {
             // A failure without a policy may pass; the rest only changes with the policy.
@@ -293,7 +241,7 @@ impl<'a> Run<'a> {
     }
 
     fn work(&self, stop: &AtomicBool, tell: &Sender<Event>) -> Result<(), Error> {
-        let mut context = Context::default();
+        let mut context = Context::new(self.opinions.clone());
         while !stop.load(Ordering::Relaxed) {
             let leased = self.lease()?;
             if leased.is_empty() {
@@ -316,7 +264,7 @@ impl<'a> Run<'a> {
         let began = Instant::now();
         let done = catch_unwind(AssertUnwindSafe(|| self.convert(&job, context)));
         let done = done.unwrap_or_else(|panic| {
-            *context = Context::default();
+            *context = Context::new(self.opinions.clone());
             Err(Error::Damaged(format!("the conversion panicked: {}", text(&*panic))))
         });
         self.end(job, done, began.elapsed())
@@ -387,9 +335,22 @@ impl<'a> Run<'a> {
                     bytes_out: verified.bytes_out,
                     frames: source.facts().frames,
                 };
-                Ok(End::Converted { object: Box::new(self.inner.keep_converted(*verified)?), evidence, event })
+                let (class, opinions) = (verified.class.clone(), verified.tally());
+                let object = Box::new(self.inner.keep_converted(*verified)?);
+                Ok(End::Converted { object, evidence, event, class, opinions })
             }
             Outcome::Kept { reason, rule } => Ok(End::Kept { rule, reason, levels: received_levels(&source)? }),
+            Outcome::Disproved(disproved) => {
+                let (reason, class) = (disproved.reason.clone(), disproved.class.clone());
+                if disproved.check == Check::SecondOpinion {
+                    let tally = Tally { disagreed: 1, ..Tally::default() };
+                    self.inner.index.write(move |index| figures::add_opinions(index, &class, tally))?;
+                }
+                let sha256 = job.received.to_string();
+                let origin = Origin { source: String::new(), sha256, sop_instance_uid: job.key.sop.clone() };
+                self.inner.quarantine.take(*disproved, &origin, now())?;
+                Err(Error::Disproved(reason))
+            }
         }
     }
 
@@ -404,12 +365,17 @@ impl<'a> Run<'a> {
         };
         let index = &self.inner.index;
         let (mine, event) = match done {
-            Ok(End::Converted { object, evidence, event }) => {
+            Ok(End::Converted { object, evidence, event, class, opinions }) => {
+                let frames = if let Event::Converted { frames, .. } = &event { u64::from(*frames) } else { 0 };
                 let swapped = index.write(move |index| {
                     if !mine(index, &job, DONE, Some(&hash), &object.rule, "")? {
                         return Ok(false);
                     }
                     object.swap_in(index, &job, &hash, &host, took, &evidence)?;
+                    figures::add_opinions(index, &class, opinions)?;
+                    let (modality, syntax) = (&job.modality, &object.syntax);
+                    let (bytes_in, bytes_out, milliseconds) = (job.bytes, object.bytes, took.as_millis() as u64);
+                    figures::Converted { modality, syntax, bytes_in, bytes_out, frames, milliseconds }.add(index)?;
                     Ok(true)
                 })?;
                 (swapped, event)
@@ -420,6 +386,7 @@ impl<'a> Run<'a> {
                     if !mine(index, &job, KEPT, Some(&hash), &rule, &reason)? {
                         return Ok(false);
                     }
+                    figures::add_kept(index, &job.modality, &rule, &reason)?;
                     levels.map_or(Ok(()), |frames| set_levels(index, &job, &frames))?;
                     Ok(true)
                 })?;
@@ -427,8 +394,13 @@ impl<'a> Run<'a> {
             }
             Err(error) => {
                 let (reason, passes) = (error.to_string(), may_pass(&error));
-                let failed =
-                    index.write(move |index| mine(index, &job, FAILED, (!passes).then_some(&*hash), "", &reason))?;
+                let failed = index.write(move |index| {
+                    let mine = mine(index, &job, FAILED, (!passes).then_some(&*hash), "", &reason)?;
+                    if mine {
+                        figures::add_failed(index, &job.modality, &reason)?;
+                    }
+                    Ok(mine)
+                })?;
                 (failed, Event::Failed { key, error })
             }
         };
@@ -438,7 +410,7 @@ impl<'a> Run<'a> {
 
 impl Job {
     fn read(index: &Connection, instance: i64) -> Result<Job, Error> {
-        let sql = "SELECT i.id, e.id, s.id, o.id, s.uid, e.uid, i.uid, o.key, o.bytes FROM instances i \
+        let sql = "SELECT i.id, e.id, s.id, o.id, s.uid, e.uid, i.uid, o.key, o.bytes, e.modality FROM instances i \
              JOIN series e ON e.id = i.series JOIN studies s ON s.id = e.study JOIN objects o ON o.id = i.received \
              WHERE i.id = ?";
         let job = index.prepare_cached(sql)?.query_row([instance], |row| {
@@ -450,6 +422,7 @@ impl Job {
                 key: InstanceKey { study: row.get(4)?, series: row.get(5)?, sop: row.get(6)? },
                 received: Key::new(row.get(7)?),
                 bytes: row.get(8)?,
+                modality: row.get(9)?,
             })
         })?;
         Ok(job)
@@ -606,19 +579,6 @@ fn same_places(stored: &[FrameEntry], written: &[FrameEntry]) -> bool {
 /// Is it the storage's fault, so that another try may succeed?
 fn may_pass(error: &Error) -> bool {
     matches!(error, Error::Full | Error::Io { .. } | Error::Closed | Error::Transcode(transcode::Error::Io(_)))
-}
-
-fn pack(frames: &[FrameEvidence]) -> Result<Vec<u8>, Error> {
-    let json = serde_json::to_vec(frames).expect("evidence is plain values");
-    let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
-    gzip.write_all(&json).and_then(|()| gzip.finish()).map_err(Error::io("compressing evidence"))
-}
-
-fn unpack(gzip: &[u8]) -> Result<Vec<FrameEvidence>, Error> {
-    let mut json = Vec::new();
-    let damaged = |e: &dyn std::fmt::Display| Error::Damaged(format!("evidence cannot be read: {e}"));
-    GzDecoder::new(gzip).read_to_end(&mut json).map_err(|e| damaged(&e))?;
-    serde_json::from_slice(&json).map_err(|e| damaged(&e))
 }
 
 fn host() -> String {

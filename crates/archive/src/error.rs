@@ -43,6 +43,9 @@ pub enum Error {
     /// What was received can't be restored.
     #[error("no way back: {0}")]
     NoWayBack(String),
+    /// What was written is wrong; it was not stored, and is in the quarantine.
+    #[error("{0}")]
+    Disproved(String),
     /// The archive is being closed.
     #[error("the archive is closed")]
     Closed,

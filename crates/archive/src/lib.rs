@@ -3,6 +3,7 @@
 //! ```text
 //! ingest   bytes -> objects (durable) -> index (one transaction) -> acknowledged
 //! convert  index (leased job) -> transcode -> objects (durable, verified) -> index (one pointer swapped, residue kept)
+//! scrub    objects, evidence, index -> read and decoded again -> faults
 //! read     index (immutable snapshots: Instance, Prepared, Matches) -> objects (read_at)
 //! ```
 //! A conversion adds an object and moves a pointer; what was received stays. It goes only on request (`release`), once the way
@@ -16,6 +17,8 @@ mod cache;
 mod convert;
 mod decisions;
 mod error;
+mod evidence;
+mod figures;
 mod index;
 mod ingest;
 mod instance;
@@ -24,18 +27,22 @@ mod metadata;
 pub mod objects;
 mod query;
 mod release;
+mod scrub;
 mod way_back;
 
 pub use archive::{Archive, Options, Stats};
 pub use backlog::{Became, Converter, Waiting};
-pub use convert::{Event, Evidence, Summary};
+pub use convert::{Event, Summary};
 pub use decisions::{Decision, State};
 pub use error::Error;
+pub use evidence::Evidence;
+pub use figures::{Figure, Figures};
 pub use ingest::{Beside, Ingested};
 pub use instance::{FrameEntry, Instance, LevelEntry, ObjectReader};
 pub use key::InstanceKey;
 pub use metadata::Prepared;
 pub use query::{Fields, Matches, Query, QueryLevel};
 pub use release::{Release, Released};
+pub use scrub::{Fault, FaultKind, Pass, Scrub};
 pub use transcode::{Facts, Tag};
 pub use way_back::{Restored, WayBack};

@@ -6,6 +6,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use serde::Deserialize;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use transcode::Sampling;
 
 /// Turns a DICOM archive into one that opens at once.
 #[derive(Debug, Parser)]
@@ -36,6 +37,14 @@ pub enum Command {
     Restore(RestoreFlags),
     /// Keep an archive and serve it: DICOMweb, OHIF, start page
     Serve(ServeFlags),
+    /// List what proves that converted instances are what their sources were
+    Evidence(EvidenceFlags),
+    /// Show conversions that failed a check, and where their bytes are
+    Quarantine(QuarantineFlags),
+    /// Read and decode a whole archive again, and name what is not as it was
+    Scrub(ScrubFlags),
+    /// Write a page about what was converted, saved and kept, and why
+    Report(ReportFlags),
 }
 
 #[derive(Debug, Args)]
@@ -73,6 +82,8 @@ pub struct ConvertFlags {
     /// Keep nothing by which the sources could be restored
     #[arg(long)]
     pub no_way_back: bool,
+    #[command(flatten)]
+    pub proving: ProvingFlags,
     /// Say what would be done and write nothing
     #[arg(long, short = 'n')]
     pub dry_run: bool,
@@ -89,6 +100,18 @@ pub enum BurnedIn {
     Block,
     /// Write them, and name each
     Flag,
+}
+
+/// How what is written is proven.
+#[derive(Debug, Default, Args)]
+pub struct ProvingFlags {
+    /// Frames that a second decoder looks at: "off", "all", or so many of each class, then a share
+    /// [default: 1000, 1%]
+    #[arg(long, value_name = "N, SHARE", env = "FIRSTLIGHT_SECOND_OPINION")]
+    pub second_opinion: Option<Sampling>,
+    /// Gibibytes that the quarantine of what failed a check may hold [default: 10]
+    #[arg(long, value_name = "GIB", env = "FIRSTLIGHT_QUARANTINE_GIB")]
+    pub quarantine_gib: Option<u32>,
 }
 
 /// How converted files are named.
@@ -208,4 +231,84 @@ pub struct ServeFlags {
     /// Keep what is received as it is; convert nothing
     #[arg(long)]
     pub no_convert: bool,
+    #[command(flatten)]
+    pub proving: ProvingFlags,
+    /// Read and decode the whole archive again within so many days, over and over; without it, not at all
+    #[arg(long, value_name = "DAYS", env = "FIRSTLIGHT_SCRUB_DAYS")]
+    pub scrub_days: Option<f64>,
+}
+
+#[derive(Debug, Args)]
+pub struct EvidenceFlags {
+    /// SOP Instance UIDs, files that convert wrote, or folders; without any, all of DIR
+    #[arg(value_name = "UID|FILE|DIR")]
+    pub what: Vec<String>,
+    /// An archive, or a folder that convert wrote
+    #[arg(long, value_name = "DIR", env = "FIRSTLIGHT_DATA")]
+    pub data: Option<PathBuf>,
+    /// One JSON line per instance, with its frames
+    #[arg(long, conflicts_with = "csv")]
+    pub json: bool,
+    /// One row per frame
+    #[arg(long)]
+    pub csv: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct QuarantineFlags {
+    #[command(subcommand)]
+    pub command: QuarantineCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum QuarantineCommand {
+    /// List what is in it
+    List {
+        /// An archive, or a folder that convert wrote
+        #[arg(long, value_name = "DIR", env = "FIRSTLIGHT_DATA")]
+        data: Option<PathBuf>,
+        /// One JSON line per entry
+        #[arg(long)]
+        json: bool,
+    },
+    /// Tell all about one entry
+    Show {
+        /// Its name, or how it begins
+        name: String,
+        /// An archive, or a folder that convert wrote
+        #[arg(long, value_name = "DIR", env = "FIRSTLIGHT_DATA")]
+        data: Option<PathBuf>,
+    },
+}
+
+#[derive(Debug, Args)]
+pub struct ScrubFlags {
+    /// Folder of the archive
+    #[arg(long, value_name = "DIR", env = "FIRSTLIGHT_DATA")]
+    pub data: Option<PathBuf>,
+    /// Spread it over so many days; without it, and without scrub_days in the settings, as fast as it goes
+    #[arg(long, value_name = "DAYS", env = "FIRSTLIGHT_SCRUB_DAYS")]
+    pub days: Option<f64>,
+    /// As fast as it goes, whatever the settings say
+    #[arg(long, conflicts_with = "days")]
+    pub now: bool,
+    /// Begin anew instead of going on with a pass that was stopped
+    #[arg(long)]
+    pub restart: bool,
+    /// One JSON line per fault
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct ReportFlags {
+    /// A folder that convert wrote
+    #[arg(value_name = "DIR", conflicts_with = "data")]
+    pub folder: Option<PathBuf>,
+    /// An archive, or a folder that convert wrote
+    #[arg(long, value_name = "DIR", env = "FIRSTLIGHT_DATA")]
+    pub data: Option<PathBuf>,
+    /// The page
+    #[arg(long, short, value_name = "FILE", default_value = "report.html")]
+    pub output: PathBuf,
 }

@@ -2,11 +2,16 @@
 
 mod args;
 mod convert;
+mod evidence;
 mod failure;
 mod inspect;
+mod kept;
 mod migrate;
 mod policy;
+mod quarantine;
+mod report;
 mod restore;
+mod scrub;
 mod serve;
 mod settings;
 mod stop;
@@ -39,5 +44,9 @@ fn run(cli: Cli) -> Result<Exit, Failure> {
         Command::Verify(flags) => verify::run(&flags),
         Command::Restore(flags) => restore::run(&settings::restore(flags, file)),
         Command::Serve(flags) => serve::run(settings::serve(flags, file)?),
+        Command::Evidence(flags) => evidence::run(flags, file.data),
+        Command::Quarantine(flags) => quarantine::run(flags, file.data),
+        Command::Scrub(flags) => scrub::run(flags, file.data, file.scrub_days),
+        Command::Report(flags) => report::run(flags, file.data),
     }
 }

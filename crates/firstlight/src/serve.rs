@@ -32,7 +32,7 @@ const RELEASE: Duration = Duration::from_secs(600);
 pub fn run(set: settings::Serve) -> Result<Exit, Failure> {
     let policy = policy::load(&set.policy)?;
     check_folders(&set)?;
-    let archive = Archive::open(&set.data, Options::default()).map_err(|e| cannot_open(&set.data, &e))?;
+    let archive = Archive::open(&set.data, options(&set)).map_err(|e| cannot_open(&set.data, &e))?;
     let mut import = Walk::default();
     for source in &set.import {
         walk(source, Some(&set.data), &mut import)?;
@@ -58,6 +58,10 @@ pub fn run(set: settings::Serve) -> Result<Exit, Failure> {
                 move || release(archive, after, stop)
             });
         }
+        if let Some(days) = set.scrub_days {
+            let (archive, stop) = (&archive, &stop);
+            scope.spawn(move || crate::scrub::forever(archive, days, stop));
+        }
         let asked = stop.clone();
         let shutdown = async move {
             while !asked.asked() {
@@ -67,6 +71,10 @@ pub fn run(set: settings::Serve) -> Result<Exit, Failure> {
         runtime.block_on(bound.run(shutdown));
     });
     Ok(Exit::Well)
+}
+
+fn options(set: &settings::Serve) -> Options {
+    Options { quarantine: set.proving.quarantine, sampling: set.proving.sampling, ..Options::default() }
 }
 
 fn config(set: &settings::Serve, archive: Archive) -> Config {
@@ -115,7 +123,7 @@ fn greeting(set: &settings::Serve, address: SocketAddr) -> String {
     )
 }
 
-fn cannot_open(data: &Path, error: &archive::Error) -> Failure {
+pub fn cannot_open(data: &Path, error: &archive::Error) -> Failure {
     let failure = Failure::new(format!("cannot open the archive {}: {error}", data.display()));
     match error {
         archive::Error::Newer { .. } => failure.hint("use the version of firstlight that wrote it, or a newer one"),

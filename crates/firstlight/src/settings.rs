@@ -2,14 +2,17 @@
 //!
 //! Flags and variables arrive merged in [`args`](crate::args); this fills what both leave open.
 
-use crate::args::{BurnedIn, ConvertFlags, Layout, RestoreFlags, ServeFlags};
+use crate::args::{BurnedIn, ConvertFlags, Layout, ProvingFlags, RestoreFlags, ServeFlags};
 use crate::failure::Failure;
+use migrate::Proving;
 use serde::Deserialize;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use transcode::deidentify::Profile;
+
+const SEE: &str = "docs/configuration.md lists every setting";
 
 /// The settings file. A name that is not known is an error, so that a typing mistake is not silence.
 #[derive(Debug, Default, Deserialize)]
@@ -31,6 +34,9 @@ pub struct File {
     strict_accept: bool,
     public_url: Option<String>,
     release_received_after: Option<String>,
+    second_opinion: Option<String>,
+    quarantine_gib: Option<u32>,
+    pub scrub_days: Option<f64>,
 }
 
 /// What `convert` works with.
@@ -46,6 +52,7 @@ pub struct Convert {
     pub way_back: bool,
     pub dry_run: bool,
     pub quiet: bool,
+    pub proving: Proving,
 }
 
 /// How the identity is taken out.
@@ -74,6 +81,8 @@ pub struct Serve {
     pub convert: bool,
     /// What was received goes so long after its conversion; never without it.
     pub release_after: Option<Duration>,
+    pub proving: Proving,
+    pub scrub_days: Option<f64>,
 }
 
 impl File {
@@ -92,8 +101,7 @@ fn parse(text: &str, path: &Path) -> Result<File, Failure> {
     toml::from_str(text).map_err(|e| {
         let line = e.span().map_or(1, |span| text[..span.start].matches('\n').count() + 1);
         let first = e.message().lines().next().unwrap_or("not valid");
-        Failure::new(format!("{} line {line}: {first}", path.display()))
-            .hint("docs/configuration.md lists every setting")
+        Failure::new(format!("{} line {line}: {first}", path.display())).hint(SEE)
     })
 }
 
@@ -117,6 +125,7 @@ pub fn convert(flags: ConvertFlags, mut file: File) -> Result<Convert, Failure> 
         way_back: !flags.no_way_back,
         dry_run: flags.dry_run,
         quiet: flags.quiet,
+        proving: proving(flags.proving, &file.second_opinion, file.quarantine_gib)?,
     })
 }
 
@@ -167,6 +176,8 @@ pub fn serve(flags: ServeFlags, file: File) -> Result<Serve, Failure> {
         strict_accept: flags.strict_accept || file.strict_accept,
         public_url: flags.public_url.or(file.public_url),
         convert: !flags.no_convert,
+        proving: proving(flags.proving, &file.second_opinion, file.quarantine_gib)?,
+        scrub_days: days(flags.scrub_days.or(file.scrub_days))?,
         release_after: match flags.release_received_after.or(file.release_received_after) {
             Some(text) => age(&text)?,
             None => None,
@@ -198,6 +209,26 @@ fn age(text: &str) -> Result<Option<Duration>, Failure> {
     };
     let number: u64 = number.parse().map_err(|_| wrong())?;
     Ok(Some(Duration::from_secs(number.checked_mul(seconds).ok_or_else(wrong)?)))
+}
+
+fn proving(flags: ProvingFlags, sampling: &Option<String>, gib: Option<u32>) -> Result<Proving, Failure> {
+    let usual = Proving::default();
+    let told = sampling.as_ref().map(|text| text.parse()).transpose();
+    let told = told.map_err(|e: String| Failure::new(format!("second_opinion: {e}")).hint(SEE))?;
+    Ok(Proving {
+        sampling: flags.second_opinion.or(told).unwrap_or(usual.sampling),
+        quarantine: flags.quarantine_gib.or(gib).map_or(usual.quarantine, |gib| u64::from(gib) << 30),
+    })
+}
+
+/// A number of days that something can be spread over.
+pub fn days(days: Option<f64>) -> Result<Option<f64>, Failure> {
+    match days {
+        Some(days) if !(days > 0.0 && days <= 36_500.0) => {
+            Err(Failure::new(format!("{days} is no number of days")).hint("say how long one pass may take, as in 30"))
+        }
+        days => Ok(days),
+    }
 }
 
 /// The policy used when none is named.
@@ -251,6 +282,7 @@ mod tests {
             no_way_back: false,
             dry_run: false,
             quiet: false,
+            proving: ProvingFlags::default(),
         };
         assert_eq!(convert(flags(None), file()).unwrap().jobs, 2);
         let set = convert(flags(NonZeroUsize::new(5)), file()).unwrap();

@@ -44,6 +44,21 @@ pub fn duration(time: Duration) -> String {
     }
 }
 
+/// A time in seconds since 1970, in UTC: `2026-11-22 19:50:03`.
+pub fn time(seconds: i64) -> String {
+    let (day, s) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
+    // Days from 1 March of year 0, in eras of 400 years.
+    let day = day + 719_468;
+    let (era, day) = (day.div_euclid(146_097), day.rem_euclid(146_097));
+    let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;
+    let day = day - (365 * year + year / 4 - year / 100);
+    let month = (5 * day + 2) / 153;
+    let date = day - (153 * month + 2) / 5 + 1;
+    let month = if month < 10 { month + 3 } else { month - 9 };
+    let year = era * 400 + year + i64::from(month <= 2);
+    format!("{year:04}-{month:02}-{date:02} {:02}:{:02}:{:02}", s / 3600, s % 3600 / 60, s % 60)
+}
+
 /// `1 file`, `2 files`.
 pub fn count(n: u64, one: &str) -> String {
     if n == 1 { format!("1 {one}") } else { format!("{n} {one}s") }
@@ -78,6 +93,14 @@ mod tests {
             shown,
             ["0 B", "999 B", "1.00 kB", "1.23 kB", "9.99 kB", "10.0 kB", "99.9 kB", "999 kB", "1.00 MB", "1.23 GB"]
         );
+    }
+
+    #[test]
+    fn moments() {
+        let shown = [0, 951_782_399, 951_782_400, 1_709_164_800, 4_102_444_799].map(time);
+        let right = ["1970-01-01 00:00:00", "2000-02-28 23:59:59", "2000-02-29 00:00:00", "2024-02-29 00:00:00"];
+        assert_eq!(shown[..4], right);
+        assert_eq!(shown[4], "2099-12-31 23:59:59");
     }
 
     #[test]

@@ -13,7 +13,7 @@ use std::fs;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
-use transcode::{Context, Outcome, Policy, Source};
+use transcode::{Context, Opinions, Outcome, Policy, Sampling, Source};
 
 /// Samples of one class.
 const EACH: usize = 6;
@@ -63,7 +63,8 @@ impl Sampler<'_> {
     /// Samples what waits; what an earlier run sampled is not sampled again.
     pub fn run(&self, journal: &Journal, sources: &[i64], fetch: &mut Fetch) -> Result<(), Error> {
         let until = Instant::now() + self.time;
-        let mut context = Context::default();
+        // An estimate is of the long run, not of its first frames.
+        let mut context = Context::new(Opinions::new(Sampling::OFF, []));
         let mut left: Vec<Vec<Row>> = Vec::new();
         for (class, ..) in journal.census(sources)? {
             let missing = EACH.saturating_sub(journal.samples(&class)?.len());

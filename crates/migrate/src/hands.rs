@@ -1,6 +1,7 @@
 //! What one thread does with an item: brings it to a folder tree, or into an archive.
 
 use crate::journal::{Kind, Row};
+use crate::proofs::Proofs;
 use crate::record::{Outcome, Record};
 use crate::source::{Fetch, Server, Spooled, Trouble};
 use crate::trouble::{file_line, hint_for, without_panic};
@@ -35,6 +36,8 @@ pub(crate) struct Shared<'a> {
     pub scratch: &'a Path,
     /// Where the way back to each source is kept.
     pub residues: Option<&'a Path>,
+    /// Evidence, second opinions, quarantine: of a tree; an archive keeps its own.
+    pub proofs: Option<&'a Proofs>,
     pub servers: &'a [Server],
     pub stop: &'a AtomicBool,
 }
@@ -82,12 +85,13 @@ pub(crate) fn work<'a>(
         known: &before,
         scratch: shared.scratch,
         residues: shared.residues,
+        proofs: shared.proofs,
         dry_run: false,
         deidentify: None,
     };
     let mut worker = Worker::new(set, name);
     let fetch = Fetch::new(shared.scratch, shared.servers, shared.stop, name);
-    let mut hands = Hands { shared, name, fetch, context: Context::default() };
+    let mut hands = Hands { shared, name, fetch, context: fresh(&shared) };
     while let Some(rows) = next() {
         if rows.first().is_some_and(|row| row.kind == Kind::TarGz) {
             let mut fetch = Fetch::new(shared.scratch, shared.servers, shared.stop, hands.name + 10_000);
@@ -105,6 +109,11 @@ pub(crate) fn work<'a>(
             }
         }
     }
+}
+
+/// Conversions within an archive count their second opinions together.
+fn fresh(shared: &Shared<'_>) -> Context {
+    shared.converter.map_or_else(Context::default, archive::Converter::context)
 }
 
 impl Hands<'_> {
@@ -131,7 +140,7 @@ impl Hands<'_> {
                     Ok(Ok(line)) => (line, false),
                     Ok(Err(e)) => refused(&mut record, e),
                     Err(panic) => {
-                        self.context = Context::default();
+                        self.context = fresh(&self.shared);
                         record.reason = Some(panic.clone());
                         (Some(file_line("refused", &record.source, &panic, None)), false)
                     }

@@ -4,6 +4,7 @@ use crate::control::Control;
 use crate::estimate::{Plan, Sampler};
 use crate::hands::Destination;
 use crate::journal::{Counts, Journal, Order};
+use crate::proofs::{Proofs, Proving};
 use crate::source::{Census, Fetch, Origin, Server, Walked};
 use crate::throttle::Limits;
 use crate::{Error, run};
@@ -201,6 +202,13 @@ impl Migration {
             _ => None,
         };
         let residues = Journal::folder(&self.root).join("residue");
+        let folder = Journal::folder(&self.root);
+        let proofs = match &self.destination {
+            Destination::Tree => {
+                Some(Proofs::open(&folder, Proving::default()).map_err(Error::io("open the evidence in", &folder))?)
+            }
+            _ => None,
+        };
         let shared = crate::hands::Shared {
             policy: &self.options.policy,
             root: &self.root,
@@ -208,6 +216,7 @@ impl Migration {
             converter: converter.as_ref(),
             scratch: &self.scratch,
             residues: self.options.way_back.then_some(&*residues),
+            proofs: proofs.as_ref(),
             servers: &self.servers,
             stop,
         };

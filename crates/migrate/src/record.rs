@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize, Serializer};
 use std::path::{Path, PathBuf};
+use transcode::Check;
 
 /// What became of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -71,6 +72,18 @@ pub struct Record {
     /// What a person should look at before it is given away.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub flags: Vec<String>,
+    /// Modality of the instance.
+    #[serde(default)]
+    pub modality: Option<String>,
+    /// When it was done, in seconds since 1970.
+    #[serde(default)]
+    pub finished: Option<i64>,
+    /// The check that what was written did not pass; the file was kept as it came.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub disproved: Option<Check>,
+    /// Entry of the quarantine that holds what was written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quarantined: Option<String>,
 }
 
 impl Record {
@@ -97,6 +110,10 @@ impl Record {
             no_way_back: None,
             deidentified: None,
             flags: Vec::new(),
+            modality: None,
+            finished: None,
+            disproved: None,
+            quarantined: None,
         }
     }
 }

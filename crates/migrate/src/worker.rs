@@ -1,6 +1,7 @@
 //! One file: opened, decided on, converted or kept, and put in its place whole or not at all.
 
 use crate::place::{Folders, is_plain, put_in_place, same_bytes, sync_with_folder};
+use crate::proofs::{Proofs, now};
 use crate::record::{Outcome, Record};
 use crate::trouble::{file_line, hint_for, reason, without_panic};
 use sha2::{Digest, Sha256};
@@ -9,7 +10,7 @@ use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 use transcode::deidentify::Deidentifier;
-use transcode::{Action, Context, Decision, NoWayBack, Policy, Source, Verified};
+use transcode::{Action, Context, Decision, NoWayBack, Origin, Policy, Source, Verified};
 
 /// One file to be done.
 #[derive(Debug, Clone)]
@@ -54,11 +55,21 @@ pub struct Settings<'a> {
     pub scratch: &'a Path,
     /// Folder of what leads back from converted files to their sources; without it, nothing is kept of that.
     pub residues: Option<&'a Path>,
+    /// Keeps evidence, second opinions, and what failed a check; without it nothing of that is kept.
+    pub proofs: Option<&'a Proofs>,
     /// Say what would be done and write nothing.
     pub dry_run: bool,
     /// Takes the identity out of every instance before it is decided on. Nothing that is kept of it (file, record, place) then
     /// holds a value, a UID or a path of the source; the line for the screen names the file.
     pub deidentify: Option<&'a Deidentifier>,
+}
+
+impl Settings<'_> {
+    fn context(&self) -> Context {
+        let mut context = self.proofs.map_or_else(Context::default, |proofs| Context::new(proofs.opinions.clone()));
+        context.way_back = self.residues.is_some() && self.deidentify.is_none();
+        context
+    }
 }
 
 /// Does files one after the other, on one thread.
@@ -112,8 +123,8 @@ impl<'a> Worker<'a> {
         let profile = set.deidentify.map(Deidentifier::fingerprint).unwrap_or_default();
         Worker {
             policy_hash: set.policy.hash() + &profile,
+            context: set.context(),
             set,
-            context: fresh_context(&set),
             folders: Folders::default(),
             name,
             made: 0,
@@ -137,10 +148,11 @@ impl<'a> Worker<'a> {
         };
         self.meant = None;
         let result = without_panic(|| self.try_convert(item, &mut record)).unwrap_or_else(|panic| {
-            self.context = fresh_context(&self.set);
+            self.context = self.set.context();
             Err(Stopped::Refused(panic, "please report it with this file, if it may be shared"))
         });
         record.seconds = started.elapsed().as_secs_f64();
+        record.finished = Some(now());
         let full = matches!(&result, Err(Stopped::Failed { full: true, .. }));
         let line = match result {
             Ok(()) => flag_line(item, &record).or_else(|| self.kept_line(item, &record)),
@@ -183,6 +195,7 @@ impl<'a> Worker<'a> {
         let (source, token) = self.open(item, record)?;
         let facts = source.facts();
         record.frames = Some(facts.frames);
+        record.modality = Some(facts.modality.clone());
         self.meant = match self.set.policy.decide(facts).then {
             Action::Convert(target) => Some(target.transfer_syntax().uid().to_owned()),
             Action::Keep { .. } => None,
@@ -237,7 +250,8 @@ impl<'a> Worker<'a> {
         let done = self.set.known.done(place)?;
         let same = done.source_sha256.as_deref() == Some(sha256) && done.policy == self.policy_hash;
         let there = fs::metadata(place).is_ok_and(|meta| meta.is_file() && Some(meta.len()) == done.bytes_out);
-        (same && there && self.leads_back(place, &done)).then_some(done)
+        // What failed a check may pass it by now: it is tried again.
+        (same && there && done.disproved.is_none() && self.leads_back(place, &done)).then_some(done)
     }
 
     /// Is what was kept of the way back still there, as far as it is asked for?
@@ -296,6 +310,7 @@ impl<'a> Worker<'a> {
         let ours = self.set.known.done(&job.place).is_some();
         let temporary = self.temporary();
         let record = &mut job.record;
+        let began = Instant::now();
         match transcode::convert(source, self.set.policy, &mut self.context, &temporary.0)? {
             transcode::Outcome::Converted(verified) => {
                 record.outcome = Outcome::Converted;
@@ -303,33 +318,62 @@ impl<'a> Worker<'a> {
                 record.transfer_syntax = Some(verified.target_syntax.uid().to_owned());
                 record.bytes_out = Some(verified.bytes_out);
                 record.samples_sha256 = Some(verified.samples_sha256.clone());
+                // Hashes of the source's samples would name it.
+                let proofs = self.set.proofs.filter(|_| self.set.deidentify.is_none());
+                let proof = proofs.map(|proofs| {
+                    let file = job.place.strip_prefix(self.set.destination).unwrap_or(&job.place);
+                    let sha256 = record.source_sha256.as_deref().unwrap_or_default();
+                    proofs.proof(file, source.facts(), &verified, sha256, &self.policy_hash, began.elapsed())
+                });
                 let there = self.may_take(&job.place, verified.path(), ours)?;
                 self.keep_residue(&verified, &job.place, record)?;
                 if !there {
                     self.folders.make(self.set.destination, &job.place).map_err(cannot_write)?;
                     verified.persist(&job.place)?;
                 }
-            }
-            transcode::Outcome::Kept { reason, rule } => {
-                record.outcome = Outcome::Kept;
-                record.reason = Some(reason);
-                record.rule = Some(rule);
-                record.transfer_syntax = Some(source.facts().transfer_syntax.uid().to_owned());
-                record.bytes_out = Some(match self.set.deidentify {
-                    Some(_) => write_proven(source, &temporary.0)?,
-                    None => copy_proven(item.bytes_at(), record.source_sha256.as_deref(), &temporary.0)?,
-                });
-                let there = self.may_take(&job.place, &temporary.0, ours)?;
-                if !there {
-                    self.folders.make(self.set.destination, &job.place).map_err(cannot_write)?;
-                    put_in_place(&temporary.0, &job.place).map_err(cannot_write)?;
+                if let Some((proofs, proof)) = proofs.zip(proof) {
+                    proofs.add(&proof).map_err(cannot_write)?;
                 }
                 if ours {
                     self.drop_residue(&job.place)?;
                 }
             }
+            transcode::Outcome::Kept { reason, rule } => {
+                (record.reason, record.rule) = (Some(reason), Some(rule));
+                self.keep(item, source, job, &temporary.0, ours)?;
+            }
+            transcode::Outcome::Disproved(disproved) => {
+                (record.reason, record.rule) = (Some(disproved.reason.clone()), Some(disproved.rule.clone()));
+                record.disproved = Some(disproved.check);
+                if let Some(proofs) = self.set.proofs {
+                    let origin = Origin {
+                        source: self.name_of_source(item).display().to_string(),
+                        sha256: record.source_sha256.clone().unwrap_or_default(),
+                        sop_instance_uid: source.facts().sop_instance_uid.clone(),
+                    };
+                    record.quarantined = Some(proofs.quarantine.take(*disproved, &origin, now())?.name);
+                }
+                self.keep(item, source, job, &temporary.0, ours)?;
+            }
         }
+        let record = &mut job.record;
         record.destination = Some(job.place.clone());
+        Ok(())
+    }
+
+    /// Puts the source in its place as it came; de-identified, as what was made of it.
+    fn keep(&mut self, item: &Item, source: &Source, job: &mut Job, file: &Path, ours: bool) -> Result<(), Stopped> {
+        let record = &mut job.record;
+        record.outcome = Outcome::Kept;
+        record.transfer_syntax = Some(source.facts().transfer_syntax.uid().to_owned());
+        record.bytes_out = Some(match self.set.deidentify {
+            Some(_) => write_proven(source, file)?,
+            None => copy_proven(item.bytes_at(), record.source_sha256.as_deref(), file)?,
+        });
+        if !self.may_take(&job.place, file, ours)? {
+            self.folders.make(self.set.destination, &job.place).map_err(cannot_write)?;
+            put_in_place(file, &job.place).map_err(cannot_write)?;
+        }
         Ok(())
     }
 
@@ -400,13 +444,6 @@ impl From<transcode::Error> for Stopped {
             ),
         }
     }
-}
-
-/// What is de-identified must not lead back.
-fn fresh_context(set: &Settings<'_>) -> Context {
-    let mut context = Context::default();
-    context.way_back = set.residues.is_some() && set.deidentify.is_none();
-    context
 }
 
 /// Where the residue of the file `below` a destination is, in the folder of residues.

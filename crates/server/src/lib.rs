@@ -24,6 +24,7 @@ mod metrics;
 mod multipart;
 mod ops;
 mod pages;
+mod quality;
 mod query;
 mod range;
 mod render;

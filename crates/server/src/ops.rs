@@ -1,6 +1,7 @@
 //! For those who run it: health, readiness, metrics, state, and the description of the interface.
 
 use crate::error::{Answered, Problem};
+use crate::quality;
 use crate::reply::Reply;
 use crate::state::App;
 use axum::Router;
@@ -28,7 +29,10 @@ async fn ready(State(app): State<Arc<App>>) -> Answered<&'static str> {
 
 async fn metrics(State(app): State<Arc<App>>, method: Method, headers: HeaderMap) -> Answered<Response<Body>> {
     app.read(move |app| {
-        let text = app.metrics.text(app.archive.stats().ok(), app.made.bytes());
+        let mut text = app.metrics.text(app.archive.stats().ok(), app.made.bytes());
+        if let Ok(figures) = app.archive.figures() {
+            quality::write(&mut text, &figures, app.archive.quarantine());
+        }
         Ok(Reply::new("text/plain; version=0.0.4; charset=utf-8", text).answer(&method, &headers))
     })
     .await

@@ -4,11 +4,12 @@ use crate::bounded::Loss;
 use crate::data_set::Value;
 use crate::decode::Codecs;
 use crate::encode::{Encoder, Plan};
-use crate::error::{Error, Result};
+use crate::error::{Check, Error, Result};
 use crate::facts;
 use crate::frames::Frame;
 use crate::input::hex;
 use crate::jpeg_xl;
+use crate::opinion::{Class, Opinion, Opinions, Second, Tally};
 use crate::policy::{Action, Decision, Policy, Target};
 use crate::residue::{self, NoWayBack, Proof, Residue};
 use crate::source::Source;
@@ -30,7 +31,7 @@ const EXTENDED_ABOVE: u64 = 3 << 30;
 #[derive(Debug)]
 pub struct Context {
     encoder: Encoder,
-    codecs: Codecs,
+    pub(crate) codecs: Codecs,
     samples: Vec<u8>,
     codestream: Vec<u8>,
     /// Instances with more bytes of samples than this get an Extended Offset Table.
@@ -39,6 +40,8 @@ pub struct Context {
     pub way_back: bool,
     /// Time spent on reading back, comparing and proving the way back, all instances together.
     pub verifying: Duration,
+    /// Asks a second decoder; contexts of one run share one.
+    pub opinions: Opinions,
 }
 
 impl Default for Context {
@@ -51,7 +54,21 @@ impl Default for Context {
             extended_above: EXTENDED_ABOVE,
             way_back: true,
             verifying: Duration::ZERO,
+            opinions: Opinions::default(),
         }
+    }
+}
+
+impl Context {
+    /// A context that asks for and counts its second opinions together with others.
+    pub fn new(opinions: Opinions) -> Context {
+        Context { opinions, ..Context::default() }
+    }
+
+    /// Makes encoder and decoder share a mistake.
+    #[cfg(test)]
+    pub(crate) fn swap_codec(&mut self, wrong: Option<crate::opinion::tests::Wrong>) {
+        (self.encoder.wrong, self.codecs.wrong) = (wrong, wrong);
     }
 }
 
@@ -67,6 +84,8 @@ pub enum Outcome {
         /// The rule that fired.
         rule: String,
     },
+    /// What was written is wrong: the instance stays as received, and the wrong file can be kept to be looked into.
+    Disproved(Box<Disproved>),
 }
 
 /// End of one resolution level in a codestream.
@@ -80,7 +99,7 @@ pub struct LevelEnd {
     pub height: u32,
     /// Codestream bytes that hold this level and all coarser ones.
     pub end: u64,
-    /// CRC-32 of the decoded samples of the level, where it was asked for.
+    /// CRC-32 of the decoded samples of the level: little endian, interleaved, in 8, 16 or 32 bits by their precision.
     pub crc32: Option<u32>,
 }
 
@@ -104,6 +123,9 @@ pub struct FrameEvidence {
     /// What was lost, where a rule allowed it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub loss: Option<Loss>,
+    /// What the second decoder said.
+    #[serde(default)]
+    pub opinion: Opinion,
 }
 
 /// A written file that was read back and whose every sample and element was compared with the source. It is removed when it is
@@ -130,6 +152,8 @@ pub struct Verified {
     pub way_back: Result<Residue, NoWayBack>,
     /// The new SOP Instance UID, when something was lost: what was written is another instance then.
     pub derived_uid: Option<String>,
+    /// What second opinions are counted by.
+    pub class: Class,
     frames: Vec<FrameEvidence>,
     file: Temporary,
 }
@@ -152,6 +176,19 @@ impl Verified {
         self.frames.iter().filter_map(|frame| frame.loss).reduce(Loss::worse)
     }
 
+    /// What second opinions there were.
+    pub fn tally(&self) -> Tally {
+        let mut tally = Tally::default();
+        for frame in &self.frames {
+            match frame.opinion {
+                Opinion::NotAsked => tally.not_asked += 1,
+                Opinion::Agreed(_) => tally.agreed += 1,
+                Opinion::Without(_) => tally.without += 1,
+            }
+        }
+        tally
+    }
+
     /// Where the written file is now.
     pub fn path(&self) -> &Path {
         &self.file.path
@@ -170,6 +207,41 @@ impl Verified {
             let _ = folder;
         }
         Ok(Persisted { path: to.to_owned() })
+    }
+}
+
+/// A written file that did not pass a check. It is removed when it is dropped before [`Disproved::persist`].
+#[derive(Debug)]
+pub struct Disproved {
+    /// Name of the rule that asked for the conversion.
+    pub rule: String,
+    /// The check that failed.
+    pub check: Check,
+    /// Which check, and in which way.
+    pub reason: String,
+    /// Syntax of the source.
+    pub source_syntax: TransferSyntax,
+    /// Syntax of the written file.
+    pub target_syntax: TransferSyntax,
+    /// Name and version of the codec that wrote the frames.
+    pub codec: String,
+    /// What second opinions are counted by.
+    pub class: Class,
+    file: Temporary,
+}
+
+impl Disproved {
+    /// Where the wrong file is now.
+    pub fn path(&self) -> &Path {
+        &self.file.path
+    }
+
+    /// Syncs the wrong file and moves it to `to`, on the same file system.
+    pub fn persist(mut self, to: &Path) -> Result<()> {
+        File::open(&self.file.path)?.sync_all()?;
+        fs::rename(&self.file.path, to)?;
+        self.file.keep = true;
+        Ok(())
     }
 }
 
@@ -208,7 +280,8 @@ pub fn convert(source: &Source, policy: &Policy, context: &mut Context, destinat
         return keep(reason);
     }
     match write_verified(source, target, &rule, context, destination) {
-        Ok(verified) => Ok(Outcome::Converted(Box::new(verified))),
+        Ok(Ok(verified)) => Ok(Outcome::Converted(Box::new(verified))),
+        Ok(Err(disproved)) => Ok(Outcome::Disproved(Box::new(disproved))),
         Err(error @ (Error::Io(_) | Error::Damaged(_))) => Err(error),
         Err(Error::Unsupported(reason)) => keep(reason),
         Err(error) => keep(error.to_string()),
@@ -274,7 +347,7 @@ fn write_verified(
     rule: &str,
     context: &mut Context,
     destination: &Path,
-) -> Result<Verified> {
+) -> Result<Result<Verified, Disproved>> {
     let facts = source.facts();
     let plan = Plan::new(source, target, &mut context.codecs)?;
     let large = facts.frame_bytes().saturating_mul(facts.frames.into()) > context.extended_above;
@@ -297,33 +370,58 @@ fn write_verified(
     };
     drop(out);
     let start = Instant::now();
-    let written = Source::open(destination)?;
-    let file_sha256 = written.sha256()?;
-    let residue = match target.bound() {
-        Some(bound) => Err(NoWayBack::Pixels(format!("a rule allowed loss ({bound})"))),
-        None => make_residue(source, &written, target, context.way_back),
+    let Context { codecs, opinions, way_back, verifying, samples, .. } = context;
+    let only = matches!(expected.as_slice(), [one] if one.loss.is_none()).then_some(samples.as_slice());
+    let class = Class::of(facts, plan.codec());
+    let proven = Source::open(destination).and_then(|written| {
+        let file_sha256 = written.sha256()?;
+        let residue = match target.bound() {
+            Some(bound) => Err(NoWayBack::Pixels(format!("a rule allowed loss ({bound})"))),
+            None => make_residue(source, &written, target, *way_back),
+        };
+        let mut proof = residue.as_ref().ok().map(|residue| Proof::new(residue, &written));
+        let mut second = Second { opinions, class: &class };
+        let proven = verify::verify(source, &written, &plan, table, &expected, codecs, &mut second, &mut proof, only)?;
+        let way_back = proof.map_or(Ok(()), Proof::finish);
+        Ok((proven, written.len(), file_sha256, way_back.and(residue)))
+    });
+    *verifying += start.elapsed();
+    let ((frames, samples_sha256), bytes_out, file_sha256, way_back) = match proven {
+        Ok(proven) => proven,
+        Err(Error::Io(error)) => return Err(error.into()),
+        Err(error) => {
+            let check = if let Error::Disproved { check, .. } = &error { *check } else { Check::Verification };
+            let reason = match error {
+                Error::Disproved { .. } => error.to_string(),
+                error => format!("{check}: {error}"),
+            };
+            return Ok(Err(Disproved {
+                rule: rule.to_owned(),
+                check,
+                reason,
+                source_syntax: facts.transfer_syntax.clone(),
+                target_syntax: target.transfer_syntax(),
+                codec: plan.codec(),
+                class,
+                file,
+            }));
+        }
     };
-    let mut proof = residue.as_ref().ok().map(|residue| Proof::new(residue, &written));
-    let only = matches!(expected.as_slice(), [one] if one.loss.is_none()).then_some(context.samples.as_slice());
-    let (frames, samples_sha256) =
-        verify::verify(source, &written, &plan, table, &expected, &mut context.codecs, &mut proof, only)?;
-    let proven = proof.map_or(Ok(()), Proof::finish);
-    let way_back = proven.and(residue);
-    context.verifying += start.elapsed();
-    Ok(Verified {
+    Ok(Ok(Verified {
         rule: rule.to_owned(),
         source_syntax: facts.transfer_syntax.clone(),
         target_syntax: target.transfer_syntax(),
         bytes_in: source.len(),
-        bytes_out: written.len(),
+        bytes_out,
         samples_sha256,
         file_sha256,
         codec: plan.codec(),
         way_back,
         derived_uid: plan.changes.uid.clone(),
+        class,
         frames,
         file,
-    })
+    }))
 }
 
 /// The residue, not proven yet.

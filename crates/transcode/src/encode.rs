@@ -27,6 +27,9 @@ pub(crate) struct Encoder {
     step: Option<u32>,
     /// What the last frame of a lossy target decodes to.
     pub(crate) decoded: Vec<u8>,
+    /// Tests make the encoder wrong by this.
+    #[cfg(test)]
+    pub(crate) wrong: Option<crate::opinion::tests::Wrong>,
 }
 
 /// What the samples of an instance are when they are encoded.
@@ -174,6 +177,15 @@ impl Encoder {
         out: &mut Vec<u8>,
     ) -> Result<Option<Loss>> {
         out.clear();
+        #[cfg(test)]
+        if let Some(wrong) = self.wrong.take() {
+            let encoded =
+                wrong.encode(plan, samples, |plan, samples| self.encode(plan, samples, codecs, out).map(drop));
+            self.wrong = Some(wrong);
+            encoded?;
+            wrong.mark(out);
+            return Ok(None);
+        }
         match plan.target {
             Target::ExplicitLittleEndian => out.extend_from_slice(samples),
             Target::JpegLsLossless => self.jpeg_ls(plan, 0, samples, out)?,

@@ -1,6 +1,7 @@
 //! What can go wrong, by whose fault.
 
-use std::io;
+use serde::{Deserialize, Serialize};
+use std::{fmt, io};
 
 /// A result of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -50,9 +51,36 @@ pub enum Error {
     /// What is in it can't be de-identified here, so it is not written.
     #[error("can't be de-identified: {0}")]
     Identifying(String),
+    /// What was written is not what was read: a check within verification says so.
+    #[error("{check}: {what}")]
+    Disproved {
+        /// The check that failed.
+        check: Check,
+        /// In which way.
+        what: String,
+    },
     /// The disk or the file system refused.
     #[error(transparent)]
     Io(#[from] io::Error),
+}
+
+/// What a written file has to pass before it counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Check {
+    /// Read back, every element and every sample is compared with the source.
+    Verification,
+    /// A decoder that is neither ours nor the encoder's gives the same samples.
+    SecondOpinion,
+}
+
+impl fmt::Display for Check {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Check::Verification => "verification failed",
+            Check::SecondOpinion => "the second opinion differs",
+        })
+    }
 }
 
 impl Error {
@@ -65,8 +93,13 @@ impl Error {
             Error::Unsupported(_) => Error::unsupported("its pixel data"),
             Error::Damaged(_) => Error::Damaged("the pixel data is damaged".into()),
             Error::Frame { frame, .. } => Error::Frame { frame, what: "it can't be decoded".into() },
+            Error::Disproved { check, .. } => Error::disproved(check, "what was written is wrong"),
             other @ (Error::NotDicom | Error::Identifying(_) | Error::Io(_)) => other,
         }
+    }
+
+    pub(crate) fn disproved(check: Check, what: impl Into<String>) -> Self {
+        Error::Disproved { check, what: what.into() }
     }
 
     pub(crate) fn malformed(at: u64, what: impl Into<String>) -> Self {

@@ -2,10 +2,11 @@
 
 use crate::bounded::Loss;
 use crate::data_set::{DataSet, Element, Tag, Value, Vr};
-use crate::decode::{self, Codecs};
+use crate::decode::{self as decoders, Codecs};
 use crate::encode::Plan;
-use crate::error::{Error, Result};
+use crate::error::{Check, Error, Result};
 use crate::input::hex;
+use crate::opinion::Second;
 use crate::residue::Proof;
 use crate::source::Source;
 use crate::suitable;
@@ -30,7 +31,7 @@ pub(crate) struct Expected {
 
 /// A difference between what was to be written and what is there.
 fn differs<T>(what: impl Into<String>) -> Result<T> {
-    Err(Error::Unsupported(format!("verification failed: {}", what.into())))
+    Err(Error::disproved(Check::Verification, what))
 }
 
 /// Proves that `written` is `source` but for what the plan changes. Returns the proof of each frame and the SHA-256 over
@@ -44,6 +45,7 @@ pub(crate) fn verify(
     table: Table,
     expected: &[Expected],
     codecs: &mut Codecs,
+    second: &mut Second<'_>,
     way_back: &mut Option<Proof<'_>>,
     only: Option<&[u8]>,
 ) -> Result<(Vec<FrameEvidence>, String)> {
@@ -56,12 +58,17 @@ pub(crate) fn verify(
     // Of one frame, the hash of the frame is the hash of all.
     let mut all = (expected.len() != 1).then(Sha256::new);
     let mut evidence = Vec::with_capacity(expected.len());
-    let (mut samples, mut codestream) = (std::mem::take(&mut codecs.read_back), Vec::new());
+    let (mut samples, mut stored) = (std::mem::take(&mut codecs.read_back), Vec::new());
     for (n, expected) in expected.iter().enumerate() {
-        match &expected.jpeg_sha256 {
-            Some(sha256) => jpeg(written, n as u32, sha256, &mut samples, way_back)?,
-            None => written.decode_with(n as u32, codecs, &mut samples)?,
+        if table != Table::Native {
+            written.read_frame(n as u32, &mut stored)?;
+            stored.truncate(expected.length as usize);
         }
+        let leveled = (plan.target.is_htj2k() && !codecs.swapped()).then_some(!plan.target.is_lossy());
+        let levels = match &expected.jpeg_sha256 {
+            Some(sha256) => jpeg(written, n as u32, sha256, &mut samples, way_back).map(|()| Vec::new())?,
+            None => decode(written, leveled, n as u32, &stored, codecs, &mut samples)?,
+        };
         if let Some(all) = &mut all {
             all.update(&samples);
         }
@@ -81,17 +88,11 @@ pub(crate) fn verify(
         if !kept {
             return differs(format!("frame {} lost more than it may", n + 1));
         }
-        let levels = match plan.target {
-            target if target.is_htj2k() => {
-                written.read_frame(n as u32, &mut codestream)?;
-                codestream.truncate(expected.length as usize);
-                levels(&codestream, !plan.target.is_lossy())?
-            }
-            _ => Vec::new(),
-        };
-        let stored = &written.frames()[n];
-        let (offset, length) =
-            (stored.offset(), if table == Table::Native { stored.length() } else { expected.length });
+        let opinion = second
+            .look(plan, &stored, &after)
+            .map_err(|what| Error::disproved(Check::SecondOpinion, format!("frame {}: {what}", n + 1)))?;
+        let place = &written.frames()[n];
+        let (offset, length) = (place.offset(), if table == Table::Native { place.length() } else { expected.length });
         evidence.push(FrameEvidence {
             sha256_before: expected.sha256.clone(),
             sha256_after: after,
@@ -100,6 +101,7 @@ pub(crate) fn verify(
             length,
             levels,
             loss: expected.loss,
+            opinion,
         });
     }
     codecs.read_back = samples;
@@ -112,7 +114,13 @@ pub(crate) fn verify(
 
 /// Rebuilds the JPEG stream of a frame, which must be the one that was there, and decodes it. The way back starts from the
 /// stream.
-fn jpeg(written: &Source, n: u32, sha256: &str, samples: &mut Vec<u8>, way_back: &mut Option<Proof<'_>>) -> Result<()> {
+pub(crate) fn jpeg(
+    written: &Source,
+    n: u32,
+    sha256: &str,
+    samples: &mut Vec<u8>,
+    way_back: &mut Option<Proof<'_>>,
+) -> Result<()> {
     let rebuilt = written.jpeg_frame(n)?;
     if hex(&Sha256::digest(&rebuilt)) != sha256 {
         return differs(format!("frame {}: the JPEG is not rebuilt byte for byte", n + 1));
@@ -120,17 +128,34 @@ fn jpeg(written: &Source, n: u32, sha256: &str, samples: &mut Vec<u8>, way_back:
     if let Some(proof) = way_back {
         proof.frame(&rebuilt);
     }
-    decode::jpeg_stream(written.facts(), &rebuilt, samples)
+    decoders::jpeg_stream(written.facts(), &rebuilt, samples)
 }
 
-/// The ends of the levels of a codestream, which must be the one that clients decode from a prefix.
-fn levels(codestream: &[u8], reversible: bool) -> Result<Vec<LevelEnd>> {
-    let index = by_levels(codestream, reversible).or_else(differs)?;
-    Ok(index
-        .levels
-        .iter()
-        .map(|l| LevelEnd { level: l.level, width: l.width, height: l.height, end: l.end, crc32: l.crc32 })
-        .collect())
+/// Decodes a written frame into `samples`. Where it has levels that is every one, each from the one before; their ends and checksums
+/// are returned. `leveled`: there are levels, and whether they are of a reversible transform.
+pub(crate) fn decode(
+    written: &Source,
+    leveled: Option<bool>,
+    n: u32,
+    stored: &[u8],
+    codecs: &mut Codecs,
+    samples: &mut Vec<u8>,
+) -> Result<Vec<LevelEnd>> {
+    let Some(reversible) = leveled else {
+        written.decode_with(n, codecs, samples)?;
+        return Ok(Vec::new());
+    };
+    let index = by_levels(stored, reversible).or_else(differs)?;
+    let mut crcs = Vec::with_capacity(index.levels.len());
+    decoders::htj2k::levels(written.facts(), stored, &index, &mut codecs.progressive, samples, &mut crcs)?;
+    let level = |(l, crc32): (&htj2k::Level, u32)| LevelEnd {
+        level: l.level,
+        width: l.width,
+        height: l.height,
+        end: l.end,
+        crc32: Some(crc32),
+    };
+    Ok(index.levels.iter().zip(crcs).map(level).collect())
 }
 
 /// Is this a codestream that today's clients decode from any prefix that ends at a level: HTJ2K, reversible, RPCL, one tile,

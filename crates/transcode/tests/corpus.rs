@@ -64,6 +64,7 @@ fn run(name: &str) {
                     wrong.push(format!("{path}: kept, {reason}"));
                 }
             }
+            Ok(Outcome::Disproved(disproved)) => wrong.push(format!("{path}: {}", disproved.reason)),
             Err(error) if expected => wrong.push(format!("{path}: {error}")),
             Err(_) => {}
         }

@@ -21,6 +21,7 @@ fn through(source: &Source, target: &str, folder: &Path) -> Result<Verified, Str
     match convert(source, &policy(target), &mut Context::default(), &destination) {
         Ok(Outcome::Converted(verified)) => Ok(*verified),
         Ok(Outcome::Kept { reason, .. }) => Err(reason),
+        Ok(Outcome::Disproved(wrong)) => Err(wrong.reason),
         Err(error) => Err(error.to_string()),
     }
 }

@@ -20,6 +20,7 @@ fn converted(source: &Source, policy: &str) -> Converted {
     match convert(source, &policy, &mut Context::default(), &folder.path().join("out.dcm")).unwrap() {
         Outcome::Converted(verified) => Converted { verified, _folder: folder },
         Outcome::Kept { reason, rule } => panic!("kept by {rule}: {reason}"),
+        Outcome::Disproved(wrong) => panic!("{}", wrong.reason),
     }
 }
 
@@ -175,6 +176,7 @@ fn nothing_is_made_that_was_not_asked_for() {
     match convert(&source, &policy, &mut context, &folder.path().join("out.dcm")).unwrap() {
         Outcome::Converted(verified) => assert_eq!(verified.way_back, Err(NoWayBack::NotAsked)),
         Outcome::Kept { reason, .. } => panic!("{reason}"),
+        Outcome::Disproved(wrong) => panic!("{}", wrong.reason),
     }
 }
 

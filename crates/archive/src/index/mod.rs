@@ -2,9 +2,11 @@
 
 mod frames;
 mod schema;
+mod seal;
 mod writer;
 
 pub(crate) use frames::{decode_frames, encode_frames};
+pub(crate) use seal::{Sealed, tables};
 pub(crate) use writer::Ticket;
 
 use std::path::{Path, PathBuf};
@@ -31,6 +33,7 @@ impl Index {
         let mut connection = connect(path, OpenFlags::default())?;
         connection.pragma_update(None, "journal_mode", "WAL")?;
         connection.pragma_update(None, "synchronous", "FULL")?;
+        seal::register(&connection)?;
         schema::migrate(&mut connection)?;
         let writer = Writer::start(connection)?;
         Ok(Index { writer, readers: Readers::new(path, readers) })
@@ -110,6 +113,7 @@ impl Readers {
         let connection = connect(&self.path, OpenFlags::default() & !OpenFlags::SQLITE_OPEN_CREATE)?;
         connection.pragma_update(None, "query_only", "ON")?;
         crate::query::register(&connection)?;
+        seal::register(&connection)?;
         Ok(connection)
     }
 }

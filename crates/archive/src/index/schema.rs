@@ -2,10 +2,11 @@
 
 use rusqlite::Connection;
 
+use super::seal;
 use crate::Error;
 
 /// Step `n` brings a database of `user_version` n to n + 1. Steps are never changed once released.
-const STEPS: &[&str] = &[include_str!("v1.sql"), include_str!("v2.sql")];
+const STEPS: &[&str] = &[include_str!("v1.sql"), include_str!("v2.sql"), include_str!("v3.sql")];
 
 /// Brings the schema up to date in one transaction.
 pub(super) fn migrate(connection: &mut Connection) -> Result<(), Error> {
@@ -22,6 +23,7 @@ pub(super) fn migrate(connection: &mut Connection) -> Result<(), Error> {
     for step in steps {
         transaction.execute_batch(step)?;
     }
+    seal::seal(&transaction)?;
     transaction.pragma_update(None, "user_version", known)?;
     transaction.commit()?;
     Ok(())
@@ -38,6 +40,7 @@ mod tests {
     #[test]
     fn an_empty_database_becomes_current_and_stays_so() {
         let mut connection = Connection::open_in_memory().unwrap();
+        seal::register(&connection).unwrap();
         migrate(&mut connection).unwrap();
         assert_eq!(version(&connection).unwrap(), STEPS.len() as i64);
         migrate(&mut connection).unwrap();
@@ -54,6 +57,7 @@ mod tests {
                     "PRAGMA foreign_keys = OFF; INSERT INTO jobs (instance, changed) VALUES (1, 0); UPDATE totals SET value = 7 WHERE name = 'bytes0'",
                 )
                 .unwrap();
+            seal::register(&connection).unwrap();
             migrate(&mut connection).unwrap();
             assert_eq!(version(&connection).unwrap(), STEPS.len() as i64);
             let total = |name| {
@@ -62,6 +66,27 @@ mod tests {
             };
             assert_eq!((total("bytes0"), total("jobs0"), total("residue_bytes")), (7, 1, 0));
         }
+    }
+
+    #[test]
+    fn one_of_the_first_version_gets_its_sums_with_its_rows() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        connection.execute_batch(STEPS[0]).unwrap();
+        connection.pragma_update(None, "user_version", 1).unwrap();
+        connection.execute("INSERT INTO names VALUES (1, 'A^B', 1)", []).unwrap_err(); // no such study
+        connection.execute("INSERT INTO study_modalities VALUES ('CT', 1)", []).unwrap_err();
+        connection.pragma_update(None, "foreign_keys", "OFF").unwrap();
+        connection.execute("INSERT INTO names VALUES (1, 'A^B', 1)", []).unwrap();
+        seal::register(&connection).unwrap();
+        migrate(&mut connection).unwrap();
+        for table in seal::tables(&connection).unwrap() {
+            let sql = format!("SELECT count(*) FROM {} t WHERE sum IS NOT {}", table.name, table.expression("t"));
+            assert_eq!(connection.query_row(&sql, [], |row| row.get::<_, i64>(0)).unwrap(), 0, "{}", table.name);
+        }
+        let sums = |c: &Connection| c.query_row("SELECT sum FROM names", [], |r| r.get::<_, Vec<u8>>(0)).unwrap();
+        let before = sums(&connection);
+        connection.execute("UPDATE names SET text = 'A^C'", []).unwrap();
+        assert_ne!(before, sums(&connection));
     }
 
     #[test]

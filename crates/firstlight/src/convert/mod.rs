@@ -15,7 +15,7 @@ use crate::failure::{Exit, Failure};
 use crate::policy;
 use crate::settings;
 use crate::stop::{self, Stop};
-use migrate::{Done, Item, Settings, Worker};
+use migrate::{Done, Item, Proofs, Settings, Worker};
 use plan::Plan;
 use progress::Progress;
 use record::Report;
@@ -38,6 +38,7 @@ pub fn run(set: settings::Convert) -> Result<Exit, Failure> {
     let state = if set.dry_run { State::none(&plan.destination) } else { State::open(&plan.destination)? };
     deidentify::check_destination(deidentifier.as_ref(), &state.known(), &plan.destination)?;
     stop::remove_at_exit(state.scratch().to_owned());
+    let proofs = if set.dry_run { None } else { Some(open_proofs(&state, &set)?) };
     let progress = Progress::start(plan.items.len() as u64, plan.bytes(), set.quiet);
 
     let mut summary = Summary::new(set.dry_run);
@@ -45,7 +46,8 @@ pub fn run(set: settings::Convert) -> Result<Exit, Failure> {
         progress.say(&trouble.line());
         summary.environment(trouble.counts);
     }
-    let told = work(&set, &policy, deidentifier.as_ref(), &plan, state, report, &progress, &stop, &mut summary);
+    let by = deidentifier.as_ref();
+    let told = work(&set, &policy, by, &plan, proofs.as_ref(), state, report, &progress, &stop, &mut summary);
     progress.finish();
     told?;
 
@@ -62,6 +64,13 @@ pub fn run(set: settings::Convert) -> Result<Exit, Failure> {
     Ok(summary.exit())
 }
 
+fn open_proofs(state: &State, set: &settings::Convert) -> Result<Proofs, Failure> {
+    if set.proving.sampling.is_off() {
+        eprintln!("note: the second opinion is off: no other decoder looks at what is written");
+    }
+    Proofs::open(state.folder(), set.proving).map_err(|e| Failure::io("open the evidence in", state.folder(), &e))
+}
+
 /// Threads take the next file from the plan; this thread takes their results as they come.
 #[allow(clippy::too_many_arguments)]
 fn work(
@@ -69,6 +78,7 @@ fn work(
     policy: &Policy,
     deidentify: Option<&Deidentifier>,
     plan: &Plan,
+    proofs: Option<&Proofs>,
     mut state: State,
     mut report: Report,
     progress: &Progress,
@@ -87,8 +97,8 @@ fn work(
             let (results, take, known, scratch) = (results.clone(), &take, &known, &scratch);
             scope.spawn(move || {
                 let destination = &plan.destination;
-                let dry_run = set.dry_run;
-                let shared = Settings { policy, destination, known: &**known, scratch, residues, dry_run, deidentify };
+                let (known, dry_run) = (&**known, set.dry_run);
+                let shared = Settings { policy, destination, known, scratch, residues, proofs, dry_run, deidentify };
                 let mut worker = Worker::new(shared, name);
                 while let Some(item) = take() {
                     if results.send((item, worker.convert(item))).is_err() {

@@ -79,15 +79,20 @@ impl State {
         &self.scratch
     }
 
+    /// Folder of what is remembered.
+    pub fn folder(&self) -> &Path {
+        self.path.parent().unwrap_or(Path::new("."))
+    }
+
     /// What earlier runs did.
     pub fn known(&self) -> Arc<Known> {
         Arc::clone(&self.known)
     }
 
-    /// Adds a file that was written.
+    /// Adds a file that was written, or that could not be: the report of a destination tells of both.
     pub fn remember(&mut self, record: &Record) -> Result<(), Failure> {
-        let written = matches!(record.outcome, Outcome::Converted | Outcome::Kept) && !record.unchanged;
-        let Some(file) = self.file.as_mut().filter(|_| written) else { return Ok(()) };
+        let told = record.outcome != Outcome::Skipped && !record.unchanged;
+        let Some(file) = self.file.as_mut().filter(|_| told) else { return Ok(()) };
         let line = serde_json::to_string(record)
             .map_err(|e| Failure::new(format!("cannot write {}: {e}", self.path.display())))?;
         // A full disk costs the memory of this file, not the batch: the next run finds it and looks again.

@@ -14,6 +14,7 @@ pub struct Summary {
     skipped: u64,
     failed: u64,
     walked: u64,
+    disproved: u64,
     dry_run: bool,
     ways: Ways,
 }
@@ -38,7 +39,16 @@ struct Row {
 
 impl Summary {
     pub fn new(dry_run: bool) -> Summary {
-        Summary { rules: BTreeMap::new(), refused: 0, skipped: 0, failed: 0, walked: 0, dry_run, ways: Ways::default() }
+        Summary {
+            rules: BTreeMap::new(),
+            refused: 0,
+            skipped: 0,
+            failed: 0,
+            walked: 0,
+            disproved: 0,
+            dry_run,
+            ways: Ways::default(),
+        }
     }
 
     /// Counts a folder or file that the walk could not read.
@@ -49,6 +59,7 @@ impl Summary {
     /// Counts a file.
     pub fn add(&mut self, done: &Done) {
         let record = &done.record;
+        self.disproved += u64::from(record.disproved.is_some());
         match record.outcome {
             Outcome::Refused => self.refused += 1,
             Outcome::Skipped => self.skipped += 1,
@@ -74,7 +85,7 @@ impl Summary {
     pub fn exit(&self) -> Exit {
         if self.failed + self.walked > 0 {
             Exit::Environment
-        } else if self.refused > 0 {
+        } else if self.refused + self.disproved > 0 {
             Exit::Refused
         } else {
             Exit::Well
@@ -97,6 +108,9 @@ impl Summary {
         parts.push(format!("{} skipped (not DICOM)", self.skipped));
         if self.failed + self.walked > 0 {
             parts.push(format!("{} failed", self.failed + self.walked));
+        }
+        if self.disproved > 0 {
+            parts.push(format!("{} failed a check and kept (firstlight quarantine list)", self.disproved));
         }
         if self.total().unchanged > 0 {
             parts.push(format!("{} of them done before", self.total().unchanged));

@@ -3,4 +3,5 @@
 mod convert;
 mod look;
 mod place;
+mod proof;
 mod restore;

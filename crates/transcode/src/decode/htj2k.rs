@@ -5,7 +5,7 @@ use crate::error::{Error, Result};
 use crate::facts::Facts;
 use crate::stream::codestream_of;
 use crate::syntax::Coding;
-use htj2k::SamplesMut;
+use htj2k::{Index, Progressive, SamplesMut};
 
 pub(super) fn frame(facts: &Facts, stored: &[u8], codecs: &mut Codecs, out: &mut Vec<u8>) -> Result<()> {
     let info = agree(facts, stored, Coding::HtJ2k)?;
@@ -40,4 +40,61 @@ pub(super) fn frame(facts: &Facts, stored: &[u8], codecs: &mut Codecs, out: &mut
         whole(codecs.htj2k.decode(stream, 0, SamplesMut::U16(&mut codecs.words), stride).map_err(bad)?)?;
         place(facts, info.precision, codecs.words.iter().map(|v| i32::from(*v)), out)
     }
+}
+
+/// Decodes every level of a frame, each from the one before it: the samples of the full image go to `out` as [`frame`] gives
+/// them, and `crcs` gets the CRC-32 of the samples of each level of the index: little endian, in the smallest container of 8, 16 or
+/// 32 bits for their precision.
+pub(crate) fn levels(
+    facts: &Facts,
+    codestream: &[u8],
+    index: &Index,
+    decoder: &mut Progressive,
+    out: &mut Vec<u8>,
+    crcs: &mut Vec<u32>,
+) -> Result<()> {
+    let info = agree(facts, codestream, Coding::HtJ2k)?;
+    let bad = |error: htj2k::Error| Error::malformed(error.at, error.to_string());
+    crcs.clear();
+    decoder.restart();
+    decoder.push(codestream);
+    macro_rules! each_level {
+        ($kind:ident, $type:ty) => {{
+            let mut samples = Vec::<$type>::new();
+            for level in &index.levels {
+                let stride = level.width as usize * usize::from(facts.samples);
+                samples.resize(stride * level.height as usize, 0);
+                if samples.is_empty() {
+                    crcs.push(0);
+                    continue;
+                }
+                let decoded = decoder.decode(level.level, SamplesMut::$kind(&mut samples), stride).map_err(bad)?;
+                if !decoded.complete {
+                    return Err(Error::malformed(0, "the codestream is cut short"));
+                }
+                crcs.push(crc32(samples.as_slice(), |sample| sample.to_le_bytes()));
+            }
+            out.clear();
+            place(facts, info.precision, samples.into_iter().map(|sample| sample as i32), out)
+        }};
+    }
+    match (info.precision, info.signed == Some(true)) {
+        (..=8, false) => each_level!(U8, u8),
+        (..=8, true) => each_level!(I8, i8),
+        (..=16, false) => each_level!(U16, u16),
+        (..=16, true) => each_level!(I16, i16),
+        _ => each_level!(I32, i32),
+    }
+}
+
+/// CRC-32 (IEEE 802.3) of samples, a block of bytes at a time.
+fn crc32<T: Copy, const N: usize>(samples: &[T], bytes: impl Fn(T) -> [u8; N]) -> u32 {
+    const BLOCK: usize = 4096;
+    let (mut crc, mut block) = (crc32fast::Hasher::new(), Vec::with_capacity(BLOCK * N));
+    for some in samples.chunks(BLOCK) {
+        block.clear();
+        block.extend(some.iter().flat_map(|sample| bytes(*sample)));
+        crc.update(&block);
+    }
+    crc.finalize()
 }

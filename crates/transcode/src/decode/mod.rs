@@ -1,7 +1,7 @@
 //! Frames to samples: little endian, interleaved by pixel, in the container of Bits Allocated, no colour conversion.
 
 mod deflated;
-mod htj2k;
+pub(crate) mod htj2k;
 mod huffman;
 mod jpeg;
 mod jpeg2000;
@@ -33,8 +33,22 @@ pub(crate) struct Codecs {
     /// Samples of what was written.
     pub(crate) read_back: Vec<u8>,
     pub(crate) htj2k: ::htj2k::Decoder,
+    pub(crate) progressive: ::htj2k::Progressive,
     pub(crate) words: Vec<u16>,
     pub(crate) signed_words: Vec<i16>,
+    /// Tests put a decoder here that agrees with a wrong encoder.
+    #[cfg(test)]
+    pub(crate) wrong: Option<crate::opinion::tests::Wrong>,
+}
+
+impl Codecs {
+    /// Has a test swapped the codec?
+    pub(crate) fn swapped(&self) -> bool {
+        #[cfg(test)]
+        return self.wrong.is_some();
+        #[cfg(not(test))]
+        false
+    }
 }
 
 /// What the stored bytes of a frame are.
@@ -59,6 +73,14 @@ pub(crate) fn frame(layout: &Layout<'_>, n: u32, stored: &[u8], codecs: &mut Cod
     let coding = facts.transfer_syntax.coding();
     check_size(facts, stored.len() as u64, coding)?;
     out.clear();
+    #[cfg(test)]
+    if let Some(wrong) = codecs.wrong.take_if(|_| coding != Coding::Native) {
+        let decoded = wrong.decode(stored, |stored| frame(layout, n, stored, codecs, out));
+        codecs.wrong = Some(wrong);
+        decoded?;
+        wrong.undo(facts.bits_allocated, out);
+        return Ok(());
+    }
     match coding {
         // In fragments every frame starts at its own first bit.
         Coding::Native if facts.pixels == Pixels::Encapsulated => native::frame(layout, 0, stored, out),

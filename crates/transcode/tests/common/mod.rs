@@ -209,6 +209,7 @@ pub fn converted(source: &Source, policy: &str) -> Source {
     match outcome {
         transcode::Outcome::Converted(_) => Source::from_bytes(bytes).unwrap(),
         transcode::Outcome::Kept { reason, rule } => panic!("kept by {rule}: {reason}"),
+        transcode::Outcome::Disproved(wrong) => panic!("{}", wrong.reason),
     }
 }
 

@@ -1,0 +1,53 @@
+//! What `evidence`, `quarantine`, `scrub` and `report` look into: an archive, or a folder that `convert` wrote.
+
+use crate::failure::Failure;
+use archive::{Archive, Options};
+use std::path::{Path, PathBuf};
+
+/// A place that Firstlight keeps.
+pub enum Kept {
+    /// An archive.
+    Archive(Archive),
+    /// A folder that `convert` wrote.
+    Folder {
+        /// The folder.
+        root: PathBuf,
+        /// Its `.firstlight`.
+        state: PathBuf,
+    },
+}
+
+/// Opens what is in a folder; nothing is made.
+pub fn open(dir: &Path) -> Result<Kept, Failure> {
+    if dir.join("index.sqlite").is_file() {
+        return archive(dir).map(Kept::Archive);
+    }
+    let state = dir.join(".firstlight");
+    if state.is_dir() {
+        return Ok(Kept::Folder { root: dir.to_owned(), state });
+    }
+    Err(Failure::new(format!("{} is neither an archive nor a folder that convert wrote", dir.display()))
+        .hint("name the folder given to serve as --data, or the DST of convert"))
+}
+
+/// Opens an archive that is there.
+pub fn archive(dir: &Path) -> Result<Archive, Failure> {
+    if !dir.join("index.sqlite").is_file() {
+        return Err(Failure::new(format!("{} is no archive", dir.display()))
+            .hint("--data names the folder of an archive, as given to serve"));
+    }
+    Archive::open(dir, Options::default()).map_err(|e| crate::serve::cannot_open(dir, &e))
+}
+
+/// The folder that was named, or the one of the settings.
+pub fn folder(named: Option<PathBuf>, data: Option<PathBuf>) -> Result<PathBuf, Failure> {
+    named.or(data).ok_or_else(|| {
+        Failure::new("no folder was named").hint("say --data DIR: an archive, or a folder that convert wrote")
+    })
+}
+
+/// The folder above a file that `convert` wrote.
+pub fn root_of(file: &Path) -> Option<PathBuf> {
+    let file = file.canonicalize().ok()?;
+    file.ancestors().skip(1).find(|dir| dir.join(".firstlight").is_dir()).map(Path::to_owned)
+}

@@ -1,0 +1,228 @@
+//! A wrong codec is caught: encoders and decoders that agree with each other and are wrong.
+
+use crate::encode::Plan;
+use crate::error::Result;
+use crate::{Check, Context, Opinions, Outcome, Policy, Sampling, Source};
+
+/// A mistake that an encoder and its decoder share.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Wrong {
+    /// The sign is turned: signed samples are written as unsigned ones, or the other way round.
+    Sign,
+    /// Samples are one bit to the left.
+    Shift,
+    /// A marker segment tells something that is not so.
+    Marker,
+}
+
+impl Wrong {
+    /// Encodes what the mistake makes of the samples, by the right encoder.
+    pub(crate) fn encode(
+        self,
+        plan: &Plan,
+        samples: &[u8],
+        mut right: impl FnMut(&Plan, &[u8]) -> Result<()>,
+    ) -> Result<()> {
+        let mut plan = plan.clone();
+        let mut samples = samples.to_vec();
+        match self {
+            Wrong::Sign => {
+                plan.signed = !plan.signed;
+                turn_sign(plan.bits_allocated, &mut samples);
+                plan.precision = plan.bits_allocated as u8;
+            }
+            Wrong::Shift => {
+                plan.precision = plan.bits_allocated as u8;
+                shift(plan.bits_allocated, &mut samples, |v| v << 1 | v >> 15);
+            }
+            Wrong::Marker => {}
+        }
+        right(&plan, &samples)
+    }
+
+    /// What the mistake does to the written stream.
+    pub(crate) fn mark(self, stream: &mut [u8]) {
+        if self == Wrong::Marker {
+            let at = place_of_mistake(stream);
+            stream[at] ^= 1;
+        }
+    }
+
+    /// Decodes by the right decoder what the mistake left right.
+    pub(crate) fn decode(self, stored: &[u8], right: impl FnOnce(&[u8]) -> Result<()>) -> Result<()> {
+        let mut stream = stored.to_vec();
+        self.mark(&mut stream);
+        right(&stream)
+    }
+
+    /// The mistake's other half, on decoded samples.
+    pub(crate) fn undo(self, bits_allocated: u16, samples: &mut [u8]) {
+        match self {
+            Wrong::Sign => turn_sign(bits_allocated, samples),
+            Wrong::Shift => shift(bits_allocated, samples, |v| v >> 1 | v << 15),
+            Wrong::Marker => {}
+        }
+    }
+}
+
+fn turn_sign(bits: u16, samples: &mut [u8]) {
+    samples.iter_mut().skip(usize::from(bits / 8) - 1).step_by(usize::from(bits / 8)).for_each(|byte| *byte ^= 0x80);
+}
+
+fn shift(bits: u16, samples: &mut [u8], turn: impl Fn(u16) -> u16) {
+    assert_eq!(bits, 16);
+    samples.as_chunks_mut().0.iter_mut().for_each(|b| *b = turn(u16::from_le_bytes(*b)).to_le_bytes());
+}
+
+/// HTJ2K: the exponent of the first sub-band in QCD (T.800 A.6.4). JPEG-LS: the reset interval of LSE, or the bits
+/// of the frame header (T.87 C.2).
+fn place_of_mistake(stream: &[u8]) -> usize {
+    let find = |marker: [u8; 2]| stream.windows(2).position(|w| w == marker);
+    if stream.starts_with(&[0xFF, 0x4F]) {
+        find([0xFF, 0x5C]).expect("QCD") + 4
+    } else {
+        find([0xFF, 0xF7]).expect("SOF55") + 4
+    }
+}
+
+/// A grey image in Explicit VR Little Endian.
+fn made(bits_stored: u16, signed: bool) -> Vec<u8> {
+    let (rows, columns) = (96u16, 80u16);
+    let mut file = vec![0; 128];
+    file.extend_from_slice(b"DICM");
+    let element = |file: &mut Vec<u8>, tag: (u16, u16), vr: &str, value: &[u8]| {
+        file.extend(tag.0.to_le_bytes());
+        file.extend(tag.1.to_le_bytes());
+        file.extend(vr.as_bytes());
+        if vr == "OW" {
+            file.extend([0, 0]);
+            file.extend((value.len() as u32).to_le_bytes());
+        } else {
+            file.extend((value.len() as u16).to_le_bytes());
+        }
+        file.extend(value);
+    };
+    element(&mut file, (2, 0), "UL", &28u32.to_le_bytes());
+    element(&mut file, (2, 0x10), "UI", b"1.2.840.10008.1.2.1\0");
+    element(&mut file, (8, 0x16), "UI", b"1.2.840.10008.5.1.4.1.1.7\0");
+    element(&mut file, (8, 0x18), "UI", b"1.2.3\0");
+    element(&mut file, (8, 0x60), "CS", b"CT");
+    for (number, value) in [
+        (0x02, 1),
+        (0x10, rows),
+        (0x11, columns),
+        (0x100, 16),
+        (0x101, bits_stored),
+        (0x102, bits_stored - 1),
+        (0x103, u16::from(signed)),
+    ] {
+        if number == 0x10 {
+            element(&mut file, (0x28, 4), "CS", b"MONOCHROME2 ");
+        }
+        element(&mut file, (0x28, number), "US", &value.to_le_bytes());
+    }
+    let most = 1u32 << (bits_stored - u16::from(signed));
+    let pixels = (0..u32::from(rows) * u32::from(columns)).flat_map(|n| {
+        let noise = n.wrapping_mul(2_654_435_761) >> 28;
+        let value = (n / 3 + noise) % (most / 2);
+        let value = if signed && n % 5 == 0 { (value as u16).wrapping_neg() } else { value as u16 };
+        value.to_le_bytes()
+    });
+    element(&mut file, (0x7FE0, 0x10), "OW", &pixels.collect::<Vec<u8>>());
+    file
+}
+
+fn policy(target: &str) -> Policy {
+    Policy::parse(&format!("[[rule]]\nname = \"all\"\nthen = {{ transfer_syntax = \"{target}\" }}\n")).unwrap()
+}
+
+fn convert(file: &[u8], target: &str, wrong: Option<Wrong>, sampling: Sampling) -> (Outcome, Opinions) {
+    let folder = tempfile::tempdir().unwrap();
+    let source = Source::from_bytes(file.to_vec()).unwrap();
+    let mut context = Context::new(Opinions::new(sampling, []));
+    context.swap_codec(wrong);
+    let outcome = crate::convert(&source, &policy(target), &mut context, &folder.path().join("out.dcm")).unwrap();
+    (outcome, context.opinions)
+}
+
+/// Is there a second decoder for the target on this machine? A visible line where not.
+fn judged(target: &str) -> bool {
+    let (outcome, opinions) = convert(&made(12, false), target, None, Sampling::default());
+    assert!(matches!(outcome, Outcome::Converted(_)), "{target}: {outcome:?}");
+    let judged = opinions.tallies().values().all(|tally| tally.without == 0);
+    if !judged {
+        eprintln!("SKIPPED: no second decoder for {target} on this machine");
+    }
+    judged
+}
+
+const TARGETS: [&str; 2] = ["htj2k-lossless-rpcl", "jpeg-ls-lossless"];
+
+#[test]
+fn a_wrong_codec_is_caught_by_the_second_opinion_alone() {
+    for target in TARGETS.into_iter().filter(|target| judged(target)) {
+        for wrong in [Wrong::Sign, Wrong::Shift, Wrong::Marker] {
+            for (bits, signed) in [(12, false), (16, false), (16, true), (12, true)] {
+                let case = format!("{wrong:?} {target} {bits} bit signed {signed}");
+                let file = made(bits, signed);
+                let (outcome, _) = convert(&file, target, Some(wrong), Sampling::OFF);
+                assert!(matches!(outcome, Outcome::Converted(_)), "{case}: the pair must agree: {outcome:?}");
+                let (outcome, opinions) = convert(&file, target, Some(wrong), Sampling::default());
+                let Outcome::Disproved(found) = outcome else { panic!("{case}: not found: {outcome:?}") };
+                assert_eq!(found.check, Check::SecondOpinion, "{case}");
+                assert_eq!(opinions.tallies().values().map(|t| t.disagreed).sum::<u64>(), 1, "{case}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_right_codec_passes() {
+    for target in TARGETS.into_iter().filter(|target| judged(target)) {
+        for (bits, signed) in [(8, false), (8, true), (10, false), (12, true), (16, false), (16, true)] {
+            let (outcome, opinions) = convert(&made(bits, signed), target, None, Sampling::default());
+            assert!(matches!(outcome, Outcome::Converted(_)), "{target} {bits} {signed}: {outcome:?}");
+            assert_eq!(opinions.tallies().values().map(|t| t.agreed).sum::<u64>(), 1);
+        }
+    }
+}
+
+#[test]
+fn the_first_are_all_looked_at_then_a_share_by_hash_and_none_when_off() {
+    let class = super::Class {
+        modality: "CT".into(),
+        bits: 12,
+        signed: false,
+        photometric: "MONOCHROME2".into(),
+        codec: "c 1".into(),
+    };
+    let hash = |n: u32| format!("{:08x}{:056}", n.wrapping_mul(2_654_435_761), 0);
+    let run = |sampling| {
+        let opinions = Opinions::new(sampling, []);
+        let asked = (0..20_000).filter(|n| {
+            let wanted = opinions.wanted(&class, &hash(*n));
+            opinions.count(&class, |tally| if wanted { &mut tally.agreed } else { &mut tally.not_asked });
+            wanted
+        });
+        asked.collect::<Vec<_>>()
+    };
+    let asked = run(Sampling { first: 1000, share: 0.01 });
+    assert!(asked[..1000].iter().copied().eq(0..1000));
+    assert!((150..250).contains(&(asked.len() - 1000)), "{}", asked.len());
+    assert_eq!(asked, run(Sampling { first: 1000, share: 0.01 }));
+    assert!(run(Sampling::OFF).is_empty());
+    assert_eq!(run(Sampling { first: 0, share: 1.0 }).len(), 20_000);
+}
+
+#[test]
+fn sampling_as_it_is_written_in_settings() {
+    let read = |text: &str| text.parse::<Sampling>();
+    assert_eq!(read("off"), Ok(Sampling::OFF));
+    assert_eq!(read("1000, 1%"), Ok(Sampling::default()));
+    assert_eq!(read("0,0"), Ok(Sampling::OFF));
+    assert_eq!(read("50"), Ok(Sampling { first: 50, share: 0.01 }));
+    assert_eq!(read("all"), Ok(Sampling { first: 0, share: 1.0 }));
+    for wrong in ["", "1%", "5, 101%", "5, -1", "5, nan", "few"] {
+        assert!(read(wrong).is_err(), "{wrong}");
+    }
+}

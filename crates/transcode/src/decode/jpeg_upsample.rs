@@ -31,7 +31,7 @@ pub(super) fn full_size(image: &Image, part: &Part) -> Vec<u16> {
             }
             (1, 2) if smooth => {
                 columns(row(y / 2), row(beside(y, height)), &mut sums);
-                let bias = if y % 2 == 0 { 1 } else { 2 };
+                let bias = if y.is_multiple_of(2) { 1 } else { 2 };
                 out.extend(sums[..image.width].iter().map(|sum| ((sum + bias) >> 2) as u16));
             }
             _ => {
@@ -45,7 +45,7 @@ pub(super) fn full_size(image: &Image, part: &Part) -> Vec<u16> {
 
 /// The row beside the nearest one: above an upper half, below a lower one, never outside.
 fn beside(y: usize, height: usize) -> usize {
-    if y % 2 == 0 { (y / 2).saturating_sub(1) } else { (y / 2 + 1).min(height - 1) }
+    if y.is_multiple_of(2) { (y / 2).saturating_sub(1) } else { (y / 2 + 1).min(height - 1) }
 }
 
 /// Three parts of the nearest row and one of the other.

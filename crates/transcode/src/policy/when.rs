@@ -95,7 +95,7 @@ const KINDS: [(&str, Pixels); 5] = [
 impl When {
     /// Names that can't be right.
     pub(super) fn check(&self) -> Result<(), PolicyError> {
-        for key in self.element.keys().filter(|key| element_tag(key).is_none()) {
+        if let Some(key) = self.element.keys().find(|key| element_tag(key).is_none()) {
             let hint = match hint::nearest(key, dictionary::keywords()) {
                 Some(keyword) => format!("did you mean \"{keyword}\"?"),
                 None => "write a keyword of PS3.6 or \"gggg,eeee\"".to_owned(),

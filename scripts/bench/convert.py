@@ -20,6 +20,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 CORPUS = pathlib.Path(os.environ.get("FIRSTLIGHT_SHARED", ROOT.parent / "shared")) / "data" / "open"
 TARGET = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "release"
 ROUNDS = int(os.environ.get("ROUNDS", 5))
+# A file, not a folder, is converted in four copies.
 CLASSES = [
     ("ct", "CT 512 x 512, native", "ct/ge-hispeed-tilt"),
     ("", "CT 512 x 512, JPEG-LS", "ct/nlst-149872"),
@@ -57,16 +58,19 @@ def sums(lines, key):
     return sum(line[key] for line in lines)
 
 
-def native(file, folder):
-    """A folder with the file's pixels uncompressed."""
+def copies(file, folder, native):
+    """Four copies of a file, so that the start of the process counts as little as among many; `native`: with pixels uncompressed."""
     import pydicom
 
     dataset = pydicom.dcmread(file)
-    dataset.decompress(as_rgb=False)
-    made = pathlib.Path(folder, "native")
-    made.mkdir(exist_ok=True)
-    dataset.save_as(made / file.name)
-    return made
+    if native:
+        dataset.decompress(as_rgb=True)
+        # What is lossy already would be kept.
+        for name in ("LossyImageCompression", "LossyImageCompressionRatio", "LossyImageCompressionMethod"):
+            dataset.pop(name, None)
+    for n in range(4):
+        dataset.save_as(pathlib.Path(folder, f"{n}.dcm"))
+    return pathlib.Path(folder)
 
 
 def table(classes):
@@ -78,7 +82,7 @@ def table(classes):
             print(f"{name:<36} not here: {source}")
             continue
         with tempfile.TemporaryDirectory() as folder:
-            source = native(source, folder) if "made native" in name else source
+            source = copies(source, folder, "made native" in name) if source.is_file() else source
             for policy in ("default", "htj2k-all"):
                 runs = [once(source, policy) for _ in range(ROUNDS)]
                 cpu, lines = statistics.median(run[0] for run in runs), runs[0][2]
@@ -140,12 +144,13 @@ def main(folders):
         print(f"  dcmcjpls (DCMTK), not verified     {middle(d for _, _, d in rounds):6.1f}")
     for policy in ("default", "htj2k-all"):
         print(f"verification and way back, {policy}: {middle(a[f'{policy}-verifying'] for _, a, _ in rounds):.0f} % of the time")
-    per_mb = figures["ct", "htj2k-all"][1]
-    bar("convert-ct-to-htj2k-ms", figures["ct", "htj2k-all"][0], "<=", 8)
+    figure = lambda key, n: figures.get((key, "htj2k-all"), (float("nan"),) * 2)[n]
+    per_mb = figure("ct", 1)
+    bar("convert-ct-to-htj2k-ms", figure("ct", 0), "<=", 8)
     bar("convert-ct-to-jpeg-ls-per-charls", ours / charls, "<=", 1.25)
-    bar("convert-mammogram-to-htj2k-ms", figures["mammogram", "htj2k-all"][0], "<=", 110)
-    bar("convert-slide-ms-per-mb-by-ct", figures["slide", "htj2k-all"][1] / per_mb, "<=", 1)
-    bar("convert-cine-ms-per-mb-by-ct", figures["cine", "htj2k-all"][1] / per_mb, "<=", 1)
+    bar("convert-mammogram-to-htj2k-ms", figure("mammogram", 0), "<=", 110)
+    bar("convert-slide-ms-per-mb-by-ct", figure("slide", 1) / per_mb, "<=", 1)
+    bar("convert-cine-ms-per-mb-by-ct", figure("cine", 1) / per_mb, "<=", 1)
     bar("convert-two-cores", two_cores(ct), ">=", 1.8)
     print(*bars, sep="\n")
 

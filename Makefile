@@ -1,7 +1,7 @@
 # Firstlight: two commands to know are `make start` and `make test`.
 
 .DEFAULT_GOAL := help
-.PHONY: help start test setup build samples bench-codec bench-convert bench-migrate test-migrate fuzz wasm clean
+.PHONY: help start test setup build samples bench-codec bench-convert bench-migrate bench-policy test-migrate fuzz wasm clean
 
 help: ## Show what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -37,6 +37,10 @@ bench-migrate: ## Migrate 100,000 instances, a million files, an object of 4.4 G
 test-migrate: ## Migrations through 200 kills, 20 full disks, 50 power cuts (make test does fewer)
 	@scripts/setup.sh build judges test
 	@scripts/test_migrate.sh
+
+bench-policy: ## Compare the shipped policies on the corpus (or DICOM=/a/folder): the numbers of docs/choosing-a-policy.md
+	@scripts/setup.sh build
+	@scripts/bench/run.sh policy $(if $(DICOM),"$(DICOM)")
 
 fuzz: ## Fuzz the codec: SECONDS for each target (default 30)
 	@scripts/setup.sh build

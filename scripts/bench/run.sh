@@ -15,5 +15,8 @@ case $what in
   codec)
     "$(judges_venv)" scripts/bench/codec.py "$@"
     cargo run --release --locked --quiet -p htj2k --features rayon --example threads ;;
-  *) die "no benchmark is called $what" "codec, convert or migrate" ;;
+  policy)
+    cargo build --release --locked --quiet -p firstlight
+    exec "${CARGO_TARGET_DIR:-target}/release/firstlight" policy compare "${1:-${FIRSTLIGHT_SHARED:-../shared}/data/open}" --sample 100000 ;;
+  *) die "no benchmark is called $what" "codec, convert, migrate or policy" ;;
 esac

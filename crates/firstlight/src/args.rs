@@ -155,6 +155,8 @@ pub enum PolicyCommand {
         #[arg(value_name = "FILE|NAME")]
         file: String,
     },
+    /// Try a sample of a folder under each shipped policy: bytes, CPU time, time to the first image
+    Compare(CompareFlags),
     /// List the shipped policies
     List,
     /// Print a shipped policy as TOML, to start one's own from
@@ -162,6 +164,22 @@ pub enum PolicyCommand {
         /// Its name
         name: String,
     },
+}
+
+#[derive(Debug, Args)]
+pub struct CompareFlags {
+    /// A folder, a file or a DICOMDIR; nothing in it is changed
+    #[arg(value_name = "DIR")]
+    pub folder: PathBuf,
+    /// Files that are tried, spread evenly over the folder
+    #[arg(long, value_name = "N", default_value = "200")]
+    pub sample: std::num::NonZeroUsize,
+    /// Speed of the line for the time to the first image
+    #[arg(long, value_name = "SPEED", default_value = "30mbit", value_parser = crate::compare::parse_line)]
+    pub line: u64,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 #[derive(Debug, Args)]

@@ -1,6 +1,7 @@
 //! The `firstlight` command: converts DICOM with proof, looks into it, serves it.
 
 mod args;
+mod compare;
 mod convert;
 mod evidence;
 mod failure;

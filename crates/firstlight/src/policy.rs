@@ -1,4 +1,4 @@
-//! `firstlight policy explain|check|list|show`, and where a policy comes from: a shipped one by name, or a file.
+//! `firstlight policy explain|check|compare|list|show`, and where a policy comes from: a shipped one by name, or a file.
 
 use crate::args::{PolicyCommand, PolicyFlags};
 use crate::failure::{Exit, Failure};
@@ -14,6 +14,7 @@ pub fn run(flags: PolicyFlags, file: settings::File) -> Result<Exit, Failure> {
             explain(&path, &name)
         }
         PolicyCommand::Check { file: path } => check(&path),
+        PolicyCommand::Compare(flags) => crate::compare::run(&flags),
         PolicyCommand::List => {
             for name in Policy::SHIPPED {
                 let purpose = Policy::shipped_text(name).and_then(|text| text.lines().next()).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! Sizes, rates and times as a person reads them.
+//! Sizes, rates and times as a person reads them, and tables of them.
 
 use std::time::Duration;
 

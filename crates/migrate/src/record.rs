@@ -63,6 +63,12 @@ pub struct Record {
     /// Bytes kept beside it, by which `restore` gives the source back.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub residue_bytes: Option<u64>,
+    /// The worst of what any frame lost, where a rule allowed loss.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub loss: Option<transcode::Loss>,
+    /// The new SOP Instance UID of what was written with loss.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub derived_uid: Option<String>,
     /// Why there is no way back from a converted file to its source.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub no_way_back: Option<String>,
@@ -101,6 +107,8 @@ impl Record {
             bytes_out: None,
             frames: None,
             samples_sha256: None,
+            loss: None,
+            derived_uid: None,
             seconds: 0.0,
             source_sha256: None,
             policy: String::new(),

@@ -325,6 +325,7 @@ impl<'a> Worker<'a> {
                     let sha256 = record.source_sha256.as_deref().unwrap_or_default();
                     proofs.proof(file, source.facts(), &verified, sha256, &self.policy_hash, began.elapsed())
                 });
+                (record.loss, record.derived_uid) = (verified.loss(), verified.derived_uid.clone());
                 let there = self.may_take(&job.place, verified.path(), ours)?;
                 self.keep_residue(&verified, &job.place, record)?;
                 if !there {

@@ -302,6 +302,9 @@ fn obstacle(source: &Source, target: Target) -> Result<Option<String>> {
     if let Some(reason) = suitable::obstacle_elsewhere(source, target) {
         return Ok(Some(reason));
     }
+    if let Some(reason) = suitable::no_name_for_colour(source, target) {
+        return Ok(Some(reason));
+    }
     if let Some(reason) = surplus(source)? {
         return Ok(Some(reason));
     }

@@ -49,6 +49,17 @@ pub(crate) fn obstacle_elsewhere(source: &Source, target: Target) -> Option<Stri
     overlay::obstacle(set, source.facts()).or_else(lossy)
 }
 
+/// Visible light images and colour captures know chrominance only as YBR_FULL_422 (PS3.3 C.8.12.1.1.1, C.8.6.3.1.2): what their
+/// JPEG decodes to has no name there that is true.
+pub(crate) fn no_name_for_colour(source: &Source, target: Target) -> Option<String> {
+    const STRICT: [&str; 2] = ["1.2.840.10008.5.1.4.1.1.77.1.", "1.2.840.10008.5.1.4.1.1.7.4"];
+    let facts = source.facts();
+    let strict = STRICT.iter().any(|class| facts.sop_class_uid.starts_with(class));
+    let renamed = facts.samples == 3 && source.is_ybr() && facts.photometric != "YBR_FULL";
+    (strict && renamed && target != Target::JpegXlRecompression)
+        .then(|| "its SOP class does not know YBR_FULL, and that is what its frames decode to".into())
+}
+
 fn pixel_kind(facts: &Facts, lossy_too: bool) -> Option<String> {
     match facts.pixels {
         Pixels::None => Some("there are no pixels".into()),

@@ -97,6 +97,20 @@ fn rule_12_a_lossy_stream_that_is_not_marked_is_marked_when_it_goes() {
 }
 
 #[test]
+fn rule_03_a_label_that_the_class_does_not_know_is_not_written() {
+    let Some(open) = open_data() else { return };
+    let source = Source::open(&open.join("wsi/google/jpeg.dicom")).unwrap();
+    for target in ["htj2k-lossless-rpcl", "explicit-little-endian"] {
+        let text =
+            format!("[[rule]]\nname = \"x\"\nwhen = {{ lossy = true }}\nthen = {{ transfer_syntax = \"{target}\" }}");
+        match run(&source, &transcode::Policy::parse(&text).unwrap()).0 {
+            Outcome::Kept { reason, .. } => assert!(reason.contains("YBR_FULL"), "{reason}"),
+            outcome => panic!("slides know no YBR_FULL: {outcome:?}"),
+        }
+    }
+}
+
+#[test]
 fn rule_13_a_lossy_image_is_another_one_and_names_its_source() {
     let source = grey();
     let (verified, written) = lossy(&source, "htj2k, max_error = 20");

@@ -64,6 +64,67 @@ fn policies_are_listed_and_shown() {
 }
 
 #[test]
+fn a_policy_is_checked_before_it_is_used() {
+    let place = Place::new();
+    place.file(
+        "twice.toml",
+        b"[[rule]]\nname = \"a\"\nthen = { keep = \"x\" }\n[[rule]]\nname = \"b\"\nthen = { keep = \"y\" }\n",
+    );
+    let shown = place.shown(&["policy", "check", "twice.toml"]);
+    assert!(shown.contains("twice.toml: 2 rules: a, b") && shown.contains("rule \"b\" is never reached"), "{shown}");
+    assert!(place.run(&["policy", "check", "default"]).status.success());
+    place.file("wrong.toml", b"[[rule]]\nname = \"a\"\nthen = { transfer_syntax = \"htj2k\" }\n");
+    let shown = place.shown(&["policy", "check", "wrong.toml"]);
+    assert!(shown.contains("error: ") && shown.contains("hint: say how much may be lost"), "{shown}");
+}
+
+#[test]
+fn policies_are_compared_on_a_sample_and_nothing_is_left_behind() {
+    let place = Place::new();
+    for seed in 0..5 {
+        place.image(&format!("in/{seed}.dcm"), Image { seed, ..Image::default() });
+    }
+    place.file("in/notes.txt", b"no image");
+    let told = place.run(&["policy", "compare", "in", "--json", "--line", "8mbit"]);
+    assert!(told.status.success(), "{}", String::from_utf8_lossy(&told.stderr));
+    let report: serde_json::Value = serde_json::from_slice(&told.stdout).unwrap();
+    assert_eq!(
+        (&report["files"], &report["sampled"], &report["line_bits_per_second"]),
+        (&6.into(), &5.into(), &8_000_000.into())
+    );
+    for policy in report["policies"].as_array().unwrap() {
+        let all = &policy["all"];
+        assert_eq!((&all["files"], &all["kept"]), (&5.into(), &0.into()), "{policy}");
+        assert!(
+            all["bytes_out"].as_u64() < all["bytes_in"].as_u64() && all["cpu_seconds"].as_f64() > Some(0.0),
+            "{policy}"
+        );
+        assert!(
+            policy["estimate"]["bytes_after"].as_u64() > Some(0) && all["first_image_seconds"].as_f64() > Some(0.0)
+        );
+    }
+    let shown = place.shown(&["policy", "compare", "in", "--sample", "2"]);
+    assert!(shown.contains("htj2k-all") && shown.contains("first image"), "{shown}");
+    assert!(place.shown(&["policy", "compare", "in/notes.txt"]).contains("no DICOM images"));
+    assert_eq!(std::fs::read_dir(place.path("in")).unwrap().count(), 6);
+}
+
+#[test]
+fn what_is_lost_is_in_the_report() {
+    let place = Place::new();
+    place.image("x.dcm", Image::default());
+    place.file("lossy.toml", b"[[rule]]\nname = \"a\"\nthen = { transfer_syntax = \"htj2k\", max_error = 3 }\n");
+    let done = place.run(&["convert", "x.dcm", "out", "--policy", "lossy.toml", "--report", "r.jsonl"]);
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    let line: serde_json::Value = serde_json::from_slice(&std::fs::read(place.path("r.jsonl")).unwrap()).unwrap();
+    assert_eq!(line["transfer_syntax"], "1.2.840.10008.1.2.4.203");
+    assert!(
+        line["loss"]["max_error"].as_u64() <= Some(3) && line["derived_uid"].as_str().unwrap().starts_with("2.25."),
+        "{line}"
+    );
+}
+
+#[test]
 fn verify_prints_the_hash_of_the_samples() {
     let place = Place::new();
     place.image("x.dcm", Image::default());

@@ -155,7 +155,10 @@ fn one(path: &Path, policy: &Policy, context: &mut Context, destination: &Path) 
             let first = verified.frames().first().map(first_picture);
             Sum { bytes_out: verified.bytes_out, first: first.into_iter().collect(), ..sum }
         }
-        Outcome::Kept { .. } => Sum { kept: 1, bytes_out: bytes_in, first: first.into_iter().collect(), ..sum },
+        // What fails a check stays as it came, too.
+        Outcome::Kept { .. } | Outcome::Disproved(_) => {
+            Sum { kept: 1, bytes_out: bytes_in, first: first.into_iter().collect(), ..sum }
+        }
     })
 }
 

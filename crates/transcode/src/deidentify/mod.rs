@@ -1,8 +1,8 @@
 //! De-identification (PS3.15 Annex E): an instance in, an instance out that does not tell whose it was.
 //!
-//! The order of the work: [`burned_in`] looks for what no rule on attributes can clean and blocks or flags it; [`rewrite`] walks
-//! the data set and puts a new one together, element by element, as the [`Profile`] says; [`streams`] blanks the comments
-//! within compressed frames; [`check`] walks the result once more and lets nothing through that should be gone.
+//! The order of the work: `burned_in` looks for what no rule on attributes can clean and blocks or flags it; `rewrite` walks
+//! the data set and puts a new one together, element by element, as the [`Profile`] says; `streams` blanks the comments
+//! within compressed frames; `check` walks the result once more and lets nothing through that should be gone.
 //!
 //! The result is a [`Source`] like any other, made of new header bytes and the pixel bytes of the file it comes from: no copy is
 //! written, and whatever follows (policy, conversion, verification, storing) never sees the original.

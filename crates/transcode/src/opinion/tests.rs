@@ -33,7 +33,7 @@ impl Wrong {
             }
             Wrong::Shift => {
                 plan.precision = plan.bits_allocated as u8;
-                shift(plan.bits_allocated, &mut samples, |v| v << 1 | v >> 15);
+                shift(plan.bits_allocated, &mut samples, |v| v.rotate_left(1));
             }
             Wrong::Marker => {}
         }
@@ -59,7 +59,7 @@ impl Wrong {
     pub(crate) fn undo(self, bits_allocated: u16, samples: &mut [u8]) {
         match self {
             Wrong::Sign => turn_sign(bits_allocated, samples),
-            Wrong::Shift => shift(bits_allocated, samples, |v| v >> 1 | v << 15),
+            Wrong::Shift => shift(bits_allocated, samples, |v| v.rotate_right(1)),
             Wrong::Marker => {}
         }
     }

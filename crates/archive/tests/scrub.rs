@@ -128,7 +128,6 @@ fn a_hundred_seeded_faults_are_all_named_and_nothing_else_is() {
     );
 
     let index = raw(folder);
-    index.execute_batch("VACUUM").unwrap();
     let keys = objects(&index);
     let mut dice = Dice(0x9E37_79B9_7F4A_7C15);
     let mut seeded = BTreeSet::new();
@@ -180,6 +179,8 @@ fn a_hundred_seeded_faults_are_all_named_and_nothing_else_is() {
         index.query_row("SELECT frames FROM evidence WHERE id = ?", [n], |row| row.get(0)).unwrap()
     };
     let blobs: Vec<(i64, Vec<u8>)> = (1..=20).step_by(5).map(|n| (n, frames(n))).collect();
+    // Rows that grew have left copies of their neighbours in free space, where a flipped bit is no fault.
+    index.execute_batch("VACUUM").unwrap();
     drop(index);
     for (n, blob) in blobs {
         // The start of a long value is in the page of its row.

@@ -203,8 +203,17 @@ pub(crate) struct Job {
 
 /// What became of a job, ready for the index.
 enum End {
-    Converted { object: Box<Converted>, evidence: Vec<u8>, event: Event, class: Class, opinions: Tally },
+    Converted(Box<Done>),
     Kept { rule: String, reason: String, levels: Option<Vec<u8>> },
+}
+
+/// A conversion that is done: its object is durable.
+struct Done {
+    object: Converted,
+    evidence: Vec<u8>,
+    event: Event,
+    class: Class,
+    opinions: Tally,
 }
 
 /// A converted object that is durable, and what the index will know of it.
@@ -336,8 +345,8 @@ impl<'a> Run<'a> {
                     frames: source.facts().frames,
                 };
                 let (class, opinions) = (verified.class.clone(), verified.tally());
-                let object = Box::new(self.inner.keep_converted(*verified)?);
-                Ok(End::Converted { object, evidence, event, class, opinions })
+                let object = self.inner.keep_converted(*verified)?;
+                Ok(End::Converted(Box::new(Done { object, evidence, event, class, opinions })))
             }
             Outcome::Kept { reason, rule } => Ok(End::Kept { rule, reason, levels: received_levels(&source)? }),
             Outcome::Disproved(disproved) => {
@@ -365,7 +374,8 @@ impl<'a> Run<'a> {
         };
         let index = &self.inner.index;
         let (mine, event) = match done {
-            Ok(End::Converted { object, evidence, event, class, opinions }) => {
+            Ok(End::Converted(done)) => {
+                let Done { object, evidence, event, class, opinions } = *done;
                 let frames = if let Event::Converted { frames, .. } = &event { u64::from(*frames) } else { 0 };
                 let swapped = index.write(move |index| {
                     if !mine(index, &job, DONE, Some(&hash), &object.rule, "")? {

@@ -17,18 +17,20 @@ fn filled() -> (Archive, tempfile::TempDir) {
     file.set(0x0008_1030, "LO", "Chest").set(0x0008_0060, "CS", "CT");
     archive.ingest_bytes(&file.file()).unwrap();
     drop(archive);
-    let index = rusqlite::Connection::open(folder.path().join("index.sqlite")).unwrap();
+    let index = unsealed(folder.path());
     index
         .execute_batch(&format!(
             "BEGIN;
              CREATE TEMP TABLE n AS WITH RECURSIVE n (n) AS (SELECT 2 UNION ALL SELECT n + 1 FROM n WHERE n < {STUDIES}) SELECT n FROM n;
-             INSERT INTO studies SELECT n, '1.1.' || n, strftime('%Y%m%d', '2000-01-01', '+' || (n % 9000) || ' days'), time,
+             INSERT INTO studies (id, uid, date, time, accession, patient_id, birth_date, sex, study_id, description, modalities,
+                 series, instances, version, common, more) SELECT n, '1.1.' || n, strftime('%Y%m%d', '2000-01-01', '+' || (n % 9000) || ' days'), time,
                  'A' || n, 'ID' || n, birth_date, sex, study_id, CASE n % 1000 WHEN 7 THEN 'rare' ELSE description END,
                  CASE n % 500 WHEN 3 THEN 'PT' ELSE modalities END, series, instances, version, common, more
                  FROM n, studies s WHERE s.id = 1;
-             INSERT INTO names SELECT tag, 'name' || study_n.n || '^given', study_n.n FROM n study_n, names WHERE study = 1;
-             INSERT INTO study_modalities SELECT CASE n % 500 WHEN 3 THEN 'PT' ELSE 'CT' END, n FROM n;
-             INSERT INTO series SELECT n, n, '1.2.' || n, modality, number, description, body_part, pps_date, pps_time, step_id,
+             INSERT INTO names (tag, text, study) SELECT tag, 'name' || study_n.n || '^given', study_n.n FROM n study_n, names WHERE study = 1;
+             INSERT INTO study_modalities (modality, study) SELECT CASE n % 500 WHEN 3 THEN 'PT' ELSE 'CT' END, n FROM n;
+             INSERT INTO series (id, study, uid, modality, number, description, body_part, pps_date, pps_time, step_id,
+                 procedure_id, instances, version, common, more) SELECT n, n, '1.2.' || n, modality, number, description, body_part, pps_date, pps_time, step_id,
                  procedure_id, instances, version, common, more FROM n, series e WHERE e.id = 1;
              COMMIT; ANALYZE;"
         ))

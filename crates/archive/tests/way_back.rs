@@ -122,7 +122,7 @@ fn what_is_damaged_holds_the_received_object() {
     let last = bytes.len() - 5;
     bytes[last] ^= 1;
     fs::write(&path, bytes).unwrap();
-    let index = rusqlite::Connection::open(folder.path().join("index.sqlite")).unwrap();
+    let index = unsealed(folder.path());
     index
         .execute(
             "UPDATE ways_back SET residue = substr(residue, 1, 70) WHERE original = \

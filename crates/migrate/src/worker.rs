@@ -335,9 +335,6 @@ impl<'a> Worker<'a> {
                 if let Some((proofs, proof)) = proofs.zip(proof) {
                     proofs.add(&proof).map_err(cannot_write)?;
                 }
-                if ours {
-                    self.drop_residue(&job.place)?;
-                }
             }
             transcode::Outcome::Kept { reason, rule } => {
                 (record.reason, record.rule) = (Some(reason), Some(rule));
@@ -374,6 +371,10 @@ impl<'a> Worker<'a> {
         if !self.may_take(&job.place, file, ours)? {
             self.folders.make(self.set.destination, &job.place).map_err(cannot_write)?;
             put_in_place(file, &job.place).map_err(cannot_write)?;
+        }
+        // What was converted here before had one.
+        if ours {
+            self.drop_residue(&job.place)?;
         }
         Ok(())
     }

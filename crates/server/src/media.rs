@@ -82,8 +82,8 @@ pub fn names_jpeg_xl(accept: Option<&str>, strict: bool) -> bool {
             _ => None,
         }
     };
-    let ranges = accept::parse(accept.unwrap_or_default());
-    ranges.iter().find_map(named).unwrap_or(strict && ranges.is_empty())
+    let anything = accept.is_none_or(|text| text.trim().is_empty());
+    accept::parse(accept.unwrap_or_default()).iter().find_map(named).unwrap_or(strict && anything)
 }
 
 /// Chooses the answer to a request for frames stored in `stored`.

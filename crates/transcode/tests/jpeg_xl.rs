@@ -47,7 +47,8 @@ fn the_files_of_another_writer_decode_to_their_references() {
 fn each_kind_of_image_becomes_lossless_jpeg_xl() {
     let Some(open) = open_data() else { return };
     let reference = by_path(table(&open.join("REFERENCE.tsv")));
-    let kinds: [(&str, fn(&Row) -> bool); 6] = [
+    type Kind = (&'static str, fn(&Row) -> bool);
+    let kinds: [Kind; 6] = [
         ("signed, 16 bits", |row| row["signed"] == "1" && row["bits_stored"] == "16"),
         ("signed, fewer bits than allocated", |row| {
             row["signed"] == "1" && row["bits_stored"] != row["bits_allocated"]

@@ -17,7 +17,9 @@ fn use_up(bytes: Vec<u8>) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("x");
     let outcome = convert(&source, &Policy::shipped("htj2k-all").unwrap(), &mut Context::default(), &path);
-    assert_eq!(path.exists(), matches!(outcome, Ok(Outcome::Converted(_))));
+    assert_eq!(path.exists(), matches!(outcome, Ok(Outcome::Converted(_) | Outcome::Disproved(_))));
+    drop(outcome);
+    assert!(!path.exists(), "what was not kept is gone");
 }
 
 fn sample(form: Form) -> Vec<u8> {

@@ -16,13 +16,17 @@ const MAX_SAMPLES: u64 = 1 << 30;
 const BESIDE: u64 = 64 << 20;
 
 /// Stores a JPEG stream (8 bits, 1 or 3 components) as JPEG XL. Every byte of the frame is kept, those after the end
-/// marker included. Whether it can be rebuilt is for [`rebuild_jpeg`] to show.
+/// marker included. A JPEG that does not come back byte for byte is refused: some coders' streams are beyond the rebuilder.
 pub(crate) fn recompress(jpeg: &[u8]) -> Result<Vec<u8>> {
     let config = JpegTranscodeConfig::default().with_num_threads(1);
-    guarded("JPEG XL encoder", || {
+    let stream = guarded("JPEG XL encoder", || {
         jixel::encode_jpeg_lossless_with_config(jpeg, &config)
             .map_err(|error| Error::unsupported(format!("this JPEG can't become JPEG XL: {error}")))
-    })
+    })?;
+    match rebuild_jpeg(&stream) {
+        Ok(rebuilt) if rebuilt == jpeg => Ok(stream),
+        _ => Err(Error::unsupported("this JPEG does not come back byte for byte from JPEG XL")),
+    }
 }
 
 /// The JPEG stream that a frame of JPEG XL was made of.

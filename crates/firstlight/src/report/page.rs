@@ -30,9 +30,9 @@ pub fn page(facts: &Facts, now: i64) -> String {
     section(&mut out, "Kept as received, and why", &reasons(facts));
     section(&mut out, "What needs a look", &failures(&facts.failures, facts.failed as usize + facts.quarantine.len()));
     section(&mut out, "Proof", &proof(facts));
-    let _ = write!(
+    let _ = writeln!(
         out,
-        "<footer>Made by Firstlight {} on {} UTC. This file loads nothing and holds no patient's name.</footer></main></body></html>\n",
+        "<footer>Made by Firstlight {} on {} UTC. This file loads nothing and holds no patient's name.</footer></main></body></html>",
         env!("CARGO_PKG_VERSION"),
         time(now)
     );
@@ -217,7 +217,7 @@ fn grouped(n: u64) -> String {
     let digits = n.to_string();
     let mut out = String::new();
     for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at) % 3 == 0 {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
             out.push('\u{2009}');
         }
         out.push(digit);

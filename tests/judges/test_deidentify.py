@@ -208,7 +208,7 @@ def test_the_same_uid_becomes_the_same_new_uid_wherever_it_stands(tmp_path):
     assert done.returncode == 0, done.stderr
     images = [pydicom.dcmread(path) for path in written(out)]
     assert len(images) == 2 and images[0].StudyInstanceUID == images[1].StudyInstanceUID
-    refers = next(i for i in images if i.ReferencedImageSequence[0].ReferencedSOPInstanceUID in {j.SOPInstanceUID for j in images})
+    refers = next(i for i in images if i.ReferencedImageSequence[0].get("ReferencedSOPInstanceUID") in {j.SOPInstanceUID for j in images})
     assert refers.ReferencedImageSequence[0].ReferencedSOPClassUID == CT
     assert all(i.PatientID == images[0].PatientID and i.PatientID for i in images)
     again, _, report = deidentify(tmp_path, [tmp_path / "src"])

@@ -403,7 +403,7 @@ impl<'a> Run<'a> {
                 (kept, event)
             }
             Err(error) => {
-                let (reason, passes) = (error.to_string(), may_pass(&error));
+                let (reason, passes) = (error.to_string(), error.may_pass());
                 let failed = index.write(move |index| {
                     let mine = mine(index, &job, FAILED, (!passes).then_some(&*hash), "", &reason)?;
                     if mine {
@@ -584,11 +584,6 @@ fn same_places(stored: &[FrameEntry], written: &[FrameEntry]) -> bool {
         s.offset == w.offset && s.fragments.is_empty() && (s.len == w.len || s.len == w.len + (w.len & 1))
     };
     stored.len() == written.len() && stored.iter().zip(written).all(same)
-}
-
-/// Is it the storage's fault, so that another try may succeed?
-fn may_pass(error: &Error) -> bool {
-    matches!(error, Error::Full | Error::Io { .. } | Error::Closed | Error::Transcode(transcode::Error::Io(_)))
 }
 
 fn host() -> String {

@@ -39,7 +39,7 @@ pub enum Error {
     Query(String),
     /// Reading or converting the DICOM instance failed; of an ingest only [`transcode::Error::NotDicom`].
     #[error(transparent)]
-    Transcode(#[from] transcode::Error),
+    Transcode(transcode::Error),
     /// What was received can't be restored.
     #[error("no way back: {0}")]
     NoWayBack(String),
@@ -55,9 +55,24 @@ impl Error {
     /// An I/O error with what was being done; a full disk becomes [`Error::Full`].
     pub(crate) fn io(what: impl Into<String>) -> impl FnOnce(io::Error) -> Error {
         let what = what.into();
-        move |source| match source.kind() {
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Error::Full,
-            _ => Error::Io { what, source },
+        move |source| if is_full(&source) { Error::Full } else { Error::Io { what, source } }
+    }
+
+    /// Is it the storage's fault, or the end of the program's, so that another try may succeed?
+    pub fn may_pass(&self) -> bool {
+        matches!(self, Error::Full | Error::Io { .. } | Error::Closed | Error::Transcode(transcode::Error::Io(_)))
+    }
+}
+
+impl From<transcode::Error> for Error {
+    fn from(error: transcode::Error) -> Error {
+        match error {
+            transcode::Error::Io(source) if is_full(&source) => Error::Full,
+            other => Error::Transcode(other),
         }
     }
+}
+
+fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }

@@ -88,7 +88,7 @@ impl Out {
         let full = path.canonicalize().map_err(|e| Failure::io("read", path, &e))?;
         let below = full.strip_prefix(&root).unwrap_or(path).to_owned();
         let proofs =
-            self.read(&root.join(".firstlight"), |proof| proof.file == below || proof.file_sha256 == sha256)?;
+            self.read(&root.join(migrate::KEPT), |proof| proof.file == below || proof.file_sha256 == sha256)?;
         let Some(proof) = proofs.last() else {
             eprintln!(
                 "note: {}: there is no evidence: it was kept as it came, or is not of this folder",

@@ -73,8 +73,8 @@ fn find_residue(file: &Path) -> Option<PathBuf> {
 
 /// `.firstlight` of each destination above a file, and the path of the file below that destination.
 fn destinations(file: &Path) -> impl Iterator<Item = (PathBuf, PathBuf)> {
-    let above = file.ancestors().skip(1).filter(|folder| folder.join(".firstlight").is_dir());
-    above.filter_map(|folder| Some((folder.join(".firstlight"), file.strip_prefix(folder).ok()?.to_owned())))
+    let above = file.ancestors().skip(1).filter(|folder| folder.join(migrate::KEPT).is_dir());
+    above.filter_map(|folder| Some((folder.join(migrate::KEPT), file.strip_prefix(folder).ok()?.to_owned())))
 }
 
 fn read_residue(path: &Path) -> Result<Residue, Stopped> {

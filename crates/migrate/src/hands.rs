@@ -179,7 +179,7 @@ impl Hands<'_> {
             None => None,
         };
         match converted {
-            Some(Event::Failed { error: archive::Error::Full, .. }) => return Err(archive::Error::Full),
+            Some(Event::Failed { error, .. }) if error.may_pass() => return Err(error),
             // It is in the archive, byte for byte; why it is not more is recorded there and here.
             Some(Event::Failed { error, .. }) => line = Some(file_line("kept", &record.source, &error, None)),
             None if self.shared.converter.is_some() => record.unchanged = true,
@@ -248,10 +248,12 @@ fn not_had(row: &Row, trouble: Trouble) -> Done {
 fn refused(record: &mut Record, error: archive::Error) -> (Option<String>, bool) {
     let (outcome, hint) = match &error {
         archive::Error::Transcode(transcode::Error::NotDicom) => (Outcome::Skipped, None),
+        archive::Error::Io { source, .. } | archive::Error::Transcode(transcode::Error::Io(source)) => {
+            (Outcome::Failed, hint_for(source))
+        }
         archive::Error::Refused(_) | archive::Error::Transcode(_) | archive::Error::Damaged(_) => {
             (Outcome::Refused, None)
         }
-        archive::Error::Io { source, .. } => (Outcome::Failed, hint_for(source)),
         _ => (Outcome::Failed, None),
     };
     let full = matches!(error, archive::Error::Full);

@@ -41,3 +41,6 @@ pub use run::{News, Snapshot};
 pub use source::Walked;
 pub use throttle::{Hold, Hours, Limits};
 pub use worker::{Done, Item, Memory, Settings, Target, Worker, residue_path};
+
+/// Folder beside a destination that holds what Firstlight remembers of it.
+pub const KEPT: &str = ".firstlight";

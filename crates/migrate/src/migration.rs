@@ -259,11 +259,15 @@ fn origins(options: &Options, root: &Path) -> Result<Vec<Option<Origin>>, Error>
         let origin = Origin::of(path, &options.headers)?;
         let Origin::Path(path) = &origin else { return Ok(Some(origin)) };
         fs::metadata(path).map_err(Error::io("read", path))?;
-        if !is_archive(path) {
-            return Ok(Some(origin));
-        }
-        if path.canonicalize().ok() == root.canonicalize().ok() {
-            return Ok(None);
+        let same = path.canonicalize().ok() == root.canonicalize().ok();
+        match (is_archive(path), same) {
+            (true, true) => return Ok(None),
+            (false, false) => return Ok(Some(origin)),
+            (true, false) => {}
+            (false, true) => {
+                let what = format!("{} is both source and destination", path.display());
+                return Err(Error::usage(what, "choose another destination: sources are never written to"));
+            }
         }
         let what = format!("{} is an archive of firstlight: its objects are not files to be migrated", path.display());
         Err(Error::usage(what, "serve it and name its address, http://host:8042/dicom-web"))

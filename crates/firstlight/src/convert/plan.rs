@@ -141,6 +141,8 @@ fn walk_folder(root: PathBuf, outside: Option<&Path>, into: &mut Walk) {
         for (path, relative, meta) in below.into_iter().rev() {
             if outside.is_some_and(|out| path.canonicalize().is_ok_and(|real| real == out)) {
                 into.troubles.push(Trouble::note(&path, "the destination, left out of the sources"));
+            } else if path.file_name().is_some_and(|name| name == migrate::KEPT) {
+                into.troubles.push(Trouble::note(&path, "what Firstlight keeps beside a destination, left out"));
             } else if into.folders.insert(identity(&meta)) {
                 waiting.push((path, relative));
             } else {

@@ -49,7 +49,7 @@ pub struct State {
 impl State {
     /// Opens the memory, makes it when it is not there, and clears what a killed run left behind.
     pub fn open(destination: &Path) -> Result<State, Failure> {
-        let folder = destination.join(".firstlight");
+        let folder = destination.join(migrate::KEPT);
         let scratch = folder.join("tmp");
         let path = folder.join("converted.jsonl");
         fs::create_dir_all(&folder).map_err(|e| Failure::io("write to", destination, &e))?;
@@ -63,7 +63,7 @@ impl State {
 
     /// Remembers nothing and writes nothing.
     pub fn none(destination: &Path) -> State {
-        let folder = destination.join(".firstlight");
+        let folder = destination.join(migrate::KEPT);
         let path = folder.join("converted.jsonl");
         let known = File::open(&path).and_then(|mut file| read(&mut file)).unwrap_or_default();
         State { scratch: folder.join("tmp"), known: Arc::new(Known(known)), file: None, path }

@@ -57,7 +57,7 @@ pub struct Journal {
 impl Journal {
     /// The folder of a destination that holds what Firstlight remembers.
     pub fn folder(destination: &Path) -> PathBuf {
-        destination.join(".firstlight")
+        destination.join(crate::KEPT)
     }
 
     /// Opens the journal called `name`, and makes it when there is none.

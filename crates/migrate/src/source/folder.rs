@@ -18,11 +18,6 @@ const HEAD: u64 = 32 << 10;
 pub(super) fn walk(census: &mut Census, path: &Path) -> Result<(), Error> {
     let meta = fs::metadata(path).map_err(Error::io("read", path))?;
     if meta.is_dir() {
-        let real = path.canonicalize().map_err(Error::io("read", path))?;
-        if census.outside.as_ref() == Some(&real) {
-            let what = format!("{} is both source and destination", path.display());
-            return Err(Error::usage(what, "choose another destination: sources are never written to"));
-        }
         census.journal.add_folders(census.source, &[(path.to_owned(), PathBuf::new(), identity(&meta))])?;
         return walk_folders(census);
     }
@@ -65,6 +60,8 @@ fn enter(census: &mut Census, entries: fs::ReadDir, folder: &Path, relative: &Pa
                 Ok(meta) if meta.is_dir() => {
                     if census.outside.is_some() && path.canonicalize().ok() == census.outside {
                         (census.told)(note(&path, "the destination, left out of the sources"));
+                    } else if entry.file_name() == crate::KEPT {
+                        (census.told)(note(&path, "what Firstlight keeps beside a destination, left out"));
                     } else {
                         folders.push((path, relative, identity(&meta)));
                     }

@@ -52,7 +52,7 @@ pub use head::Head;
 pub use opinion::{Class, Opinion, Opinions, Sampling, Tally};
 pub use policy::{Action, Bound, Decision, Policy, PolicyError, Target};
 pub use quarantine::{Origin, Quarantine, Quarantined};
-pub use reason::{REASON_CLASSES, reason_class};
+pub use reason::{REASON_CLASSES, general_reason, reason_class};
 pub use recheck::recheck;
 pub use residue::{NoWayBack, Residue, RestoreError};
 pub use source::{Bulk, Source};

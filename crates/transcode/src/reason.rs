@@ -44,6 +44,19 @@ pub fn reason_class(reason: &str) -> &'static str {
     found.map_or("other", |class| class.0)
 }
 
+/// A reason without what is of one image alone: the number of a frame or of a byte becomes `#`.
+pub fn general_reason(reason: &str) -> String {
+    let mut of_one_image = false;
+    let general = |word: &str| {
+        let number = word.trim_end_matches([':', ',', ';', '.']);
+        let is_number = !number.is_empty() && number.bytes().all(|c| c.is_ascii_digit());
+        let shown = if of_one_image && is_number { format!("#{}", &word[number.len()..]) } else { word.to_owned() };
+        of_one_image = matches!(word, "frame" | "byte" | "sample");
+        shown
+    };
+    reason.split(' ').map(general).collect::<Vec<_>>().join(" ")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -72,5 +85,16 @@ mod tests {
             assert_eq!(reason_class(reason), class, "{reason}");
             assert!(REASON_CLASSES.contains(&class));
         }
+    }
+
+    #[test]
+    fn only_numbers_of_one_image_are_left_out() {
+        assert_eq!(
+            general_reason("frame 12: bits above the high bit are in use"),
+            "frame #: bits above the high bit are in use"
+        );
+        assert_eq!(general_reason("it is HTJ2K Lossless RPCL already"), "it is HTJ2K Lossless RPCL already");
+        assert_eq!(general_reason("more than 16 bits allocated"), "more than 16 bits allocated");
+        assert_eq!(general_reason("a sequence at byte 40316 needs 8 bytes"), "a sequence at byte # needs 8 bytes");
     }
 }

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
-use transcode::{Class, Quarantined, Tally, reason_class};
+use transcode::{Class, Quarantined, Tally, general_reason, reason_class};
 
 /// Failures that are listed one by one.
 const LISTED: usize = 200;
@@ -130,18 +130,8 @@ impl Facts {
         self.done.extend(done.map(|at| (at, bytes_in)));
     }
 
-    /// Numbers in reasons are of single images: `#` stands for them.
     fn add_reason(&mut self, rule: &str, reason: &str) {
-        let mut general = String::new();
-        for c in reason.chars() {
-            match c.is_ascii_digit() {
-                true if general.ends_with('#') => {}
-                true => general.push('#'),
-                false => general.push(c),
-            }
-        }
-        let general = if general.contains('#') { general } else { reason.to_owned() };
-        *self.reasons.entry((rule.to_owned(), general)).or_default() += 1;
+        *self.reasons.entry((rule.to_owned(), general_reason(reason))).or_default() += 1;
     }
 
     fn add_case(&mut self, case: Case) {

@@ -93,7 +93,7 @@ impl Counts {
     }
 
     fn because(&mut self, reason: &str, items: u64) {
-        let class = class_of(reason);
+        let class: String = transcode::general_reason(reason).chars().take(120).collect();
         let known = self.reasons.len() < REASONS || self.reasons.contains_key(&class);
         *self.reasons.entry(if known { class } else { "other reasons".into() }).or_default() += items;
     }
@@ -122,15 +122,6 @@ impl Counts {
 
 /// Reasons that are counted apart.
 const REASONS: usize = 200;
-
-/// Reasons that differ in numbers alone are one.
-fn class_of(reason: &str) -> String {
-    let mut class: String = reason.chars().map(|c| if c.is_ascii_digit() { '0' } else { c }).take(120).collect();
-    while class.contains("00") {
-        class = class.replace("00", "0");
-    }
-    if class.contains('0') && reason.len() > 60 { class } else { reason.chars().take(120).collect() }
-}
 
 fn state(outcome: Outcome) -> i64 {
     match outcome {

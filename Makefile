@@ -30,7 +30,7 @@ bench-convert: ## Time conversion end to end: CPU milliseconds per instance
 	@scripts/setup.sh build judges
 	@scripts/bench/run.sh convert
 
-bench-migrate: ## Migrate 100,000 instances, a million files, an object of 4.4 GB: rate and memory
+bench-migrate: ## Migrate 100,000 instances, a million files, an object of 5.6 GB: rate and memory
 	@scripts/setup.sh build judges
 	@scripts/bench/run.sh migrate $(ARGS)
 

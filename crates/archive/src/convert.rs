@@ -11,9 +11,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, OptionalExtension, params};
-use transcode::{
-    Action, Context, Decision, FrameEvidence, NoWayBack, Origin, Outcome, Policy, Residue, Source, Verified,
-};
+use transcode::{Action, Context, Decision, NoWayBack, Origin, Outcome, Policy, Residue, Verified};
 use transcode::{Check, Class, Opinions, Tally};
 
 use crate::archive::Inner;
@@ -22,8 +20,8 @@ use crate::figures;
 use crate::index::{Index, encode_frames, now};
 use crate::ingest::{CONVERTED, NewObject, touch};
 use crate::instance::{facts_json, frame_table};
-use crate::objects::{Key, Spool};
-use crate::{Archive, Error, FrameEntry, InstanceKey, LevelEntry, way_back};
+use crate::objects::{self, Key, Spool};
+use crate::{Archive, Error, InstanceKey, levels, way_back};
 
 /// What happened to one instance, told while [`Archive::convert_pending`] runs.
 #[derive(Debug)]
@@ -324,16 +322,28 @@ impl<'a> Run<'a> {
     }
 
     fn convert(&self, job: &Job, context: &mut Context) -> Result<End, Error> {
+        match self.try_convert(job, context) {
+            // What looks like an instance that can't be read may be one that the storage damaged.
+            Err(error) if !error.may_pass() => self.inner.expect_intact(&job.received).and(Err(error)),
+            other => other,
+        }
+    }
+
+    fn try_convert(&self, job: &Job, context: &mut Context) -> Result<End, Error> {
         let mut source = self.inner.source(&job.received)?;
         source.expect_sha256(*job.received.as_bytes());
         if let Decision { rule, then: Action::Convert(target), .. } = self.policy.decide(source.facts())
             && target.is_lossy()
         {
-            return Ok(End::Kept { rule, reason: LOSSY.into(), levels: received_levels(&source)? });
+            return Ok(End::Kept { rule, reason: LOSSY.into(), levels: levels::received(&source)? });
         }
         let outcome = transcode::convert(&source, self.policy, context, &self.inner.spool.path())?;
         match outcome {
             Outcome::Converted(verified) => {
+                // A way back was proven to lead to the very bytes that were received; without one they are looked at.
+                if verified.way_back.is_err() {
+                    self.inner.expect_intact(&job.received)?;
+                }
                 let evidence = pack(verified.frames())?;
                 let event = Event::Converted {
                     key: job.key.clone(),
@@ -348,8 +358,9 @@ impl<'a> Run<'a> {
                 let object = self.inner.keep_converted(*verified)?;
                 Ok(End::Converted(Box::new(Done { object, evidence, event, class, opinions })))
             }
-            Outcome::Kept { reason, rule } => Ok(End::Kept { rule, reason, levels: received_levels(&source)? }),
+            Outcome::Kept { reason, rule } => Ok(End::Kept { rule, reason, levels: levels::received(&source)? }),
             Outcome::Disproved(disproved) => {
+                self.inner.expect_intact(&job.received)?;
                 let (reason, class) = (disproved.reason.clone(), disproved.class.clone());
                 if disproved.check == Check::SecondOpinion {
                     let tally = Tally { disagreed: 1, ..Tally::default() };
@@ -440,9 +451,20 @@ impl Job {
 }
 
 impl Inner {
+    /// Is a received object still what was stored? One that was released is proven to be when it is made again.
+    fn expect_intact(&self, received: &Key) -> Result<(), Error> {
+        match objects::hash(&*self.objects, received) {
+            Ok(found) if found == *received => Ok(()),
+            Ok(_) => Err(Error::Damaged("the received object is not what was stored".into())),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(Error::io(format!("reading object {received}"))(error)),
+        }
+    }
+
     /// Makes a verified file an object. What is in the store is read again and must be what was verified.
     fn keep_converted(&self, verified: Verified) -> Result<Converted, Error> {
-        let (frames, bytes, sha256) = (levels_of(verified.frames()), verified.bytes_out, verified.file_sha256.clone());
+        let (frames, bytes, sha256) =
+            (levels::written(verified.frames()), verified.bytes_out, verified.file_sha256.clone());
         let (rule, codec) = (verified.rule.clone(), verified.codec.clone());
         let (samples_sha256, way_back) = (verified.samples_sha256.clone(), verified.way_back.clone());
         let persisted = verified.persist(&self.spool.path())?;
@@ -453,7 +475,7 @@ impl Inner {
         }
         self.objects.put(staged).map_err(Error::io("storing the converted object"))?;
         let source = self.source(&key)?;
-        if !same_places(&frame_table(&source), &frames) {
+        if !levels::same_places(&frame_table(&source), &frames) {
             return Err(Error::Damaged("the frames of the converted object are not where they were written".into()));
         }
         Ok(Converted {
@@ -537,53 +559,6 @@ fn set_levels(index: &Connection, job: &Job, frames: &[u8]) -> Result<(), Error>
         0 => Ok(()),
         _ => touch(index, job.study, job.series, 0),
     }
-}
-
-/// The frame table of a received HTJ2K object with the ends of its levels; `None` of any other object.
-fn received_levels(source: &Source) -> Result<Option<Vec<u8>>, Error> {
-    if !source.facts().transfer_syntax.is_htj2k() {
-        return Ok(None);
-    }
-    let (mut frames, mut bytes) = (frame_table(source), Vec::new());
-    for (n, frame) in (0..).zip(&mut frames) {
-        bytes.clear();
-        source.read_frame(n, &mut bytes)?;
-        // A codestream whose ends cannot be known has none; it is handed out whole.
-        let Ok(index) = htj2k::Index::read(&bytes, &htj2k::Limits::default()) else { continue };
-        if index.complete {
-            frame.levels = index
-                .levels
-                .iter()
-                .map(|l| LevelEntry { level: l.level, width: l.width, height: l.height, end: l.end, crc32: l.crc32 })
-                .collect();
-        }
-    }
-    Ok(Some(encode_frames(&frames)))
-}
-
-fn levels_of(frames: &[FrameEvidence]) -> Vec<FrameEntry> {
-    let level = |l: &transcode::LevelEnd| LevelEntry {
-        level: l.level,
-        width: l.width,
-        height: l.height,
-        end: l.end,
-        crc32: l.crc32,
-    };
-    let entry = |frame: &FrameEvidence| FrameEntry {
-        offset: frame.offset,
-        len: frame.length,
-        fragments: Vec::new(),
-        levels: frame.levels.iter().map(level).collect(),
-    };
-    frames.iter().map(entry).collect()
-}
-
-/// Do both tables name the same bytes? A pad byte at the end of a fragment is not of the codestream.
-fn same_places(stored: &[FrameEntry], written: &[FrameEntry]) -> bool {
-    let same = |(s, w): (&FrameEntry, &FrameEntry)| {
-        s.offset == w.offset && s.fragments.is_empty() && (s.len == w.len || s.len == w.len + (w.len & 1))
-    };
-    stored.len() == written.len() && stored.iter().zip(written).all(same)
 }
 
 fn host() -> String {

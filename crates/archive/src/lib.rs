@@ -23,6 +23,7 @@ mod index;
 mod ingest;
 mod instance;
 mod key;
+mod levels;
 mod metadata;
 pub mod objects;
 mod query;

@@ -349,3 +349,34 @@ fn a_conversion_to_bytes_that_were_received_beside_uses_them() {
     assert_eq!(stored(&second, "1.1", "1.2", "1.3.0"), converted);
     assert!(second.instance("1.1", "1.2", "1.3.0").unwrap().unwrap().frames[0].levels.len() > 1);
 }
+
+#[test]
+fn a_received_object_that_was_damaged_is_not_converted() {
+    // In the pixels, in a value of the header, and where nobody looks.
+    for what in ["pixels", "header", "preamble"] {
+        for policy in [all_htj2k(), Policy::default()] {
+            let (archive, folder) = archive();
+            let bytes = made("1.1", "1.2", "1.3").set(0x0010_0010, "PN", "Doe^Jane").image(90, 120, 1).file();
+            archive.ingest_bytes(&bytes).unwrap();
+            let id = format!("{:x}", Sha256::digest(&bytes));
+            let mut damaged = bytes.clone();
+            let at = match what {
+                "pixels" => bytes.len() - 90 * 120,
+                "header" => bytes.windows(8).position(|value| value == b"Doe^Jane").unwrap(),
+                _ => 0,
+            };
+            damaged[at] ^= 1;
+            let object = folder.path().join("objects").join(&id[..2]).join(&id[2..]);
+            fs::remove_file(&object).unwrap();
+            fs::write(&object, &damaged).unwrap();
+            let (summary, events) = run(&archive, &policy);
+            assert_eq!((summary.converted, summary.kept, summary.failed), (0, 0, 1), "{what}: {events:?}");
+            let Event::Failed { error, .. } = &events[0] else { panic!("{what}: {events:?}") };
+            assert_eq!(error.to_string(), "damaged: the received object is not what was stored", "{what}");
+            let listed = archive.instance("1.1", "1.2", "1.3").unwrap().unwrap();
+            assert_eq!(listed.object_id, id, "{what}: nothing is swapped");
+            assert!(archive.evidence_of("1.3").unwrap().is_empty() && fs::read(&object).unwrap() == damaged);
+            assert!(archive.quarantine().list().unwrap().is_empty(), "{what}");
+        }
+    }
+}

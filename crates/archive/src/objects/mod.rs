@@ -16,9 +16,12 @@ pub use memory::Memory;
 pub use spool::{Spool, Staged};
 
 use std::fmt;
-use std::io;
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::PathBuf;
 use std::sync::Arc;
+
+use sha2::{Digest, Sha256};
 
 /// Where objects are kept.
 ///
@@ -98,6 +101,30 @@ impl fmt::Debug for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Key({self})")
     }
+}
+
+/// What the key of an object would be by what is in the store now: not by what is in a cache of open files.
+pub(crate) fn hash(objects: &dyn Objects, key: &Key) -> io::Result<Key> {
+    let (mut hash, mut buffer) = (Sha256::new(), vec![0; 256 << 10]);
+    if let Some(path) = objects.local_path(key) {
+        let mut file = File::open(path)?;
+        loop {
+            match file.read(&mut buffer)? {
+                0 => break,
+                n => hash.update(&buffer[..n]),
+            }
+        }
+    } else {
+        let object = objects.open(key)?;
+        let mut at = 0;
+        while at < object.size() {
+            let n = (object.size() - at).min(buffer.len() as u64);
+            object.read_exact_at(at, &mut buffer[..n as usize])?;
+            hash.update(&buffer[..n as usize]);
+            at += n;
+        }
+    }
+    Ok(Key::new(hash.finalize().into()))
 }
 
 #[cfg(test)]

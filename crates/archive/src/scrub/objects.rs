@@ -1,21 +1,18 @@
 //! The objects: each is there, of its size and its hash, and its frames are what the evidence says.
 
-use std::fs::File;
-use std::io::{self, Read};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
-use sha2::{Digest, Sha256};
 use transcode::{Context, FrameEvidence};
 
 use super::{Fault, FaultKind, Pass, Run, SAVE, Scrub};
 use crate::evidence::unpack;
 use crate::index::{now, tables};
 use crate::ingest::CONVERTED;
-use crate::objects::Key;
+use crate::objects::{self, Key};
 use crate::{Error, InstanceKey};
 
 /// Objects taken from the index at once.
@@ -112,7 +109,7 @@ impl Run<'_> {
             }
             Some(_) => {}
         }
-        match self.hash(&key) {
+        match objects::hash(&*inner.objects, &key) {
             Ok(found) if found == key => {}
             Ok(_) => return Ok(Some((FaultKind::Object, "its bytes are not what was stored".into()))),
             Err(error) => return Ok(Some((FaultKind::Object, format!("it cannot be read: {error}")))),
@@ -149,31 +146,6 @@ impl Run<'_> {
                 Some((FaultKind::Samples, "the decoder gave up on it".into()))
             }
         }
-    }
-
-    /// The hash of what is in the store now: not of what is in a cache of open files.
-    fn hash(&self, key: &Key) -> io::Result<Key> {
-        let objects = &self.archive.inner.objects;
-        let (mut hash, mut buffer) = (Sha256::new(), vec![0; 256 << 10]);
-        if let Some(path) = objects.local_path(key) {
-            let mut file = File::open(path)?;
-            loop {
-                match file.read(&mut buffer)? {
-                    0 => break,
-                    n => hash.update(&buffer[..n]),
-                }
-            }
-        } else {
-            let object = objects.open(key)?;
-            let mut at = 0;
-            while at < object.size() {
-                let n = (object.size() - at).min(buffer.len() as u64);
-                object.read_exact_at(at, &mut buffer[..n as usize])?;
-                hash.update(&buffer[..n as usize]);
-                at += n;
-            }
-        }
-        Ok(Key::new(hash.finalize().into()))
     }
 
     /// Was the object given up on purpose, because there is a way back to it?

@@ -114,6 +114,14 @@ pub struct ProvingFlags {
     pub quarantine_gib: Option<u32>,
 }
 
+/// What commands other than `convert` are told of de-identification: they refuse, rather than leave it out.
+#[derive(Debug, Default, Args)]
+pub struct IdentityFlags {
+    /// Not done by this command: `firstlight convert` does it
+    #[arg(long, value_name = "PROFILE", env = "FIRSTLIGHT_DEIDENTIFY", hide = true)]
+    pub deidentify: Option<String>,
+}
+
 /// How converted files are named.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -251,6 +259,8 @@ pub struct ServeFlags {
     pub no_convert: bool,
     #[command(flatten)]
     pub proving: ProvingFlags,
+    #[command(flatten)]
+    pub identity: IdentityFlags,
     /// Read and decode the whole archive again within so many days, over and over; without it, not at all
     #[arg(long, value_name = "DAYS", env = "FIRSTLIGHT_SCRUB_DAYS")]
     pub scrub_days: Option<f64>,

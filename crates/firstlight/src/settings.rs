@@ -2,7 +2,7 @@
 //!
 //! Flags and variables arrive merged in [`args`](crate::args); this fills what both leave open.
 
-use crate::args::{BurnedIn, ConvertFlags, Layout, ProvingFlags, RestoreFlags, ServeFlags};
+use crate::args::{BurnedIn, ConvertFlags, IdentityFlags, Layout, ProvingFlags, RestoreFlags, ServeFlags};
 use crate::failure::Failure;
 use migrate::Proving;
 use serde::Deserialize;
@@ -158,8 +158,18 @@ fn deidentify(flags: &ConvertFlags, file: &mut File) -> Result<Option<Deidentify
     Ok(Some(Deidentify { profile, key, make_key: flags.make_key, burned_in }))
 }
 
+/// Only `convert` takes the identity out. A command that was told to and can't must not write objects that still have it.
+pub fn keeps_identity(command: &str, flags: &IdentityFlags, file: &File) -> Result<(), Failure> {
+    if flags.deidentify.is_none() && file.deidentify.is_none() {
+        return Ok(());
+    }
+    Err(Failure::new(format!("{command} takes no identity out, and deidentify is set"))
+        .hint("`firstlight convert --deidentify` does; for this command unset it in firstlight.toml and FIRSTLIGHT_DEIDENTIFY"))
+}
+
 /// Completes the flags of `serve`.
 pub fn serve(flags: ServeFlags, file: File) -> Result<Serve, Failure> {
+    keeps_identity("serve", &flags.identity, &file)?;
     let data = flags.data.or(file.data);
     Ok(Serve {
         data: data.ok_or_else(|| {
@@ -263,6 +273,15 @@ mod tests {
         for wrong in ["", "d", "30", "-1d", "1.5h", "30 days", "99999999999999999999d", "é"] {
             assert_eq!(seconds(wrong), None, "{wrong}");
         }
+    }
+
+    #[test]
+    fn identity_is_not_kept_in_silence() {
+        let asked = |flag: Option<&str>, file: &str| {
+            let flags = IdentityFlags { deidentify: flag.map(Into::into) };
+            keeps_identity("serve", &flags, &parse(file, Path::new("f.toml")).unwrap()).is_err()
+        };
+        assert!(asked(Some("basic"), "") && asked(None, "deidentify = \"basic\"\n") && !asked(None, "key = \"k\"\n"));
     }
 
     #[test]

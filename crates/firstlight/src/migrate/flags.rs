@@ -1,6 +1,6 @@
 //! The flags of `migrate` and `import`, and what they become.
 
-use crate::args::Layout;
+use crate::args::{IdentityFlags, Layout};
 use crate::failure::Failure;
 use crate::settings::{self, File};
 use ::migrate::{Hours, Limits, Order};
@@ -40,9 +40,6 @@ pub struct MigrateFlags {
     /// Seconds to spend on the sample of the plan
     #[arg(long, value_name = "SECONDS", default_value_t = 20)]
     pub sample: u64,
-    /// Files worked on at the same time; without it, one per core
-    #[arg(long, short, value_name = "N", env = "FIRSTLIGHT_JOBS")]
-    pub jobs: Option<NonZeroUsize>,
     /// Read at most so many bytes a second, such as 50MB (0: no limit)
     #[arg(long, value_name = "BYTES")]
     pub rate: Option<Rate>,
@@ -52,15 +49,8 @@ pub struct MigrateFlags {
     /// Give way to other programs by so much (1 to 19)
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=19))]
     pub nice: Option<u8>,
-    /// Header for DICOMweb servers, such as "Authorization: Bearer ..."
-    #[arg(long, value_name = "NAME: VALUE", env = "FIRSTLIGHT_SOURCE_HEADER", hide_env_values = true)]
-    pub header: Vec<Header>,
-    /// Walk the sources once more; do again what was refused, or done under another policy
-    #[arg(long)]
-    pub rescan: bool,
-    /// Print no progress
-    #[arg(long, short)]
-    pub quiet: bool,
+    #[command(flatten)]
+    pub run: RunFlags,
     /// Begin nothing new in the migration into DST, until --resume
     #[arg(long, value_name = "DST", conflicts_with = "paths")]
     pub pause: Option<PathBuf>,
@@ -83,18 +73,27 @@ pub struct ImportFlags {
     /// Folder of the archive; made if it is not there
     #[arg(long, value_name = "DIR", env = "FIRSTLIGHT_DATA")]
     pub data: Option<PathBuf>,
-    /// Files taken in at the same time; without it, one per core
+    #[command(flatten)]
+    pub run: RunFlags,
+}
+
+/// What both take.
+#[derive(Debug, Args)]
+pub struct RunFlags {
+    /// Files worked on at the same time; without it, one per core
     #[arg(long, short, value_name = "N", env = "FIRSTLIGHT_JOBS")]
     pub jobs: Option<NonZeroUsize>,
     /// Header for DICOMweb servers, such as "Authorization: Bearer ..."
     #[arg(long, value_name = "NAME: VALUE", env = "FIRSTLIGHT_SOURCE_HEADER", hide_env_values = true)]
     pub header: Vec<Header>,
-    /// Walk the sources once more, and try again what was refused
+    /// Walk the sources once more; do again what was refused, or done under another policy
     #[arg(long)]
     pub rescan: bool,
     /// Print no progress
     #[arg(long, short)]
     pub quiet: bool,
+    #[command(flatten)]
+    pub identity: IdentityFlags,
 }
 
 /// What comes first.
@@ -182,11 +181,12 @@ pub struct Import {
 
 /// Completes the flags of `migrate`.
 pub fn migrate(flags: MigrateFlags, file: File) -> Result<Migrate, Failure> {
+    settings::keeps_identity("migrate", &flags.run.identity, &file)?;
     let mut sources = flags.paths;
     let destination = sources
         .pop()
         .ok_or_else(|| Failure::new("migrate needs the folder that receives").hint("firstlight migrate SRC DST"))?;
-    let limits_named = flags.jobs.is_some() || flags.rate.is_some() || flags.hours.is_some();
+    let limits_named = flags.run.jobs.is_some() || flags.rate.is_some() || flags.hours.is_some();
     let rate = flags.rate.map(|rate| rate.0).filter(|rate| *rate > 0);
     Ok(Migrate {
         sources,
@@ -195,30 +195,31 @@ pub fn migrate(flags: MigrateFlags, file: File) -> Result<Migrate, Failure> {
         layout: flags.layout.map(Into::into),
         policy: flags.policy.or(file.policy).unwrap_or_else(settings::default_policy),
         order: flags.order.into(),
-        limits: Limits { jobs: settings::jobs(flags.jobs.or(file.jobs)), rate, hours: flags.hours, paused: false },
+        limits: Limits { jobs: settings::jobs(flags.run.jobs.or(file.jobs)), rate, hours: flags.hours, paused: false },
         limits_named,
         way_back: !flags.no_way_back,
-        headers: pairs(flags.header),
-        rescan: flags.rescan,
+        headers: pairs(flags.run.header),
+        rescan: flags.run.rescan,
         sample: Duration::from_secs(flags.sample),
         plan_only: flags.plan,
         nice: flags.nice,
-        quiet: flags.quiet,
+        quiet: flags.run.quiet,
     })
 }
 
 /// Completes the flags of `import`.
 pub fn import(flags: ImportFlags, file: File) -> Result<Import, Failure> {
+    settings::keeps_identity("import", &flags.run.identity, &file)?;
     let data = flags.data.or(file.data);
     Ok(Import {
         sources: flags.sources,
         data: data.ok_or_else(|| {
             Failure::new("import needs the folder of the archive").hint("say --data DIR; it is made if it is not there")
         })?,
-        jobs: settings::jobs(flags.jobs.or(file.jobs)),
-        headers: pairs(flags.header),
-        rescan: flags.rescan,
-        quiet: flags.quiet,
+        jobs: settings::jobs(flags.run.jobs.or(file.jobs)),
+        headers: pairs(flags.run.header),
+        rescan: flags.run.rescan,
+        quiet: flags.run.quiet,
     })
 }
 

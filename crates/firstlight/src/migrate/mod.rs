@@ -25,7 +25,7 @@ pub fn run(flags: MigrateFlags, file: settings::File) -> Result<Exit, Failure> {
     }
     if let Some(destination) = &flags.adjust {
         return say(destination, |control| {
-            control.jobs = flags.jobs.map(usize::from).or(control.jobs);
+            control.jobs = flags.run.jobs.map(usize::from).or(control.jobs);
             control.rate = flags.rate.map(|rate| rate.0).or(control.rate);
             control.hours = flags.hours.or(control.hours);
         });

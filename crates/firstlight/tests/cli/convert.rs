@@ -141,6 +141,18 @@ fn settings_come_from_flags_then_variables_then_the_file() {
 }
 
 #[test]
+fn what_keeps_the_identity_refuses_to_take_it_out() {
+    let place = batch();
+    place.file("firstlight.toml", b"deidentify = \"basic\"\nkey = \"key\"\n");
+    for command in [&["migrate", "in", "out"][..], &["import", "in", "--data", "out"], &["serve", "--data", "out"]] {
+        let shown = place.shown(command);
+        assert!(shown.contains(&format!("error: {} takes no identity out", command[0])), "{shown}");
+        assert!(shown.contains("hint: `firstlight convert --deidentify` does") && shown.contains("exit 2"), "{shown}");
+        assert!(!place.path("out").exists());
+    }
+}
+
+#[test]
 fn a_dicomdir_names_its_files() {
     let place = Place::new();
     place.image("disc/A/B", Image::default());

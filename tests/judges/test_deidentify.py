@@ -7,6 +7,7 @@ import hmac
 import json
 import pathlib
 import re
+import shutil
 import subprocess
 import sys
 
@@ -279,6 +280,32 @@ def test_a_destination_holds_one_kind(tmp_path):
     assert firstlight("convert", tmp_path / "src", tmp_path / "out").returncode == 0
     done, _, _ = deidentify_quietly(tmp_path)
     assert done.returncode == 2 and "choose another destination" in done.stderr
+
+
+def test_a_destination_that_names_refused_sources_takes_no_deidentified_objects(tmp_path):
+    made(tmp_path / "src" / "a.dcm", ExplicitVRLittleEndian, Markers("RFD"))
+    path = tmp_path / "src" / "a.dcm"
+    good = path.read_bytes()
+    path.write_bytes(good[: len(good) // 2])
+    assert firstlight("convert", tmp_path / "src", tmp_path / "out").returncode == 1
+    assert not written(tmp_path / "out")
+    path.write_bytes(good)
+    done, _, _ = deidentify_quietly(tmp_path)
+    assert done.returncode == 2 and "choose another destination" in done.stderr
+
+
+def test_migrations_and_deidentified_objects_do_not_mix(tmp_path):
+    made(tmp_path / "src" / "a.dcm", ExplicitVRLittleEndian, Markers("MIG"))
+    assert firstlight("migrate", tmp_path / "src", tmp_path / "out", "--sample", 0).returncode == 0
+    done, out, _ = deidentify_quietly(tmp_path)
+    assert done.returncode == 2 and "choose another destination" in done.stderr
+    shutil.rmtree(out)
+    assert deidentify_quietly(tmp_path)[0].returncode == 0
+    before = written(out)
+    done = firstlight("migrate", tmp_path / "src", out, "--sample", 0)
+    assert done.returncode == 2 and "holds de-identified objects" in done.stderr and written(out) == before
+    done = firstlight("migrate", "--deidentify", "basic", tmp_path / "src", tmp_path / "other")
+    assert done.returncode == 2 and "takes no identity out" in done.stderr and not (tmp_path / "other").exists()
 
 
 def deidentify_quietly(tmp_path):

@@ -7,7 +7,7 @@ use crate::Error;
 use crate::journal::{Journal, sync};
 use crate::record::Record;
 use std::fs::File;
-use std::io::{Seek, SeekFrom, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 /// An open log.
@@ -46,4 +46,15 @@ impl Log {
         self.bytes += lines.len() as u64;
         Ok(self.bytes)
     }
+}
+
+/// Of files whose lines nobody counts: a line that a killed run did not finish is closed, so that the next one is whole.
+pub fn close_last_line(file: &mut File) -> io::Result<()> {
+    if file.metadata()?.len() == 0 {
+        return Ok(());
+    }
+    let mut last = [0];
+    file.seek(SeekFrom::End(-1))?;
+    file.read_exact(&mut last)?;
+    if last != *b"\n" { file.write_all(b"\n") } else { Ok(()) }
 }

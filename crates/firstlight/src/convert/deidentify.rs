@@ -1,8 +1,9 @@
 //! What `convert --deidentify` needs before it starts: a key that lies elsewhere, and a destination of its own.
 
-use super::state::Known;
+use super::state::{Known, records};
 use crate::failure::Failure;
 use crate::settings::Deidentify;
+use migrate::Journal;
 use std::io;
 use std::path::Path;
 use transcode::deidentify::{Deidentifier, Key, KeyError};
@@ -33,15 +34,24 @@ pub fn load(set: &Deidentify) -> Result<Deidentifier, Failure> {
     Ok(deidentifier)
 }
 
-/// A destination holds de-identified objects alone, or none: its memory and its files must not tell one from the other.
+/// A destination holds de-identified objects alone, or none: neither its files nor what is remembered beside them, be it of sources
+/// that were refused, must tell one from the other.
 pub fn check_destination(by: Option<&Deidentifier>, known: &Known, destination: &Path) -> Result<(), Failure> {
     let (mixed, what) = match by {
-        Some(_) => (known.holds(false), "objects that are not de-identified"),
-        None => (known.holds(true), "de-identified objects"),
+        Some(_) => {
+            (known.tells_of(false) || Journal::is_in(destination), "or names objects that are not de-identified")
+        }
+        None => (known.tells_of(true), "de-identified objects"),
     };
-    if mixed {
-        let line = format!("{} holds {what}", destination.display());
-        return Err(Failure::new(line).hint("choose another destination"));
-    }
-    Ok(())
+    if mixed { Err(other_kind(destination, what)) } else { Ok(()) }
+}
+
+/// As [`check_destination`], of a run whose journal names its sources.
+pub fn check_journal(destination: &Path) -> Result<(), Failure> {
+    let told = records(&Journal::folder(destination)).into_iter().flatten().any(|record| record.deidentified.is_some());
+    if told { Err(other_kind(destination, "de-identified objects")) } else { Ok(()) }
+}
+
+fn other_kind(destination: &Path, what: &str) -> Failure {
+    Failure::new(format!("{} holds {what}", destination.display())).hint("choose another destination")
 }

@@ -4,7 +4,7 @@
 //! file by file on a few threads ([`Worker`]); each result goes to the memory of the destination ([`state`]), to the report
 //! ([`record`]), to the screen ([`progress`]) and into the table at the end ([`summary`]).
 
-mod deidentify;
+pub mod deidentify;
 mod plan;
 mod progress;
 mod record;

@@ -7,28 +7,42 @@ use crate::failure::Failure;
 use migrate::{Memory, Outcome, Record};
 use std::collections::HashMap;
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
+use std::io::{self, BufRead, BufReader, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Files done by earlier runs, by destination.
+/// What earlier runs told of.
 #[derive(Debug, Default)]
-pub struct Known(HashMap<PathBuf, Record>);
+pub struct Known {
+    /// Files done, by destination.
+    done: HashMap<PathBuf, Record>,
+    /// There are lines of de-identified sources, and of others: of those that were refused too.
+    deidentified: bool,
+    identified: bool,
+}
 
 impl Memory for Known {
     fn done(&self, place: &Path) -> Option<Record> {
-        self.0.get(place).cloned()
+        self.done.get(place).cloned()
     }
 
     fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.done.is_empty()
     }
 }
 
 impl Known {
-    /// Is something here that was (or, for `false`, was not) de-identified?
-    pub fn holds(&self, deidentified: bool) -> bool {
-        self.0.values().any(|record| record.deidentified.is_some() == deidentified)
+    /// Is something told of here that was (or, for `false`, was not) de-identified?
+    pub fn tells_of(&self, deidentified: bool) -> bool {
+        if deidentified { self.deidentified } else { self.identified }
+    }
+
+    fn add(&mut self, record: Record) {
+        let which = if record.deidentified.is_some() { &mut self.deidentified } else { &mut self.identified };
+        *which = true;
+        if let Some(destination) = record.destination.clone() {
+            self.done.insert(destination, record);
+        }
     }
 }
 
@@ -58,7 +72,7 @@ impl State {
         lock(&file, destination)?;
         clear(&scratch).map_err(|e| Failure::io("prepare", &scratch, &e))?;
         let known = read(&mut file).map_err(|e| Failure::io("read", &path, &e))?;
-        Ok(State { scratch, known: Arc::new(Known(known)), file: Some(file), path })
+        Ok(State { scratch, known: Arc::new(known), file: Some(file), path })
     }
 
     /// Remembers nothing and writes nothing.
@@ -66,7 +80,7 @@ impl State {
         let folder = destination.join(migrate::KEPT);
         let path = folder.join("converted.jsonl");
         let known = File::open(&path).and_then(|mut file| read(&mut file)).unwrap_or_default();
-        State { scratch: folder.join("tmp"), known: Arc::new(Known(known)), file: None, path }
+        State { scratch: folder.join("tmp"), known: Arc::new(known), file: None, path }
     }
 
     /// Folder of what leads back from converted files to their sources.
@@ -136,25 +150,14 @@ fn clear(scratch: &Path) -> io::Result<()> {
 }
 
 /// The last line of a destination wins. A line that a killed run did not finish is closed, so that the next one is whole.
-fn read(file: &mut File) -> io::Result<HashMap<PathBuf, Record>> {
-    let mut known = HashMap::new();
+fn read(file: &mut File) -> io::Result<Known> {
+    let mut known = Known::default();
     file.seek(SeekFrom::Start(0))?;
     for line in BufReader::new(&*file).split(b'\n') {
-        let Ok(record) = serde_json::from_slice::<Record>(&line?) else { continue };
-        if let Some(destination) = record.destination.clone() {
-            known.insert(destination, record);
+        if let Ok(record) = serde_json::from_slice(&line?) {
+            known.add(record);
         }
     }
-    close_last_line(file)?;
+    migrate::close_last_line(file)?;
     Ok(known)
-}
-
-fn close_last_line(file: &mut File) -> io::Result<()> {
-    if file.metadata()?.len() == 0 {
-        return Ok(());
-    }
-    let mut last = [0];
-    file.seek(SeekFrom::End(-1))?;
-    file.read_exact(&mut last)?;
-    if last != *b"\n" { file.write_all(b"\n") } else { Ok(()) }
 }

@@ -7,6 +7,7 @@ pub mod flags;
 mod plan;
 mod view;
 
+use crate::convert::deidentify;
 use crate::failure::{Exit, Failure};
 use crate::policy;
 use crate::settings;
@@ -79,6 +80,7 @@ pub fn import(flags: ImportFlags, file: settings::File) -> Result<Exit, Failure>
 
 fn go(options: Options, plan_only: bool, quiet: bool, limits_named: bool) -> Result<Exit, Failure> {
     let (limits, convert) = (options.limits, options.convert);
+    deidentify::check_journal(&options.destination)?;
     let mut migration = Migration::open(options).map_err(failure)?;
     stop::remove_at_exit(migration.scratch().to_owned());
     if limits_named {

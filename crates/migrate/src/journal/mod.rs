@@ -60,6 +60,12 @@ impl Journal {
         destination.join(crate::KEPT)
     }
 
+    /// Did a migration or an import into the destination begin?
+    pub fn is_in(destination: &Path) -> bool {
+        let folder = Journal::folder(destination);
+        ["migration", "import"].iter().any(|name| folder.join(format!("{name}.sqlite")).exists())
+    }
+
     /// Opens the journal called `name`, and makes it when there is none.
     pub fn open(destination: &Path, name: &str, order: Order) -> Result<Journal, Error> {
         let folder = Journal::folder(destination);

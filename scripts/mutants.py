@@ -20,9 +20,29 @@ import sys
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-# Quick first: what fails ends the run. The slowest only with --again, on what survived the others.
-QUICK = ["flat", "found", "region", "streams", "--lib", "conformance"]
-SLOW = ["progressive", "round_trip"]
+# Every mutant goes through the first stage; what it misses goes on to the next. A suite with the names of its tests, quick first: what
+# fails ends the run. Names that begin with ! are left out.
+STAGES = {
+    "quick": [
+        ("flat", []),
+        ("--lib", ["!survive", "!never_panic"]),
+        ("found", []),
+        ("simd", ["made_images"]),
+        ("round_trip", ["extreme_samples", "irreversible", "level_checksums"]),
+        ("region", []),
+        ("streams", ["wg04", "a_complete_level"]),
+    ],
+    "longer": [
+        ("--lib", ["survive"]),
+        ("progressive", ["real_streams"]),
+        ("conformance", []),
+        ("round_trip", ["every_size", "every_depth", "many_components"]),
+        ("simd", ["conformance_streams"]),
+        ("--lib", ["never_panic"]),
+        ("streams", ["damaged", "truncation"]),
+    ],
+    "slow": [("progressive", ["every_level"]), ("round_trip", ["every_layout"])],
+}
 
 
 def instrument(listed, tree, target, left_out):
@@ -107,13 +127,18 @@ def limits(seconds):
     return apply
 
 
-def try_one(programs, suites, number, seconds):
+def command(programs, suite, tests):
+    if suite not in programs:
+        sys.exit(f"no test is called {suite}")
+    named = [word for test in tests for word in (["--skip", test[1:]] if test[0] == "!" else [test])]
+    return [programs[suite], "--test-threads=1", *named]
+
+
+def try_one(programs, stage, number, seconds):
     """The suite that noticed, or None; with what it said."""
     env = dict(os.environ, MUTANT=str(number), CARGO_MANIFEST_DIR=str(ROOT / "crates" / "htj2k"))
-    for suite in suites:
-        if suite not in programs:
-            sys.exit(f"no test is called {suite}")
-        done = subprocess.run([programs[suite], "--test-threads=1"], env=env, preexec_fn=limits(seconds[suite]), stdin=subprocess.DEVNULL,
+    for (suite, tests), most in zip(STAGES[stage], seconds[stage]):
+        done = subprocess.run(command(programs, suite, tests), env=env, preexec_fn=limits(most), stdin=subprocess.DEVNULL,
                               text=True, errors="replace", capture_output=True, cwd=ROOT / "crates" / "htj2k")
         if done.returncode:
             said = "took too long" if done.returncode in (-24, -9) else (done.stderr.strip().splitlines() or ["?"])[0]
@@ -121,19 +146,21 @@ def try_one(programs, suites, number, seconds):
     return None
 
 
-def baseline(programs, suites):
-    """CPU seconds that each suite may take: several times what it takes unchanged."""
+def baseline(programs, stages):
+    """CPU seconds that each run of a stage may take: several times what it takes unchanged."""
     seconds = {}
-    for suite in suites:
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        env = dict(os.environ, MUTANT="0")
-        done = subprocess.run([programs[suite], "--test-threads=1"], env=env, cwd=ROOT / "crates" / "htj2k", capture_output=True, text=True)
-        if done.returncode:
-            sys.exit(f"{suite} fails without a mutant:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        spent = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-        seconds[suite] = int(4 * spent) + 5
-        print(f"unchanged, {suite}: {spent:.1f} CPU seconds", flush=True)
+    for stage in stages:
+        seconds[stage] = []
+        for suite, tests in STAGES[stage]:
+            before = resource.getrusage(resource.RUSAGE_CHILDREN)
+            env = dict(os.environ, MUTANT="0", CARGO_MANIFEST_DIR=str(ROOT / "crates" / "htj2k"))
+            done = subprocess.run(command(programs, suite, tests), env=env, cwd=ROOT / "crates" / "htj2k", capture_output=True, text=True)
+            if done.returncode or " 0 passed" in done.stdout:
+                sys.exit(f"{suite} fails without a mutant, or has no such test:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
+            after = resource.getrusage(resource.RUSAGE_CHILDREN)
+            spent = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+            seconds[stage].append(int(4 * spent) + 2)
+            print(f"unchanged, {suite} {' '.join(tests)}: {spent:.1f} CPU seconds", flush=True)
     return seconds
 
 
@@ -143,7 +170,7 @@ def main():
     parser.add_argument("out", type=pathlib.Path)
     parser.add_argument("--names", default="", help="only those whose name matches")
     parser.add_argument("--minutes", type=float, default=1e9, help="stop after so long")
-    parser.add_argument("--again", action="store_true", help="run those that survived again, on all tests")
+    parser.add_argument("--again", action="store_true", help="run those that survived again, the slowest tests too")
     args = parser.parse_args()
     names = [mutant["name"] for mutant in json.loads(args.list.read_text())]
     target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")).absolute() / "mutants"
@@ -153,12 +180,14 @@ def main():
     workspace(tree)
     programs, built, unviable = build_all(args.list.absolute(), tree, target)
     print(f"{len(names)} mutants: {len(built)} built, {len(unviable)} do not compile, {len(names) - len(built) - len(unviable)} not built in (most in constants)", flush=True)
-    suites = QUICK + SLOW if args.again else QUICK
-    seconds = baseline(programs, suites)
+    stages = list(STAGES) if args.again else ["quick", "longer"]
+    seconds = baseline(programs, stages)
     log = args.out / "outcomes.tsv"
     known = {}
     if log.exists():
-        known = {row[0]: row[1] for row in (line.split("\t") for line in log.read_text().splitlines())}
+        known = {row[0]: row[1:3] for row in (line.split("\t") for line in log.read_text().splitlines())}
+    if args.again:
+        known = {name: row for name, row in known.items() if row[0] != "missed"}
     order = [n for n in sorted(built) if re.search(args.names, names[n - 1])]
     random.Random(1).shuffle(order)
     end = time.monotonic() + 60 * args.minutes
@@ -169,15 +198,19 @@ def main():
         for number in range(1, len(names) + 1):
             if number not in built and number not in unviable and names[number - 1] not in known:
                 out.write(f"{names[number - 1]}\tnot built in\t\n")
-        for number in order:
-            if time.monotonic() > end:
-                break
-            before = known.get(names[number - 1])
-            if before and not (args.again and before == "missed"):
-                continue
-            noticed = try_one(programs, suites, number, seconds)
-            out.write(f"{names[number - 1]}\t{'caught' if noticed else 'missed'}\t{': '.join(noticed or ())}\n")
-            out.flush()
+        for done, stage in enumerate(stages):
+            # What a mutant's row says when it is to go through this stage.
+            before = ["missed", stages[done - 1]] if done else None
+            for number in order:
+                name = names[number - 1]
+                if known.get(name) != before:
+                    continue
+                if time.monotonic() > end:
+                    return report(log)
+                noticed = try_one(programs, stage, number, seconds)
+                known[name] = ["caught", ": ".join(noticed)] if noticed else ["missed", stage]
+                out.write("\t".join([name, *known[name]]) + "\n")
+                out.flush()
     return report(log)
 
 

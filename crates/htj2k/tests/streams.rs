@@ -2,7 +2,7 @@
 
 mod corpus;
 
-use htj2k::{Decoder, ErrorKind, Header, Index, SamplesMut};
+use htj2k::{Decoder, EncodeOptions, Encoder, ErrorKind, Header, Image, Index, Samples, SamplesMut};
 use std::fs;
 use std::path::Path;
 
@@ -138,6 +138,74 @@ fn damaged_streams_do_no_harm() {
         let header = Header::parse(&stream, &Default::default()).unwrap();
         assert!(decoder.decode_planes(&stream, header.decompositions).is_ok());
     }
+}
+
+/// The length of a code-block's bytes may be told with up to 32 bits (T.800 B.10.7.1), however few would do.
+#[test]
+fn a_length_has_up_to_32_bits() {
+    let pixels: Vec<u8> = (0..64 * 64).map(|n| (n * n / 77) as u8).collect();
+    let samples = Samples::U8(&pixels);
+    let image = Image { width: 64, height: 64, components: 1, precision: 8, signed: false, stride: 64, samples };
+    let options = EncodeOptions { decompositions: Some(0), tlm: false, plt: false, ..EncodeOptions::default() };
+    let mut stream = Vec::new();
+    Encoder::new().encode(&image, &options, &mut stream).unwrap();
+    let decode = |stream: &[u8]| {
+        let mut out = vec![0; 64 * 64];
+        Decoder::new().decode(stream, 0, SamplesMut::U8(&mut out), 64).map(|decoded| (decoded.complete, out))
+    };
+
+    // The only packet: it is there, as is its only block; empty planes; one pass; bits of the length more than three; the length.
+    let start = stream.windows(2).position(|w| w == [0xff, 0x93]).unwrap() + 2;
+    let (mut bits, bytes) = unstuffed(&stream[start..]);
+    let planes = 2 + bits[2..].iter().position(|bit| *bit).unwrap() + 1;
+    let more = bits[planes + 1..].iter().position(|bit| !bit).unwrap();
+    let length = planes + 2 + more..planes + 5 + more + more;
+    assert_eq!((bits[0], bits[1], bits[planes]), (true, true, false));
+    let end = length.end;
+    let length: Vec<bool> = bits[length].to_vec();
+    let header = (0..stream.len()).find(|n| bytes[*n] >= end).unwrap();
+    bits.truncate(planes + 1);
+    for count in [3 + more + 1, 31, 32, 33] {
+        let mut bits = bits.clone();
+        bits.resize(bits.len() + count - 3, true);
+        bits.push(false);
+        bits.resize(bits.len() + count - length.len(), false);
+        bits.extend(&length);
+        let mut long = stream[..start].to_vec();
+        // The tile-part reaches to the end, wherever that is.
+        let sot = long.windows(2).position(|w| w == [0xff, 0x90]).unwrap();
+        long[sot + 6..sot + 10].fill(0);
+        stuff(&bits, &mut long);
+        long.extend(&stream[start + header..]);
+        match decode(&long) {
+            Ok(decoded) => assert!(count <= 32 && decoded == (true, pixels.clone()), "{count} bits"),
+            Err(e) => assert!(count > 32 && matches!(e.kind, ErrorKind::Malformed(_)), "{count} bits: {e}"),
+        }
+    }
+}
+
+/// The bits of a packet header, and how many there are before each byte: after FF a byte has seven.
+fn unstuffed(bytes: &[u8]) -> (Vec<bool>, Vec<usize>) {
+    let (mut bits, mut before) = (Vec::new(), Vec::new());
+    let mut last = 0;
+    for byte in bytes {
+        before.push(bits.len());
+        let count = if last == 0xff { 7 } else { 8 };
+        bits.extend((0..count).rev().map(|n| byte >> n & 1 == 1));
+        last = *byte;
+    }
+    (bits, before)
+}
+
+fn stuff(bits: &[bool], out: &mut Vec<u8>) {
+    let (mut at, mut last) = (0, 0);
+    while at < bits.len() {
+        let count = if last == 0xff { 7 } else { 8 };
+        last = (0..count).fold(0, |byte, n| byte << 1 | *bits.get(at + n).unwrap_or(&false) as u8);
+        out.push(last);
+        at += count;
+    }
+    assert_ne!(last, 0xff);
 }
 
 fn read(name: &str) -> Option<(Vec<u8>, String)> {

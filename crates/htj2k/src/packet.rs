@@ -507,4 +507,134 @@ mod tests {
             assert_eq!(part1_segment(done, 7, BlockStyle(0)), 7, "one segment for all");
         }
     }
+
+    /// A header of these digits, each a bit.
+    fn bytes_of(digits: &str) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        let mut w = crate::bits::BitWriter::new(&mut bytes);
+        digits.bytes().filter(|d| *d != b' ').for_each(|d| w.bit(d == b'1'));
+        // Enough for whatever is read past the end.
+        w.number(0, 32);
+        w.finish();
+        bytes
+    }
+
+    #[test]
+    fn numbers_of_passes_are_those_of_table_b4() {
+        let read = |digits: &str| passes(&mut BitReader::new(&bytes_of(digits)));
+        for (digits, expected) in [
+            ("0", 1),
+            ("10", 2),
+            ("1100", 3),
+            ("1101", 4),
+            ("1110", 5),
+            ("1111 00000", 6),
+            ("1111 00001", 7),
+            ("1111 11110", 36),
+            ("1111 11111 0000000", 37),
+            ("1111 11111 0000001", 38),
+            ("1111 11111 1111111", 164),
+        ] {
+            assert_eq!(read(digits), Ok(expected), "{digits}");
+        }
+    }
+
+    #[test]
+    fn segments_of_ht_blocks_are_a_cleanup_pass_and_the_other_two() {
+        for (done, left, expected) in [(0, 3, 1), (0, 1, 1), (1, 5, 2), (1, 1, 1), (2, 4, 1), (3, 3, 1), (4, 9, 2)] {
+            assert_eq!(ht_segment(done, left), expected, "after {done}, {left} left");
+        }
+    }
+
+    const HT: BlockStyle = BlockStyle(0x40);
+    const MIXED: BlockStyle = BlockStyle(0xC0);
+
+    /// What the lengths in a header make of a block, and of the bytes it announces: passes, length.
+    fn contributed(
+        block: Block,
+        passes: u8,
+        style: BlockStyle,
+        digits: &str,
+    ) -> Result<(Block, Vec<(u8, u32, Role)>), &'static str> {
+        let mut reader = PacketReader::default();
+        let mut block = block;
+        match reader.contribution(&mut BitReader::new(&bytes_of(digits)), 0, &mut block, passes, style) {
+            Ok(()) => Ok((block, reader.pending_chunks.iter().map(|p| (p.passes, p.length, p.role)).collect())),
+            Err(Trouble::Wrong(what)) => Err(what),
+            Err(Trouble::Cut) => Err("cut"),
+        }
+    }
+
+    fn placeholder(length_bits: u8, passes: u8) -> Block {
+        Block { state: BlockState::Placeholder, length_bits, passes, ..Block::NEW }
+    }
+
+    /// The first length of a block where kinds are mixed: a leading zero bit, of more than three, tells an HT block.
+    #[test]
+    fn the_kind_of_a_block_shows_in_its_first_length() {
+        use BlockState::*;
+        for (length_bits, style, digits, state, length) in [
+            (3, HT, "010", Ht, 2),
+            (3, HT, "111", Ht, 7),
+            (4, HT, "1110", Ht, 14),
+            (3, MIXED, "010", Part1, 2),
+            (4, MIXED, "0010", Ht, 2),
+            (4, MIXED, "0111", Ht, 7),
+            (4, MIXED, "1000", Part1, 8),
+            (4, MIXED, "0001", Part1, 1),
+            (5, MIXED, "00110", Ht, 6),
+            (5, MIXED, "11000", Part1, 24),
+        ] {
+            let (block, pending) = contributed(placeholder(length_bits, 0), 1, style, digits).unwrap();
+            let role = if state == Ht { Role::First } else { Role::More };
+            assert_eq!((block.state, pending), (state, alloc::vec![(1, length, role)]), "{digits}");
+            assert_eq!(block.passes, 1);
+        }
+    }
+
+    #[test]
+    fn placeholder_passes_come_before_the_cleanup_pass() {
+        // Three sets that are not there, told by lengths of zero, whose bits grow with the number of passes.
+        let (block, pending) = contributed(placeholder(3, 0), 9, HT, "000000").unwrap();
+        assert_eq!((block.state, block.passes, pending.len()), (BlockState::Placeholder, 9, 0));
+        let (block, pending) = contributed(placeholder(3, 0), 2, HT, "0000").unwrap();
+        assert_eq!((block.state, block.passes, pending.len()), (BlockState::Placeholder, 2, 0));
+        // One set skipped, then a cleanup pass with 3 + 2 bits and the two others with 3 + 1.
+        let (block, pending) = contributed(placeholder(3, 0), 6, HT, "10001 1001").unwrap();
+        assert_eq!(pending, [(1, 17, Role::First), (2, 9, Role::More)]);
+        assert_eq!((block.state, block.passes, block.skipped, block.used), (BlockState::Ht, 6, 3, 3));
+        assert_eq!((block.cleanup, block.refinement), (17, 9));
+        // A cleanup pass after a packet of placeholders, its refinement in a packet of its own.
+        let (block, pending) = contributed(placeholder(3, 3), 1, HT, "101").unwrap();
+        assert_eq!((block.passes, block.skipped, block.used, pending), (4, 3, 1, alloc::vec![(1, 5, Role::First)]));
+        let (block, pending) = contributed(block, 1, HT, "011").unwrap();
+        assert_eq!((block.passes, block.used, block.refinement, &pending[..]), (5, 2, 3, &[(1, 3, Role::More)][..]));
+        let (block, pending) = contributed(block, 1, HT, "010").unwrap();
+        assert_eq!((block.passes, block.used, block.refinement, &pending[..]), (6, 3, 5, &[(1, 2, Role::More)][..]));
+        // The next set replaces it, unless it is empty.
+        let (same, pending) = contributed(block, 3, HT, "000 0000").unwrap();
+        assert_eq!((same.passes, same.skipped, same.used, same.cleanup, pending.len()), (9, 3, 3, 5, 0));
+        let (next, pending) = contributed(block, 1, HT, "111").unwrap();
+        assert_eq!((next.skipped, next.used, next.cleanup, next.refinement), (6, 1, 7, 0));
+        assert_eq!(pending, [(1, 7, Role::First)]);
+    }
+
+    #[test]
+    fn lengths_without_sense_are_errors() {
+        let one = contributed(placeholder(3, 0), 1, HT, "001");
+        assert_eq!(one.unwrap_err(), "an HT cleanup segment of one byte");
+        let early = contributed(placeholder(3, 0), 2, HT, "0001");
+        assert_eq!(early.unwrap_err(), "an HT code-block has bytes before its first cleanup pass");
+        // Mixed, these are passes of Part 1; the cleanup pass alone has three bits, both have four.
+        let (block, pending) = contributed(placeholder(3, 0), 2, MIXED, "0001").unwrap();
+        assert_eq!((block.state, block.passes, pending), (BlockState::Part1, 2, alloc::vec![(2, 1, Role::More)]));
+        let set = Block { state: BlockState::Ht, passes: 3, skipped: 0, used: 3, cleanup: 9, ..Block::NEW };
+        let orphan = contributed(set, 3, HT, "000 0100");
+        assert_eq!(orphan.unwrap_err(), "an HT refinement segment without its cleanup segment");
+        let many = contributed(Block { passes: 200, ..set }, 56, HT, "0");
+        assert_eq!(many.unwrap_err(), "a code-block has too many passes");
+        assert!(contributed(Block { passes: 252, ..set }, 3, HT, "000 0000").is_ok());
+        let wide = contributed(Block { length_bits: 32, ..set }, 3, HT, &"0".repeat(64));
+        assert_eq!(wide.unwrap_err(), "a code-block's length has too many bits");
+    }
 }

@@ -202,7 +202,45 @@ mod tests {
                 assert_eq!(below, (value(x, y) < 4).then_some(value(x, y)));
                 let all = tree.decode(t, (w, h), (x, y), 12, &mut bits).unwrap();
                 assert_eq!(all, Some(value(x, y)));
+                // What is known already needs no bits, and is below what it is below.
+                let same = tree.decode(t, (w, h), (x, y), value(x, y).into(), &mut bits);
+                assert_eq!(same, Ok(None));
             }
         }
+    }
+
+    #[test]
+    fn inner_nodes_are_the_least_below() {
+        for (w, h) in [(1, 1), (2, 1), (6, 3), (5, 7), (1, 9), (9, 4)] {
+            let value = |x: u32, y: u32| 3 + ((x * 5 + y * 11) % 17) as u8;
+            let leaves = || (0..h).flat_map(|y| (0..w).map(move |x| (x, y)));
+            let mut tree = TagTree::default();
+            tree.add(3, 3);
+            let t = tree.add(w, h);
+            leaves().for_each(|(x, y)| tree.set(t, w, (x, y), value(x, y)));
+            tree.build(t, w, h);
+            let mut at = t as usize;
+            let mut level = 0;
+            loop {
+                let (across, down) = (w.div_ceil(1 << level), h.div_ceil(1 << level));
+                for (x, y) in (0..down).flat_map(|y| (0..across).map(move |x| (x, y))) {
+                    let below = leaves().filter(|(u, v)| (u >> level, v >> level) == (x, y));
+                    let least = below.map(|(u, v)| value(u, v)).min().unwrap();
+                    assert_eq!(tree.nodes[at].value, least, "{w}x{h}, level {level}, {x} {y}");
+                    at += 1;
+                }
+                if (across, down) == (1, 1) {
+                    break;
+                }
+                level += 1;
+            }
+            assert_eq!(at, tree.nodes.len());
+        }
+    }
+
+    #[test]
+    fn a_band_without_blocks_has_no_nodes() {
+        assert_eq!([(0, 0), (0, 5), (5, 0)].map(nodes), [0; 3]);
+        assert_eq!([(1, 1), (4, 1), (3, 2)].map(nodes), [1, 7, 9]);
     }
 }

@@ -350,3 +350,18 @@ fn wrong_lengths_are_told_apart() {
     assert_eq!(decode(&[0, 0, 4, 0], Coded { missing_msbs: 8, ..coded(4, 8) }), Err(BlockError::BitPlanes));
     assert_eq!(decode(&[0, 0, 4, 0], Coded { passes: 4, ..coded(4, 8) }), Err(BlockError::Geometry));
 }
+
+#[test]
+fn blocks_of_wrong_sides_are_refused() {
+    let data = [0, 0, 4, 0];
+    let decode = |width: u16, height: u16| {
+        let mut out = vec![0; usize::from(width) * usize::from(height)];
+        BlockDecoder::default().decode(&data, &coded(4, 8), width, height, Target::Integer(&mut out), width.into())
+    };
+    for (width, height) in [(0, 4), (4, 0), (64, 65), (65, 64), (1025, 3), (3, 1025), (1024, 5)] {
+        assert_eq!(decode(width, height), Err(BlockError::Geometry), "{width}x{height}");
+    }
+    for (width, height) in [(64, 64), (1024, 4), (4, 1024)] {
+        assert_ne!(decode(width, height), Err(BlockError::Geometry), "{width}x{height}");
+    }
+}

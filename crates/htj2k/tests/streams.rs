@@ -184,6 +184,26 @@ fn a_length_has_up_to_32_bits() {
     }
 }
 
+/// Every code-block is counted where it is laid out and where its packet is read.
+#[test]
+fn the_limit_of_work_is_about_the_number_of_code_blocks() {
+    let pixels: Vec<u8> = (0..64 * 64).map(|n| (n * n / 77) as u8).collect();
+    let samples = Samples::U8(&pixels);
+    let image = Image { width: 64, height: 64, components: 1, precision: 8, signed: false, stride: 64, samples };
+    let least = |block| {
+        let options = EncodeOptions { decompositions: Some(1), block, ..EncodeOptions::default() };
+        let mut stream = Vec::new();
+        Encoder::new().encode(&image, &options, &mut stream).unwrap();
+        let mut limits = htj2k::Limits::default();
+        (1..2000).find(|work| {
+            limits.max_work = *work;
+            Decoder::with_limits(limits).decode_planes(&stream, 0).is_ok()
+        })
+    };
+    // 256 blocks of 4x4, or one in each of four bands.
+    assert_eq!(least((2, 2)).unwrap() - least((6, 6)).unwrap(), 2 * (256 - 4));
+}
+
 /// The bits of a packet header, and how many there are before each byte: after FF a byte has seven.
 fn unstuffed(bytes: &[u8]) -> (Vec<bool>, Vec<usize>) {
     let (mut bits, mut before) = (Vec::new(), Vec::new());

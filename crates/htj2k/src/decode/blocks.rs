@@ -46,43 +46,32 @@ pub(crate) trait Coefficient: Transform + Value {
     fn from_doubled(magnitude: u64, negative: bool, step: f32) -> Self;
 }
 
-impl Coefficient for i32 {
-    fn of(planes: &mut Planes) -> &mut Vec<Synthesis<i32>> {
-        &mut planes.integer
-    }
-    fn of_lane(lane: &mut Lane) -> (&mut Tools, &mut Spaces<i32>) {
-        (&mut lane.tools, &mut lane.integer)
-    }
-    fn target(samples: &mut [i32], _: f32) -> BlockTarget<'_> {
-        BlockTarget::Integer(samples)
-    }
-    fn holds(bits: u8) -> bool {
-        bits <= 31
-    }
-    fn from_doubled(magnitude: u64, negative: bool, _: f32) -> i32 {
-        let magnitude = (magnitude >> 1) as i32;
-        if negative { magnitude.wrapping_neg() } else { magnitude }
-    }
+/// Integers, and the most bits of a magnitude that they hold.
+macro_rules! integer {
+    ($integer:ty, $of:ident, $target:ident, $most:literal) => {
+        impl Coefficient for $integer {
+            fn of(planes: &mut Planes) -> &mut Vec<Synthesis<Self>> {
+                &mut planes.$of
+            }
+            fn of_lane(lane: &mut Lane) -> (&mut Tools, &mut Spaces<Self>) {
+                (&mut lane.tools, &mut lane.$of)
+            }
+            fn target(samples: &mut [Self], _: f32) -> BlockTarget<'_> {
+                BlockTarget::$target(samples)
+            }
+            fn holds(bits: u8) -> bool {
+                bits <= $most
+            }
+            fn from_doubled(magnitude: u64, negative: bool, _: f32) -> Self {
+                let magnitude = (magnitude >> 1) as Self;
+                if negative { magnitude.wrapping_neg() } else { magnitude }
+            }
+        }
+    };
 }
 
-impl Coefficient for i64 {
-    fn of(planes: &mut Planes) -> &mut Vec<Synthesis<i64>> {
-        &mut planes.wide
-    }
-    fn of_lane(lane: &mut Lane) -> (&mut Tools, &mut Spaces<i64>) {
-        (&mut lane.tools, &mut lane.wide)
-    }
-    fn target(samples: &mut [i64], _: f32) -> BlockTarget<'_> {
-        BlockTarget::Wide(samples)
-    }
-    fn holds(bits: u8) -> bool {
-        bits <= 60
-    }
-    fn from_doubled(magnitude: u64, negative: bool, _: f32) -> i64 {
-        let magnitude = (magnitude >> 1) as i64;
-        if negative { magnitude.wrapping_neg() } else { magnitude }
-    }
-}
+integer!(i32, integer, Integer, 31);
+integer!(i64, wide, Wide, 60);
 
 impl Coefficient for f32 {
     fn of(planes: &mut Planes) -> &mut Vec<Synthesis<f32>> {

@@ -549,13 +549,16 @@ mod tests {
     const HT: BlockStyle = BlockStyle(0x40);
     const MIXED: BlockStyle = BlockStyle(0xC0);
 
-    /// What the lengths in a header make of a block, and of the bytes it announces: passes, length.
+    /// Bytes that are to come: their passes, how many they are, and what they are for.
+    type Announced = Vec<(u8, u32, Role)>;
+
+    /// What the lengths in a header make of a block, and the bytes that they announce.
     fn contributed(
         block: Block,
         passes: u8,
         style: BlockStyle,
         digits: &str,
-    ) -> Result<(Block, Vec<(u8, u32, Role)>), &'static str> {
+    ) -> Result<(Block, Announced), &'static str> {
         let mut reader = PacketReader::default();
         let mut block = block;
         match reader.contribution(&mut BitReader::new(&bytes_of(digits)), 0, &mut block, passes, style) {

@@ -365,3 +365,89 @@ fn blocks_of_wrong_sides_are_refused() {
         assert_ne!(decode(width, height), Err(BlockError::Geometry), "{width}x{height}");
     }
 }
+
+/// Blocks of more bit-planes than 32-bit arithmetic holds, and shallow ones the same way.
+#[test]
+fn wide_coefficients_come_back() {
+    let mut random = Random::new(12);
+    for (width, height) in [(1, 1), (5, 3), (13, 17), (31, 33)] {
+        for planes in [1, 9, 24, 28, 29, 32, 33, 34, 37, 45, 58] {
+            let one = |random: &mut Random| {
+                let magnitude = (random.next() >> (63 - random.below(planes))) as i64;
+                if random.below(2) == 0 { magnitude } else { -magnitude }
+            };
+            let mut samples: Vec<i64> = (0..width * height).map(|_| one(&mut random)).collect();
+            samples[0] = 1 << (planes - 1);
+            let mut bytes = Vec::new();
+            let written =
+                BlockEncoder::default().encode(Origin::Wide(&samples), width.into(), width, height, &mut bytes);
+            assert_eq!((u64::from(written.planes), written.cleanup_len as usize), (planes, bytes.len()));
+            for level in Simd::all() {
+                let mut back = vec![i64::MIN; samples.len()];
+                let coded = coded(written.cleanup_len, written.planes);
+                let target = Target::Wide(&mut back);
+                let result = BlockDecoder::new(level).decode(&bytes, &coded, width, height, target, width.into());
+                assert!(result.is_ok() && back == samples, "{width}x{height}, {planes} planes, {level:?}");
+            }
+        }
+    }
+}
+
+/// Nine bit-planes of background, and a region of as many above them (T.800 H.1).
+#[test]
+fn a_region_of_interest_is_scaled_back() {
+    let mut random = Random::new(13);
+    let expected: Vec<i32> = coefficients(&mut random, 32 * 32, 9, 2);
+    let scale = |(n, sample): (usize, &i32)| if n % 32 < 20 { *sample } else { *sample << 9 };
+    let mut scaled: Vec<i32> = expected.iter().enumerate().map(scale).collect();
+    // The largest of the background, the smallest and the largest of the region.
+    let mut expected = expected;
+    (scaled[0], scaled[31], scaled[63]) = (511, 1 << 9, -511 << 9);
+    (expected[0], expected[31], expected[63]) = (511, 1, -511);
+    let mut bytes = Vec::new();
+    let written = BlockEncoder::default().encode(Origin::Integer(&scaled), 32, 32, 32, &mut bytes);
+    assert_eq!(written.planes, 18);
+    let coded = Coded { roi_shift: 9, ..coded(written.cleanup_len, 18) };
+    for level in Simd::all() {
+        let mut decoder = BlockDecoder::new(level);
+        let (mut integers, mut wide, mut reals) = (vec![0; 1024], vec![0; 1024], vec![0.0; 1024]);
+        decoder.decode(&bytes, &coded, 32, 32, Target::Integer(&mut integers), 32).unwrap();
+        decoder.decode(&bytes, &coded, 32, 32, Target::Wide(&mut wide), 32).unwrap();
+        decoder.decode(&bytes, &coded, 32, 32, Target::Real(&mut reals, 1.0), 32).unwrap();
+        assert!(integers == expected, "{level:?}");
+        assert!(wide.iter().zip(&expected).all(|(got, expected)| *got == i64::from(*expected)), "{level:?}");
+        // Half a step is added to what was not in the region.
+        assert!(reals.iter().zip(&expected).all(|(got, expected)| *got as i32 == *expected), "{level:?}");
+    }
+}
+
+/// The passes after the cleanup pass need to be there, bytes of theirs, and a bit-plane.
+#[test]
+fn refinement_is_told_by_passes_bytes_and_planes() {
+    let mut random = Random::new(14);
+    let samples = coefficients(&mut random, 16 * 16, 6, 3);
+    let mut bytes = Vec::new();
+    let written = BlockEncoder::default().encode(Origin::Integer(&samples), 16, 16, 16, &mut bytes);
+    bytes.extend([0xa5; 40]);
+    let decode = |planes: u8, passes: u8, refine_len: u32| {
+        let coded = Coded {
+            planes: written.planes + planes,
+            missing_msbs: written.planes - 1,
+            passes,
+            refine_len,
+            ..coded(written.cleanup_len, 1)
+        };
+        let mut out = vec![0; 16 * 16];
+        BlockDecoder::default().decode(&bytes, &coded, 16, 16, Target::Integer(&mut out), 16).map(|()| out)
+    };
+    for (planes, passes, refine_len) in [(0, 1, 40), (0, 2, 40), (0, 3, 40), (1, 1, 40), (1, 2, 0), (1, 3, 0)] {
+        let cleanup = decode(planes, 1, 0);
+        assert!(cleanup.is_ok() && decode(planes, passes, refine_len) == cleanup, "{planes}, {passes}, {refine_len}");
+    }
+    let [one, two, three] = [1, 2, 3].map(|passes| decode(1, passes, 40).unwrap());
+    assert!(one != two && two != three);
+    // The second pass finds samples, the third one alone refines those of the first.
+    assert!(one.iter().zip(&two).all(|(one, two)| one == two || *one == 0));
+    assert!(two.iter().zip(&three).zip(&one).all(|((two, three), one)| two == three || *one != 0));
+    assert_eq!(decode(1, 2, 41), Err(BlockError::SegmentLength));
+}

@@ -178,17 +178,6 @@ def test_limit_on_file_size(batch):
     rest_went_on(lines, out, "m-big.dcm")
 
 
-@pytest.fixture
-def small_disk(tmp_path):
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=400k", "tmpfs", disk], capture_output=True, text=True)
-    if mounted.returncode:
-        pytest.skip(f"cannot mount a small disk: {mounted.stderr.strip()}")
-    yield disk
-    subprocess.run(["umount", disk], check=True)
-
-
 def test_full_disk(batch, small_disk):
     """A disk of 400 kB: what does not fit fails with one line, nothing half-written stays, and room makes it whole."""
     make_image(batch / "m-big.dcm", rows=999, columns=999, seed=5)

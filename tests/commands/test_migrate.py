@@ -97,17 +97,6 @@ def same_end(out, wanted, archive):
     assert objects == sum(1 + (line["outcome"] == "converted") for line in found if line["outcome"] != "skipped")
 
 
-@pytest.fixture
-def small_disk(tmp_path):
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", disk], capture_output=True, text=True)
-    if mounted.returncode:
-        pytest.skip(f"cannot mount a small disk: {mounted.stderr.strip()}")
-    yield disk
-    subprocess.run(["umount", "-l", disk], check=True)
-
-
 @pytest.mark.parametrize("archive", [False, True], ids=["tree", "archive"])
 def test_full_disks(images, undisturbed, small_disk, archive):
     """A disk that is full again and again, at random sizes: each run says so and ends, and with room it comes to the same end."""

@@ -233,7 +233,7 @@ impl<'a> Run<'a> {
         let inner = &*archive.inner;
         let name = format!("{}/{}", inner.spool.run(), CALLS.fetch_add(1, Ordering::Relaxed));
         let opinions = Opinions::new(inner.sampling, figures::opinions(inner)?);
-        let run = Run { inner, policy, hash: policy.hash(), name, host: host(), opinions };
+        let run = Run { inner, policy, hash: policy.hash(), name, host: transcode::host(), opinions };
         let hash = run.hash.clone();
         inner.index.write(move |index| {
             // A failure without a policy may pass; the rest only changes with the policy.
@@ -559,11 +559,6 @@ fn set_levels(index: &Connection, job: &Job, frames: &[u8]) -> Result<(), Error>
         0 => Ok(()),
         _ => touch(index, job.study, job.series, 0),
     }
-}
-
-fn host() -> String {
-    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    name.trim().to_owned()
 }
 
 fn text(panic: &(dyn Any + Send)) -> &str {

@@ -18,36 +18,8 @@ pub struct Evidence {
     pub id: i64,
     /// The instance.
     pub key: InstanceKey,
-    /// Modality.
-    pub modality: String,
-    /// SHA-256 of the received object, hexadecimal.
-    pub received: String,
-    /// SHA-256 of the converted object, hexadecimal.
-    pub converted: String,
-    /// Transfer syntax UID of the received object.
-    pub received_syntax: String,
-    /// Transfer syntax UID of the converted object.
-    pub converted_syntax: String,
-    /// Bytes of the received object.
-    pub bytes_in: u64,
-    /// Bytes of the converted object.
-    pub bytes_out: u64,
-    /// Hash of the policy.
-    pub policy: String,
-    /// The rule that asked for it.
-    pub rule: String,
-    /// Name and version of the codec.
-    pub codec: String,
-    /// SHA-256 over the samples of all frames.
-    pub samples_sha256: String,
-    /// Seconds since 1970.
-    pub made: i64,
-    /// The machine that did it.
-    pub host: String,
-    /// How long it took.
-    pub milliseconds: u64,
-    /// Proof of each frame.
-    pub frames: Vec<FrameEvidence>,
+    /// What was proven; the source is the received object, the file the converted one.
+    pub proof: transcode::Evidence,
 }
 
 const SELECT: &str = "SELECT v.id, s.uid, e.uid, i.uid, e.modality, f.key, t.key, f.syntax, t.syntax, f.bytes, t.bytes, \
@@ -87,14 +59,14 @@ impl Archive {
 
 impl Evidence {
     fn of(row: &Row<'_>) -> Result<Evidence, Error> {
-        Ok(Evidence {
-            id: row.get(0)?,
-            key: InstanceKey { study: row.get(1)?, series: row.get(2)?, sop: row.get(3)? },
+        let key = InstanceKey { study: row.get(1)?, series: row.get(2)?, sop: row.get(3)? };
+        let proof = transcode::Evidence {
+            sop_instance_uid: key.sop.clone(),
             modality: row.get(4)?,
-            received: Key::new(row.get(5)?).to_string(),
-            converted: Key::new(row.get(6)?).to_string(),
-            received_syntax: row.get(7)?,
-            converted_syntax: row.get(8)?,
+            source_sha256: Key::new(row.get(5)?).to_string(),
+            file_sha256: Key::new(row.get(6)?).to_string(),
+            source_transfer_syntax: row.get(7)?,
+            transfer_syntax: row.get(8)?,
             bytes_in: row.get(9)?,
             bytes_out: row.get(10)?,
             policy: row.get(11)?,
@@ -105,7 +77,8 @@ impl Evidence {
             host: row.get(16)?,
             milliseconds: row.get(17)?,
             frames: unpack(row.get_ref(18)?.as_blob().map_err(rusqlite::Error::from)?)?,
-        })
+        };
+        Ok(Evidence { id: row.get(0)?, key, proof })
     }
 }
 

@@ -112,9 +112,9 @@ fn every_conversion_has_its_evidence() {
     let Event::Converted { key, rule, from, to, bytes_in, bytes_out, frames } = &events[0] else {
         panic!("{events:?}")
     };
-    let evidence = &archive.evidence(key).unwrap()[0];
-    assert_eq!(evidence.received, format!("{:x}", Sha256::digest(&files["1.3.0"])));
-    assert_eq!(evidence.converted, archive.instance("1.1", "1.2", "1.3.0").unwrap().unwrap().object_id);
+    let evidence = &archive.evidence(key).unwrap()[0].proof;
+    assert_eq!(evidence.source_sha256, format!("{:x}", Sha256::digest(&files["1.3.0"])));
+    assert_eq!(evidence.file_sha256, archive.instance("1.1", "1.2", "1.3.0").unwrap().unwrap().object_id);
     assert_eq!(evidence.samples_sha256, format!("{:x}", Sha256::digest(samples(&files["1.3.0"]))));
     assert_eq!(evidence.policy, all_htj2k().hash());
     assert_eq!((&evidence.rule, from.as_str(), to.as_str()), (rule, EXPLICIT, HTJ2K));

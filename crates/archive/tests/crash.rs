@@ -186,7 +186,7 @@ fn a_killed_conversion_goes_on_to_the_same_end() {
         let key = InstanceKey { study: instance.study.clone(), series: "1.2".into(), sop };
         let evidence = archive.evidence(&key).unwrap();
         assert_eq!(evidence.len(), 1);
-        let received = &evidence[0].received;
+        let received = &evidence[0].proof.source_sha256;
         assert!(fs::read(folder.path().join("objects").join(&received[..2]).join(&received[2..])).unwrap() == bytes);
     }
     eprintln!("{kills} of {ROUNDS} runs were killed at work; {} conversions told by then", told.len());

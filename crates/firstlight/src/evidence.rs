@@ -88,7 +88,7 @@ impl Out {
         let full = path.canonicalize().map_err(|e| Failure::io("read", path, &e))?;
         let below = full.strip_prefix(&root).unwrap_or(path).to_owned();
         let proofs =
-            self.read(&root.join(migrate::KEPT), |proof| proof.file == below || proof.file_sha256 == sha256)?;
+            self.read(&root.join(migrate::KEPT), |proof| proof.file == below || proof.evidence.file_sha256 == sha256)?;
         let Some(proof) = proofs.last() else {
             eprintln!(
                 "note: {}: there is no evidence: it was kept as it came, or is not of this folder",
@@ -97,10 +97,10 @@ impl Out {
             self.exit = self.exit.max(Exit::Refused);
             return Ok(());
         };
-        if proof.file_sha256 != sha256 {
+        if proof.evidence.file_sha256 != sha256 {
             self.exit = self.exit.max(Exit::Refused);
         }
-        self.show(proof, Some(proof.file_sha256 == sha256))
+        self.show(proof, Some(proof.evidence.file_sha256 == sha256))
     }
 
     fn instance(&mut self, uid: &str, dir: &Path) -> Result<(), Failure> {
@@ -109,7 +109,7 @@ impl Out {
                 let found = archive.evidence_of(uid).map_err(|e| Failure::new(e.to_string()))?;
                 found.iter().map(of_archive).collect()
             }
-            Kept::Folder { state, .. } => self.read(&state, |proof| proof.sop_instance_uid == uid)?,
+            Kept::Folder { state, .. } => self.read(&state, |proof| proof.evidence.sop_instance_uid == uid)?,
         };
         if found.is_empty() {
             eprintln!("note: {}: no evidence of such an instance in {}", uid.escape_debug(), dir.display());
@@ -176,29 +176,12 @@ impl Out {
 
 /// Evidence of an archive in the shape of that of a folder.
 fn of_archive(evidence: &Evidence) -> Proof {
-    Proof {
-        file: Path::new("objects").join(&evidence.converted),
-        sop_instance_uid: evidence.key.sop.clone(),
-        modality: evidence.modality.clone(),
-        source_sha256: evidence.received.clone(),
-        file_sha256: evidence.converted.clone(),
-        source_transfer_syntax: evidence.received_syntax.clone(),
-        transfer_syntax: evidence.converted_syntax.clone(),
-        bytes_in: evidence.bytes_in,
-        bytes_out: evidence.bytes_out,
-        policy: evidence.policy.clone(),
-        rule: evidence.rule.clone(),
-        codec: evidence.codec.clone(),
-        samples_sha256: evidence.samples_sha256.clone(),
-        made: evidence.made,
-        host: evidence.host.clone(),
-        milliseconds: evidence.milliseconds,
-        frames: evidence.frames.clone(),
-    }
+    let file = Path::new("objects").join(&evidence.proof.file_sha256);
+    Proof { file, evidence: evidence.proof.clone() }
 }
 
 fn line(proof: &Proof, same: Option<bool>) -> String {
-    let agreed = proof.frames.iter().filter(|frame| matches!(frame.opinion, Opinion::Agreed(_))).count();
+    let agreed = proof.evidence.frames.iter().filter(|frame| matches!(frame.opinion, Opinion::Agreed(_))).count();
     let whole = match same {
         None => "",
         Some(true) => "  the file is what was proven",
@@ -206,14 +189,14 @@ fn line(proof: &Proof, same: Option<bool>) -> String {
     };
     format!(
         "{}  {:<2}  {:<40}  {:>12}  {:>8} -> {:>8}  {}, by {} ({} of them seen by another decoder){whole}\n",
-        time(proof.made),
-        proof.modality,
-        proof.sop_instance_uid,
-        count(proof.frames.len() as u64, "frame"),
-        bytes(proof.bytes_in),
-        bytes(proof.bytes_out),
-        TransferSyntax::new(&*proof.transfer_syntax).name(),
-        proof.codec,
+        time(proof.evidence.made),
+        proof.evidence.modality,
+        proof.evidence.sop_instance_uid,
+        count(proof.evidence.frames.len() as u64, "frame"),
+        bytes(proof.evidence.bytes_in),
+        bytes(proof.evidence.bytes_out),
+        TransferSyntax::new(&*proof.evidence.transfer_syntax).name(),
+        proof.evidence.codec,
         agreed,
     )
 }
@@ -227,7 +210,7 @@ fn csv(proof: &Proof, head: bool) -> String {
              second_opinion,source_transfer_syntax,transfer_syntax,codec,rule,policy,made,host\n",
         );
     }
-    for (n, frame) in (1..).zip(&proof.frames) {
+    for (n, frame) in (1..).zip(&proof.evidence.frames) {
         let joined = |texts: Vec<String>| texts.join(" ");
         let opinion = match &frame.opinion {
             Opinion::NotAsked => "not asked".to_owned(),
@@ -236,8 +219,8 @@ fn csv(proof: &Proof, head: bool) -> String {
         };
         let cells: [String; 17] = [
             proof.file.display().to_string(),
-            proof.sop_instance_uid.clone(),
-            proof.modality.clone(),
+            proof.evidence.sop_instance_uid.clone(),
+            proof.evidence.modality.clone(),
             n.to_string(),
             frame.sha256_before.clone(),
             frame.sha256_after.clone(),
@@ -245,13 +228,13 @@ fn csv(proof: &Proof, head: bool) -> String {
             joined(frame.levels.iter().map(|level| level.end.to_string()).collect()),
             joined(frame.levels.iter().filter_map(|l| l.crc32).map(|crc| format!("{crc:08x}")).collect()),
             opinion,
-            proof.source_transfer_syntax.clone(),
-            proof.transfer_syntax.clone(),
-            proof.codec.clone(),
-            proof.rule.clone(),
-            proof.policy.clone(),
-            time(proof.made),
-            proof.host.clone(),
+            proof.evidence.source_transfer_syntax.clone(),
+            proof.evidence.transfer_syntax.clone(),
+            proof.evidence.codec.clone(),
+            proof.evidence.rule.clone(),
+            proof.evidence.policy.clone(),
+            time(proof.evidence.made),
+            proof.evidence.host.clone(),
         ];
         out.push_str(&cells.map(|cell| quoted(&cell)).join(","));
         out.push('\n');

@@ -12,7 +12,7 @@ use std::io::{self, BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
-use transcode::{Class, Facts, FrameEvidence, Opinions, Quarantine, Sampling, Tally, Verified};
+use transcode::{Class, Evidence, Opinions, Quarantine, Sampling, Tally};
 
 const EVIDENCE: &str = "evidence.jsonl";
 const OPINIONS: &str = "opinions.json";
@@ -25,38 +25,9 @@ const SAVE: Duration = Duration::from_secs(10);
 pub struct Proof {
     /// Below the destination.
     pub file: PathBuf,
-    /// SOP Instance UID.
-    pub sop_instance_uid: String,
-    /// Modality.
-    pub modality: String,
-    /// SHA-256 of the source.
-    pub source_sha256: String,
-    /// SHA-256 of the file.
-    pub file_sha256: String,
-    /// Transfer syntax UID of the source.
-    pub source_transfer_syntax: String,
-    /// Transfer syntax UID of the file.
-    pub transfer_syntax: String,
-    /// Bytes of the source.
-    pub bytes_in: u64,
-    /// Bytes of the file.
-    pub bytes_out: u64,
-    /// Hash of the policy.
-    pub policy: String,
-    /// The rule that asked for it.
-    pub rule: String,
-    /// Name and version of the codec.
-    pub codec: String,
-    /// SHA-256 over the samples of all frames.
-    pub samples_sha256: String,
-    /// Seconds since 1970.
-    pub made: i64,
-    /// The machine that did it.
-    pub host: String,
-    /// How long it took.
-    pub milliseconds: u64,
-    /// Proof of each frame.
-    pub frames: Vec<FrameEvidence>,
+    /// What was proven of it.
+    #[serde(flatten)]
+    pub evidence: Evidence,
 }
 
 /// The proofs of a destination, shared by the workers of a run.
@@ -69,7 +40,8 @@ pub struct Proofs {
     pub opinions: Opinions,
     /// Takes what failed a check.
     pub quarantine: Quarantine,
-    host: String,
+    /// The name of this machine.
+    pub host: String,
 }
 
 /// Settings of [`Proofs::open`].
@@ -104,39 +76,8 @@ impl Proofs {
             saved: Mutex::new(Instant::now()),
             opinions: Opinions::new(proving.sampling, known),
             quarantine: Quarantine::new(folder.join(QUARANTINE), proving.quarantine),
-            host: host(),
+            host: transcode::host(),
         })
-    }
-
-    /// The proof of a verified file that is about to get its place.
-    pub(crate) fn proof(
-        &self,
-        file: &Path,
-        facts: &Facts,
-        verified: &Verified,
-        source_sha256: &str,
-        policy: &str,
-        took: Duration,
-    ) -> Proof {
-        Proof {
-            file: file.to_owned(),
-            sop_instance_uid: facts.sop_instance_uid.clone(),
-            modality: facts.modality.clone(),
-            source_sha256: source_sha256.to_owned(),
-            file_sha256: verified.file_sha256.clone(),
-            source_transfer_syntax: verified.source_syntax.uid().to_owned(),
-            transfer_syntax: verified.target_syntax.uid().to_owned(),
-            bytes_in: verified.bytes_in,
-            bytes_out: verified.bytes_out,
-            policy: policy.to_owned(),
-            rule: verified.rule.clone(),
-            codec: verified.codec.clone(),
-            samples_sha256: verified.samples_sha256.clone(),
-            made: now(),
-            host: self.host.clone(),
-            milliseconds: took.as_millis() as u64,
-            frames: verified.frames().to_vec(),
-        }
     }
 
     /// Adds a line of evidence, and saves the counts now and then.
@@ -231,18 +172,13 @@ pub(crate) fn now() -> i64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs() as i64)
 }
 
-fn host() -> String {
-    fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default().trim().to_owned()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn proof() -> Proof {
         let sum = "0".repeat(64);
-        Proof {
-            file: "a/b \"c\".dcm".into(),
+        let evidence = Evidence {
             sop_instance_uid: "1.2".into(),
             modality: "CT".into(),
             source_sha256: sum.clone(),
@@ -259,7 +195,8 @@ mod tests {
             host: "h".into(),
             milliseconds: 7,
             frames: Vec::new(),
-        }
+        };
+        Proof { file: "a/b \"c\".dcm".into(), evidence }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! One file: opened, decided on, converted or kept, and put in its place whole or not at all.
 
 use crate::place::{Folders, is_plain, put_in_place, same_bytes, sync_with_folder};
-use crate::proofs::{Proofs, now};
+use crate::proofs::{Proof, Proofs, now};
 use crate::record::{Outcome, Record};
 use crate::trouble::{file_line, hint_for, reason, without_panic};
 use sha2::{Digest, Sha256};
@@ -323,7 +323,9 @@ impl<'a> Worker<'a> {
                 let proof = proofs.map(|proofs| {
                     let file = job.place.strip_prefix(self.set.destination).unwrap_or(&job.place);
                     let sha256 = record.source_sha256.as_deref().unwrap_or_default();
-                    proofs.proof(file, source.facts(), &verified, sha256, &self.policy_hash, began.elapsed())
+                    let (facts, policy, took) = (source.facts(), &self.policy_hash, began.elapsed());
+                    let evidence = verified.evidence(facts, sha256, policy, &proofs.host, took);
+                    Proof { file: file.to_owned(), evidence }
                 });
                 (record.loss, record.derived_uid) = (verified.loss(), verified.derived_uid.clone());
                 let there = self.may_take(&job.place, verified.path(), ours)?;

@@ -171,7 +171,7 @@ impl Facts {
             let page = archive.evidence_after(after, PAGE)?;
             let Some(last) = page.last() else { break };
             after = last.id;
-            for evidence in &page {
+            for evidence in page.iter().map(|evidence| &evidence.proof) {
                 let seconds = evidence.milliseconds as f64 / 1000.0;
                 let modality = Some(evidence.modality.as_str());
                 facts.add_converted(modality, evidence.bytes_in, evidence.bytes_out, seconds, Some(evidence.made));

@@ -35,6 +35,12 @@ def instances(folder, number, rows=32, per_folder=500, links=0):
     return paths
 
 
+def bar(name, flags, value, goal):
+    """What `make test-migrate` was to reach, and did."""
+    print(f"bar migrate-{name}-{'archive' if flags else 'tree'} {value} >= {goal} {'ok' if value >= goal else 'short'}")
+    assert value >= goal
+
+
 def log(out, name="migration"):
     """The lines of the log."""
     return [json.loads(line) for line in (out / ".firstlight" / f"{name}.jsonl").read_text().splitlines()]

@@ -15,7 +15,7 @@ import pydicom
 import pytest
 
 from common import BINARY, firstlight, make_image, tree
-from migrating import instances, journal, lines, log, sources_of
+from migrating import bar, instances, journal, lines, log, sources_of
 
 KILLS = int(os.environ.get("FIRSTLIGHT_KILLS", 20))
 FULL = int(os.environ.get("FIRSTLIGHT_FULL_DISKS", 4))
@@ -83,6 +83,7 @@ def test_kill_9_at_random_moments(images, undisturbed, tmp_path, archive):
     assert sources_of(images) == before
     assert not (out / ".firstlight" / "migration-tmp").exists()
     print(f"{killed} kills in {ended + 1} migrations")
+    bar("kills-resumed", archive, killed, kills)
 
 
 def same_end(out, wanted, archive):
@@ -124,8 +125,8 @@ def test_full_disks(images, undisturbed, small_disk, archive):
         assert journal(out) == journal(wanted)
         if not archive:
             assert tree(out) == tree(wanted) and lines(out) == same_lines(out, wanted)
-    assert full >= max(FULL // 2, 1), f"the disk was full only {full} times"
     print(f"{full} full disks in {max(FULL // 2, 1)} migrations")
+    bar("full-disks-resumed", archive, full, max(FULL // 2, 1))
 
 
 def test_ctrl_c_goes_on(images, undisturbed, tmp_path):

@@ -7,7 +7,7 @@ import pytest
 
 import power_cut
 from common import firstlight, make_image
-from migrating import instances, journal, lines, result, sources_of
+from migrating import bar, instances, journal, lines, result, sources_of
 
 CUTS = int(os.environ.get("FIRSTLIGHT_POWER_CUTS", 8))
 FLAVOURS = [("nothing", False, False, 0), ("names", True, False, 1), ("some", True, True, 0.5)]
@@ -79,6 +79,7 @@ def test_nothing_is_lost_or_half(library, images, tmp_path, flags):
     assert not differences, differences[0]
     assert sources_of(images) == before
     print(f"{CUTS} cuts in {len(steps)} steps")
+    bar("power-cuts-resumed", flags, CUTS - len(differences), CUTS)
 
 
 @pytest.mark.parametrize("forget", ["files", "folders"])

@@ -7,7 +7,7 @@ use crate::packet::{Framing, PacketReader, Read};
 use crate::progression::{Packet, Sequencer};
 use crate::{Error, Limits, Progression};
 use alloc::vec::Vec;
-use core::ops::{ControlFlow, Range};
+use core::ops::ControlFlow;
 
 /// A codestream, or the beginning of one.
 #[derive(Debug)]
@@ -126,16 +126,15 @@ impl TileReader {
         coding: &TileCoding,
         level: u8,
         spending: &mut Spending,
-        seen: &mut dyn FnMut(&Tile, Packet, Range<usize>),
+        seen: &mut dyn FnMut(&Tile, Packet, usize),
     ) -> Result<bool, Error> {
         let TileReader { tile, packets, sequencer, .. } = self;
         let framing = Framing { sop: coding.cod.sop, eph: coding.cod.eph };
         let _ = sequencer.walk(tile, coding, spending, &mut |tile, packet, spending| {
             let style = coding.of(packet.component).style;
-            let start = packets.at();
             Ok(match packets.read(stream.bytes, tile, packet, style, framing, spending)? {
                 Read::Whole(end) => {
-                    seen(tile, packet, start..end);
+                    seen(tile, packet, end);
                     ControlFlow::Continue(())
                 }
                 Read::Cut => ControlFlow::Break(()),

@@ -48,8 +48,8 @@ impl Index {
             let mark = spending.mark();
             let coding = reader.open(&stream, index, own, 0, &mut spending)?;
             let coding = coding.as_ref().unwrap_or(&stream.header.coding);
-            complete &= reader.read(&stream, coding, 0, &mut spending, &mut |tile, packet, range| {
-                ends.note(tile, packet, range.end);
+            complete &= reader.read(&stream, coding, 0, &mut spending, &mut |tile, packet, end| {
+                ends.note(tile, packet, end);
             })?;
             ends.tile(&reader.tile, coding);
             spending.release(mark);

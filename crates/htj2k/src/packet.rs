@@ -110,11 +110,6 @@ impl PacketReader {
         self.packed.get_or_insert_default().0.extend_from_slice(headers);
     }
 
-    /// Where the next packet begins.
-    pub(crate) fn at(&self) -> usize {
-        self.parts[self.part.min(self.parts.len().max(1) - 1)..].iter().find(|p| !p.is_empty()).map_or(0, |p| p.start)
-    }
-
     /// Reads one packet's header and notes where its code-blocks' bytes are. A packet that is not all there changes nothing.
     pub(crate) fn read(
         &mut self,
@@ -639,5 +634,28 @@ mod tests {
         assert!(contributed(Block { passes: 252, ..set }, 3, HT, "000 0000").is_ok());
         let wide = contributed(Block { length_bits: 32, ..set }, 3, HT, &"0".repeat(64));
         assert_eq!(wide.unwrap_err(), "a code-block's length has too many bits");
+    }
+
+    #[test]
+    fn bytes_of_an_ht_block_that_follow_each_other_are_one_chunk() {
+        let stream: Vec<u8> = (0..100).collect();
+        for (state, chunks) in [(BlockState::Ht, 2), (BlockState::Part1, 3)] {
+            let mut reader = PacketReader::default();
+            let mut block = Block { state, ..Block::NEW };
+            for (start, length) in [(10, 5), (15, 4), (30, 2)] {
+                let pending = Pending { block: 0, length, passes: 1, role: Role::More };
+                add_chunk(&mut reader.chunks, &mut block, start, &pending);
+            }
+            assert_eq!(reader.chain(&block).count(), chunks);
+            let (mut one, mut two) = (Vec::new(), Vec::new());
+            let bytes = reader.bytes(&stream, &block, &mut one);
+            assert_eq!(bytes, [10, 11, 12, 13, 14, 15, 16, 17, 18, 30, 31]);
+            // The first alone is read in place.
+            let mut block = Block { state, ..Block::NEW };
+            let pending = Pending { block: 0, length: 3, passes: 1, role: Role::First };
+            add_chunk(&mut reader.chunks, &mut block, 40, &pending);
+            assert_eq!(reader.bytes(&stream, &block, &mut two), [40, 41, 42]);
+            assert!(two.is_empty());
+        }
     }
 }

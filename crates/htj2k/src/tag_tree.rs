@@ -243,4 +243,26 @@ mod tests {
         assert_eq!([(0, 0), (0, 5), (5, 0)].map(nodes), [0; 3]);
         assert_eq!([(1, 1), (4, 1), (3, 2)].map(nodes), [1, 7, 9]);
     }
+
+    #[test]
+    fn trees_are_restored_as_they_were_saved_last() {
+        let mut trees = TagTree::default();
+        let (one, two) = (trees.add(3, 2), trees.add(2, 2));
+        let mut saved = Saved::default();
+        let lows = |trees: &TagTree| trees.nodes.iter().map(|node| node.low).collect::<Vec<_>>();
+        for round in 1..3 {
+            saved.clear();
+            trees.nodes.iter_mut().for_each(|node| node.low = round);
+            let before = lows(&trees);
+            trees.save(one, (3, 2), &mut saved);
+            trees.save(two, (2, 2), &mut saved);
+            trees.nodes.iter_mut().for_each(|node| node.low += 7);
+            trees.restore(one, (3, 2), &mut saved);
+            assert_ne!(lows(&trees), before);
+            trees.restore(two, (2, 2), &mut saved);
+            assert_eq!(lows(&trees), before);
+        }
+        trees.clear();
+        assert_eq!((trees.add(1, 1), trees.nodes.len()), (0, 1));
+    }
 }

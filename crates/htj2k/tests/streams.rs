@@ -140,46 +140,84 @@ fn damaged_streams_do_no_harm() {
     }
 }
 
-/// The length of a code-block's bytes may be told with up to 32 bits (T.800 B.10.7.1), however few would do.
-#[test]
-fn a_length_has_up_to_32_bits() {
+/// A stream of one block of 64x64, its samples, where its only packet begins and where that one's header ends.
+fn one_packet() -> (Vec<u8>, Vec<u8>, usize, usize) {
     let pixels: Vec<u8> = (0..64 * 64).map(|n| (n * n / 77) as u8).collect();
     let samples = Samples::U8(&pixels);
     let image = Image { width: 64, height: 64, components: 1, precision: 8, signed: false, stride: 64, samples };
     let options = EncodeOptions { decompositions: Some(0), tlm: false, plt: false, ..EncodeOptions::default() };
     let mut stream = Vec::new();
     Encoder::new().encode(&image, &options, &mut stream).unwrap();
-    let decode = |stream: &[u8]| {
-        let mut out = vec![0; 64 * 64];
-        Decoder::new().decode(stream, 0, SamplesMut::U8(&mut out), 64).map(|decoded| (decoded.complete, out))
-    };
-
-    // The only packet: it is there, as is its only block; empty planes; one pass; bits of the length more than three; the length.
+    // The tile-part reaches to the end, wherever that will be.
+    let sot = stream.windows(2).position(|w| w == [0xff, 0x90]).unwrap();
+    stream[sot + 6..sot + 10].fill(0);
     let start = stream.windows(2).position(|w| w == [0xff, 0x93]).unwrap() + 2;
-    let (mut bits, bytes) = unstuffed(&stream[start..]);
+    let (bits, bytes) = unstuffed(&stream[start..]);
+    let end = length_of_block(&bits).1.end;
+    let header = (0..stream.len()).find(|n| bytes[*n] >= end).unwrap();
+    (stream, pixels, start, start + header)
+}
+
+/// In the bits of that header, where the bits of the length begin to be told, and where the length is.
+fn length_of_block(bits: &[bool]) -> (usize, std::ops::Range<usize>) {
+    // It is there, as is its only block; empty planes; one pass; a bit for each of the length's more than three; the length.
     let planes = 2 + bits[2..].iter().position(|bit| *bit).unwrap() + 1;
     let more = bits[planes + 1..].iter().position(|bit| !bit).unwrap();
-    let length = planes + 2 + more..planes + 5 + more + more;
     assert_eq!((bits[0], bits[1], bits[planes]), (true, true, false));
-    let end = length.end;
-    let length: Vec<bool> = bits[length].to_vec();
-    let header = (0..stream.len()).find(|n| bytes[*n] >= end).unwrap();
-    bits.truncate(planes + 1);
-    for count in [3 + more + 1, 31, 32, 33] {
-        let mut bits = bits.clone();
-        bits.resize(bits.len() + count - 3, true);
-        bits.push(false);
-        bits.resize(bits.len() + count - length.len(), false);
-        bits.extend(&length);
-        let mut long = stream[..start].to_vec();
-        // The tile-part reaches to the end, wherever that is.
-        let sot = long.windows(2).position(|w| w == [0xff, 0x90]).unwrap();
-        long[sot + 6..sot + 10].fill(0);
-        stuff(&bits, &mut long);
-        long.extend(&stream[start + header..]);
-        match decode(&long) {
+    (planes + 1, planes + 2 + more..planes + 5 + more + more)
+}
+
+fn decode_grey(stream: &[u8]) -> Result<(bool, Vec<u8>), htj2k::Error> {
+    let mut out = vec![0; 64 * 64];
+    Decoder::new().decode(stream, 0, SamplesMut::U8(&mut out), 64).map(|decoded| (decoded.complete, out))
+}
+
+/// The length of a code-block's bytes may be told with up to 32 bits (T.800 B.10.7.1), however few would do.
+#[test]
+fn a_length_has_up_to_32_bits() {
+    let (stream, pixels, start, body) = one_packet();
+    let (bits, _) = unstuffed(&stream[start..]);
+    let (told, length) = length_of_block(&bits);
+    for count in [length.len() + 1, 31, 32, 33] {
+        let mut long = bits[..told].to_vec();
+        long.resize(told + count - 3, true);
+        long.push(false);
+        long.resize(told + 1 + count - 3 + count - length.len(), false);
+        long.extend(&bits[length.clone()]);
+        let mut other = stream[..start].to_vec();
+        stuff(&long, &mut other);
+        other.extend(&stream[body..]);
+        match decode_grey(&other) {
             Ok(decoded) => assert!(count <= 32 && decoded == (true, pixels.clone()), "{count} bits"),
             Err(e) => assert!(count > 32 && matches!(e.kind, ErrorKind::Malformed(_)), "{count} bits: {e}"),
+        }
+    }
+}
+
+/// The markers before a packet and after its header may be there when COD says so, and need not be (T.800 A.8).
+#[test]
+fn markers_around_packets_are_passed_over() {
+    let (stream, pixels, start, body) = one_packet();
+    let cod = stream.windows(2).position(|w| w == [0xff, 0x52]).unwrap();
+    for (said, sop, eph) in [(0, false, false), (6, false, false), (6, true, true), (2, true, false), (4, false, true)]
+    {
+        let mut other = stream[..start].to_vec();
+        other[cod + 4] |= said;
+        let before = other.len();
+        if sop {
+            other.extend([0xff, 0x91, 0, 4, 0, 0]);
+        }
+        other.extend(&stream[start..body]);
+        if eph {
+            other.extend([0xff, 0x92]);
+        }
+        let after = other.len();
+        other.extend(&stream[body..]);
+        assert!(decode_grey(&other).unwrap() == (true, pixels.clone()), "{said}, {sop}, {eph}");
+        // Cut in a marker or in the header there is nothing yet.
+        for end in before..after {
+            let decoded = decode_grey(&other[..end]);
+            assert!(decoded.is_ok_and(|(complete, _)| !complete), "{said}, {sop}, {eph}, {end}");
         }
     }
 }

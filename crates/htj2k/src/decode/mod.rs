@@ -263,8 +263,8 @@ impl Decoder {
             let mark = spending.mark();
             let own = self.reader.open(stream, index, parts, level, spending)?;
             let coding = own.as_ref().unwrap_or(&stream.header.coding);
-            let whole = self.reader.read(stream, coding, level, spending, &mut |tile, packet, range| {
-                ends.note(tile, packet, range.end);
+            let whole = self.reader.read(stream, coding, level, spending, &mut |tile, packet, end| {
+                ends.note(tile, packet, end);
             })?;
             complete &= whole;
             ends.tile(&self.reader.tile, coding);

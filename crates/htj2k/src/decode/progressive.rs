@@ -164,8 +164,8 @@ impl Progressive {
             State::Waiting => self.finest = None,
             State::Reading => {
                 let ends = self.ends.get_or_insert_with(|| Ends::new(&stream.header));
-                reader.read(&stream, coding, 0, &mut spending, &mut |tile, packet, range| {
-                    ends.note(tile, packet, range.end);
+                reader.read(&stream, coding, 0, &mut spending, &mut |tile, packet, end| {
+                    ends.note(tile, packet, end);
                 })?;
                 self.finest = (0..=decompositions).find(|&level| has_level(&reader.tile, coding, level));
             }

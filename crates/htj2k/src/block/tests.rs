@@ -451,3 +451,27 @@ fn refinement_is_told_by_passes_bytes_and_planes() {
     assert!(two.iter().zip(&three).zip(&one).all(|((two, three), one)| two == three || *one != 0));
     assert_eq!(decode(1, 2, 41), Err(BlockError::SegmentLength));
 }
+
+/// Magnitudes of a cleanup pass that ends above the last bit-plane are in the middle of what they may be.
+#[test]
+fn a_higher_plane_leaves_half_a_step() {
+    let mut random = Random::new(15);
+    let samples = coefficients(&mut random, 16 * 16, 6, 3);
+    let mut bytes = Vec::new();
+    let written = BlockEncoder::default().encode(Origin::Integer(&samples), 16, 16, 16, &mut bytes);
+    bytes.extend([0x5a; 30]);
+    for plane in 1..=12u8 {
+        let planes = written.planes + plane;
+        let coded = Coded { planes, missing_msbs: written.planes - 1, ..coded(written.cleanup_len, 1) };
+        let expected = samples.iter().map(|v| v.signum() * (2 * v.abs() + 1) << plane >> 1);
+        for level in Simd::all() {
+            let (mut integers, mut reals) = (vec![0; 256], vec![0.0; 256]);
+            let mut decoder = BlockDecoder::new(level);
+            decoder.decode(&bytes, &coded, 16, 16, Target::Integer(&mut integers), 16).unwrap();
+            decoder.decode(&bytes, &coded, 16, 16, Target::Real(&mut reals, 0.5), 16).unwrap();
+            assert!(expected.clone().eq(integers), "{plane}, {level:?}");
+            assert!(expected.clone().map(|v| v as f32 * 0.5).eq(reals), "{plane}, {level:?}");
+        }
+        all_levels_agree(&bytes, &Coded { passes: 3, refine_len: 30, ..coded }, 16, 16);
+    }
+}

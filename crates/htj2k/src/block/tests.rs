@@ -463,7 +463,7 @@ fn a_higher_plane_leaves_half_a_step() {
     for plane in 1..=12u8 {
         let planes = written.planes + plane;
         let coded = Coded { planes, missing_msbs: written.planes - 1, ..coded(written.cleanup_len, 1) };
-        let expected = samples.iter().map(|v| v.signum() * (2 * v.abs() + 1) << plane >> 1);
+        let expected = samples.iter().map(|v| ((v.signum() * (2 * v.abs() + 1)) << plane) >> 1);
         for level in Simd::all() {
             let (mut integers, mut reals) = (vec![0; 256], vec![0.0; 256]);
             let mut decoder = BlockDecoder::new(level);

@@ -17,12 +17,13 @@ use crate::suitable;
 use crate::syntax::TransferSyntax;
 use crate::verify::{self, Expected};
 use crate::write::{self, Table, Writer};
+use cpu_time::ThreadTime;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::fs::{self, File, OpenOptions};
 use std::io::{BufWriter, Seek, Write};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Samples beyond this many bytes could make an offset table overflow: they get the extended one.
 const EXTENDED_ABOVE: u64 = 3 << 30;
@@ -34,11 +35,13 @@ pub struct Context {
     pub(crate) codecs: Codecs,
     samples: Vec<u8>,
     codestream: Vec<u8>,
+    /// Memory that the written file is read back into.
+    room: Vec<u8>,
     /// Instances with more bytes of samples than this get an Extended Offset Table.
     pub extended_above: u64,
     /// Make and prove a [`Residue`], so that the source can be restored from what is written.
     pub way_back: bool,
-    /// Time spent on reading back, comparing and proving the way back, all instances together.
+    /// CPU time spent on reading back, decoding again, comparing and proving the way back, all instances together.
     pub verifying: Duration,
     /// Asks a second decoder; contexts of one run share one.
     pub opinions: Opinions,
@@ -51,6 +54,7 @@ impl Default for Context {
             codecs: Codecs::default(),
             samples: Vec::new(),
             codestream: Vec::new(),
+            room: Vec::new(),
             extended_above: EXTENDED_ABOVE,
             way_back: true,
             verifying: Duration::ZERO,
@@ -194,11 +198,18 @@ impl Verified {
         &self.file.path
     }
 
-    /// Syncs the file, moves it to `to` (same file system; an existing file is replaced) and syncs the folder.
-    pub fn persist(mut self, to: &Path) -> Result<Persisted> {
+    /// Syncs the file and moves it to `to` (same file system; an existing file is replaced). Its name is durable only when the
+    /// folder has been synced: that is left to the caller, who may have put other files there too.
+    pub fn place(mut self, to: &Path) -> Result<()> {
         File::open(&self.file.path)?.sync_all()?;
         fs::rename(&self.file.path, to)?;
         self.file.keep = true;
+        Ok(())
+    }
+
+    /// As [`Verified::place`], and syncs the folder.
+    pub fn persist(self, to: &Path) -> Result<Persisted> {
+        self.place(to)?;
         if let Some(folder) = to.parent() {
             let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
             #[cfg(unix)]
@@ -372,21 +383,23 @@ fn write_verified(
         }
     };
     drop(out);
-    let start = Instant::now();
-    let Context { codecs, opinions, way_back, verifying, samples, .. } = context;
-    let only = matches!(expected.as_slice(), [one] if one.loss.is_none()).then_some(samples.as_slice());
+    let start = ThreadTime::now();
+    let Context { codecs, opinions, way_back, verifying, samples, room, .. } = context;
+    let only = matches!(expected.as_slice(), [one] if !one.held).then_some(samples.as_slice());
     let class = Class::of(facts, plan.codec());
-    let proven = Source::open(destination).and_then(|written| {
+    let proven = Source::load_into(destination, std::mem::take(room)).and_then(|written| {
         let file_sha256 = written.sha256()?;
         let residue = match target.bound() {
             Some(bound) => Err(NoWayBack::Pixels(format!("a rule allowed loss ({bound})"))),
             None => make_residue(source, &written, target, *way_back),
         };
-        let mut proof = residue.as_ref().ok().map(|residue| Proof::new(residue, &written));
+        let mut proof = residue.as_ref().ok().map(|residue| Proof::new(residue, source, &written));
         let mut second = Second { opinions, class: &class };
         let proven = verify::verify(source, &written, &plan, table, &expected, codecs, &mut second, &mut proof, only)?;
         let way_back = proof.map_or(Ok(()), Proof::finish);
-        Ok((proven, written.len(), file_sha256, way_back.and(residue)))
+        let (len, way_back) = (written.len(), way_back.and(residue));
+        *room = written.into_room();
+        Ok((proven, len, file_sha256, way_back))
     });
     *verifying += start.elapsed();
     let ((frames, samples_sha256), bytes_out, file_sha256, way_back) = match proven {
@@ -458,14 +471,25 @@ fn write_file(
             writer.frame(&context.codestream)?;
             continue;
         }
-        let (samples, codestream) = (&mut context.samples, &mut context.codestream);
-        source.decode_with(n, &mut context.codecs, samples)?;
+        let Context { encoder, codecs, samples, codestream, .. } = context;
         let in_frame = |error| Error::Frame { frame: n + 1, what: without_class(error) };
-        plan.settle(source.facts(), samples).map_err(in_frame)?;
-        let loss = context.encoder.encode(plan, samples, &mut context.codecs, codestream).map_err(in_frame)?;
-        let sha256 = hex(&Sha256::digest(&*samples));
-        let decoded = if loss.is_some() { hex(&Sha256::digest(&context.encoder.decoded)) } else { sha256.clone() };
-        expected.push(Expected { sha256, decoded, loss, length: codestream.len() as u64, jpeg_sha256: None });
+        let held = source.held_samples(n).filter(|_| plan.as_they_are());
+        let samples = match held {
+            Some(held) => held,
+            None => {
+                source.decode_with(n, codecs, samples)?;
+                plan.settle(source.facts(), samples).map_err(in_frame)?;
+                &*samples
+            }
+        };
+        if held.is_some() {
+            plan.look(source.facts(), samples).map_err(in_frame)?;
+        }
+        let loss = encoder.encode(plan, samples, codecs, codestream).map_err(in_frame)?;
+        let sha256 = hex(&Sha256::digest(samples));
+        let decoded = if loss.is_some() { hex(&Sha256::digest(&encoder.decoded)) } else { sha256.clone() };
+        let (length, held) = (codestream.len() as u64, held.is_some());
+        expected.push(Expected { sha256, decoded, loss, length, jpeg_sha256: None, held });
         writer.frame(codestream)?;
     }
     if plan.target == Target::JpegXlRecompression {
@@ -489,6 +513,7 @@ fn write_carried(source: &Source, context: &mut Context, mut out: BufWriter<&Fil
             loss: None,
             length: frame.length(),
             jpeg_sha256: None,
+            held: false,
         });
     }
     Ok(expected)
@@ -517,6 +542,7 @@ fn recompress(source: &Source, n: u32, context: &mut Context) -> Result<Expected
         loss: None,
         length: context.codestream.len() as u64,
         jpeg_sha256: Some(hex(&Sha256::digest(&jpeg))),
+        held: false,
     })
 }
 

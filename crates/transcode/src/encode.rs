@@ -22,7 +22,6 @@ pub(crate) struct Encoder {
     htj2k: htj2k::Encoder,
     words: Vec<u16>,
     signed_words: Vec<i16>,
-    signed_bytes: Vec<i8>,
     /// The step that the search for the last frame ended with.
     step: Option<u32>,
     /// What the last frame of a lossy target decodes to.
@@ -115,9 +114,19 @@ impl Plan {
         Ok(plan)
     }
 
+    /// Are decoded samples encoded as they are? Then they need not be [settled](Plan::settle), only [looked at](Plan::look).
+    pub(crate) fn as_they_are(&self) -> bool {
+        self.overlays.is_empty()
+    }
+
     /// Takes out of decoded samples what goes another way: overlays. Whatever else is above the high bit would be lost.
     pub(crate) fn settle(&self, facts: &Facts, samples: &mut [u8]) -> Result<()> {
         overlay::clear(&self.overlays, self.bits_allocated, samples);
+        self.look(facts, samples)
+    }
+
+    /// Whatever is above the high bit would be lost.
+    pub(crate) fn look(&self, facts: &Facts, samples: &[u8]) -> Result<()> {
         if stray_high_bits(facts, samples) {
             return Err(Error::unsupported("bits above the high bit are in use"));
         }
@@ -262,14 +271,9 @@ impl Encoder {
     fn htj2k(&mut self, plan: &Plan, transform: Transform, samples: &[u8], out: &mut Vec<u8>) -> Result<()> {
         let samples = match (plan.bits_allocated, plan.signed) {
             (8, false) => Samples::U8(samples),
-            (8, true) => Samples::I8(refill(&mut self.signed_bytes, samples.iter().map(|b| *b as i8))),
-            (_, false) => {
-                Samples::U16(refill(&mut self.words, samples.as_chunks().0.iter().map(|b| u16::from_le_bytes(*b))))
-            }
-            (_, true) => Samples::I16(refill(
-                &mut self.signed_words,
-                samples.as_chunks().0.iter().map(|b| i16::from_le_bytes(*b)),
-            )),
+            (8, true) => Samples::I8(bytemuck::cast_slice(samples)),
+            (_, false) => Samples::U16(words(samples, &mut self.words, u16::from_le_bytes)),
+            (_, true) => Samples::I16(words(samples, &mut self.signed_words, i16::from_le_bytes)),
         };
         let image = Image {
             width: plan.columns,
@@ -286,10 +290,20 @@ impl Encoder {
     }
 }
 
-fn refill<T>(buffer: &mut Vec<T>, values: impl Iterator<Item = T>) -> &[T] {
-    buffer.clear();
-    buffer.extend(values);
-    buffer
+/// Bytes as the words they are: where they lie, if they can be read there.
+fn words<'a, T: bytemuck::AnyBitPattern + bytemuck::NoUninit>(
+    bytes: &'a [u8],
+    buffer: &'a mut Vec<T>,
+    word: impl Fn([u8; 2]) -> T,
+) -> &'a [T] {
+    match bytemuck::try_cast_slice(bytes) {
+        Ok(words) if cfg!(target_endian = "little") => words,
+        _ => {
+            buffer.clear();
+            buffer.extend(bytes.as_chunks().0.iter().map(|bytes| word(*bytes)));
+            buffer
+        }
+    }
 }
 
 /// The first sample with bits above Bits Stored that are not its sign (PS3.5 8.1.1); samples as decoded.

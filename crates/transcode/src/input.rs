@@ -5,11 +5,13 @@ use crate::rope::Rope;
 use sha2::{Digest, Sha256};
 use std::borrow::Cow;
 use std::fs::File;
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::path::Path;
 
 /// Bytes at the start of a file that are held in memory: most headers fit.
 const HEAD: u64 = 128 * 1024;
+/// Files up to this size may be held in memory whole.
+const WHOLE: u64 = 32 << 20;
 /// Bytes moved at once when a long run is copied or hashed.
 const CHUNK: usize = 256 * 1024;
 
@@ -31,12 +33,38 @@ enum Rest {
 
 impl Input {
     pub(crate) fn open(path: &Path) -> Result<Input> {
-        let file = File::open(path)?;
-        let meta = file.metadata()?;
-        if !meta.is_file() {
-            return Err(Error::NotDicom);
+        let (file, len) = open(path)?;
+        Input::from_file(file, len)
+    }
+
+    /// As [`Input::open`], for a file that will be read from end to end, more than once: all of it is held in memory, in the room
+    /// of `spare`, unless it is large.
+    pub(crate) fn load(path: &Path, mut spare: Vec<u8>) -> Result<Input> {
+        let (file, len) = open(path)?;
+        if len > WHOLE {
+            return Input::from_file(file, len);
         }
-        Input::from_file(file, meta.len())
+        spare.clear();
+        spare.reserve_exact(len as usize);
+        if (&file).take(len).read_to_end(&mut spare)? as u64 != len {
+            return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
+        }
+        Ok(Input::from_bytes(spare))
+    }
+
+    /// The bytes from `offset`, if they are in memory.
+    pub(crate) fn held(&self, offset: u64, len: u64) -> Option<&[u8]> {
+        self.head.get(usize::try_from(offset).ok()?..usize::try_from(offset.checked_add(len)?).ok()?)
+    }
+
+    /// All bytes, if they are in memory.
+    pub(crate) fn all(&self) -> Option<&[u8]> {
+        self.held(0, self.len)
+    }
+
+    /// The room that bytes in memory took.
+    pub(crate) fn into_room(self) -> Vec<u8> {
+        self.head
     }
 
     pub(crate) fn from_file(file: File, len: u64) -> Result<Input> {
@@ -104,6 +132,9 @@ impl Input {
 
     /// SHA-256 of all bytes.
     pub(crate) fn sha256(&self) -> Result<[u8; 32]> {
+        if let Some(all) = self.all() {
+            return Ok(Sha256::digest(all).into());
+        }
         let mut hash = Sha256::new();
         self.chunks(0, self.len, |bytes| {
             hash.update(bytes);
@@ -122,6 +153,12 @@ impl Input {
             }),
         }
     }
+}
+
+fn open(path: &Path) -> Result<(File, u64)> {
+    let file = File::open(path)?;
+    let meta = file.metadata()?;
+    if meta.is_file() { Ok((file, meta.len())) } else { Err(Error::NotDicom) }
 }
 
 /// Lower case hexadecimal.

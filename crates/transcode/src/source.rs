@@ -35,7 +35,15 @@ pub struct Source {
     /// What the first compressed frame says of itself.
     pub(crate) stream: Option<StreamInfo>,
     deflated: bool,
-    sha256: OnceLock<[u8; 32]>,
+    sha256: OnceLock<Hash>,
+}
+
+/// SHA-256 of the file.
+#[derive(Debug, Clone, Copy)]
+struct Hash {
+    digest: [u8; 32],
+    /// It was worked out, from the very bytes that are held.
+    of_held: bool,
 }
 
 /// Kept apart from [`Error`] so that it can be told again and again.
@@ -59,6 +67,23 @@ impl Source {
     /// Opens a file: header and layout are read, pixel data is not.
     pub fn open(path: &Path) -> Result<Source> {
         Source::read(Input::open(path)?)
+    }
+
+    /// As [`Source::open`], for an instance that will be converted: a file that is not large is read once and held in memory.
+    pub fn load(path: &Path) -> Result<Source> {
+        Source::load_into(path, Vec::new())
+    }
+
+    /// As [`Source::load`], in the room of an instance that was done with ([`Source::into_room`]).
+    pub fn load_into(path: &Path, spare: Vec<u8>) -> Result<Source> {
+        Source::read(Input::load(path, spare)?)
+    }
+
+    /// The memory that the file took.
+    pub fn into_room(self) -> Vec<u8> {
+        let Source { file, set, .. } = self;
+        drop(set);
+        Arc::try_unwrap(file).map(Input::into_room).unwrap_or_default()
     }
 
     /// As [`Source::open`], of bytes in memory.
@@ -230,10 +255,16 @@ impl Source {
 
     /// As [`Source::decode_frame`], with all bits as they are stored.
     pub(crate) fn decode_with(&self, n: u32, codecs: &mut Codecs, out: &mut Vec<u8>) -> Result<()> {
-        let mut stored = std::mem::take(&mut codecs.stored);
-        let done =
-            self.read_frame(n, &mut stored).and_then(|()| decode::frame(&self.layout(), n, &stored, codecs, out));
-        codecs.stored = stored;
+        let done = match self.held_frame(n) {
+            Some(stored) => decode::frame(&self.layout(), n, stored, codecs, out),
+            None => {
+                let mut stored = std::mem::take(&mut codecs.stored);
+                let read = self.read_frame(n, &mut stored);
+                let done = read.and_then(|()| decode::frame(&self.layout(), n, &stored, codecs, out));
+                codecs.stored = stored;
+                done
+            }
+        };
         done.map_err(|error| match error {
             Error::Io(_) | Error::Frame { .. } => error,
             other => Error::Frame { frame: n.saturating_add(1), what: other.to_string() },
@@ -249,6 +280,25 @@ impl Source {
             TransferSyntax::JPEG_XL_RECOMPRESSION => jpeg_xl::rebuild_jpeg(&stored).map_err(frame),
             _ => Err(Error::unsupported("only JPEG XL JPEG Recompression holds JPEG streams")),
         }
+    }
+
+    /// The stored bytes of frame `n`, where they are in memory side by side.
+    pub(crate) fn held_frame(&self, n: u32) -> Option<&[u8]> {
+        match self.frames.get(n as usize)?.fragments.as_slice() {
+            [(offset, len)] => self.set.input.held(*offset, *len),
+            _ => None,
+        }
+    }
+
+    /// The samples of frame `n`, as [`Source::decode_with`] gives them, where they are in memory as they are.
+    pub(crate) fn held_samples(&self, n: u32) -> Option<&[u8]> {
+        decode::as_they_are(&self.layout(), self.held_frame(n)?)
+    }
+
+    /// All bytes of the file, where they are in memory and their SHA-256 was taken from there.
+    pub(crate) fn hashed_bytes(&self) -> Option<&[u8]> {
+        self.sha256.get().filter(|hash| hash.of_held)?;
+        self.file.all()
     }
 
     fn layout(&self) -> decode::Layout<'_> {
@@ -291,17 +341,17 @@ impl Source {
 
     pub(crate) fn digest(&self) -> Result<[u8; 32]> {
         match self.sha256.get() {
-            Some(known) => Ok(*known),
+            Some(known) => Ok(known.digest),
             None => {
                 let digest = self.file.sha256()?;
-                Ok(*self.sha256.get_or_init(|| digest))
+                Ok(self.sha256.get_or_init(|| Hash { digest, of_held: self.file.all().is_some() }).digest)
             }
         }
     }
 
     /// Says what SHA-256 the file must have, so that it is not worked out again. A way back is proven against it.
     pub fn expect_sha256(&mut self, sha256: [u8; 32]) {
-        self.sha256 = OnceLock::from(sha256);
+        self.sha256 = OnceLock::from(Hash { digest: sha256, of_held: false });
     }
 
     /// The bytes of the file.

@@ -1,9 +1,9 @@
 //! High-Throughput JPEG 2000 (T.814), by the codec of this workspace.
 
-use super::{Codecs, agree, place};
+use super::{Codecs, agree, container_bits, place, whole as all_there};
 use crate::error::{Error, Result};
 use crate::facts::Facts;
-use crate::stream::codestream_of;
+use crate::stream::{StreamInfo, codestream_of};
 use crate::syntax::Coding;
 use htj2k::{Index, Progressive, SamplesMut};
 
@@ -60,6 +60,19 @@ pub(crate) fn levels(
     decoder.push(codestream);
     macro_rules! each_level {
         ($kind:ident, $type:ty) => {{
+            if in_place(facts, &info) {
+                return levels_in_place(facts, index, out, crcs, |level, bytes, stride| {
+                    match bytemuck::try_cast_slice_mut::<u8, $type>(bytes) {
+                        Ok(samples) => decoder.decode(level, SamplesMut::$kind(samples), stride),
+                        Err(_) => {
+                            let mut samples: Vec<$type> = vec![0; bytes.len() / size_of::<$type>()];
+                            let decoded = decoder.decode(level, SamplesMut::$kind(&mut samples), stride);
+                            bytes.copy_from_slice(bytemuck::cast_slice(&samples));
+                            decoded
+                        }
+                    }
+                });
+            }
             let mut samples = Vec::<$type>::new();
             for level in &index.levels {
                 let stride = level.width as usize * usize::from(facts.samples);
@@ -85,6 +98,45 @@ pub(crate) fn levels(
         (..=16, true) => each_level!(I16, i16),
         _ => each_level!(I32, i32),
     }
+}
+
+/// Are the samples that the decoder gives what [`place`] makes of them?
+fn in_place(facts: &Facts, info: &StreamInfo) -> bool {
+    let container = if info.precision <= 8 { 8 } else { 16 };
+    cfg!(target_endian = "little")
+        && info.precision <= 16
+        && container_bits(facts) == container
+        && facts.signed == (info.signed == Some(true))
+}
+
+/// As [`levels`]: `decode` puts a level's samples where they will stay. `out` comes with what it had, so that it is not cleared
+/// time and again.
+fn levels_in_place(
+    facts: &Facts,
+    index: &Index,
+    out: &mut Vec<u8>,
+    crcs: &mut Vec<u32>,
+    mut decode: impl FnMut(u8, &mut [u8], usize) -> Result<htj2k::Decoded, htj2k::Error>,
+) -> Result<()> {
+    let mut have = 0;
+    for level in &index.levels {
+        let stride = level.width as usize * usize::from(facts.samples);
+        have = stride * level.height as usize * usize::from(container_bits(facts) / 8);
+        if have == 0 {
+            crcs.push(0);
+            continue;
+        }
+        out.resize(out.len().max(have), 0);
+        let bytes = &mut out[..have];
+        let decoded =
+            decode(level.level, bytes, stride).map_err(|error| Error::malformed(error.at, error.to_string()))?;
+        if !decoded.complete {
+            return Err(Error::malformed(0, "the codestream is cut short"));
+        }
+        crcs.push(crc32fast::hash(bytes));
+    }
+    out.truncate(have);
+    all_there(facts, out)
 }
 
 /// CRC-32 (IEEE 802.3) of samples, a block of bytes at a time.

@@ -1,6 +1,6 @@
 //! JPEG-LS (T.87), by CharLS. The header is held against the attributes before the decoder sees a byte.
 
-use super::{agree, native, place};
+use super::{agree, container_bits, native, place, whole};
 use crate::error::{Error, Result};
 use crate::facts::Facts;
 use crate::syntax::Coding;
@@ -13,6 +13,12 @@ pub(super) fn frame(facts: &Facts, stored: &[u8], out: &mut Vec<u8>) -> Result<(
     if info.interleave == 0 && info.components > 1 {
         let planes = std::mem::take(&mut decoded);
         native::planes_to_pixels(&planes, usize::from(info.components), size, &mut decoded);
+    }
+    let bits = 8 * size as u16;
+    if cfg!(target_endian = "little") && u16::from(info.precision) == bits && container_bits(facts) == bits {
+        // Every bit is a bit of the sample, whatever its sign.
+        *out = decoded;
+        return whole(facts, out);
     }
     if size == 1 {
         place(facts, info.precision, decoded.iter().map(|v| i32::from(*v)), out)

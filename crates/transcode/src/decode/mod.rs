@@ -99,6 +99,12 @@ pub(crate) fn frame(layout: &Layout<'_>, n: u32, stored: &[u8], codecs: &mut Cod
     }
 }
 
+/// The samples of a frame whose stored bytes are just that, as those of native frames mostly are.
+pub(crate) fn as_they_are<'a>(layout: &Layout<'_>, stored: &'a [u8]) -> Option<&'a [u8]> {
+    let native = layout.facts.transfer_syntax.coding() == Coding::Native;
+    native.then(|| native::as_they_are(layout, stored)).flatten()
+}
+
 /// Decodes a JPEG stream that was rebuilt from JPEG XL.
 pub(crate) fn jpeg_stream(facts: &Facts, stream: &[u8], out: &mut Vec<u8>) -> Result<()> {
     out.clear();
@@ -206,11 +212,13 @@ fn place(facts: &Facts, precision: u8, samples: impl Iterator<Item = i32>, out: 
         32 => fill(samples.map(|v| fit(v).to_le_bytes()), out),
         bits => return Err(Error::unsupported(format!("{bits} bits allocated for a compressed image"))),
     }
-    let (have, need) = (out.len() as u64, facts.frame_bytes());
-    if have != need {
-        return Err(Error::Truncated { what: "a decoded frame".into(), have, need });
-    }
-    Ok(())
+    whole(facts, out)
+}
+
+/// Are these all samples of a frame?
+fn whole(facts: &Facts, samples: &[u8]) -> Result<()> {
+    let (have, need) = (samples.len() as u64, facts.frame_bytes());
+    if have == need { Ok(()) } else { Err(Error::Truncated { what: "a decoded frame".into(), have, need }) }
 }
 
 /// Appends words of `N` bytes. Where their number is known, room is made at once: the loop is a plain one then.

@@ -10,7 +10,7 @@ pub(super) fn frame(layout: &Layout<'_>, n: u32, stored: &[u8], out: &mut Vec<u8
     let facts = layout.facts;
     let bits = native_bits(facts).ok_or_else(|| Error::Limit("the size of a frame".into()))?;
     let first_bit = u64::from(n) * bits;
-    if let (true, Some(samples)) = (as_they_are(layout), stored.get(..(bits / 8) as usize)) {
+    if let Some(samples) = as_they_are(layout, stored) {
         out.clear();
         out.extend_from_slice(samples);
         return Ok(());
@@ -31,11 +31,13 @@ pub(super) fn frame(layout: &Layout<'_>, n: u32, stored: &[u8], out: &mut Vec<u8
     interleave(layout, bytes, size, out)
 }
 
-/// Whether stored bytes are the samples already, as they mostly are.
-fn as_they_are(layout: &Layout<'_>) -> bool {
+/// The samples, where stored bytes are that already.
+pub(super) fn as_they_are<'a>(layout: &Layout<'_>, stored: &'a [u8]) -> Option<&'a [u8]> {
     let facts = layout.facts;
     let planes = facts.planar == 1 && facts.samples > 1;
-    matches!(facts.bits_allocated, 8 | 16 | 32 | 64) && !layout.big_endian && !sub_sampled(facts) && !planes
+    let plain =
+        matches!(facts.bits_allocated, 8 | 16 | 32 | 64) && !layout.big_endian && !sub_sampled(facts) && !planes;
+    stored.get(..native_bits(facts).filter(|_| plain)? as usize / 8)
 }
 
 fn interleave(layout: &Layout<'_>, bytes: Vec<u8>, size: usize, out: &mut Vec<u8>) -> Result<()> {

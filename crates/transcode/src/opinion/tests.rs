@@ -86,7 +86,7 @@ fn place_of_mistake(stream: &[u8]) -> usize {
 }
 
 /// A grey image in Explicit VR Little Endian.
-fn made(bits_stored: u16, signed: bool) -> Vec<u8> {
+pub(crate) fn made(bits_stored: u16, signed: bool) -> Vec<u8> {
     let (rows, columns) = (96u16, 80u16);
     let mut file = vec![0; 128];
     file.extend_from_slice(b"DICM");

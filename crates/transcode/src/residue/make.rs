@@ -7,7 +7,7 @@ use super::element::step;
 use super::format::{Header, Origin};
 use super::layout::Layout;
 use super::program::ProgramWriter;
-use super::restore::{RestoreError, Restorer};
+use super::restore::{Check, RestoreError, Restorer};
 use super::window::Window;
 use super::{NoWayBack, Residue};
 use crate::data_set::{Element, Item, Value};
@@ -272,8 +272,11 @@ fn pixel_runs(source: &Source, origin: Origin, jpegs: Option<&[u64]>) -> Vec<Ran
 pub(crate) struct Proof<'a>(Result<Restorer<'a, io::Sink>, NoWayBack>);
 
 impl<'a> Proof<'a> {
-    pub(crate) fn new(residue: &'a Residue, written: &'a Source) -> Self {
-        Proof(Ok(Restorer::new(residue, written, io::sink())))
+    /// Where the bytes that the SHA-256 of the source was taken of are still at hand, what is restored is compared with them: it has
+    /// that SHA-256 then.
+    pub(crate) fn new(residue: &'a Residue, source: &'a Source, written: &'a Source) -> Self {
+        let check = source.hashed_bytes().map_or_else(Check::default, Check::Bytes);
+        Proof(Ok(Restorer::new(residue, written, check, io::sink())))
     }
 
     /// Takes the next frame: its samples as decoded from the object, or the JPEG that was rebuilt.
@@ -295,5 +298,43 @@ fn no_way(error: RestoreError) -> NoWayBack {
     match error {
         RestoreError::Different => NoWayBack::NotEqual,
         other => NoWayBack::Failed(other.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::opinion::tests::made;
+    use crate::{Context, Outcome, Policy};
+
+    #[test]
+    fn a_proof_sees_any_byte_that_is_another_by_the_hash_and_by_comparing() {
+        let file = made(16, true);
+        let source = Source::from_bytes(file.clone()).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let policy = Policy::shipped("htj2k-all").unwrap();
+        let done = crate::convert(&source, &policy, &mut Context::default(), &folder.path().join("out.dcm")).unwrap();
+        let Outcome::Converted(verified) = done else { panic!("{done:?}") };
+        let residue = verified.way_back.as_ref().unwrap();
+        let written = Source::open(verified.path()).unwrap();
+        let mut samples = Vec::new();
+        written.decode_frame(0, &mut samples).unwrap();
+        let mut told = Source::from_bytes(file).unwrap();
+        told.expect_sha256(source.digest().unwrap());
+        assert!(source.hashed_bytes().is_some() && told.hashed_bytes().is_none());
+        for source in [&source, &told] {
+            let proof = |samples: &[u8]| {
+                let mut proof = Proof::new(residue, source, &written);
+                proof.frame(samples);
+                proof.finish()
+            };
+            assert_eq!(proof(&samples), Ok(()));
+            for at in [0, 1000, samples.len() - 1] {
+                let mut other = samples.clone();
+                other[at] ^= 1;
+                assert_eq!(proof(&other), Err(NoWayBack::NotEqual), "{at}");
+            }
+            assert!(matches!(proof(&samples[1..]), Err(NoWayBack::Failed(_) | NoWayBack::NotEqual)));
+        }
     }
 }

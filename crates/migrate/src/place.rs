@@ -1,6 +1,6 @@
 //! Files put in their place: whole, synced, or not at all.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Component, Path, PathBuf};
@@ -10,15 +10,12 @@ pub fn is_plain(relative: &Path) -> bool {
     relative.components().all(|part| matches!(part, Component::Normal(_)))
 }
 
-/// Moves a synced file to its place and syncs the folder.
-pub(crate) fn put_in_place(file: &Path, place: &Path) -> io::Result<()> {
-    fs::rename(file, place)?;
-    sync_folder(place)
-}
-
-/// Folders of a destination that are known to be on the storage.
+/// Folders of a destination: those that are known to be on the storage, and those with names that may not be.
 #[derive(Debug, Default)]
-pub(crate) struct Folders(HashSet<PathBuf>);
+pub(crate) struct Folders {
+    known: HashSet<PathBuf>,
+    unsettled: BTreeSet<PathBuf>,
+}
 
 impl Folders {
     /// How many are remembered.
@@ -27,7 +24,7 @@ impl Folders {
     /// Makes the folder of `place` and those above it, and waits until each is on the storage: also those that are there,
     /// for whoever made them may not have got that far.
     pub(crate) fn make(&mut self, destination: &Path, place: &Path) -> io::Result<()> {
-        let Some(folder) = place.parent().filter(|folder| !self.0.contains(*folder)) else { return Ok(()) };
+        let Some(folder) = place.parent().filter(|folder| !self.known.contains(*folder)) else { return Ok(()) };
         if folder.starts_with(destination) && folder != destination {
             self.make(destination, folder)?;
         }
@@ -35,11 +32,31 @@ impl Folders {
             Err(e) if e.kind() != io::ErrorKind::AlreadyExists || !folder.is_dir() => return Err(e),
             _ => sync_folder(folder)?,
         }
-        if self.0.len() >= Self::MOST {
-            self.0.clear();
+        if self.known.len() >= Self::MOST {
+            self.known.clear();
         }
-        self.0.insert(folder.to_owned());
+        self.known.insert(folder.to_owned());
         Ok(())
+    }
+
+    /// Moves a synced file to its place, where its name is durable once this is [settled](Folders::settle).
+    pub(crate) fn put(&mut self, file: &Path, place: &Path) -> io::Result<()> {
+        fs::rename(file, place)?;
+        self.changed(place);
+        Ok(())
+    }
+
+    /// The name of `place` may not be on the storage yet.
+    pub(crate) fn changed(&mut self, place: &Path) {
+        let folder = place.parent().unwrap_or(Path::new("/"));
+        if !self.unsettled.contains(folder) {
+            self.unsettled.insert(folder.to_owned());
+        }
+    }
+
+    /// Waits until all names are on the storage.
+    pub(crate) fn settle(&mut self) -> io::Result<()> {
+        std::mem::take(&mut self.unsettled).iter().try_for_each(|folder| File::open(folder)?.sync_all())
     }
 }
 

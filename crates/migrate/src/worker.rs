@@ -1,6 +1,8 @@
 //! One file: opened, decided on, converted or kept, and put in its place whole or not at all.
 
-use crate::place::{Folders, is_plain, put_in_place, same_bytes, sync_with_folder};
+mod together;
+
+use crate::place::{Folders, is_plain, same_bytes, sync_with_folder};
 use crate::proofs::{Proof, Proofs, now};
 use crate::record::{Outcome, Record};
 use crate::trouble::{file_line, hint_for, reason, without_panic};
@@ -80,6 +82,8 @@ pub struct Worker<'a> {
     folders: Folders,
     name: usize,
     made: usize,
+    /// Memory that files are read into.
+    room: Vec<u8>,
     /// Transfer syntax that the policy names for the file at hand.
     meant: Option<String>,
 }
@@ -128,6 +132,7 @@ impl<'a> Worker<'a> {
             folders: Folders::default(),
             name,
             made: 0,
+            room: Vec::new(),
             meant: None,
         }
     }
@@ -137,8 +142,8 @@ impl<'a> Worker<'a> {
         &self.policy_hash
     }
 
-    /// Does one file. A panic of a codec costs this file alone.
-    pub fn convert(&mut self, item: &Item) -> Done {
+    /// Does one file; its name may not be on the storage yet.
+    fn do_one(&mut self, item: &Item) -> Done {
         let started = Instant::now();
         let mut record = Record {
             policy: self.policy_hash.clone(),
@@ -177,9 +182,12 @@ impl<'a> Worker<'a> {
     }
 
     /// The instance that is worked on, and what tells this very file from others.
-    fn open(&self, item: &Item, record: &mut Record) -> Result<(Source, Option<String>), Stopped> {
+    fn open(&mut self, item: &Item, record: &mut Record) -> Result<(Source, Option<String>), Stopped> {
         let Some(by) = self.set.deidentify else {
-            let source = Source::open(item.bytes_at())?;
+            let source = match self.set.dry_run {
+                true => Source::open(item.bytes_at())?,
+                false => Source::load_into(item.bytes_at(), std::mem::take(&mut self.room))?,
+            };
             record.source_transfer_syntax = Some(source.facts().transfer_syntax.uid().to_owned());
             return Ok((source, None));
         };
@@ -193,6 +201,18 @@ impl<'a> Worker<'a> {
 
     fn try_convert(&mut self, item: &Item, record: &mut Record) -> Result<(), Stopped> {
         let (source, token) = self.open(item, record)?;
+        let done = self.take(&source, token, item, record);
+        self.room = source.into_room();
+        done
+    }
+
+    fn take(
+        &mut self,
+        source: &Source,
+        token: Option<String>,
+        item: &Item,
+        record: &mut Record,
+    ) -> Result<(), Stopped> {
         let facts = source.facts();
         record.frames = Some(facts.frames);
         record.modality = Some(facts.modality.clone());
@@ -206,7 +226,7 @@ impl<'a> Worker<'a> {
         }
         let sha256 = token.map_or_else(|| source.sha256(), Ok)?;
         record.source_sha256 = Some(sha256.clone());
-        let place = self.place(item, &source, &sha256);
+        let place = self.place(item, source, &sha256);
         if let Some(done) = self.done_before(&place, &sha256) {
             *record = Record {
                 source: self.name_of_source(item),
@@ -222,7 +242,7 @@ impl<'a> Worker<'a> {
             return Ok(());
         }
         let mut job = Job { record: record.clone(), place };
-        self.write(item, &source, &mut job)?;
+        self.write(item, source, &mut job)?;
         *record = job.record;
         Ok(())
     }
@@ -273,7 +293,7 @@ impl<'a> Worker<'a> {
         self.set.residues.map(|folder| residue_path(folder, below))
     }
 
-    /// Keeps what leads back to the source, durable, before the file it belongs to takes its place.
+    /// Keeps what leads back to the source, synced, before the file it belongs to takes its place.
     fn keep_residue(&mut self, verified: &Verified, place: &Path, record: &mut Record) -> Result<(), Stopped> {
         let residue = match &verified.way_back {
             Ok(residue) => residue.as_bytes(),
@@ -287,7 +307,7 @@ impl<'a> Worker<'a> {
         let mut file = File::create(&temporary.0).map_err(cannot_write)?;
         file.write_all(residue).and_then(|()| file.sync_all()).map_err(cannot_write)?;
         self.folders.make(folder, &to).map_err(cannot_write)?;
-        put_in_place(&temporary.0, &to).map_err(cannot_write)?;
+        self.folders.put(&temporary.0, &to).map_err(cannot_write)?;
         record.residue_bytes = Some(residue.len() as u64);
         Ok(())
     }
@@ -332,7 +352,8 @@ impl<'a> Worker<'a> {
                 self.keep_residue(&verified, &job.place, record)?;
                 if !there {
                     self.folders.make(self.set.destination, &job.place).map_err(cannot_write)?;
-                    verified.persist(&job.place)?;
+                    verified.place(&job.place)?;
+                    self.folders.changed(&job.place);
                 }
                 if let Some((proofs, proof)) = proofs.zip(proof) {
                     proofs.add(&proof).map_err(cannot_write)?;
@@ -372,7 +393,7 @@ impl<'a> Worker<'a> {
         });
         if !self.may_take(&job.place, file, ours)? {
             self.folders.make(self.set.destination, &job.place).map_err(cannot_write)?;
-            put_in_place(file, &job.place).map_err(cannot_write)?;
+            self.folders.put(file, &job.place).map_err(cannot_write)?;
         }
         // What was converted here before had one.
         if ours {

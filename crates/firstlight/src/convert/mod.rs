@@ -100,11 +100,7 @@ fn work(
                 let (known, dry_run) = (&**known, set.dry_run);
                 let shared = Settings { policy, destination, known, scratch, residues, proofs, dry_run, deidentify };
                 let mut worker = Worker::new(shared, name);
-                while let Some(item) = take() {
-                    if results.send((item, worker.convert(item))).is_err() {
-                        return;
-                    }
-                }
+                worker.convert_all(take, |item, done| results.send((item, done)).is_ok());
             });
         }
         drop(results);

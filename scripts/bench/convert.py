@@ -31,6 +31,8 @@ CLASSES = [
     ("cine", "cine 320 x 240 colour, made native", "cine/pydicom__examples_ybr_color.dcm"),
     ("", "enhanced multi-frame, native", "enhanced"),
 ]
+# Slides and cine are to cost no more a megabyte than a CT that meets its goal.
+CT_GOAL, CT_MEGABYTES = 8, 0.524
 bars = []
 
 
@@ -98,7 +100,7 @@ def table(classes):
 
 
 def alone(folder):
-    """What CharLS takes by itself, and the share of verification, in the same crate."""
+    """What CharLS takes by itself, and what verification and the proof of the way back take of a conversion, CPU ms an instance."""
     run = subprocess.run([TARGET / "examples" / "bench_convert", folder], capture_output=True, text=True, check=True)
     return {key: float(value) for key, value in (line.split() for line in run.stdout.splitlines())}
 
@@ -133,24 +135,32 @@ def main(folders):
     if not ct.is_dir():
         sys.exit(f"error: no corpus at {CORPUS}\nhint: name folders of your own, or set FIRSTLIGHT_SHARED")
     figures = table([(key, name, CORPUS / path) for key, name, path in CLASSES])
-    rounds = [(once(ct, "default")[0], alone(ct), dcmtk(ct)) for _ in range(ROUNDS)]
+    instances = len(once(ct, "default")[2])
+    rounds = [(once(ct, "default")[0] / instances, alone(ct), dcmtk(ct), once(ct, "htj2k-all")[0] / instances) for _ in range(ROUNDS)]
     middle = statistics.median
-    ours = middle(cpu for cpu, _, _ in rounds) / len(once(ct, "default")[2])
-    charls = middle(a["charls-ms"] for _, a, _ in rounds)
+    ours = middle(cpu for cpu, *_ in rounds)
+    charls = middle(a["charls-ms"] for _, a, *_ in rounds)
     print(f"\nCT to JPEG-LS, one after another, {ROUNDS} rounds, CPU ms an instance:")
     print(f"  firstlight convert                 {ours:6.1f}")
     print(f"  CharLS alone, encode and decode    {charls:6.1f}")
     if rounds[0][2] is not None:
-        print(f"  dcmcjpls (DCMTK), not verified     {middle(d for _, _, d in rounds):6.1f}")
-    for policy in ("default", "htj2k-all"):
-        print(f"verification and way back, {policy}: {middle(a[f'{policy}-verifying'] for _, a, _ in rounds):.0f} % of the time")
+        print(f"  dcmcjpls (DCMTK), not verified     {middle(d for _, _, d, _ in rounds):6.1f}")
+    print("\nof the CPU time of a CT, verification (read back, decode again, compare, a second decoder for 1 %) and the proof of the way back:")
+    for policy, whole in (("default", 0), ("htj2k-all", 3)):
+        part = middle(a[f"{policy}-verifying-ms"] for _, a, *_ in rounds)
+        all_of_it = middle(round[whole] for round in rounds)
+        print(f"  {policy:<10} {part:5.1f} of {all_of_it:5.1f} ms: {100 * part / all_of_it:.0f} %")
     figure = lambda key, n: figures.get((key, "htj2k-all"), (float("nan"),) * 2)[n]
-    per_mb = figure("ct", 1)
+    per_mb, goal = figure("ct", 1), CT_GOAL / CT_MEGABYTES
+    print("\nCPU ms a megabyte, the goal of a CT beside what the CT above takes:")
+    for key in ("slide", "cine"):
+        each = figure(key, 1)
+        print(f"  {key:<5} {each:5.1f}: {each / goal:.2f} of the goal of {goal:.2f}, {each / per_mb:.2f} of the {per_mb:.2f} above")
     bar("convert-ct-to-htj2k-ms", figure("ct", 0), "<=", 8)
     bar("convert-ct-to-jpeg-ls-per-charls", ours / charls, "<=", 1.25)
     bar("convert-mammogram-to-htj2k-ms", figure("mammogram", 0), "<=", 110)
-    bar("convert-slide-ms-per-mb-by-ct", figure("slide", 1) / per_mb, "<=", 1)
-    bar("convert-cine-ms-per-mb-by-ct", figure("cine", 1) / per_mb, "<=", 1)
+    bar("convert-slide-ms-per-mb", figure("slide", 1), "<=", round(goal, 2))
+    bar("convert-cine-ms-per-mb", figure("cine", 1), "<=", round(goal, 2))
     bar("convert-two-cores", two_cores(ct), ">=", 1.8)
     print(*bars, sep="\n")
 

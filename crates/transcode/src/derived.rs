@@ -26,11 +26,25 @@ const FRAME_GROUPS: Tag = Tag(0x5200, 0x9230);
 /// Characters of an ST value.
 const MAX_DESCRIPTION: usize = 1024;
 
+/// SOP classes of enhanced multi-frame images: there DERIVED changes which attributes may be present.
+const ENHANCED: [&str; 9] = [
+    "1.2.840.10008.5.1.4.1.1.2.1",
+    "1.2.840.10008.5.1.4.1.1.4.1",
+    "1.2.840.10008.5.1.4.1.1.4.3",
+    "1.2.840.10008.5.1.4.1.1.6.2",
+    "1.2.840.10008.5.1.4.1.1.12.1.1",
+    "1.2.840.10008.5.1.4.1.1.12.2.1",
+    "1.2.840.10008.5.1.4.1.1.13.1.1",
+    "1.2.840.10008.5.1.4.1.1.13.1.2",
+    "1.2.840.10008.5.1.4.1.1.130",
+];
+
 /// Why an image can't lose anything and stay sound, told from its elements.
 pub(crate) fn obstacle(source: &Source) -> Option<String> {
     let set = source.data_set();
     let has = |tag: Tag| set.get(tag).is_some();
-    if has(SHARED_GROUPS) || has(FRAME_GROUPS) {
+    let enhanced = ENHANCED.contains(&source.facts().sop_class_uid.as_str());
+    if enhanced || has(SHARED_GROUPS) || has(FRAME_GROUPS) {
         return Some(
             "what is said of single frames (functional groups) would no longer hold after a lossy step".into(),
         );

@@ -15,6 +15,9 @@ use std::time::{Duration, Instant};
 /// What a decoder may take for one frame.
 const LONGEST: Duration = Duration::from_secs(60);
 
+/// DCMTK decodes nothing shallower, whoever wrote it.
+const LEAST_BITS: u8 = 8;
+
 /// The program and what it calls itself.
 struct Program {
     path: PathBuf,
@@ -24,6 +27,9 @@ struct Program {
 pub(super) fn look(plan: &Plan, codestream: &[u8], samples_sha256: &str) -> Answer {
     let Some(program) = program() else { return Answer::Without("dcmdjpls (DCMTK) is not installed".into()) };
     let name = &program.name;
+    if plan.precision < LEAST_BITS {
+        return Answer::Without(format!("{name} reads no frames of fewer than {LEAST_BITS} bits"));
+    }
     match program.decode(plan, codestream) {
         Ok(Some(samples)) if hex(&Sha256::digest(&samples)) == samples_sha256 => Answer::Same(name.clone()),
         Ok(Some(_)) => Answer::Other(format!("{name} decodes other samples")),

@@ -313,7 +313,8 @@ fn obstacle(source: &Source, target: Target) -> Result<Option<String>> {
     if let Some(reason) = suitable::obstacle_elsewhere(source, target) {
         return Ok(Some(reason));
     }
-    if let Some(reason) = suitable::no_name_for_colour(source, target) {
+    let colours = suitable::no_name_for_colour(source, target).or_else(|| suitable::colours_by_marks(source, target));
+    if let Some(reason) = colours {
         return Ok(Some(reason));
     }
     if let Some(reason) = surplus(source)? {

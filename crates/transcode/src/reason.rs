@@ -13,7 +13,7 @@ const CLASSES: [(&str, &[&str]); 14] = [
     ("lossy", &["lossy"]),
     ("already", &["already", "stays jpeg", "stays as it is"]),
     ("bits", &["single-bit", "bits allocated", "deep"]),
-    ("colour", &["photometric", "colour transform"]),
+    ("colour", &["photometric", "colour transform", "its colours"]),
     ("no-rule", &["no rule"]),
     ("unsupported", &["unsupported", "no encoder", "no decoder", "can't be", "jpeg-ls:", "htj2k:", "jpeg xl"]),
 ];

@@ -60,6 +60,16 @@ pub(crate) fn no_name_for_colour(source: &Source, target: Target) -> Option<Stri
         .then(|| "its SOP class does not know YBR_FULL, and that is what its frames decode to".into())
 }
 
+/// A JPEG of three components whose own marks do not say what DICOM says of its colours: whoever reads JPEG XL goes by the
+/// marks (JFIF first, then Adobe's, then letters) and would show others.
+pub(crate) fn colours_by_marks(source: &Source, target: Target) -> Option<String> {
+    let stream =
+        source.stream.as_ref().filter(|_| target == Target::JpegXlRecompression && source.facts().samples == 3)?;
+    let ybr = stream.jfif || stream.adobe_transform.map_or(!stream.rgb_letters, |transform| transform != 0);
+    (ybr != source.is_ybr())
+        .then(|| "the marks in the JPEG do not tell its colours: JPEG XL would show others than DICOM does".into())
+}
+
 fn pixel_kind(facts: &Facts, lossy_too: bool) -> Option<String> {
     match facts.pixels {
         Pixels::None => Some("there are no pixels".into()),

@@ -6,7 +6,7 @@ use crate::decode::{self as decoders, Codecs};
 use crate::encode::Plan;
 use crate::error::{Check, Error, Result};
 use crate::input::hex;
-use crate::opinion::Second;
+use crate::opinion::{Second, Shown};
 use crate::residue::Proof;
 use crate::source::Source;
 use crate::suitable;
@@ -96,8 +96,9 @@ pub(crate) fn verify(
         if !kept {
             return differs(format!("frame {} lost more than it may", n + 1));
         }
+        let shown = Shown { written, codestream: stored, samples: &samples, samples_sha256: &after };
         let opinion = second
-            .look(plan, stored, &after)
+            .look(plan, &shown)
             .map_err(|what| Error::disproved(Check::SecondOpinion, format!("frame {}: {what}", n + 1)))?;
         let place = &written.frames()[n];
         let (offset, length) = (place.offset(), if table == Table::Native { place.length() } else { expected.length });

@@ -78,7 +78,7 @@ pub(crate) fn frame(layout: &Layout<'_>, n: u32, stored: &[u8], codecs: &mut Cod
         let decoded = wrong.decode(stored, |stored| frame(layout, n, stored, codecs, out));
         codecs.wrong = Some(wrong);
         decoded?;
-        wrong.undo(facts.bits_allocated, out);
+        wrong.undo(facts, out);
         return Ok(());
     }
     match coding {

@@ -2,17 +2,19 @@
 //!
 //! An encoder and a decoder that share a mistake agree with each other. So every frame of the first of each class, and a share of
 //! those that follow, chosen by the hash of their samples, are decoded by another implementation too:
-//! HTJ2K by a port of OpenJPEG ([`htj2k`]), JPEG-LS by DCMTK where it is installed ([`jpeg_ls`]). One that disagrees stops
-//! the conversion.
+//! HTJ2K by a port of OpenJPEG ([`htj2k`]), JPEG-LS by DCMTK where it is installed ([`jpeg_ls`]), JPEG XL by `jxl-oxide` beside `jxl`
+//! ([`jpeg_xl`]). One that disagrees stops the conversion.
 
 mod htj2k;
 mod jpeg_ls;
+mod jpeg_xl;
 #[cfg(test)]
 pub(crate) mod tests;
 
 use crate::encode::Plan;
 use crate::facts::Facts;
 use crate::policy::Target;
+use crate::source::Source;
 use crate::syntax::Coding;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -164,19 +166,12 @@ impl Opinions {
         self.tallies.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Shows a written frame to the second decoder, if it is its turn. `samples_sha256` is of the samples that our decoder gave.
-    /// The error says in which way it disagrees.
-    pub(crate) fn ask(
-        &self,
-        class: &Class,
-        plan: &Plan,
-        codestream: &[u8],
-        samples_sha256: &str,
-    ) -> Result<Opinion, String> {
+    /// Shows a written frame to the second decoder, if it is its turn. The error says in which way it disagrees.
+    pub(crate) fn ask(&self, class: &Class, plan: &Plan, shown: &Shown<'_>) -> Result<Opinion, String> {
         if plan.target == Target::ExplicitLittleEndian {
             return Ok(Opinion::NotAsked);
         }
-        if !self.wanted(class, samples_sha256) {
+        if !self.wanted(class, shown.samples_sha256) {
             self.count(class, |tally| &mut tally.not_asked);
             return Ok(Opinion::NotAsked);
         }
@@ -184,8 +179,10 @@ impl Opinions {
             Coding::HtJ2k if plan.target.is_lossy() => {
                 Answer::Without("decoders of an irreversible transform may round in different ways".into())
             }
-            Coding::HtJ2k => htj2k::look(plan, codestream, samples_sha256),
-            Coding::JpegLs => jpeg_ls::look(plan, codestream, samples_sha256),
+            Coding::HtJ2k => htj2k::look(plan, shown.codestream, shown.samples_sha256),
+            Coding::JpegLs => jpeg_ls::look(plan, shown.codestream, shown.samples_sha256),
+            Coding::JpegXl if plan.target == Target::JpegXlRecompression => jpeg_xl::look_at_jpeg(plan, shown),
+            Coding::JpegXl => jpeg_xl::look(plan, shown),
             _ => Answer::Without("there is no second decoder for this transfer syntax".into()),
         };
         match answer {
@@ -235,9 +232,21 @@ pub(crate) struct Second<'a> {
 
 impl Second<'_> {
     /// As [`Opinions::ask`].
-    pub(crate) fn look(&mut self, plan: &Plan, codestream: &[u8], samples_sha256: &str) -> Result<Opinion, String> {
-        self.opinions.ask(self.class, plan, codestream, samples_sha256)
+    pub(crate) fn look(&mut self, plan: &Plan, shown: &Shown<'_>) -> Result<Opinion, String> {
+        self.opinions.ask(self.class, plan, shown)
     }
+}
+
+/// A frame as the first decoder found it.
+pub(crate) struct Shown<'a> {
+    /// What was written.
+    pub(crate) written: &'a Source,
+    /// The frame, without padding.
+    pub(crate) codestream: &'a [u8],
+    /// What the first decoder made of it.
+    pub(crate) samples: &'a [u8],
+    /// SHA-256 of these samples.
+    pub(crate) samples_sha256: &'a str,
 }
 
 /// What a second decoder found.

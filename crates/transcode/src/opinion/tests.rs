@@ -1,7 +1,11 @@
 //! A wrong codec is caught: encoders and decoders that agree with each other and are wrong.
 
+use crate::decode;
 use crate::encode::Plan;
 use crate::error::Result;
+use crate::facts::Facts;
+use crate::policy::Target;
+use crate::syntax::Coding;
 use crate::{Check, Context, Opinions, Outcome, Policy, Sampling, Source};
 
 /// A mistake that an encoder and its decoder share.
@@ -26,6 +30,9 @@ impl Wrong {
         let mut plan = plan.clone();
         let mut samples = samples.to_vec();
         match self {
+            Wrong::Sign | Wrong::Shift if plan.target == Target::JpegXlLossless => {
+                within(plan.precision.into(), &mut samples, |top, v| self.turn(top, v));
+            }
             Wrong::Sign => {
                 plan.signed = !plan.signed;
                 turn_sign(plan.bits_allocated, &mut samples);
@@ -43,8 +50,8 @@ impl Wrong {
     /// What the mistake does to the written stream.
     pub(crate) fn mark(self, stream: &mut [u8]) {
         if self == Wrong::Marker {
-            let at = place_of_mistake(stream);
-            stream[at] ^= 1;
+            let (at, bit) = place_of_mistake(stream);
+            stream[at] ^= bit;
         }
     }
 
@@ -56,12 +63,25 @@ impl Wrong {
     }
 
     /// The mistake's other half, on decoded samples.
-    pub(crate) fn undo(self, bits_allocated: u16, samples: &mut [u8]) {
+    pub(crate) fn undo(self, facts: &Facts, samples: &mut [u8]) {
         match self {
-            Wrong::Sign => turn_sign(bits_allocated, samples),
-            Wrong::Shift => shift(bits_allocated, samples, |v| v.rotate_right(1)),
+            Wrong::Sign | Wrong::Shift if facts.transfer_syntax.coding() == Coding::JpegXl => {
+                within(facts.bits_stored, samples, |top, v| self.turn_back(top, v));
+                decode::settle_high_bits(facts, samples);
+            }
+            Wrong::Sign => turn_sign(facts.bits_allocated, samples),
+            Wrong::Shift => shift(facts.bits_allocated, samples, |v| v.rotate_right(1)),
             Wrong::Marker => {}
         }
+    }
+
+    /// JPEG XL has unsigned samples of exactly so many bits; `top` is the highest.
+    fn turn(self, top: u16, v: u16) -> u16 {
+        if self == Wrong::Sign { v ^ 1 << top } else { v << 1 | v >> top & 1 }
+    }
+
+    fn turn_back(self, top: u16, v: u16) -> u16 {
+        if self == Wrong::Sign { v ^ 1 << top } else { v >> 1 | (v & 1) << top }
     }
 }
 
@@ -74,15 +94,29 @@ fn shift(bits: u16, samples: &mut [u8], turn: impl Fn(u16) -> u16) {
     samples.as_chunks_mut().0.iter_mut().for_each(|b| *b = turn(u16::from_le_bytes(*b)).to_le_bytes());
 }
 
-/// HTJ2K: the exponent of the first sub-band in QCD (T.800 A.6.4). JPEG-LS: the reset interval of LSE, or the bits
-/// of the frame header (T.87 C.2).
-fn place_of_mistake(stream: &[u8]) -> usize {
+/// Changes the lowest `bits` of each word; those above are cleared.
+fn within(bits: u16, samples: &mut [u8], change: impl Fn(u16, u16) -> u16) {
+    let mask = u16::MAX >> (16 - bits);
+    samples
+        .as_chunks_mut()
+        .0
+        .iter_mut()
+        .for_each(|b| *b = (change(bits - 1, u16::from_le_bytes(*b) & mask) & mask).to_le_bytes());
+}
+
+/// A byte and its bit. HTJ2K: the exponent of the first sub-band in QCD (T.800 A.6.4). JPEG-LS: the bits of the frame header
+/// (T.87 C.2). JPEG XL: the height (ISO/IEC 18181-1 D.2).
+fn place_of_mistake(stream: &[u8]) -> (usize, u8) {
     let find = |marker: [u8; 2]| stream.windows(2).position(|w| w == marker);
     if stream.starts_with(&[0xFF, 0x4F]) {
-        find([0xFF, 0x5C]).expect("QCD") + 4
-    } else {
-        find([0xFF, 0xF7]).expect("SOF55") + 4
+        return (find([0xFF, 0x5C]).expect("QCD") + 4, 1);
     }
+    if stream.starts_with(&[0xFF, 0xD8]) {
+        return (find([0xFF, 0xF7]).expect("SOF55") + 4, 1);
+    }
+    let start = find([0xFF, 0x0A]).expect("a codestream");
+    let small = stream[start + 2] & 1 == 1;
+    (start + 2, if small { 1 << 1 } else { 1 << 3 })
 }
 
 /// A grey image in Explicit VR Little Endian.
@@ -156,7 +190,7 @@ fn judged(target: &str) -> bool {
     judged
 }
 
-const TARGETS: [&str; 2] = ["htj2k-lossless-rpcl", "jpeg-ls-lossless"];
+const TARGETS: [&str; 3] = ["htj2k-lossless-rpcl", "jpeg-ls-lossless", "jpeg-xl-lossless"];
 
 #[test]
 fn a_wrong_codec_is_caught_by_the_second_opinion_alone() {
@@ -184,6 +218,44 @@ fn a_right_codec_passes() {
             assert!(matches!(outcome, Outcome::Converted(_)), "{target} {bits} {signed}: {outcome:?}");
             assert_eq!(opinions.tallies().values().map(|t| t.agreed).sum::<u64>(), 1);
         }
+    }
+}
+
+#[test]
+fn frames_shallower_than_dcmtk_reads_are_no_false_alarm() {
+    for bits in 2..8 {
+        let (outcome, opinions) = convert(&made(bits, false), "jpeg-ls-lossless", None, Sampling::default());
+        assert!(matches!(outcome, Outcome::Converted(_)), "{bits} bits: {outcome:?}");
+        assert_eq!(opinions.tallies().values().map(|t| t.without).sum::<u64>(), 1);
+    }
+}
+
+/// Where nothing must be the same bit for bit: rounding is borne, more is not.
+#[test]
+fn another_picture_under_jpeg_xl_is_found() {
+    let source = Source::from_bytes(made(8, false)).unwrap();
+    let ask = |target: Target, off: u8, everywhere: bool| {
+        let mut codecs = decode::Codecs::default();
+        let mut plan = Plan::new(&source, target, &mut codecs).unwrap();
+        plan.bits_allocated = 8;
+        let mut samples: Vec<u8> = (0..96 * 80u32).map(|n| (n / 97 + n % 13) as u8).collect();
+        let stream = crate::jpeg_xl::encode_lossless(&samples, plan.columns, plan.rows, 1, 8, plan.precision).unwrap();
+        samples.iter_mut().take(if everywhere { 96 * 80 } else { 1 }).for_each(|v| *v += off);
+        let shown = super::Shown { written: &source, codestream: &stream, samples: &samples, samples_sha256: "" };
+        let class = super::Class::of(source.facts(), plan.codec());
+        Opinions::default().ask(&class, &plan, &shown)
+    };
+    let bound = crate::Bound { max_error: Some(9), min_psnr: None };
+    for (target, off, everywhere, right) in [
+        (Target::JpegXlLossless, 0, true, true),
+        (Target::JpegXlLossless, 1, false, false),
+        (Target::JpegXl(bound), 1, true, true),
+        (Target::JpegXl(bound), 2, false, false),
+        (Target::JpegXlRecompression, 2, true, true),
+        (Target::JpegXlRecompression, 3, true, false),
+    ] {
+        let answer = ask(target, off, everywhere);
+        assert_eq!(answer.is_ok(), right, "{target:?} off by {off}: {answer:?}");
     }
 }
 

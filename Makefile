@@ -1,7 +1,7 @@
 # Firstlight: two commands to know are `make start` and `make test`.
 
 .DEFAULT_GOAL := help
-.PHONY: help start test setup build samples bench-codec bench-convert bench-migrate bench-policy test-migrate fuzz wasm clean
+.PHONY: help start test setup build samples bench-codec bench-convert bench-migrate bench-policy judge-pairs test-migrate fuzz wasm clean
 
 help: ## Show what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -33,6 +33,9 @@ bench-convert: ## Time conversion end to end: CPU milliseconds per instance
 bench-migrate: ## Migrate 100,000 instances, a million files, an object of 5.6 GB: rate and memory
 	@scripts/setup.sh build judges
 	@scripts/bench/run.sh migrate $(ARGS)
+
+judge-pairs: ## The whole corpus to every target, judged by decoders that are not ours: a table (make test takes a sample)
+	@scripts/test.sh pairs
 
 test-migrate: ## Migrations through 200 kills, 20 full disks, 50 power cuts (make test does fewer)
 	@scripts/setup.sh build judges test

@@ -22,6 +22,10 @@ VITEST = r"^ *Tests +(?:(?P<failed>\d+) failed \| )?(?P<passed>\d+) passed(?: \|
 PLAIN = r"^(?:\w+: )?(?P<passed>\d+) passed, (?P<failed>\d+) failed(?:, (?P<skipped>\d+) skipped)?$"
 
 
+# Steps that run only where they are named: `judges` holds a sample of them.
+ON_DEMAND = {"pairs"}
+
+
 def steps():
     nextest = subprocess.run(["cargo", "nextest", "--version"], capture_output=True).returncode == 0
     rust = "cargo nextest run --workspace --locked --no-fail-fast" if nextest else "cargo test --workspace --locked --no-fail-fast --lib --bins --tests"
@@ -37,6 +41,7 @@ def steps():
         "setup": ("scripts/setup.sh test", None),
         "commands": (f"{python} -m pytest -q tests/commands", PYTEST),
         "judges": (f"{python} -m pytest -q -n 2 --dist worksteal tests/judges", PYTEST),
+        "pairs": (f"cargo build --locked --quiet -p firstlight && FIRSTLIGHT_PAIRS=all {python} -m pytest -q -n 2 --dist worksteal tests/judges/test_pairs.py", PYTEST),
         "htj2k": (f"cargo build --locked --quiet -p htj2k --example htj2k && {python} -W ignore tests/judges/htj2k_interop.py --binary $HTJ2K_BIN", PLAIN),
         "fuzz": ("NICE=0 scripts/fuzz.sh 30", PLAIN),
         "web": (". scripts/lib.sh; build_web; cd web && npm test", VITEST),
@@ -91,7 +96,7 @@ def main(wanted):
     if not (SHARED / "data" / "open").is_dir():
         print(f"no corpus at {SHARED}/data/open: the checks that need it are skipped and counted so")
     rows, total = [], [0, 0, 0]
-    for name in wanted or known:
+    for name in wanted or [name for name in known if name not in ON_DEMAND]:
         code, output, seconds = run(name, known[name][0])
         counts = count(code, output, known[name][1])
         rows.append((name, counts, seconds))

@@ -13,16 +13,28 @@ import time
 
 import pytest
 
+import pairs
 from common import BINARY, CORPUS, SHARED, check_binary
 
 
 def pytest_configure(config):
-    """On the process that controls the workers: convert everything, keep the report."""
-    if hasattr(config, "workerinput") or "FIRSTLIGHT_CONVERTED" in os.environ or not CORPUS.is_dir():
+    """On the process that controls the workers: convert what the tests named need, keep the reports."""
+    if hasattr(config, "workerinput") or {"FIRSTLIGHT_CONVERTED", "FIRSTLIGHT_PAIRED"} & os.environ.keys() or not CORPUS.is_dir():
         return
     check_binary()
     folder = pathlib.Path(tempfile.mkdtemp(prefix="firstlight-judges-"))
     config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
+    if not all("test_pairs" in argument for argument in config.args):
+        convert_corpus(folder)
+    if any("test_pairs" in argument or "::" not in argument and pathlib.Path(argument).is_dir() for argument in config.args):
+        started = time.monotonic()
+        pairs.prepare(folder / "pairs")
+        print(f"converted every pair in {time.monotonic() - started:.0f} s", file=sys.__stderr__, flush=True)
+        os.environ["FIRSTLIGHT_PAIRED"] = str(folder / "pairs")
+
+
+def convert_corpus(folder):
+    """The whole corpus by the default policy."""
     started = time.monotonic()
     convert = [BINARY, "convert", CORPUS, folder / "out", "--report", folder / "report.jsonl", "--policy", "default"]
     done = subprocess.run(convert, capture_output=True, text=True, stdin=subprocess.DEVNULL)
@@ -39,6 +51,8 @@ def pytest_terminal_summary(terminalreporter):
         found = pathlib.Path(os.environ.get("FIRSTLIGHT_CONVERTED", "")) / name
         if found.is_file():
             terminalreporter.write_line(found.read_text().strip())
+    if "FIRSTLIGHT_PAIRED" in os.environ:
+        terminalreporter.write_line(pairs.matrix(pathlib.Path(os.environ["FIRSTLIGHT_PAIRED"])))
 
 
 def table(path, key="path"):

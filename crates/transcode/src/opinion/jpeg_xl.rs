@@ -7,22 +7,26 @@ use crate::encode::Plan;
 use crate::jpeg_xl::{self, Header, READER, REBUILDER as OXIDE};
 use jxl_oxide::{JxlImage, JxlThreadPool, image::BitDepth};
 
-/// Two decoders of a lossy frame of 8 bits may round in different ways; of more bits, by the same part of the range.
-const ROUNDING: i32 = 1;
-/// A picture and its JPEG: two inverse transforms and two upsamplings of colour, each rounded, and one change of colours.
+/// How far pictures may be apart on the average, in steps of 8 bits, where nothing says that they are the same: decoders round their
+/// transforms in different ways, and bring what lies outside the range of colours back into it in different ways.
 const MEAN_APART: f64 = 2.0;
 
-/// The samples of .110, which must be the same, or of .112, which may be rounded in another way.
+/// The samples of .110, which must be the same, or of .112, which must be close.
 pub(super) fn look(plan: &Plan, shown: &Shown<'_>) -> Answer {
     let decoded = match guarded(OXIDE, || Ok(by_oxide(plan, shown.codestream))) {
         Ok(Ok(decoded)) => decoded,
         Ok(Err(what)) => return Answer::Other(format!("{OXIDE} {what}")),
         Err(error) => return Answer::Other(format!("{OXIDE} can't decode it: {error}")),
     };
-    let slack = if plan.target.is_lossy() { ROUNDING << plan.precision.saturating_sub(8) } else { 0 };
-    let others = values(plan, shown.samples);
-    let same = decoded.len() == others.len() && decoded.iter().zip(others).all(|(a, b)| a.abs_diff(b) <= slack as u32);
+    let (others, step) = (values(plan, shown.samples), 2f64.powi(i32::from(plan.precision) - 8));
+    let same = if plan.target.is_lossy() { close(&decoded, &others, step) } else { decoded == others };
     if same { Answer::Same(OXIDE.into()) } else { Answer::Other(format!("{OXIDE} decodes other samples")) }
+}
+
+/// The same number of samples, on the average hardly apart. `step`: one of 8 bits.
+fn close(one: &[i32], other: &[i32], step: f64) -> bool {
+    let apart: u64 = one.iter().zip(other).map(|(a, b)| u64::from(a.abs_diff(*b))).sum();
+    one.len() == other.len() && apart as f64 <= MEAN_APART * step * one.len() as f64
 }
 
 /// The picture of .111: a client that knows JPEG XL shows it instead of the JPEG.
@@ -38,8 +42,8 @@ pub(super) fn look_at_jpeg(plan: &Plan, shown: &Shown<'_>) -> Answer {
         return Answer::Other(format!("{READER} finds a picture of {told:?}"));
     }
     let rgb = if shown.written.is_ybr() { rgb(shown.samples) } else { shown.samples.to_vec() };
-    let apart: u64 = picture.iter().zip(&rgb).map(|(a, b)| u64::from(a.abs_diff(*b))).sum();
-    if apart as f64 > MEAN_APART * rgb.len() as f64 {
+    let wide = |samples: &[u8]| samples.iter().map(|v| i32::from(*v)).collect::<Vec<_>>();
+    if !close(&wide(&picture), &wide(&rgb), 1.0) {
         return Answer::Other(format!("{READER} decodes another picture"));
     }
     Answer::Same(format!("{READER}: the picture"))

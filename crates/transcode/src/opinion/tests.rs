@@ -230,7 +230,7 @@ fn frames_shallower_than_dcmtk_reads_are_no_false_alarm() {
     }
 }
 
-/// Where nothing must be the same bit for bit: rounding is borne, more is not.
+/// Lossless means the same; else rounding is borne, another picture is not.
 #[test]
 fn another_picture_under_jpeg_xl_is_found() {
     let source = Source::from_bytes(made(8, false)).unwrap();
@@ -249,8 +249,8 @@ fn another_picture_under_jpeg_xl_is_found() {
     for (target, off, everywhere, right) in [
         (Target::JpegXlLossless, 0, true, true),
         (Target::JpegXlLossless, 1, false, false),
-        (Target::JpegXl(bound), 1, true, true),
-        (Target::JpegXl(bound), 2, false, false),
+        (Target::JpegXl(bound), 2, true, true),
+        (Target::JpegXl(bound), 3, true, false),
         (Target::JpegXlRecompression, 2, true, true),
         (Target::JpegXlRecompression, 3, true, false),
     ] {

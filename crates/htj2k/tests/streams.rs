@@ -222,6 +222,23 @@ fn markers_around_packets_are_passed_over() {
     }
 }
 
+/// Packets without a body, their headers apart from it (PPT, T.800 A.7.5): nothing follows SOD.
+#[test]
+fn packets_may_be_headers_alone() {
+    let pixels = [128; 64 * 64];
+    let samples = Samples::U8(&pixels);
+    let image = Image { width: 64, height: 64, components: 1, precision: 8, signed: false, stride: 64, samples };
+    let options = EncodeOptions { decompositions: Some(1), tlm: false, plt: false, ..EncodeOptions::default() };
+    let mut stream = Vec::new();
+    Encoder::new().encode(&image, &options, &mut stream).unwrap();
+    let sot = stream.windows(2).position(|w| w == [0xff, 0x90]).unwrap();
+    let mut other = stream[..sot + 12].to_vec();
+    // One tile-part, to the end; two packets without a block.
+    other[sot + 6..sot + 12].copy_from_slice(&[0, 0, 0, 0, 0, 1]);
+    other.extend([0xff, 0x61, 0, 5, 0, 0, 0, 0xff, 0x93, 0xff, 0xd9]);
+    assert!(decode_grey(&other).unwrap() == (true, pixels.to_vec()));
+}
+
 /// Every code-block is counted where it is laid out and where its packet is read.
 #[test]
 fn the_limit_of_work_is_about_the_number_of_code_blocks() {

@@ -475,3 +475,19 @@ fn a_higher_plane_leaves_half_a_step() {
         all_levels_agree(&bytes, &Coded { passes: 3, refine_len: 30, ..coded }, 16, 16);
     }
 }
+
+/// What a row above leaves behind must not come back in a row that is empty.
+#[test]
+fn lone_samples_at_edges_survive() {
+    for (width, height) in SIZES.into_iter().chain([(128, 32), (192, 8), (132, 6)]) {
+        let (columns, rows) = (usize::from(width), usize::from(height));
+        let across = [0, 1, 62, 63, 64, columns.saturating_sub(2), columns - 1];
+        for (column, row) in across.into_iter().flat_map(|column| [0, 1, 2, 3].map(|row| (column, row))) {
+            if column < columns && row < rows {
+                let mut samples = vec![0; columns * rows];
+                samples[row * columns + column] = -5;
+                round_trip(&samples, width, height);
+            }
+        }
+    }
+}

@@ -268,6 +268,20 @@ mod tests {
         }
     }
 
+    /// Every byte before every other one, in both directions.
+    #[test]
+    fn stuffed_bits_are_left_out_after_every_byte() {
+        for (one, two) in (0..=255).flat_map(|one| (0..=255).map(move |two| (one, two))) {
+            let segment = [one, two, one];
+            let (mut ahead, mut back) = (super::forward(&segment), super::backward(&segment));
+            let (mut plain_ahead, mut plain_back) = (Forward::new(&segment, 0), Backward::refinement(&segment));
+            for _ in 0..26 {
+                assert_eq!(u32::from(ahead.bit()), plain_ahead.bit(), "{segment:?}");
+                assert_eq!(u32::from(back.bit()), plain_back.bit(), "{segment:?}");
+            }
+        }
+    }
+
     /// Which samples of a block are significant, with a margin of one around it.
     #[derive(Default)]
     struct Significance {

@@ -254,7 +254,7 @@ mod tests {
             // What was kept for a packet that was read whole is of no more use.
             trees.save(one, (3, 2), &mut saved);
             saved.clear();
-            trees.nodes.iter_mut().for_each(|node| node.low = round);
+            trees.nodes.iter_mut().zip(20 * round..).for_each(|(node, low)| node.low = low);
             let before = lows(&trees);
             trees.save(one, (3, 2), &mut saved);
             trees.save(two, (2, 2), &mut saved);

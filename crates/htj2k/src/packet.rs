@@ -623,6 +623,8 @@ mod tests {
         assert_eq!(one.unwrap_err(), "an HT cleanup segment of one byte");
         let early = contributed(placeholder(3, 0), 2, HT, "0001");
         assert_eq!(early.unwrap_err(), "an HT code-block has bytes before its first cleanup pass");
+        let late = contributed(placeholder(3, 1), 1, HT, "010");
+        assert_eq!(late.unwrap_err(), "an HT code-block has bytes before its first cleanup pass");
         // Mixed, these are passes of Part 1; the cleanup pass alone has three bits, both have four.
         let (block, pending) = contributed(placeholder(3, 0), 2, MIXED, "0001").unwrap();
         assert_eq!((block.state, block.passes, pending), (BlockState::Part1, 2, alloc::vec![(2, 1, Role::More)]));

@@ -1,6 +1,6 @@
 //! What a codec can carry, told from the attributes: row by row the cases that must be kept (PS3.5 8.2, PS3.3 C.7.6.3).
 
-use crate::data_set::{DataSet, Tag};
+use crate::data_set::{DataSet, Element, Tag, Value};
 use crate::derived;
 use crate::facts::{Facts, Pixels};
 use crate::overlay;
@@ -45,14 +45,27 @@ pub(crate) fn obstacle_elsewhere(source: &Source, target: Target) -> Option<Stri
     if set.get(DIGITAL_SIGNATURES).is_some() {
         return Some("it is digitally signed: coding it again would break the signature".into());
     }
+    if target == Target::ExplicitLittleEndian && set.elements.iter().any(nested_fragments) {
+        return Some("it holds a compressed icon, which can't be in an uncompressed file".into());
+    }
     let lossy = || if target.is_lossy() { derived::obstacle(source) } else { None };
     overlay::obstacle(set, source.facts()).or_else(lossy)
 }
 
-/// Visible light images and colour captures know chrominance only as YBR_FULL_422 (PS3.3 C.8.12.1.1.1, C.8.6.3.1.2): what their
-/// JPEG decodes to has no name there that is true.
+/// Fragments in the items of a sequence, at any depth: what is nested stays as it is, and a native syntax can't say that (PS3.5 A.4).
+fn nested_fragments(element: &Element) -> bool {
+    let Value::Items(items) = &element.value else { return false };
+    items
+        .iter()
+        .flat_map(|item| &item.elements)
+        .any(|nested| matches!(nested.value, Value::Fragments(_)) || nested_fragments(nested))
+}
+
+/// Visible light images, colour captures and multi-frame ultrasound know chrominance only as YBR_FULL_422, or demand planes of it
+/// (PS3.3 C.8.12.1.1.1, C.8.6.3.1.2, C.8.5.6.1.16): what their JPEG decodes to has no name there that is true.
 pub(crate) fn no_name_for_colour(source: &Source, target: Target) -> Option<String> {
-    const STRICT: [&str; 2] = ["1.2.840.10008.5.1.4.1.1.77.1.", "1.2.840.10008.5.1.4.1.1.7.4"];
+    const STRICT: [&str; 3] =
+        ["1.2.840.10008.5.1.4.1.1.77.1.", "1.2.840.10008.5.1.4.1.1.7.4", "1.2.840.10008.5.1.4.1.1.3.1"];
     let facts = source.facts();
     let strict = STRICT.iter().any(|class| facts.sop_class_uid.starts_with(class));
     let renamed = facts.samples == 3 && source.is_ybr() && facts.photometric != "YBR_FULL";

@@ -3,7 +3,7 @@
 mod common;
 
 use common::{Form, Made, bytes16, converted, noise, open_data, run, samples_sha256, to};
-use transcode::{Outcome, Source, Tag, Vr};
+use transcode::{Outcome, Policy, Source, Tag, Vr};
 
 const PIXELS: (u16, u16) = (0x7FE0, 0x0010);
 const NATIVE: &str = "explicit-little-endian";
@@ -34,6 +34,32 @@ fn rule_22_other_encodings_become_explicit_little_endian() {
             made.element(PIXELS.0, PIXELS.1, vr, &(0..24 * allocated / 8).map(|n| n as u8).collect::<Vec<_>>());
             native(&made.source());
         }
+    }
+}
+
+/// What is nested stays as it is: fragments can't be said in an uncompressed file.
+#[test]
+fn rule_17_a_compressed_icon_keeps_its_image_compressed() {
+    let Some(open) = open_data() else { return };
+    let source = Source::open(&open.join("mg/fo-dicom__GH133.dcm")).unwrap();
+    let (Outcome::Kept { reason, .. }, _) = run(&source, &to(NATIVE)) else { panic!("not kept") };
+    assert!(reason.contains("icon"), "{reason}");
+    assert!(matches!(run(&source, &to("jpeg-ls-lossless")).0, Outcome::Converted(_)));
+}
+
+/// Multi-frame ultrasound knows chrominance as YBR_FULL_422, or in planes.
+#[test]
+fn rule_3_ultrasound_whose_jpeg_decodes_to_ybr_full_is_kept() {
+    let Some(open) = open_data() else { return };
+    let source = Source::open(&open.join("cine/pydicom__examples_ybr_color.dcm")).unwrap();
+    for target in [NATIVE, "jpeg-ls-lossless", "htj2k-lossless"] {
+        let rule = format!(
+            "[[rule]]\nname = \"lossy\"\nwhen = {{ lossy = true }}\nthen = {{ transfer_syntax = \"{target}\" }}\n"
+        );
+        let (Outcome::Kept { reason, .. }, _) = run(&source, &Policy::parse(&rule).unwrap()) else {
+            panic!("not kept")
+        };
+        assert!(reason.contains("YBR_FULL"), "{reason}");
     }
 }
 

@@ -49,6 +49,11 @@ impl Sequencer {
         let volumes = if coding.volumes.is_empty() { &whole[..] } else { &coding.volumes };
         for volume in volumes {
             let volume = Volume { layers: volume.layers.min(coding.cod.layers), ..*volume };
+            spending.work(0, 1)?;
+            if volume.components.0 >= volume.components.1 || volume.resolutions.0 >= volume.resolutions.1 {
+                // Without a component or a level, every layer would go by uncounted.
+                continue;
+            }
             let mut walk = Walk { tile: &mut *tile, volume, spending: &mut *spending, visit: &mut *visit };
             let step = match volume.progression {
                 Progression::Lrcp => walk.layers_first(),

@@ -33,10 +33,10 @@ STAGES = {
     "second": [
         ("--lib", ["words_give", "stripes"]),
         ("progressive", ["real_streams"]),
-        ("streams", ["wg04", "a_complete_level", "a_length", "limit_of_work"]),
+        ("streams", ["wg04", "a_complete_level", "a_length", "markers_around", "headers_a", "limit_of_work"]),
         ("region", []),
     ],
-    "third": [("--lib", ["wide_coefficients", "extreme_magnitudes", "empty_parts"]), ("conformance", ["tolerance"])],
+    "third": [("--lib", ["wide_coefficients", "extreme_magnitudes", "lone_samples", "empty_parts"]), ("conformance", ["tolerance"])],
     "fourth": [
         ("--lib", ["every_size_and_depth"]),
         ("round_trip", ["irreversible", "every_size", "every_depth", "many_components"]),

@@ -222,7 +222,7 @@ fn markers_around_packets_are_passed_over() {
     }
 }
 
-/// Packets without a body, their headers apart from it (PPT, T.800 A.7.5): nothing follows SOD.
+/// Packets without a body, their headers apart from it (PPT, T.800 A.7.5): nothing follows SOD, or markers alone.
 #[test]
 fn packets_may_be_headers_alone() {
     let pixels = [128; 64 * 64];
@@ -231,12 +231,33 @@ fn packets_may_be_headers_alone() {
     let options = EncodeOptions { decompositions: Some(1), tlm: false, plt: false, ..EncodeOptions::default() };
     let mut stream = Vec::new();
     Encoder::new().encode(&image, &options, &mut stream).unwrap();
+    let cod = stream.windows(2).position(|w| w == [0xff, 0x52]).unwrap();
     let sot = stream.windows(2).position(|w| w == [0xff, 0x90]).unwrap();
-    let mut other = stream[..sot + 12].to_vec();
-    // One tile-part, to the end; two packets without a block.
-    other[sot + 6..sot + 12].copy_from_slice(&[0, 0, 0, 0, 0, 1]);
-    other.extend([0xff, 0x61, 0, 5, 0, 0, 0, 0xff, 0x93, 0xff, 0xd9]);
-    assert!(decode_grey(&other).unwrap() == (true, pixels.to_vec()));
+    for (said, bodies) in [(0, vec![]), (2, [0xff, 0x91, 0, 4, 0, 0, 0xff, 0x91, 0, 4, 0, 1].to_vec())] {
+        let mut other = stream[..sot + 12].to_vec();
+        other[cod + 4] |= said;
+        // One tile-part; two packets without a block.
+        other[sot + 6..sot + 12].copy_from_slice(&[0, 0, 0, 21 + bodies.len() as u8, 0, 1]);
+        other.extend([0xff, 0x61, 0, 5, 0, 0, 0, 0xff, 0x93]);
+        other.extend(&bodies);
+        other.extend([0xff, 0xd9]);
+        assert!(decode_grey(&other).unwrap() == (true, pixels.to_vec()), "{said}");
+    }
+}
+
+/// A tile-part may be without packets, though the headers of packets stand apart and their bodies are still to come.
+#[test]
+fn a_tile_part_may_be_empty_before_one_with_headers_apart() {
+    let (stream, pixels, start, body) = one_packet();
+    let sot = stream.windows(2).position(|w| w == [0xff, 0x90]).unwrap();
+    let mut other = stream[..sot + 6].to_vec();
+    other.extend([0, 0, 0, 14, 0, 2, 0xff, 0x93]);
+    other.extend(&stream[sot..sot + 6]);
+    other.extend([0, 0, 0, 0, 1, 2, 0xff, 0x61, 0, (3 + body - start) as u8, 0]);
+    other.extend(&stream[start..body]);
+    other.extend([0xff, 0x93]);
+    other.extend(&stream[body..]);
+    assert!(decode_grey(&other).unwrap() == (true, pixels));
 }
 
 /// Every code-block is counted where it is laid out and where its packet is read.

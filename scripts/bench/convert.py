@@ -36,22 +36,24 @@ CT_GOAL, CT_MEGABYTES = 8, 0.524
 bars = []
 
 
-def spent(command):
-    """CPU and wall milliseconds of a command."""
+def spent(command, cores=None):
+    """CPU and wall milliseconds of a command, held on these cores."""
+    hold = cores and (lambda: os.sched_setaffinity(0, cores))
     before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
-    done = subprocess.run(list(map(str, command)), capture_output=True, text=True)
+    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, preexec_fn=hold)
     wall, after = time.monotonic() - start, resource.getrusage(resource.RUSAGE_CHILDREN)
     if done.returncode > 1:
         sys.exit(done.stderr)
     return (after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime) * 1000, wall * 1000
 
 
-def once(source, policy, jobs=1):
+def once(source, policy, cores=None):
     """CPU and wall milliseconds of one run, and the report's lines of what was converted."""
     with tempfile.TemporaryDirectory() as folder:
+        jobs = len(cores) if cores else 1
         command = [TARGET / "firstlight", "convert", source, f"{folder}/out", "--jobs", jobs, "--quiet", "--policy", policy,
                    "--second-opinion", "0, 1%"]
-        times = spent([*command, "--report", f"{folder}/report"])
+        times = spent([*command, "--report", f"{folder}/report"], cores)
         lines = [json.loads(line) for line in pathlib.Path(folder, "report").read_text().splitlines()]
         return *times, [line for line in lines if line.get("outcome") == "converted"]
 
@@ -115,11 +117,9 @@ def dcmtk(folder):
 
 
 def two_cores(folder):
-    """How many times as fast two threads are as one, by the wall clock, pair by pair."""
-    with tempfile.TemporaryDirectory() as many:
-        for copy in range(6):
-            shutil.copytree(folder, pathlib.Path(many, str(copy)))
-        return statistics.median(once(many, "htj2k-all", 1)[1] / once(many, "htj2k-all", 2)[1] for _ in range(ROUNDS))
+    """How many times as fast two threads on two cores are as one on one, by the wall clock, pair by pair."""
+    cores = sorted(os.sched_getaffinity(0))[:2]
+    return statistics.median(once(folder, "htj2k-all", cores[:1])[1] / once(folder, "htj2k-all", cores)[1] for _ in range(ROUNDS))
 
 
 def bar(name, value, sign, goal):
@@ -135,8 +135,14 @@ def main(folders):
     if not ct.is_dir():
         sys.exit(f"error: no corpus at {CORPUS}\nhint: name folders of your own, or set FIRSTLIGHT_SHARED")
     figures = table([(key, name, CORPUS / path) for key, name, path in CLASSES])
-    instances = len(once(ct, "default")[2])
-    rounds = [(once(ct, "default")[0] / instances, alone(ct), dcmtk(ct), once(ct, "htj2k-all")[0] / instances) for _ in range(ROUNDS)]
+    with tempfile.TemporaryDirectory() as many:
+        # Six of each, so that the start of the process counts as little as among many.
+        for copy in range(6):
+            shutil.copytree(ct, pathlib.Path(many, str(copy)))
+        instances = len(once(many, "default")[2])
+        each = lambda policy: once(many, policy)[0] / instances
+        rounds = [(each("default"), alone(ct), dcmtk(ct), each("htj2k-all")) for _ in range(ROUNDS)]
+        faster = two_cores(many)
     middle = statistics.median
     ours = middle(cpu for cpu, *_ in rounds)
     charls = middle(a["charls-ms"] for _, a, *_ in rounds)
@@ -161,7 +167,7 @@ def main(folders):
     bar("convert-mammogram-to-htj2k-ms", figure("mammogram", 0), "<=", 110)
     bar("convert-slide-ms-per-mb", figure("slide", 1), "<=", round(goal, 2))
     bar("convert-cine-ms-per-mb", figure("cine", 1), "<=", round(goal, 2))
-    bar("convert-two-cores", two_cores(ct), ">=", 1.8)
+    bar("convert-two-cores", faster, ">=", 1.8)
     print(*bars, sep="\n")
 
 

@@ -1,6 +1,7 @@
 //! What one thread does with an item: brings it to a folder tree, or into an archive.
 
 use crate::journal::{Kind, Row};
+use crate::placer::Made;
 use crate::proofs::Proofs;
 use crate::record::{Outcome, Record};
 use crate::source::{Fetch, Server, Spooled, Trouble};
@@ -76,7 +77,7 @@ pub(crate) fn work<'a>(
     shared: Shared<'a>,
     name: usize,
     mut next: impl FnMut() -> Option<Vec<Row>>,
-    mut told: impl FnMut(&Row, Done),
+    mut told: impl FnMut(&Row, Made),
 ) {
     let before = Before::default();
     let set = Settings {
@@ -97,15 +98,15 @@ pub(crate) fn work<'a>(
             let mut fetch = Fetch::new(shared.scratch, shared.servers, shared.stop, hands.name + 10_000);
             fetch.stream(&rows, |row, fetched| {
                 before.set(row.became.clone());
-                let done = hands.take(row, fetched.map(Some), &mut worker);
-                told(row, done);
+                let made = hands.take(row, fetched.map(Some), &mut worker);
+                told(row, made);
             });
         } else {
             for row in &rows {
                 before.set(row.became.clone());
                 let fetched = hands.fetch.fetch(row);
-                let done = hands.take(row, fetched, &mut worker);
-                told(row, done);
+                let made = hands.take(row, fetched, &mut worker);
+                told(row, made);
             }
         }
     }
@@ -117,14 +118,14 @@ fn fresh(shared: &Shared<'_>) -> Context {
 }
 
 impl Hands<'_> {
-    fn take(&mut self, row: &Row, fetched: Result<Option<Spooled>, Trouble>, worker: &mut Worker) -> Done {
+    fn take(&mut self, row: &Row, fetched: Result<Option<Spooled>, Trouble>, worker: &mut Worker) -> Made {
         let copy = match fetched {
             Ok(copy) => copy,
-            Err(trouble) => return not_had(row, trouble),
+            Err(trouble) => return Made::settled(not_had(row, trouble)),
         };
         let bytes = copy.as_ref().map_or(row.bytes, |copy| copy.bytes);
         match self.shared.destination {
-            Destination::Tree => worker.convert(&Item {
+            Destination::Tree => worker.make(&Item {
                 source: row.shown(),
                 copy: copy.as_ref().map(|copy| copy.path().to_owned()),
                 target: row.place.clone().map_or(Target::Study, Target::Mirror),
@@ -146,7 +147,7 @@ impl Hands<'_> {
                     }
                 };
                 record.seconds = started.elapsed().as_secs_f64();
-                Done { record, line, full }
+                Made::settled(Done { record, line, full })
             }
         }
     }

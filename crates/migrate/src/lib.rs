@@ -3,10 +3,10 @@
 //! ```text
 //! census  sources -> journal (walked as a stream; resumable)
 //! plan    journal -> a sample converted to nowhere -> bytes and hours, as ranges
-//! run     journal -> queue -> threads (fetch, worker) -> destination (durable) -> log -> journal -> counted
+//! run     journal -> queue -> threads (fetch, worker) -> placer (durable) -> log -> journal -> counted
 //! ```
-//! A [`Migration`] may end at any moment: the journal knows what is done, and the same command goes on. [`Worker`] does one
-//! file, for a migration as for `convert`: opened, decided on, converted or kept, and put in its place whole or not at all.
+//! A [`Migration`] may end at any moment: the journal knows what is done, and the same command goes on. [`Worker`] makes one
+//! file, for a migration as for `convert`: opened, decided on, converted or kept; [`Placer`] puts it in its place, whole or not at all.
 //! No source is ever written to.
 
 mod control;
@@ -19,6 +19,7 @@ mod log;
 mod migration;
 mod nice;
 mod place;
+mod placer;
 pub mod proofs;
 mod queue;
 mod record;
@@ -36,6 +37,7 @@ pub use log::close_last_line;
 pub use migration::{Ending, Layout, Migration, Options};
 pub use nice::be_nice;
 pub use place::is_plain;
+pub use placer::{Made, Placer, together};
 pub use proofs::{Proof, Proofs, Proving};
 pub use record::{Outcome, Record};
 pub use run::{News, Snapshot};

@@ -6,6 +6,7 @@ use crate::hands::{self, Shared};
 use crate::journal::{Counts, Ended, Journal, Kind, Row};
 use crate::log::Log;
 use crate::migration::{Ending, Options};
+use crate::placer::{Made, Placer};
 use crate::queue::Queue;
 use crate::record::Outcome;
 use crate::throttle::{Hold, Limits, Throttle};
@@ -72,11 +73,11 @@ pub struct Snapshot {
     pub working: usize,
 }
 
-/// A result with what the item waited with.
-struct Came {
+/// A result with what the item waited with: to be placed, then done.
+struct Came<T = Made> {
     id: i64,
     bytes: u64,
-    done: Done,
+    result: T,
 }
 
 pub(crate) fn run(journal: &mut Journal, set: Settings, told: &mut dyn FnMut(News)) -> Result<Ending, Error> {
@@ -103,9 +104,9 @@ pub(crate) fn run(journal: &mut Journal, set: Settings, told: &mut dyn FnMut(New
                     permit = Some(leave);
                     Some(rows)
                 };
-                hands::work(shared, name, next, |row, done| {
+                hands::work(shared, name, next, |row, result| {
                     // Nobody listens only when the run has ended with an error.
-                    let _ = results.send(Came { id: row.id, bytes: row.bytes, done });
+                    let _ = results.send(Came { id: row.id, bytes: row.bytes, result });
                 });
             });
         }
@@ -116,6 +117,7 @@ pub(crate) fn run(journal: &mut Journal, set: Settings, told: &mut dyn FnMut(New
             set: &set,
             throttle: &throttle,
             queue: &queue,
+            placer: Placer::new(root, set.shared.residues, set.shared.proofs),
             ahead: VecDeque::new(),
             after: (i64::MIN, 0),
             exhausted: false,
@@ -148,6 +150,7 @@ struct Run<'a, 'b> {
     set: &'a Settings<'b>,
     throttle: &'a Throttle,
     queue: &'a Queue,
+    placer: Placer<'a>,
     ahead: VecDeque<Row>,
     after: (i64, i64),
     exhausted: bool,
@@ -245,31 +248,38 @@ impl Run<'_, '_> {
         self.out -= results.len();
         let mut error = None;
         let mut kept = Vec::with_capacity(results.len());
-        for result in results {
-            if let Some(line) = &result.done.line {
+        for result in self.place(results) {
+            if let Some(line) = &result.result.line {
                 told(News::Line(line));
             }
             // What found no room waits on.
-            if result.done.full {
+            if result.result.full {
                 error = Some(Error::Full);
                 continue;
             }
-            self.failures = if result.done.record.outcome == Outcome::Failed { self.failures + 1 } else { 0 };
+            self.failures = if result.result.record.outcome == Outcome::Failed { self.failures + 1 } else { 0 };
             if self.failures >= FAILURES {
-                error = error.or_else(|| self.gone(result.done.record.reason.as_deref().unwrap_or_default()));
+                error = error.or_else(|| self.gone(result.result.record.reason.as_deref().unwrap_or_default()));
             }
             kept.push(result);
         }
         if kept.is_empty() {
             return Ok(error);
         }
-        let bytes = self.log.add(kept.iter().map(|result| &result.done.record))?;
+        let bytes = self.log.add(kept.iter().map(|result| &result.result.record))?;
         let ended: Vec<Ended> = kept.iter().map(Ended::of).collect();
         self.journal.end(&ended, bytes)?;
         for (ended, result) in ended.iter().zip(&kept) {
             self.view.add(ended, result.bytes);
         }
         Ok(error)
+    }
+
+    /// Puts everything in its place, on the storage.
+    fn place(&mut self, results: Vec<Came>) -> impl Iterator<Item = Came<Done>> + use<> {
+        let (waited, made): (Vec<_>, Vec<_>) = results.into_iter().map(|r| ((r.id, r.bytes), r.result)).unzip();
+        let done = self.placer.settle(made);
+        waited.into_iter().zip(done).map(|((id, bytes), result)| Came { id, bytes, result })
     }
 
     /// Is a source gone as a whole?
@@ -291,8 +301,8 @@ impl Run<'_, '_> {
 }
 
 impl<'a> Ended<'a> {
-    fn of(result: &'a Came) -> Ended<'a> {
-        let record = &result.done.record;
+    fn of(result: &'a Came<Done>) -> Ended<'a> {
+        let record = &result.result.record;
         let written = matches!(record.outcome, Outcome::Converted | Outcome::Kept);
         let out = record.bytes_out.filter(|_| written).unwrap_or(record.bytes_in);
         Ended {

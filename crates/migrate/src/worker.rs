@@ -1,8 +1,7 @@
-//! One file: opened, decided on, converted or kept, and put in its place whole or not at all.
+//! One file: opened, decided on, converted or kept; a [`Placer`](crate::Placer) puts what was made in its place.
 
-mod together;
-
-use crate::place::{Folders, is_plain, same_bytes, sync_with_folder};
+use crate::place::is_plain;
+use crate::placer::{Made, New, Placing, Temporary, Way};
 use crate::proofs::{Proof, Proofs, now};
 use crate::record::{Outcome, Record};
 use crate::trouble::{file_line, hint_for, reason, without_panic};
@@ -79,22 +78,12 @@ pub struct Worker<'a> {
     set: Settings<'a>,
     policy_hash: String,
     context: Context,
-    folders: Folders,
     name: usize,
     made: usize,
     /// Memory that files are read into.
     room: Vec<u8>,
     /// Transfer syntax that the policy names for the file at hand.
     meant: Option<String>,
-}
-
-/// A file in the making; gone when dropped before it has its place.
-struct Temporary(PathBuf);
-
-impl Drop for Temporary {
-    fn drop(&mut self) {
-        let _ = fs::remove_file(&self.0);
-    }
 }
 
 /// What became of a file, and the line a user should read about it.
@@ -109,7 +98,7 @@ pub struct Done {
 }
 
 /// Why a file has no place in the destination.
-enum Stopped {
+pub(crate) enum Stopped {
     Skipped,
     Refused(String, &'static str),
     Failed { why: String, hint: Option<&'static str>, full: bool },
@@ -129,7 +118,6 @@ impl<'a> Worker<'a> {
             policy_hash: set.policy.hash() + &profile,
             context: set.context(),
             set,
-            folders: Folders::default(),
             name,
             made: 0,
             room: Vec::new(),
@@ -142,8 +130,8 @@ impl<'a> Worker<'a> {
         &self.policy_hash
     }
 
-    /// Does one file; its name may not be on the storage yet.
-    fn do_one(&mut self, item: &Item) -> Done {
+    /// Does one file, but for putting it in its place. A panic of a codec costs this file alone.
+    pub fn make(&mut self, item: &Item) -> Made {
         let started = Instant::now();
         let mut record = Record {
             policy: self.policy_hash.clone(),
@@ -158,12 +146,16 @@ impl<'a> Worker<'a> {
         });
         record.seconds = started.elapsed().as_secs_f64();
         record.finished = Some(now());
-        let full = matches!(&result, Err(Stopped::Failed { full: true, .. }));
-        let line = match result {
-            Ok(()) => flag_line(item, &record).or_else(|| self.kept_line(item, &record)),
-            Err(stopped) => stopped.into_record(item, &mut record),
-        };
-        Done { record, line, full }
+        let line =
+            result.as_ref().ok().and_then(|_| flag_line(item, &record).or_else(|| self.kept_line(item, &record)));
+        let mut done = Done { record, line, full: false };
+        match result {
+            Ok(placing) => Made { done, placing }.begin(),
+            Err(stopped) => {
+                done.stopped(&item.source, stopped);
+                Made::settled(done)
+            }
+        }
     }
 
     /// The policy named a target, and yet the file is kept as it came: that is worth a line.
@@ -199,7 +191,7 @@ impl<'a> Worker<'a> {
         Ok((made.source, Some(by.key().token("file", source.sha256()?.as_bytes()))))
     }
 
-    fn try_convert(&mut self, item: &Item, record: &mut Record) -> Result<(), Stopped> {
+    fn try_convert(&mut self, item: &Item, record: &mut Record) -> Result<Option<Placing>, Stopped> {
         let (source, token) = self.open(item, record)?;
         let done = self.take(&source, token, item, record);
         self.room = source.into_room();
@@ -212,7 +204,7 @@ impl<'a> Worker<'a> {
         token: Option<String>,
         item: &Item,
         record: &mut Record,
-    ) -> Result<(), Stopped> {
+    ) -> Result<Option<Placing>, Stopped> {
         let facts = source.facts();
         record.frames = Some(facts.frames);
         record.modality = Some(facts.modality.clone());
@@ -222,7 +214,7 @@ impl<'a> Worker<'a> {
         };
         if self.set.dry_run && matches!(item.target, Target::Mirror(_)) && self.set.known.is_empty() {
             plan_only(record, self.set.policy.decide(facts));
-            return Ok(());
+            return Ok(None);
         }
         let sha256 = token.map_or_else(|| source.sha256(), Ok)?;
         record.source_sha256 = Some(sha256.clone());
@@ -235,16 +227,18 @@ impl<'a> Worker<'a> {
                 dry_run: self.set.dry_run,
                 ..done
             };
-            return Ok(());
+            return Ok(None);
         }
         if self.set.dry_run {
             plan_only(record, self.set.policy.decide(facts));
-            return Ok(());
+            return Ok(None);
         }
         let mut job = Job { record: record.clone(), place };
-        self.write(item, source, &mut job)?;
-        *record = job.record;
-        Ok(())
+        let (file, residue, proof) = self.write(item, source, &mut job)?;
+        let Job { record: made, place } = job;
+        *record = Record { destination: Some(place.clone()), ..made };
+        let ours = self.set.known.done(&place).is_some();
+        Ok(Some(Placing { source: item.source.clone(), file, place, ours, residue, proof }))
     }
 
     /// Where the file goes. Names of the study layout are hashes: nothing of a DICOM value reaches the disk.
@@ -293,45 +287,38 @@ impl<'a> Worker<'a> {
         self.set.residues.map(|folder| residue_path(folder, below))
     }
 
-    /// Keeps what leads back to the source, synced, before the file it belongs to takes its place.
-    fn keep_residue(&mut self, verified: &Verified, place: &Path, record: &mut Record) -> Result<(), Stopped> {
+    /// What leads back to the source, beside the place it is to have.
+    fn residue(&mut self, verified: &Verified, place: &Path, record: &mut Record) -> Result<Way, Stopped> {
         let residue = match &verified.way_back {
             Ok(residue) => residue.as_bytes(),
             Err(reason) => {
                 record.no_way_back = (*reason != NoWayBack::NotAsked).then(|| reason.to_string());
-                return self.drop_residue(place);
+                return Ok(self.removed(place));
             }
         };
-        let (Some(to), Some(folder)) = (self.residue_of(place), self.set.residues) else { return Ok(()) };
-        let temporary = self.temporary();
-        let mut file = File::create(&temporary.0).map_err(cannot_write)?;
-        file.write_all(residue).and_then(|()| file.sync_all()).map_err(cannot_write)?;
-        self.folders.make(folder, &to).map_err(cannot_write)?;
-        self.folders.put(&temporary.0, &to).map_err(cannot_write)?;
+        let Some(to) = self.residue_of(place) else { return Ok(Way::None) };
+        let temporary = Temporary(self.temporary());
+        fs::write(&temporary.0, residue).map_err(cannot_write)?;
         record.residue_bytes = Some(residue.len() as u64);
-        Ok(())
+        Ok(Way::Residue(temporary, to))
     }
 
-    /// Removes the residue of what was at a place before.
-    fn drop_residue(&self, place: &Path) -> Result<(), Stopped> {
-        match self.residue_of(place).map(fs::remove_file) {
-            Some(Err(e)) if e.kind() != io::ErrorKind::NotFound => Err(cannot_write(e)),
-            _ => Ok(()),
-        }
+    /// What was at a place before may have had a residue.
+    fn removed(&self, place: &Path) -> Way {
+        self.residue_of(place).map_or(Way::None, Way::Removed)
     }
 
     /// A path in the folder of temporary files that nothing else uses.
-    fn temporary(&mut self) -> Temporary {
+    fn temporary(&mut self) -> PathBuf {
         self.made += 1;
-        Temporary(self.set.scratch.join(format!("{}-{}.dcm", self.name, self.made)))
+        self.set.scratch.join(format!("{}-{}.dcm", self.name, self.made))
     }
 
-    fn write(&mut self, item: &Item, source: &Source, job: &mut Job) -> Result<(), Stopped> {
-        let ours = self.set.known.done(&job.place).is_some();
-        let temporary = self.temporary();
+    fn write(&mut self, item: &Item, source: &Source, job: &mut Job) -> Result<(New, Way, Option<Proof>), Stopped> {
+        let path = self.temporary();
         let record = &mut job.record;
         let began = Instant::now();
-        match transcode::convert(source, self.set.policy, &mut self.context, &temporary.0)? {
+        match transcode::convert(source, self.set.policy, &mut self.context, &path)? {
             transcode::Outcome::Converted(verified) => {
                 record.outcome = Outcome::Converted;
                 record.rule = Some(verified.rule.clone());
@@ -348,20 +335,12 @@ impl<'a> Worker<'a> {
                     Proof { file: file.to_owned(), evidence }
                 });
                 (record.loss, record.derived_uid) = (verified.loss(), verified.derived_uid.clone());
-                let there = self.may_take(&job.place, verified.path(), ours)?;
-                self.keep_residue(&verified, &job.place, record)?;
-                if !there {
-                    self.folders.make(self.set.destination, &job.place).map_err(cannot_write)?;
-                    verified.place(&job.place)?;
-                    self.folders.changed(&job.place);
-                }
-                if let Some((proofs, proof)) = proofs.zip(proof) {
-                    proofs.add(&proof).map_err(cannot_write)?;
-                }
+                let way = self.residue(&verified, &job.place, record)?;
+                Ok((New::Converted(verified), way, proof))
             }
             transcode::Outcome::Kept { reason, rule } => {
                 (record.reason, record.rule) = (Some(reason), Some(rule));
-                self.keep(item, source, job, &temporary.0, ours)?;
+                self.keep(item, source, job, Temporary(path))
             }
             transcode::Outcome::Disproved(disproved) => {
                 (record.reason, record.rule) = (Some(disproved.reason.clone()), Some(disproved.rule.clone()));
@@ -374,49 +353,29 @@ impl<'a> Worker<'a> {
                     };
                     record.quarantined = Some(proofs.quarantine.take(*disproved, &origin, now())?.name);
                 }
-                self.keep(item, source, job, &temporary.0, ours)?;
+                self.keep(item, source, job, Temporary(path))
             }
         }
-        let record = &mut job.record;
-        record.destination = Some(job.place.clone());
-        Ok(())
     }
 
-    /// Puts the source in its place as it came; de-identified, as what was made of it.
-    fn keep(&mut self, item: &Item, source: &Source, job: &mut Job, file: &Path, ours: bool) -> Result<(), Stopped> {
+    /// The source as it came; de-identified, what was made of it.
+    fn keep(
+        &mut self,
+        item: &Item,
+        source: &Source,
+        job: &mut Job,
+        file: Temporary,
+    ) -> Result<(New, Way, Option<Proof>), Stopped> {
         let record = &mut job.record;
         record.outcome = Outcome::Kept;
         record.transfer_syntax = Some(source.facts().transfer_syntax.uid().to_owned());
         record.bytes_out = Some(match self.set.deidentify {
-            Some(_) => write_proven(source, file)?,
-            None => copy_proven(item.bytes_at(), record.source_sha256.as_deref(), file)?,
+            Some(_) => write_proven(source, &file.0)?,
+            None => copy_proven(item.bytes_at(), record.source_sha256.as_deref(), &file.0)?,
         });
-        if !self.may_take(&job.place, file, ours)? {
-            self.folders.make(self.set.destination, &job.place).map_err(cannot_write)?;
-            self.folders.put(file, &job.place).map_err(cannot_write)?;
-        }
         // What was converted here before had one.
-        if ours {
-            self.drop_residue(&job.place)?;
-        }
-        Ok(())
-    }
-
-    /// A file that is there already and is not known to be ours is never replaced: the same bytes are as good as
-    /// written, others are refused. True when it is there.
-    fn may_take(&mut self, place: &Path, new: &Path, ours: bool) -> Result<bool, Stopped> {
-        if ours || fs::symlink_metadata(place).is_err() {
-            return Ok(false);
-        }
-        if same_bytes(place, new).unwrap_or(false) {
-            // Who put it there may have died before it was on the storage.
-            self.folders.make(self.set.destination, place).map_err(cannot_write)?;
-            sync_with_folder(place).map_err(cannot_write)?;
-            return Ok(true);
-        }
-        let line = format!("{} is there already and was not written by an earlier run", place.display());
-        let hint = Some("choose another destination, or move that file away");
-        Err(Stopped::Failed { why: line, hint, full: false })
+        let way = if self.set.known.done(&job.place).is_some() { self.removed(&job.place) } else { Way::None };
+        Ok((New::Kept(file), way, None))
     }
 }
 
@@ -426,24 +385,22 @@ impl Item {
     }
 }
 
-impl Stopped {
-    fn into_record(self, item: &Item, record: &mut Record) -> Option<String> {
-        let (outcome, why, line) = match self {
-            Stopped::Skipped => (Outcome::Skipped, "not a DICOM file".to_owned(), None),
+impl Done {
+    /// Nothing was written after all.
+    pub(crate) fn stopped(&mut self, source: &Path, why: Stopped) {
+        let record = &mut self.record;
+        (record.outcome, record.reason, self.line, self.full) = match why {
+            Stopped::Skipped => (Outcome::Skipped, Some("not a DICOM file".to_owned()), None, false),
             Stopped::Refused(why, hint) => {
-                let line = file_line("refused", &item.source, &why, Some(hint));
-                (Outcome::Refused, why, Some(line))
+                let line = file_line("refused", source, &why, Some(hint));
+                (Outcome::Refused, Some(why), Some(line), false)
             }
-            Stopped::Failed { why, hint, .. } => {
-                let line = file_line("failed", &item.source, &why, hint);
-                (Outcome::Failed, why, Some(line))
+            Stopped::Failed { why, hint, full } => {
+                let line = file_line("failed", source, &why, hint);
+                (Outcome::Failed, Some(why), Some(line), full)
             }
         };
-        record.outcome = outcome;
-        record.reason = Some(why);
-        record.destination = None;
-        record.bytes_out = None;
-        line
+        (record.destination, record.bytes_out, record.residue_bytes) = (None, None, None);
     }
 }
 
@@ -478,7 +435,7 @@ pub fn residue_path(folder: &Path, below: &Path) -> PathBuf {
     path.into()
 }
 
-fn cannot_write(error: io::Error) -> Stopped {
+pub(crate) fn cannot_write(error: io::Error) -> Stopped {
     let why = format!("cannot write the destination: {}", reason(&error));
     Stopped::Failed { why, hint: hint_for(&error), full: is_full(&error) }
 }
@@ -502,7 +459,7 @@ fn plan_only(record: &mut Record, decision: Decision) {
     }
 }
 
-/// Copies the source, synced, and proves on what was read that it is the file that was hashed before.
+/// Copies the source, and proves on what was read that it is the file that was hashed before.
 fn copy_proven(source: &Path, sha256: Option<&str>, copy: &Path) -> Result<u64, Stopped> {
     let cannot_read = |e| Stopped::from(transcode::Error::from(e));
     let mut from = File::open(source).map_err(cannot_read)?;
@@ -524,15 +481,14 @@ fn copy_proven(source: &Path, sha256: Option<&str>, copy: &Path) -> Result<u64, 
             full: false,
         });
     }
-    to.sync_all().map_err(cannot_write)?;
     Ok(total)
 }
 
-/// Writes a de-identified instance as it is, synced, and proves on what is read back that it is that.
+/// Writes a de-identified instance as it is, and proves on what is read back that it is that.
 fn write_proven(source: &Source, copy: &Path) -> Result<u64, Stopped> {
     let mut to = io::BufWriter::new(File::create(copy).map_err(cannot_write)?);
     source.copy_to(&mut to)?;
-    to.into_inner().map_err(|e| cannot_write(e.into_error()))?.sync_all().map_err(cannot_write)?;
+    to.into_inner().map_err(|e| cannot_write(e.into_error()))?;
     let written = Source::open(copy)?;
     if written.sha256()? != source.sha256()? {
         return Err(Stopped::Failed {

@@ -193,23 +193,16 @@ impl Verified {
         tally
     }
 
-    /// Where the written file is now.
+    /// Where the written file is now. Who moves it elsewhere syncs it before, and the folder after.
     pub fn path(&self) -> &Path {
         &self.file.path
     }
 
-    /// Syncs the file and moves it to `to` (same file system; an existing file is replaced). Its name is durable only when the
-    /// folder has been synced: that is left to the caller, who may have put other files there too.
-    pub fn place(mut self, to: &Path) -> Result<()> {
+    /// Syncs the file, moves it to `to` (same file system; an existing file is replaced), and syncs the folder.
+    pub fn persist(mut self, to: &Path) -> Result<Persisted> {
         File::open(&self.file.path)?.sync_all()?;
         fs::rename(&self.file.path, to)?;
         self.file.keep = true;
-        Ok(())
-    }
-
-    /// As [`Verified::place`], and syncs the folder.
-    pub fn persist(self, to: &Path) -> Result<Persisted> {
-        self.place(to)?;
         if let Some(folder) = to.parent() {
             let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
             #[cfg(unix)]

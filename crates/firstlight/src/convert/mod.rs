@@ -1,7 +1,8 @@
 //! `firstlight convert SRC... DST`.
 //!
 //! The order of the work: [`deidentify`] gets the key when identity is to be taken out; [`plan`] walks the sources and finds collisions before anything is written; [`work`] converts
-//! file by file on a few threads ([`Worker`]); each result goes to the memory of the destination ([`state`]), to the report
+//! file by file on a few threads ([`Worker`]); what they made is put in its place, a few files together ([`Placer`]); each result goes to
+//! the memory of the destination ([`state`]), to the report
 //! ([`record`]), to the screen ([`progress`]) and into the table at the end ([`summary`]).
 
 pub mod deidentify;
@@ -15,18 +16,23 @@ use crate::failure::{Exit, Failure};
 use crate::policy;
 use crate::settings;
 use crate::stop::{self, Stop};
-use migrate::{Done, Item, Proofs, Settings, Worker};
+use migrate::{Item, Made, Placer, Proofs, Settings, Worker, together};
 use plan::Plan;
 use progress::Progress;
 use record::Report;
 use state::State;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
+use std::time::Duration;
 use summary::Summary;
 use transcode::Policy;
 use transcode::deidentify::Deidentifier;
 
 pub use plan::{Found, Walk, walk};
+
+/// Files that are put in their place together: at most so many, or those of so long.
+const TOGETHER: usize = 32;
+const LONGEST: Duration = Duration::from_millis(200);
 
 /// Runs the command.
 pub fn run(set: settings::Convert) -> Result<Exit, Failure> {
@@ -71,7 +77,7 @@ fn open_proofs(state: &State, set: &settings::Convert) -> Result<Proofs, Failure
     Proofs::open(state.folder(), set.proving).map_err(|e| Failure::io("open the evidence in", state.folder(), &e))
 }
 
-/// Threads take the next file from the plan; this thread takes their results as they come.
+/// Threads take the next file from the plan; this thread takes what they made, a few files at a time.
 #[allow(clippy::too_many_arguments)]
 fn work(
     set: &settings::Convert,
@@ -92,7 +98,7 @@ fn work(
     let residues = residues.as_deref().filter(|_| set.way_back);
     let take = || if stop.asked() { None } else { plan.items.get(next.fetch_add(1, Ordering::Relaxed)) };
     std::thread::scope(|scope| {
-        let (results, inbox) = mpsc::sync_channel::<(&Item, Done)>(64);
+        let (results, inbox) = mpsc::sync_channel::<(&Item, Made)>(TOGETHER);
         for name in 0..set.jobs.min(plan.items.len()) {
             let (results, take, known, scratch) = (results.clone(), &take, &known, &scratch);
             scope.spawn(move || {
@@ -100,18 +106,26 @@ fn work(
                 let (known, dry_run) = (&**known, set.dry_run);
                 let shared = Settings { policy, destination, known, scratch, residues, proofs, dry_run, deidentify };
                 let mut worker = Worker::new(shared, name);
-                worker.convert_all(take, |item, done| results.send((item, done)).is_ok());
+                while let Some(item) = take() {
+                    if results.send((item, worker.make(item))).is_err() {
+                        return;
+                    }
+                }
             });
         }
         drop(results);
-        for (item, done) in inbox {
-            state.remember(&done.record)?;
-            report.write(&done.record)?;
-            if let Some(line) = &done.line {
-                progress.say(line);
+        let mut placer = Placer::new(&plan.destination, residues, proofs);
+        while let Some(made) = together(&inbox, TOGETHER, LONGEST) {
+            let (items, made): (Vec<_>, Vec<_>) = made.into_iter().unzip();
+            for (item, done) in items.into_iter().zip(placer.settle(made)) {
+                state.remember(&done.record)?;
+                report.write(&done.record)?;
+                if let Some(line) = &done.line {
+                    progress.say(line);
+                }
+                progress.advance(item.bytes, &done.record);
+                summary.add(&done);
             }
-            progress.advance(item.bytes, &done.record);
-            summary.add(&done);
         }
         Ok(())
     })

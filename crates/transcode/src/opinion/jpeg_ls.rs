@@ -7,7 +7,7 @@ use crate::encode::Plan;
 use crate::error::Result;
 use crate::input::hex;
 use sha2::{Digest, Sha256};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
@@ -17,6 +17,30 @@ const LONGEST: Duration = Duration::from_secs(60);
 
 /// DCMTK decodes nothing shallower, whoever wrote it.
 const LEAST_BITS: u8 = 8;
+
+/// The elements of [`instance`] and of the file meta information that DCMTK writes, as its dictionaries name them. To read its own,
+/// which has them all, takes the program longer than to decode a small frame.
+const DICTIONARY: &str = "\
+(0002,0000)\tUL\tFileMetaInformationGroupLength\t1\tDICOM
+(0002,0001)\tOB\tFileMetaInformationVersion\t1\tDICOM
+(0002,0002)\tUI\tMediaStorageSOPClassUID\t1\tDICOM
+(0002,0003)\tUI\tMediaStorageSOPInstanceUID\t1\tDICOM
+(0002,0010)\tUI\tTransferSyntaxUID\t1\tDICOM
+(0002,0012)\tUI\tImplementationClassUID\t1\tDICOM
+(0002,0013)\tSH\tImplementationVersionName\t1\tDICOM
+(0008,0016)\tUI\tSOPClassUID\t1\tDICOM
+(0008,0018)\tUI\tSOPInstanceUID\t1\tDICOM
+(0028,0002)\tUS\tSamplesPerPixel\t1\tDICOM
+(0028,0004)\tCS\tPhotometricInterpretation\t1\tDICOM
+(0028,0006)\tUS\tPlanarConfiguration\t1\tDICOM
+(0028,0010)\tUS\tRows\t1\tDICOM
+(0028,0011)\tUS\tColumns\t1\tDICOM
+(0028,0100)\tUS\tBitsAllocated\t1\tDICOM
+(0028,0101)\tUS\tBitsStored\t1\tDICOM
+(0028,0102)\tUS\tHighBit\t1\tDICOM
+(0028,0103)\tUS\tPixelRepresentation\t1\tDICOM
+(7FE0,0010)\tox\tPixelData\t1\tDICOM
+";
 
 /// The program and what it calls itself.
 struct Program {
@@ -56,28 +80,13 @@ impl Program {
     /// The samples; `None` when the program refuses the frame or takes too long.
     fn decode(&self, plan: &Plan, codestream: &[u8]) -> Result<Option<Vec<u8>>> {
         let folder = tempfile::tempdir()?;
-        let (from, to) = (folder.path().join("frame.dcm"), folder.path().join("decoded.dcm"));
+        let path = |name| folder.path().join(name);
+        let (from, to, dictionary) = (path("frame.dcm"), path("decoded.dcm"), path("frame.dic"));
         std::fs::write(&from, instance(plan, codestream))?;
-        let mut child = Command::new(&self.path)
-            .args(["--quiet", "--color-by-pixel"])
-            .args([&from, &to])
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()?;
-        let (began, mut pause) = (Instant::now(), Duration::from_millis(2));
-        let status = loop {
-            match child.try_wait()? {
-                Some(status) => break status,
-                None if began.elapsed() > LONGEST => {
-                    child.kill()?;
-                    break child.wait()?;
-                }
-                None => std::thread::sleep(pause),
-            }
-            pause = (pause * 2).min(Duration::from_millis(50));
-        };
-        if !status.success() {
+        std::fs::write(&dictionary, DICTIONARY)?;
+        // Should ours not do for a version of the program, its own does.
+        let decoded = self.run(&from, &to, Some(&dictionary))? || self.run(&from, &to, None)?;
+        if !decoded {
             return Ok(None);
         }
         let mut samples = Vec::new();
@@ -88,6 +97,27 @@ impl Program {
             Ok(()) => Ok(Some(samples)),
             Err(crate::Error::Io(error)) => Err(error.into()),
             Err(_) => Ok(None),
+        }
+    }
+
+    /// Runs the program; whether it decoded.
+    fn run(&self, from: &Path, to: &Path, dictionary: Option<&Path>) -> Result<bool> {
+        let mut command = Command::new(&self.path);
+        command.args(["--quiet", "--color-by-pixel"]).args([from, to]);
+        command.envs(dictionary.map(|path| ("DCMDICTPATH", path)));
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        let mut child = command.spawn()?;
+        let (began, mut pause) = (Instant::now(), Duration::from_millis(2));
+        loop {
+            match child.try_wait()? {
+                Some(status) => return Ok(status.success()),
+                None if began.elapsed() > LONGEST => {
+                    child.kill()?;
+                    return Ok(child.wait()?.success());
+                }
+                None => std::thread::sleep(pause),
+            }
+            pause = (pause * 2).min(Duration::from_millis(50));
         }
     }
 }

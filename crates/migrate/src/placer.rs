@@ -1,0 +1,261 @@
+//! What workers made is put in its place, a few files together: a storage that is waited for once serves them all.
+
+use crate::place::{Folders, same_bytes, sync_with_folder};
+use crate::proofs::{Proof, Proofs};
+use crate::worker::{Done, Stopped, cannot_write};
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::{Duration, Instant};
+use transcode::Verified;
+
+/// What a worker made of an item. It counts as done when a [`Placer`] has put it in its place.
+#[derive(Debug)]
+pub struct Made {
+    pub(crate) done: Done,
+    /// Nothing where there is no file to be placed.
+    pub(crate) placing: Option<Placing>,
+}
+
+/// A file that is whole, beside the place it is to take.
+#[derive(Debug)]
+pub(crate) struct Placing {
+    /// What the item is called on the screen.
+    pub(crate) source: PathBuf,
+    pub(crate) file: New,
+    pub(crate) place: PathBuf,
+    /// An earlier run wrote what is at the place.
+    pub(crate) ours: bool,
+    pub(crate) residue: Way,
+    pub(crate) proof: Option<Proof>,
+}
+
+/// A file in the making; gone when dropped before it has its place.
+#[derive(Debug)]
+pub(crate) struct Temporary(pub(crate) PathBuf);
+
+#[derive(Debug)]
+pub(crate) enum New {
+    Converted(Box<Verified>),
+    /// The source as it came; de-identified, what was made of it.
+    Kept(Temporary),
+}
+
+/// What leads back to the source.
+#[derive(Debug)]
+pub(crate) enum Way {
+    /// This file, to be put there.
+    Residue(Temporary, PathBuf),
+    /// Nothing, and what may be there belongs to a file that is replaced.
+    Removed(PathBuf),
+    None,
+}
+
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.0);
+    }
+}
+
+impl Made {
+    /// Something that has its place already, or none.
+    pub(crate) fn settled(done: Done) -> Made {
+        Made { done, placing: None }
+    }
+
+    /// Lets the storage begin with the bytes, so that there is less to wait for.
+    pub(crate) fn begin(self) -> Made {
+        if let Some(placing) = &self.placing {
+            write_out(placing.file.path());
+            if let Way::Residue(residue, _) = &placing.residue {
+                write_out(&residue.0);
+            }
+        }
+        self
+    }
+}
+
+impl New {
+    fn path(&self) -> &Path {
+        match self {
+            New::Converted(verified) => verified.path(),
+            New::Kept(file) => &file.0,
+        }
+    }
+}
+
+/// Puts files in their places, for all workers of a run.
+pub struct Placer<'a> {
+    destination: &'a Path,
+    /// Folder of the residues.
+    residues: Option<&'a Path>,
+    proofs: Option<&'a Proofs>,
+    folders: Folders,
+}
+
+impl<'a> Placer<'a> {
+    /// A placer of the run that writes to `destination`, an absolute path.
+    pub fn new(destination: &'a Path, residues: Option<&'a Path>, proofs: Option<&'a Proofs>) -> Self {
+        Placer { destination, residues, proofs, folders: Folders::default() }
+    }
+
+    /// Puts all in their places, and answers when they are on the storage, with their names. Whatever fails has no place.
+    pub fn settle(&mut self, made: Vec<Made>) -> Vec<Done> {
+        let (mut done, placings): (Vec<Done>, Vec<_>) = made.into_iter().map(|made| (made.done, made.placing)).unzip();
+        let mut files: Vec<(usize, Placing)> =
+            placings.into_iter().enumerate().filter_map(|(n, placing)| Some((n, placing?))).collect();
+        let mut failed = Vec::new();
+        let mut each = |files: &mut Vec<(usize, Placing)>,
+                        step: &mut dyn FnMut(&mut Placing) -> Result<(), Stopped>| {
+            files.retain_mut(|(n, placing)| match step(placing) {
+                Ok(()) => true,
+                Err(stopped) => {
+                    failed.push((*n, std::mem::take(&mut placing.source), stopped));
+                    false
+                }
+            });
+        };
+        each(&mut files, &mut |placing| placing.sync().map_err(cannot_write));
+        each(&mut files, &mut |placing| self.put(placing));
+        let settled = self.folders.settle();
+        each(&mut files, &mut |placing| {
+            settled.as_ref().map_err(|e| cannot_write(io::Error::new(e.kind(), e.to_string())))?;
+            match (self.proofs, &placing.proof) {
+                (Some(proofs), Some(proof)) => proofs.add(proof).map_err(cannot_write),
+                _ => Ok(()),
+            }
+        });
+        for (n, source, stopped) in failed {
+            done[n].stopped(&source, stopped);
+        }
+        done
+    }
+
+    fn put(&mut self, placing: &mut Placing) -> Result<(), Stopped> {
+        let place = &placing.place;
+        let there = self.may_take(place, placing.file.path(), placing.ours)?;
+        if let (Way::Residue(residue, to), Some(folder)) = (&placing.residue, self.residues) {
+            self.folders.make(folder, to).map_err(cannot_write)?;
+            self.folders.put(&residue.0, to).map_err(cannot_write)?;
+        }
+        if !there {
+            self.folders.make(self.destination, place).map_err(cannot_write)?;
+            self.folders.put(placing.file.path(), place).map_err(cannot_write)?;
+        }
+        match &placing.residue {
+            Way::Removed(path) => match fs::remove_file(path) {
+                Err(e) if e.kind() != io::ErrorKind::NotFound => Err(cannot_write(e)),
+                _ => Ok(()),
+            },
+            _ => Ok(()),
+        }
+    }
+
+    /// A file that is there already and is not known to be ours is never replaced: the same bytes are as good as
+    /// written, others are refused. True when it is there.
+    fn may_take(&mut self, place: &Path, new: &Path, ours: bool) -> Result<bool, Stopped> {
+        if ours || fs::symlink_metadata(place).is_err() {
+            return Ok(false);
+        }
+        if same_bytes(place, new).unwrap_or(false) {
+            // Who put it there may have died before it was on the storage.
+            self.folders.make(self.destination, place).map_err(cannot_write)?;
+            sync_with_folder(place).map_err(cannot_write)?;
+            return Ok(true);
+        }
+        let line = format!("{} is there already and was not written by an earlier run", place.display());
+        let hint = Some("choose another destination, or move that file away");
+        Err(Stopped::Failed { why: line, hint, full: false })
+    }
+}
+
+impl Placing {
+    /// Waits until the bytes of all files are on the storage.
+    fn sync(&self) -> io::Result<()> {
+        if let Way::Residue(residue, _) = &self.residue {
+            File::open(&residue.0)?.sync_all()?;
+        }
+        File::open(self.file.path())?.sync_all()
+    }
+}
+
+/// Takes what came until there is `most`, or `longest` has passed since the first; `None` when nothing will come.
+pub fn together<T>(inbox: &Receiver<T>, most: usize, longest: Duration) -> Option<Vec<T>> {
+    let mut all = vec![inbox.recv().ok()?];
+    let since = Instant::now();
+    while all.len() < most {
+        match inbox.recv_timeout(longest.saturating_sub(since.elapsed())) {
+            Ok(one) => all.push(one),
+            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => break,
+        }
+    }
+    Some(all)
+}
+
+/// Lets the storage begin. It reads what was written no more, which is no harm: the check of what was read back is done.
+#[cfg(target_os = "linux")]
+fn write_out(path: &Path) {
+    if let Ok(file) = File::open(path) {
+        let _ = rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::DontNeed);
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn write_out(_: &Path) {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::{Outcome, Record};
+
+    fn made(folder: &Path, name: &str, ours: bool) -> Made {
+        let beside = |what| folder.join(format!("{name}.{what}"));
+        let (file, residue, place) = (beside("new"), beside("way"), folder.join("out").join(name));
+        fs::write(&file, name).unwrap();
+        fs::write(&residue, "way").unwrap();
+        let record =
+            Record { outcome: Outcome::Converted, destination: Some(place.clone()), ..Record::blank(name.into(), 1) };
+        let way = Way::Residue(Temporary(residue), folder.join("residue").join(name));
+        let file = New::Kept(Temporary(file));
+        let placing = Some(Placing { source: name.into(), file, place, ours, residue: way, proof: None });
+        Made { done: Done { record, line: None, full: false }, placing }
+    }
+
+    #[test]
+    fn what_fails_leaves_nothing_and_the_others_have_their_places() {
+        let folder = tempfile::tempdir().unwrap();
+        let (root, out, residues) = (folder.path(), folder.path().join("out"), folder.path().join("residue"));
+        fs::create_dir_all(&out).unwrap();
+        fs::create_dir_all(&residues).unwrap();
+        for (name, holds) in [("taken", "another's"), ("same", "same"), ("ours", "old")] {
+            fs::write(out.join(name), holds).unwrap();
+        }
+        let mut placer = Placer::new(&out, Some(&residues), None);
+        let all = ["new", "taken", "same", "ours"].map(|name| made(root, name, name == "ours"));
+        let mut gone = made(root, "gone", false);
+        fs::remove_file(root.join("gone.new")).unwrap();
+        gone = gone.begin();
+        let done = placer.settle(all.into_iter().chain([gone]).collect());
+
+        let outcomes: Vec<_> = done.iter().map(|done| done.record.outcome).collect();
+        use Outcome::{Converted, Failed};
+        assert_eq!(outcomes, [Converted, Failed, Converted, Converted, Failed]);
+        assert!(done[1].line.as_ref().unwrap().contains("was not written by an earlier run"), "{:?}", done[1].line);
+        assert!(done[1].record.destination.is_none() && done[4].record.destination.is_none());
+        let holds = |folder: &Path, name: &str| fs::read_to_string(folder.join(name)).ok();
+        for (name, file, residue) in [
+            ("new", Some("new"), true),
+            ("taken", Some("another's"), false),
+            ("same", Some("same"), true),
+            ("ours", Some("ours"), true),
+            ("gone", None, false),
+        ] {
+            assert_eq!(holds(&out, name).as_deref(), file, "{name}");
+            assert_eq!(holds(&residues, name).is_some(), residue, "{name}");
+        }
+        // Nothing is left of the making.
+        drop(done);
+        assert_eq!(fs::read_dir(root).unwrap().count(), 2);
+    }
+}

@@ -115,7 +115,7 @@ impl fmt::Display for Class {
 /// Frames of a class, by what the second decoder said of them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tally {
-    /// It decoded the same samples.
+    /// It decoded the same samples, or what may stand for them.
     pub agreed: u64,
     /// It did not: the instance was not converted.
     pub disagreed: u64,
@@ -142,7 +142,7 @@ pub enum Opinion {
     /// It was not asked.
     #[default]
     NotAsked,
-    /// This decoder gave the same samples.
+    /// This decoder gave the same samples; where something may be lost, samples that differ by no more than decoders may.
     Agreed(String),
     /// It was to be asked, and could not be: why.
     Without(String),
@@ -176,10 +176,7 @@ impl Opinions {
             return Ok(Opinion::NotAsked);
         }
         let answer = match plan.target.transfer_syntax().coding() {
-            Coding::HtJ2k if plan.target.is_lossy() => {
-                Answer::Without("decoders of an irreversible transform may round in different ways".into())
-            }
-            Coding::HtJ2k => htj2k::look(plan, shown.codestream, shown.samples_sha256),
+            Coding::HtJ2k => htj2k::look(plan, shown),
             Coding::JpegLs => jpeg_ls::look(plan, shown.codestream, shown.samples_sha256),
             Coding::JpegXl if plan.target == Target::JpegXlRecompression => jpeg_xl::look_at_jpeg(plan, shown),
             Coding::JpegXl => jpeg_xl::look(plan, shown),
@@ -251,7 +248,7 @@ pub(crate) struct Shown<'a> {
 
 /// What a second decoder found.
 enum Answer {
-    /// The same samples; the decoder's name and version.
+    /// The same samples, as far as decoders agree; the decoder's name and version.
     Same(String),
     /// It can't tell, and why.
     Without(String),

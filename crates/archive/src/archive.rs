@@ -5,6 +5,7 @@ use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use rusqlite::OptionalExtension;
 use transcode::{Quarantine, Sampling};
@@ -90,6 +91,8 @@ pub(crate) struct Inner {
     /// Conversions that failed a check.
     pub(crate) quarantine: Quarantine,
     pub(crate) sampling: Sampling,
+    /// What failed for want of the storage was tried again since this was opened.
+    pub(crate) retried: AtomicBool,
     pub(crate) instances: Cache<Version, Arc<Instance>>,
     /// Series whose metadata is being prepared: many who ask at once make it once.
     pub(crate) preparing: Preparing,
@@ -121,6 +124,7 @@ impl Archive {
             spool,
             quarantine,
             sampling: options.sampling,
+            retried: AtomicBool::new(false),
             instances,
             preparing: Preparing::default(),
         };

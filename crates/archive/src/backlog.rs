@@ -4,7 +4,8 @@
 use rusqlite::{OptionalExtension, params};
 use transcode::{Context, Facts, Policy};
 
-use crate::convert::Run;
+use crate::convert::{Retry, Run};
+use crate::index::now;
 use crate::{Archive, Error, Event, InstanceKey, State};
 
 /// An instance that waits for conversion.
@@ -33,6 +34,8 @@ pub struct Became {
     pub rule: String,
     /// Why it was kept, or why it failed; empty otherwise.
     pub reason: String,
+    /// It failed for want of the storage: another try may succeed.
+    pub may_pass: bool,
     /// Bytes and transfer syntax UID of what was received.
     pub received: (u64, String),
     /// Bytes and transfer syntax UID of what is handed out.
@@ -45,7 +48,7 @@ impl Archive {
     /// What became of an instance; `None` when there is none.
     pub fn became(&self, key: &InstanceKey) -> Result<Option<Became>, Error> {
         let sql = "SELECT j.state, coalesce(j.rule, ''), coalesce(j.reason, ''), r.bytes, r.syntax, o.bytes, o.syntax, \
-             o.facts FROM studies s JOIN series e ON e.study = s.id JOIN instances i ON i.series = e.id \
+             o.facts, j.state = 4 AND j.policy IS NULL FROM studies s JOIN series e ON e.study = s.id JOIN instances i ON i.series = e.id \
              JOIN jobs j ON j.instance = i.id JOIN objects r ON r.id = i.received JOIN objects o ON o.id = i.object \
              WHERE s.uid = ? AND e.uid = ? AND i.uid = ?";
         self.inner.index.read(|snapshot| {
@@ -56,6 +59,7 @@ impl Archive {
                     state: State::of(row.get(0)?),
                     rule: row.get(1)?,
                     reason: row.get(2)?,
+                    may_pass: row.get(8)?,
                     received: (row.get(3)?, row.get(4)?),
                     current: (row.get(5)?, row.get(6)?),
                     frames: serde_json::from_str::<Facts>(&facts).map_or(0, |facts| facts.frames),
@@ -65,14 +69,20 @@ impl Archive {
         })
     }
 
-    /// Instances that wait for conversion and whose number is above `after`, in the order of their numbers.
-    pub fn backlog(&self, after: i64, limit: usize) -> Result<Vec<Waiting>, Error> {
-        let sql = "SELECT i.id, s.uid, e.uid, i.uid, o.bytes, o.syntax, e.modality, s.date FROM jobs j \
+    /// Instances that a [`Converter`] under the policy would do and whose number is above `after`, in the order of their numbers:
+    /// those that wait, and those that it lets wait again.
+    pub fn backlog(&self, policy: &Policy, after: i64, limit: usize) -> Result<Vec<Waiting>, Error> {
+        // By the numbers of jobs alone: through the index on states, each call would sort all that wait.
+        let sql = format!(
+            "SELECT i.id, s.uid, e.uid, i.uid, o.bytes, o.syntax, e.modality, s.date FROM jobs j NOT INDEXED \
              JOIN instances i ON i.id = j.instance JOIN series e ON e.id = i.series JOIN studies s ON s.id = e.study \
-             JOIN objects o ON o.id = i.received WHERE j.state = 0 AND j.instance > ? ORDER BY j.instance LIMIT ?";
+             JOIN objects o ON o.id = i.received WHERE (j.state = 0 OR {}) AND j.instance > ?3 \
+             ORDER BY j.instance LIMIT ?4",
+            Retry::Now.waits_again()
+        );
         self.inner.index.read(|snapshot| {
-            let mut statement = snapshot.prepare_cached(sql)?;
-            let waiting = statement.query_map(params![after, limit], |row| {
+            let mut statement = snapshot.prepare_cached(&sql)?;
+            let waiting = statement.query_map(params![policy.hash(), now(), after, limit], |row| {
                 Ok(Waiting {
                     id: row.get(0)?,
                     key: InstanceKey { study: row.get(1)?, series: row.get(2)?, sop: row.get(3)? },
@@ -87,9 +97,9 @@ impl Archive {
     }
 
     /// Begins to convert instances of one's own choice under a policy. Instances that were kept or that failed under
-    /// another policy wait again.
+    /// another policy wait again, and those that failed for want of the storage.
     pub fn converter<'a>(&'a self, policy: &'a Policy) -> Result<Converter<'a>, Error> {
-        Ok(Converter { archive: self, run: Run::begin(self, policy)? })
+        Ok(Converter { archive: self, run: Run::begin(self, policy, Retry::Now)? })
     }
 }
 

@@ -82,8 +82,10 @@ const LEASE: i64 = 600;
 const RENEW: Duration = Duration::from_secs(60);
 /// Jobs a thread leases at once.
 const BATCH: u32 = 4;
-/// An error that may pass (a full disk) is tried again in so many runs.
-const ATTEMPTS: u32 = 5;
+/// What failed and may pass (a full disk) is tried again after a pause of so many seconds, doubled with every attempt up to so often:
+/// a minute after the first, an hour at most.
+const PAUSE: i64 = 30;
+const DOUBLED: u32 = 7;
 
 /// A lossy copy has a UID of its own: it can't take the place of what was received.
 const LOSSY: &str = "an archive makes no lossy copies: `firstlight convert` writes them to a folder";
@@ -97,7 +99,9 @@ impl Archive {
     /// Converts what waits for conversion with `jobs` threads; returns when nothing waits or `stop` is set.
     ///
     /// `progress` is called in the calling thread. Instances that were kept or that failed under another policy
-    /// are looked at again. The error is one of the index; those of instances are events, and recorded.
+    /// are looked at again. Those that failed for want of the storage are tried again by the first call on an opened archive, and by
+    /// later ones after a pause that grows with every attempt. The error is one of the index; those of instances are events, and
+    /// recorded.
     pub fn convert_pending(
         &self,
         policy: &Policy,
@@ -105,7 +109,8 @@ impl Archive {
         stop: &AtomicBool,
         progress: &dyn Fn(Event),
     ) -> Result<Summary, Error> {
-        let run = Run::begin(self, policy)?;
+        let retry = if self.inner.retried.swap(true, Ordering::Relaxed) { Retry::Rested } else { Retry::Now };
+        let run = Run::begin(self, policy, retry)?;
         let (tell, events) = channel();
         let (mut summary, mut renewed) = (Summary::default(), Instant::now());
         let worked = thread::scope(|scope| {
@@ -177,6 +182,30 @@ pub(crate) fn release_dead(index: &Index, spool: &Spool) -> Result<(), Error> {
     })
 }
 
+/// When a failure that may pass is tried again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Retry {
+    /// Now: somebody has asked for it.
+    Now,
+    /// After a pause, longer each time.
+    Rested,
+}
+
+impl Retry {
+    /// The condition on a job `j` that it waits again under the policy with the hash `?1` at the time `?2`. A failure without a
+    /// policy may pass; the rest only changes with the policy.
+    pub(crate) fn waits_again(self) -> String {
+        let rested = match self {
+            Retry::Now => "true".into(),
+            Retry::Rested => format!("j.changed + ({PAUSE} << min(j.attempts, {DOUBLED})) <= ?2"),
+        };
+        format!(
+            "(j.state = 1 AND j.until < ?2) OR (j.state IN (3, 4) AND j.policy <> ?1) \
+             OR (j.state = 4 AND j.policy IS NULL AND {rested})"
+        )
+    }
+}
+
 /// One call of [`Archive::convert_pending`].
 pub(crate) struct Run<'a> {
     inner: &'a Inner,
@@ -228,7 +257,7 @@ struct Converted {
 }
 
 impl<'a> Run<'a> {
-    pub(crate) fn begin(archive: &'a Archive, policy: &'a Policy) -> Result<Run<'a>, Error> {
+    pub(crate) fn begin(archive: &'a Archive, policy: &'a Policy, retry: Retry) -> Result<Run<'a>, Error> {
         static CALLS: AtomicU64 = AtomicU64::new(0);
         let inner = &*archive.inner;
         let name = format!("{}/{}", inner.spool.run(), CALLS.fetch_add(1, Ordering::Relaxed));
@@ -236,12 +265,8 @@ impl<'a> Run<'a> {
         let run = Run { inner, policy, hash: policy.hash(), name, host: transcode::host(), opinions };
         let hash = run.hash.clone();
         inner.index.write(move |index| {
-            // A failure without a policy may pass; the rest only changes with the policy.
-            index.execute(
-                "UPDATE jobs SET state = 0, run = NULL WHERE (state = 4 AND policy IS NULL AND attempts < ?1) \
-                 OR (state IN (3, 4) AND policy <> ?2) OR (state = 1 AND until < ?3)",
-                params![ATTEMPTS, hash, now()],
-            )?;
+            let sql = format!("UPDATE jobs AS j SET state = 0, run = NULL WHERE {}", retry.waits_again());
+            index.prepare_cached(&sql)?.execute(params![hash, now()])?;
             Ok(())
         })?;
         Ok(run)

@@ -195,6 +195,58 @@ fn one_that_fails_does_not_stop_the_rest() {
 }
 
 #[test]
+fn what_the_storage_failed_is_tried_again_whenever_somebody_asks() {
+    let (archive, folder) = archive();
+    fill(&archive, 1);
+    let key = archive.backlog(&all_htj2k(), 0, 10).unwrap()[0].key.clone();
+    let id = archive.instance("1.1", "1.2", "1.3.0").unwrap().unwrap().object_id.clone();
+    let path = folder.path().join("objects").join(&id[..2]).join(&id[2..]);
+    fs::rename(&path, folder.path().join("away")).unwrap();
+    let ask = || {
+        let policy = all_htj2k();
+        let converter = archive.converter(&policy).unwrap();
+        let event = converter.convert(&key, &mut converter.context()).unwrap();
+        converter.finish().unwrap();
+        event
+    };
+    for n in 1..=8 {
+        assert_eq!(archive.backlog(&all_htj2k(), 0, 10).unwrap().len(), 1, "before try {n} it is in the backlog");
+        let event = ask();
+        assert!(matches!(&event, Some(Event::Failed { error, .. }) if error.may_pass()), "try {n}: {event:?}");
+        let became = archive.became(&key).unwrap().unwrap();
+        assert!(became.state == State::Failed && became.may_pass, "try {n}: {became:?}");
+    }
+    fs::rename(folder.path().join("away"), &path).unwrap();
+    assert!(matches!(ask(), Some(Event::Converted { .. })));
+    assert!(archive.backlog(&all_htj2k(), 0, 10).unwrap().is_empty() && ask().is_none());
+}
+
+#[test]
+fn what_the_storage_failed_rests_longer_each_time_and_is_never_given_up() {
+    let (archive, folder) = archive();
+    fill(&archive, 1);
+    let id = archive.instance("1.1", "1.2", "1.3.0").unwrap().unwrap().object_id.clone();
+    let path = folder.path().join("objects").join(&id[..2]).join(&id[2..]);
+    fs::rename(&path, folder.path().join("away")).unwrap();
+    // So many seconds after the last try, as a server that looks for work again and again sees it.
+    let after = |seconds: i64| {
+        let index = unsealed(folder.path());
+        index.execute("UPDATE jobs SET changed = unixepoch() - ?", [seconds]).unwrap();
+        run(&archive, &all_htj2k()).0
+    };
+    let (none, failed) = (Summary::default(), Summary { failed: 1, ..Summary::default() });
+    assert_eq!(after(0), failed);
+    for (n, pause) in [60, 120, 240, 480, 960, 1920, 3840, 3840, 3840].into_iter().enumerate() {
+        assert_eq!((after(pause - 5), after(pause)), (none, failed), "after {} tries", n + 1);
+    }
+    fs::rename(folder.path().join("away"), &path).unwrap();
+    assert_eq!(after(0), none);
+    // Started again, it does not rest.
+    let again = Archive::open(folder.path(), Options::default()).unwrap();
+    assert_eq!(run(&again, &all_htj2k()).0.converted, 1);
+}
+
+#[test]
 fn a_stopped_run_goes_on_later() {
     let (archive, _folder) = archive();
     fill(&archive, 30);

@@ -187,6 +187,11 @@ impl Hands<'_> {
             _ => {}
         }
         self.describe(archive, &key, record)?;
+        if record.outcome == Outcome::Failed {
+            (record.destination, record.bytes_out) = (None, None);
+            let why = record.reason.as_deref().unwrap_or_default();
+            line = Some(file_line("failed", &record.source, &why, None));
+        }
         Ok(line)
     }
 
@@ -201,10 +206,17 @@ impl Hands<'_> {
         record.transfer_syntax = Some(became.current.1);
         record.frames = Some(became.frames);
         record.rule = Some(became.rule).filter(|rule| !rule.is_empty());
-        if became.state == State::Converted {
-            record.outcome = Outcome::Converted;
-        }
-        let reason = if self.shared.converter.is_none() { "stored as it came".to_owned() } else { became.reason };
+        let reason = match became.state {
+            _ if self.shared.converter.is_none() => "stored as it came".to_owned(),
+            State::Waits | State::Leased => "another run has it to convert".to_owned(),
+            _ => became.reason,
+        };
+        record.outcome = match became.state {
+            State::Converted => Outcome::Converted,
+            // Another run met the trouble: the next one of this migration tries it again.
+            State::Failed if became.may_pass && self.shared.converter.is_some() => Outcome::Failed,
+            _ => Outcome::Kept,
+        };
         if !reason.is_empty() {
             record.reason.get_or_insert(reason);
         }
@@ -269,4 +281,95 @@ fn refused(record: &mut Record, error: archive::Error) -> (Option<String>, bool)
     let line = (outcome != Outcome::Skipped).then(|| file_line(word, &record.source, &why, hint));
     record.reason = Some(why);
     (line, full)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::placer::Placer;
+    use archive::Options;
+    use std::fs;
+
+    /// An image of 16 x 16 zeros in Explicit VR Little Endian.
+    fn image() -> Vec<u8> {
+        let mut file = [&[0; 128][..], b"DICM"].concat();
+        let mut element = |group: u16, number: u16, vr: &str, value: &[u8]| {
+            file.extend([group.to_le_bytes(), number.to_le_bytes()].concat());
+            file.extend(vr.as_bytes());
+            match vr {
+                "OW" => file.extend([&[0, 0][..], &(value.len() as u32).to_le_bytes()].concat()),
+                _ => file.extend((value.len() as u16).to_le_bytes()),
+            }
+            file.extend(value);
+        };
+        element(2, 0, "UL", &28u32.to_le_bytes());
+        element(2, 0x10, "UI", b"1.2.840.10008.1.2.1\0");
+        element(8, 0x16, "UI", b"1.2.840.10008.5.1.4.1.1.7\0");
+        element(8, 0x18, "UI", b"1.3\0");
+        element(8, 0x60, "CS", b"OT");
+        element(0x20, 0x0D, "UI", b"1.1\0");
+        element(0x20, 0x0E, "UI", b"1.2\0");
+        element(0x28, 2, "US", &1u16.to_le_bytes());
+        element(0x28, 4, "CS", b"MONOCHROME2 ");
+        for (number, value) in [(0x10, 16), (0x11, 16), (0x100, 16), (0x101, 12), (0x102, 11), (0x103, 0u16)] {
+            element(0x28, number, "US", &value.to_le_bytes());
+        }
+        element(0x7FE0, 0x10, "OW", &[0; 512]);
+        file
+    }
+
+    #[test]
+    fn what_another_run_failed_for_want_of_the_storage_is_not_said_to_be_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let (root, file) = (folder.path().join("archive"), folder.path().join("file.dcm"));
+        fs::write(&file, image()).unwrap();
+        let archive = Archive::open(&root, Options::default()).unwrap();
+        let key = archive.ingest(&file).unwrap().key().clone();
+        let policy = Policy::shipped("htj2k-all").unwrap();
+        let destination = Destination::Archive { archive: archive.clone(), convert: true };
+        let converter = archive.converter(&policy).unwrap();
+        let stop = AtomicBool::new(false);
+        let shared = Shared {
+            policy: &policy,
+            root: &root,
+            destination: &destination,
+            converter: Some(&converter),
+            scratch: folder.path(),
+            residues: None,
+            proofs: None,
+            servers: &[],
+            stop: &stop,
+        };
+        let row = Row {
+            id: 1,
+            rank: 0,
+            kind: Kind::Backlog,
+            path: [&key.study, &key.series, &key.sop].iter().collect(),
+            part: 0,
+            name: String::new(),
+            place: None,
+            bytes: 0,
+            became: None,
+        };
+        let ask = || {
+            let (mut rows, mut made) = (Some(vec![row.clone()]), Vec::new());
+            work(shared, 0, || rows.take(), |_, told| made.push(told));
+            Placer::new(&root, None, None).settle(made).remove(0)
+        };
+        // Another run meets the trouble after this one began.
+        fs::rename(root.join("objects"), root.join("away")).unwrap();
+        let failed = archive.convert_pending(&policy, 1, &stop, &|_| {}).unwrap().failed;
+        assert_eq!(failed, 1);
+        let done = ask();
+        assert_eq!((done.record.outcome, done.record.destination), (Outcome::Failed, None), "{:?}", done.record.reason);
+        assert!(done.line.unwrap().starts_with("failed: 1.1/1.2/1.3: "));
+        // And one that is at it at this moment says so.
+        fs::rename(root.join("away"), root.join("objects")).unwrap();
+        let another = rusqlite::Connection::open(root.join("index.sqlite")).unwrap();
+        another.create_scalar_function("row_sum", -1, Default::default(), |_| Ok(Option::<Vec<u8>>::None)).unwrap();
+        another.execute("UPDATE jobs SET state = 1, run = 'another/0', until = 1e12", []).unwrap();
+        let done = ask();
+        let reason = done.record.reason.unwrap();
+        assert_eq!((done.record.outcome, &*reason), (Outcome::Kept, "another run has it to convert"));
+    }
 }

@@ -91,7 +91,9 @@ impl Migration {
         let mut numbered = Vec::new();
         for origin in origins {
             let origin = match (origin, &destination) {
-                (None, Destination::Archive { archive, .. }) => Origin::Backlog(archive.clone()),
+                (None, Destination::Archive { archive, .. }) => {
+                    Origin::Backlog(archive.clone(), options.policy.clone())
+                }
                 (Some(origin), _) => origin,
                 (None, Destination::Tree) => {
                     let what = format!("no source is named, and {} is not an archive with a backlog", root.display());

@@ -19,6 +19,7 @@ use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
+use transcode::Policy;
 
 /// Items that are added to the journal together.
 const CHUNK: usize = 512;
@@ -29,8 +30,8 @@ pub enum Origin {
     Path(PathBuf),
     /// Another DICOMweb server.
     Web(Server),
-    /// What waits in the archive that is the destination.
-    Backlog(Archive),
+    /// What waits in the archive that is the destination, under the policy.
+    Backlog(Archive, Policy),
 }
 
 impl Origin {
@@ -47,7 +48,7 @@ impl Origin {
         match self {
             Origin::Path(path) => path.display().to_string(),
             Origin::Web(server) => server.root().to_owned(),
-            Origin::Backlog(_) => "backlog".into(),
+            Origin::Backlog(..) => "backlog".into(),
         }
     }
 }
@@ -89,15 +90,15 @@ impl Census<'_> {
         match origin {
             Origin::Path(path) => folder::walk(self, path)?,
             Origin::Web(server) => web::walk(self, server)?,
-            Origin::Backlog(archive) => self.backlog(archive)?,
+            Origin::Backlog(archive, policy) => self.backlog(archive, policy)?,
         }
         if self.stopped() { Ok(()) } else { self.journal.walked(self.source) }
     }
 
-    fn backlog(&mut self, archive: &Archive) -> Result<(), Error> {
+    fn backlog(&mut self, archive: &Archive, policy: &Policy) -> Result<(), Error> {
         let mut after = 0;
         while !self.stopped() {
-            let waiting = archive.backlog(after, CHUNK)?;
+            let waiting = archive.backlog(policy, after, CHUNK)?;
             let Some(last) = waiting.last() else { break };
             after = last.id;
             let found = waiting.iter().map(|waits| Found {

@@ -266,6 +266,7 @@ impl Run<'_, '_> {
         if kept.is_empty() {
             return Ok(error);
         }
+        self.log.follow(self.set.shared.root, self.set.name, self.journal)?;
         let bytes = self.log.add(kept.iter().map(|result| &result.result.record))?;
         let ended: Vec<Ended> = kept.iter().map(Ended::of).collect();
         self.journal.end(&ended, bytes)?;

@@ -58,8 +58,8 @@ run() {
 
 sums() {
   awk -F '\t' -v goal="$GOAL_MINUTES" '
-    NR > 1 { runs[$2] += $4; cpu[$2] += $5; crashes[$2] += $6 }
-    END { for (t in cpu) printf "%-12s %12d executions %7.1f of %d CPU minutes %3d findings\n", t, runs[t], cpu[t] / 60, goal, crashes[t] }
+    NR > 1 { runs[$2] += $4; crashes[$2] += $6; if (!$6) cpu[$2] += $5 }
+    END { for (t in cpu) printf "%-12s %12d executions %7.1f of %d CPU minutes in runs without a finding; %d findings in others\n", t, runs[t], cpu[t] / 60, goal, crashes[t] }
   ' "$LOG" | sort
 }
 

@@ -69,8 +69,6 @@ pub struct Snapshot {
     pub limits: Limits,
     /// Why nothing new is begun.
     pub hold: Option<Hold>,
-    /// Items in work.
-    pub working: usize,
 }
 
 /// A result with what the item waited with: to be placed, then done.
@@ -176,7 +174,7 @@ impl Run<'_, '_> {
                 self.look(told);
                 return ended.unwrap_or(Ok(Ending::Finished));
             }
-            let results = gather(inbox);
+            let results = self.gather(inbox, ended.is_none())?;
             if let Some(error) = self.record(results, told)? {
                 ended.get_or_insert_with(|| self.wind_down(Err(error)));
             }
@@ -202,9 +200,10 @@ impl Run<'_, '_> {
         ending
     }
 
+    /// Hands out enough that the threads have work while what came back is put in its place.
     fn feed(&mut self) -> Result<(), Error> {
         let enough = 4 * self.throttle.limits().jobs.max(1);
-        while self.queue.len() < enough && !self.exhausted {
+        while !self.exhausted && (self.queue.len() < enough || self.out < 2 * TOGETHER) {
             let Some(rows) = self.next()? else {
                 self.exhausted = true;
                 return Ok(());
@@ -241,6 +240,26 @@ impl Run<'_, '_> {
         }
         self.ahead.extend(rows);
         Ok(())
+    }
+
+    /// What comes back within a while, or all that is out; `more`: for each that comes another goes out.
+    fn gather(&mut self, inbox: &Receiver<Came>, more: bool) -> Result<Vec<Came>, Error> {
+        let began = Instant::now();
+        let mut results = Vec::new();
+        while results.len() < TOGETHER.min(self.out) {
+            match inbox.recv_timeout(WAIT.saturating_sub(began.elapsed())) {
+                Ok(result) => results.push(result),
+                Err(RecvTimeoutError::Timeout) => break,
+                Err(RecvTimeoutError::Disconnected) => {
+                    thread::sleep(Duration::from_millis(5));
+                    break;
+                }
+            }
+            if more {
+                self.feed()?;
+            }
+        }
+        Ok(results)
     }
 
     /// Records what came back; an error that is to end the run is returned once the rest is recorded.
@@ -296,8 +315,7 @@ impl Run<'_, '_> {
     }
 
     fn look(&mut self, told: &mut dyn FnMut(News)) {
-        let working = self.out.saturating_sub(self.queue.len());
-        told(News::Look(self.view.snapshot(self.throttle, working)));
+        told(News::Look(self.view.snapshot(self.throttle)));
     }
 }
 
@@ -316,22 +334,6 @@ impl<'a> Ended<'a> {
             seconds: record.seconds,
         }
     }
-}
-
-fn gather(inbox: &Receiver<Came>) -> Vec<Came> {
-    let began = Instant::now();
-    let mut results = Vec::new();
-    while results.len() < TOGETHER {
-        match inbox.recv_timeout(WAIT.saturating_sub(began.elapsed())) {
-            Ok(result) => results.push(result),
-            Err(RecvTimeoutError::Timeout) => break,
-            Err(RecvTimeoutError::Disconnected) => {
-                thread::sleep(Duration::from_millis(5));
-                break;
-            }
-        }
-    }
-    results
 }
 
 /// Counts and rates.
@@ -356,7 +358,7 @@ impl View {
         self.bytes += ended.bytes;
     }
 
-    fn snapshot(&mut self, throttle: &Throttle, working: usize) -> &Snapshot {
+    fn snapshot(&mut self, throttle: &Throttle) -> &Snapshot {
         let now = Instant::now();
         if self.marks.back().is_none_or(|(at, ..)| now - *at >= Duration::from_secs(1)) {
             self.marks.push_back((now, self.snapshot.done, self.bytes));
@@ -372,7 +374,6 @@ impl View {
         snapshot.elapsed = now - self.started;
         snapshot.limits = throttle.limits();
         snapshot.hold = throttle.hold();
-        snapshot.working = working;
         // Small items cost by their number, large ones by their bytes: the longer of the two.
         let (items, bytes) = snapshot.counts.waiting;
         let left = (items as f64 / snapshot.items_rate).max(bytes as f64 / snapshot.bytes_rate.max(1.0));

@@ -50,8 +50,9 @@ impl Value for f32 {
     fn sample(self, range: Range) -> i32 {
         // Counted from the least sample, so that cutting off rounds.
         let above = self + (range.offset as f32 - range.min as f32 + 0.5);
-        let most = (range.max as i64 - range.min as i64) as f32;
-        (above.max(0.0).min(most) as i64 + range.min as i64) as i32
+        // As integers: beyond 24 bits the greatest sample is no f32, and the next one is out of range.
+        let most = range.max as i64 - range.min as i64;
+        ((above.max(0.0) as i64).min(most) + range.min as i64) as i32
     }
 }
 
@@ -258,6 +259,29 @@ fn repeat<S: Sample>(planes: &[Plane], (width, height): (u32, u32), origin: (u32
             for x in 0..width {
                 let v = plane.samples[from + at(x, origin.0, plane.dx, plane.origin.0, plane.width)];
                 out[y as usize * stride + x as usize * planes.len() + c] = S::from_i32(v);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::format;
+
+    /// Every value becomes a sample of its precision, and one beyond all the last of them.
+    #[test]
+    fn samples_stay_within_their_precision() {
+        for (precision, signed) in (1..=31).flat_map(|precision| [(precision, false), (precision, true)]) {
+            let range = Range::of(&Component { precision, signed, dx: 1, dy: 1 });
+            let half = 1i64 << (precision - 1);
+            let (least, most) = if signed { (-half, half - 1) } else { (0, 2 * half - 1) };
+            let case = format!("{precision} bits, signed {signed}");
+            assert_eq!((range.min as i64, range.max as i64), (least, most), "{case}");
+            assert_eq!([f32::MIN, f32::MAX].map(|v| v.sample(range) as i64), [least, most], "{case}");
+            assert_eq!([-4 * half, 4 * half].map(|v| v.sample(range) as i64), [least, most], "{case}");
+            for v in (-8..8).map(|n| n as f32 / 4.0 * half as f32) {
+                assert!((least..=most).contains(&(v.sample(range) as i64)), "{case}: {v}");
             }
         }
     }

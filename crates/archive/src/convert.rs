@@ -80,6 +80,8 @@ pub struct Summary {
 /// A lease that is not renewed ends after so many seconds.
 const LEASE: i64 = 600;
 const RENEW: Duration = Duration::from_secs(60);
+/// How long one instance is waited for that another run has.
+const PATIENCE: Duration = Duration::from_secs(3);
 /// Jobs a thread leases at once.
 const BATCH: u32 = 4;
 /// What failed and may pass (a full disk) is tried again after a pause of so many seconds, doubled with every attempt up to so often:
@@ -302,8 +304,31 @@ impl<'a> Run<'a> {
         self.end(job, done, began.elapsed())
     }
 
-    /// Leases the job of one instance, if it waits.
+    /// Leases the job of one instance, if it waits, or soon does: a run that has it ends it, or is dead.
     pub(crate) fn lease_one(&self, key: &InstanceKey) -> Result<Option<Job>, Error> {
+        let began = Instant::now();
+        loop {
+            let leased = self.lease_now(key)?;
+            if leased.is_some() || began.elapsed() > PATIENCE || !self.is_leased(key)? {
+                return Ok(leased);
+            }
+            release_dead(&self.inner.index, &self.inner.spool)?;
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Has a run the job of this instance?
+    fn is_leased(&self, key: &InstanceKey) -> Result<bool, Error> {
+        let sql = "SELECT j.state = 1 FROM studies s JOIN series e ON e.study = s.id JOIN instances i ON i.series = e.id \
+             JOIN jobs j ON j.instance = i.id WHERE s.uid = ? AND e.uid = ? AND i.uid = ?";
+        let leased = self.inner.index.read(|snapshot| {
+            let mut statement = snapshot.prepare_cached(sql)?;
+            Ok(statement.query_row([&key.study, &key.series, &key.sop], |row| row.get(0)).optional()?)
+        })?;
+        Ok(leased.unwrap_or(false))
+    }
+
+    fn lease_now(&self, key: &InstanceKey) -> Result<Option<Job>, Error> {
         let (name, key) = (self.name.clone(), key.clone());
         self.inner.index.write(move |index| {
             let sql = "UPDATE jobs SET state = 1, run = ?, until = ?, attempts = attempts + 1 WHERE state = 0 AND \

@@ -213,7 +213,8 @@ impl Hands<'_> {
         };
         record.outcome = match became.state {
             State::Converted => Outcome::Converted,
-            // Another run met the trouble: the next one of this migration tries it again.
+            // The next run of this migration looks again.
+            State::Waits | State::Leased if self.shared.converter.is_some() => Outcome::Failed,
             State::Failed if became.may_pass && self.shared.converter.is_some() => Outcome::Failed,
             _ => Outcome::Kept,
         };
@@ -363,13 +364,20 @@ mod tests {
         let done = ask();
         assert_eq!((done.record.outcome, done.record.destination), (Outcome::Failed, None), "{:?}", done.record.reason);
         assert!(done.line.unwrap().starts_with("failed: 1.1/1.2/1.3: "));
-        // And one that is at it at this moment says so.
+        // And one that is at it for longer says so.
         fs::rename(root.join("away"), root.join("objects")).unwrap();
+        let lock = root.join("spool/another/lock");
+        fs::create_dir(lock.parent().unwrap()).unwrap();
+        let lock = fs::File::create(lock).unwrap();
+        lock.lock().unwrap();
         let another = rusqlite::Connection::open(root.join("index.sqlite")).unwrap();
         another.create_scalar_function("row_sum", -1, Default::default(), |_| Ok(Option::<Vec<u8>>::None)).unwrap();
         another.execute("UPDATE jobs SET state = 1, run = 'another/0', until = 1e12", []).unwrap();
         let done = ask();
         let reason = done.record.reason.unwrap();
-        assert_eq!((done.record.outcome, &*reason), (Outcome::Kept, "another run has it to convert"));
+        assert_eq!((done.record.outcome, &*reason), (Outcome::Failed, "another run has it to convert"));
+        // What a dead one had is done, without its folder being looked for first.
+        drop(lock);
+        assert_eq!(ask().record.outcome, Outcome::Converted);
     }
 }

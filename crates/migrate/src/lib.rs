@@ -32,7 +32,7 @@ mod worker;
 pub use control::Control;
 pub use error::Error;
 pub use estimate::{Plan, PlanClass};
-pub use journal::{Class, Counts, Journal, Order};
+pub use journal::{Class, Counts, Journal, Order, lock_soon};
 pub use log::close_last_line;
 pub use migration::{Ending, Layout, Migration, Options};
 pub use nice::be_nice;

@@ -1,7 +1,7 @@
 //! The spool: where bytes are written before they are objects.
 //!
-//! Each run of the program has a folder of its own, held by a locked file. A folder whose lock is free was
-//! left by a run that died: what is in it was never acknowledged, and is removed when the archive is opened.
+//! Each run of the program has a folder of its own, held by a locked file. A folder whose lock is free, or lost in a power cut,
+//! was left by a run that died: what is in it was never acknowledged, and is removed when the archive is opened.
 
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -45,9 +45,10 @@ impl Spool {
         &self.run
     }
 
-    /// Has this run a folder? One that died or ended has none.
+    /// Does this run hold its folder? One that died or ended does not.
     pub fn is_alive(&self, run: &str) -> bool {
-        self.folder.parent().is_some_and(|root| root.join(run).is_dir())
+        // What can't be told may be alive.
+        self.folder.parent().is_some_and(|root| is_held(&root.join(run)).unwrap_or(true))
     }
 
     /// A path in the spool that nothing uses.
@@ -160,22 +161,14 @@ fn copy_hashing(from: &mut dyn Read, mut to: impl Write) -> io::Result<(Key, u64
     Ok((Key::new(hash.finalize().into()), size))
 }
 
-/// Removes the folders whose lock is free. A folder still being made (its name begins with a dot) is left
-/// for an hour, for its lock may not be held yet.
+/// Removes the folders that nobody holds. One still being made (its name begins with a dot) is left for an hour, for its lock may
+/// not be held yet.
 fn remove_dead(root: &Path) -> io::Result<Vec<String>> {
     let mut dead = Vec::new();
     for entry in fs::read_dir(root)? {
         let path = entry?.path();
         let Some(name) = path.file_name().and_then(|n| n.to_str()) else { continue };
-        let free = match File::open(path.join(LOCK)) {
-            Ok(lock) => match lock.try_lock() {
-                Ok(()) => !name.starts_with('.') || old(&path),
-                Err(TryLockError::WouldBlock) => false,
-                Err(TryLockError::Error(e)) => return Err(e),
-            },
-            Err(_) => old(&path),
-        };
-        if free {
+        if !is_held(&path)? && (!name.starts_with('.') || old(&path)) {
             match fs::remove_dir_all(&path) {
                 Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
                 _ => {}
@@ -184,6 +177,21 @@ fn remove_dead(root: &Path) -> io::Result<Vec<String>> {
         }
     }
     Ok(dead)
+}
+
+/// Is there a lock in this folder, and somebody who holds it?
+fn is_held(folder: &Path) -> io::Result<bool> {
+    let lock = match File::open(folder.join(LOCK)) {
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(false),
+        // No folder of a run: it is left alone.
+        Err(e) if e.kind() == io::ErrorKind::NotADirectory => return Ok(true),
+        lock => lock?,
+    };
+    match lock.try_lock() {
+        Ok(()) => Ok(false),
+        Err(TryLockError::WouldBlock) => Ok(true),
+        Err(TryLockError::Error(e)) => Err(e),
+    }
 }
 
 fn old(path: &Path) -> bool {

@@ -4,7 +4,7 @@
 //! with the same result. Temporary files live in `DST/.firstlight/tmp`, on the same file system as what they become.
 
 use crate::failure::Failure;
-use migrate::{Memory, Outcome, Record};
+use migrate::{Memory, Outcome, Record, lock_soon};
 use std::collections::HashMap;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, BufRead, BufReader, Seek, SeekFrom, Write};
@@ -129,7 +129,7 @@ impl Drop for State {
 }
 
 fn lock(file: &File, destination: &Path) -> Result<(), Failure> {
-    match file.try_lock() {
+    match lock_soon(file) {
         Ok(()) => Ok(()),
         Err(TryLockError::WouldBlock) => {
             let line = format!("another run is writing to {}", destination.display());

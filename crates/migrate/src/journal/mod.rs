@@ -15,6 +15,8 @@ use rusqlite::{Connection, OptionalExtension, params};
 use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
 
 /// Which items are taken first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -167,9 +169,23 @@ fn remember(db: &Connection, name: &str, value: &str) -> Result<(), Error> {
     Ok(())
 }
 
+/// Locks a file for as long as it is open. One that is held is tried again for a second: a program that was killed while it began
+/// another has left that one with the lock, until it is another.
+pub fn lock_soon(file: &File) -> Result<(), TryLockError> {
+    let began = Instant::now();
+    loop {
+        match file.try_lock() {
+            Err(TryLockError::WouldBlock) if began.elapsed() < Duration::from_secs(1) => {
+                thread::sleep(Duration::from_millis(20));
+            }
+            done => return done,
+        }
+    }
+}
+
 fn lock(path: &Path, destination: &Path) -> Result<File, Error> {
     let file = File::options().write(true).create(true).truncate(false).open(path).map_err(Error::io("open", path))?;
-    match file.try_lock() {
+    match lock_soon(&file) {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => {
             let what = format!("a migration into {} is running", destination.display());

@@ -19,6 +19,7 @@ MAX_LEN=${MAX_LEN:-65536}
 log=no
 if [ "${1:-}" = --log ]; then log=yes; shift; fi
 seconds=${1:-30}
+[[ $seconds =~ ^[0-9]+$ ]] || die "$seconds is no number of seconds" "scripts/fuzz.sh [--log] [SECONDS [TARGET...]]"
 shift || true
 targets=("$@")
 [ ${#targets[@]} -gt 0 ] || targets=(header decode progressive round_trip)

@@ -90,7 +90,10 @@ def test_two_runs_do_not_share_a_destination(images, tmp_path):
     out = tmp_path / "out"
     first = start(images, out)
     wait_for_files(out, 1)
+    # Held, so that it can't end while the second one waits a moment for the lock.
+    first.send_signal(signal.SIGSTOP)
     second = firstlight("convert", images, out)
+    first.send_signal(signal.SIGCONT)
     first.send_signal(signal.SIGINT)
     first.communicate(timeout=60)
     assert second.returncode == 2 and "another run is writing to" in second.stderr

@@ -1,11 +1,11 @@
 //! The codec's side of `make bench-codec`: answers one request a line, with CPU time measured around the codec alone.
 //!
 //! Requests: `load FILE WIDTH HEIGHT COMPONENTS PRECISION SIGNED` (raw little-endian samples, one byte each up to 8 bits,
-//! else two), `encode N`, `decode N`, `save FILE`, `level N LEVEL`, `incremental N`. Each answer is one line: `ok`, or
-//! nanoseconds for all N and the bytes of the codestream.
+//! else two), `encode N`, `decode N`, `save FILE`, `level N LEVEL`, `incremental N`, `simd` and `simd LEVEL`. Each answer is one line: `ok`,
+//! or nanoseconds for all N and the bytes of the codestream; to `simd` the levels of this machine, the one in use first.
 
 use cpu_time::ProcessTime;
-use htj2k::{Decoder, EncodeOptions, Encoder, Image, Progressive, Samples, SamplesMut};
+use htj2k::{Decoder, EncodeOptions, Encoder, Image, Progressive, Samples, SamplesMut, Simd};
 use std::io::{BufRead, Write};
 
 type Failure = Box<dyn std::error::Error>;
@@ -44,6 +44,14 @@ struct Frame {
     wide: Vec<u16>,
 }
 
+/// The level that is chosen when nothing else is asked for, then the others.
+fn levels() -> String {
+    let best = Simd::detect();
+    let others = Simd::all().filter(|simd| *simd != best);
+    let names: Vec<String> = [best].into_iter().chain(others).map(|simd| format!("{:?}", simd.level())).collect();
+    names.join("\t")
+}
+
 impl Bench {
     fn answer(&mut self, words: &[&str]) -> Result<String, Failure> {
         match words {
@@ -52,6 +60,8 @@ impl Bench {
             ["decode", n] => self.decode(n.parse()?, 0),
             ["level", n, level] => self.decode(n.parse()?, level.parse()?),
             ["incremental", n] => self.incremental(n.parse()?),
+            ["simd"] => Ok(levels()),
+            ["simd", level] => self.force(level),
             ["save", path] => {
                 std::fs::write(path, &self.stream)?;
                 Ok("ok".into())
@@ -73,6 +83,13 @@ impl Bench {
         let len = frame.width as usize * frame.height as usize * frame.components as usize;
         self.room = vec![0; len];
         self.room16 = vec![0; len];
+        Ok("ok".into())
+    }
+
+    /// Encodes and decodes at a certain level from here on; `incremental` goes on at the best.
+    fn force(&mut self, level: &str) -> Result<String, Failure> {
+        let simd = Simd::all().find(|simd| format!("{:?}", simd.level()) == level).ok_or("no such level here")?;
+        (self.encoder, self.decoder) = (Encoder::with_simd(simd), Decoder::with_simd(simd));
         Ok("ok".into())
     }
 

@@ -62,5 +62,5 @@ pub use header::{Component, Header};
 pub use image::{Image, Samples, SamplesMut};
 pub use index::{Index, Level};
 pub use limits::Limits;
-pub use options::{EncodeOptions, Precincts, Progression, TileParts, Transform};
+pub use options::{EncodeOptions, Precincts, Progression, TileParts, Transform, most_decompositions};
 pub use simd::{Simd, SimdLevel};

@@ -47,14 +47,23 @@ pub enum Precincts {
     Sizes(Vec<(u8, u8)>),
 }
 
+/// Levels of decomposition that an image can have so that each of them still halves a side: the logarithm of the longer side to the
+/// base 2, rounded up. T.800 allows more, but then the last of them has no code-block in any high-pass band, and the OpenJPH of
+/// today's viewers (`@cornerstonejs/codec-openjph` 2.4.7) gives up on such a packet.
+pub fn most_decompositions(width: u32, height: u32) -> u8 {
+    (u32::BITS - width.max(height).max(1).saturating_sub(1).leading_zeros()) as u8
+}
+
 /// Settings of the encoder. The default is the stream that viewers can decode from a prefix: one tile, maximal precincts, RPCL,
-/// at least 5 decompositions and as many as bring a side of the base to 64 or less, 64 x 64 code-blocks, the reversible
+/// at least 5 decompositions and as many as bring a side of the base to 64 or less (of tiny images
+/// [fewer](crate::most_decompositions)), 64 x 64 code-blocks, the reversible
 /// transforms, TLM, and one tile-part for each resolution level.
 #[derive(Clone, Debug, PartialEq)]
 pub struct EncodeOptions {
     /// The order of packets.
     pub progression: Progression,
-    /// Levels of decomposition, 0 to 32; by default at least 5, and until the shorter side of the base is 64 or less.
+    /// Levels of decomposition, 0 to 32; by default at least 5, and until the shorter side of the base is 64 or less, but no
+    /// more than [`most_decompositions`](crate::most_decompositions).
     pub decompositions: Option<u8>,
     /// Exponents of the code-block's (width, height): each 2 to 10, together at most 12.
     pub block: (u8, u8),

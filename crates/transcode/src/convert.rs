@@ -267,23 +267,28 @@ impl Drop for Temporary {
 /// Converts as the policy says. `destination` is a new file in the folder where the result will live; it is there after
 /// [`Outcome::Converted`] and removed in every other case.
 ///
-/// An error means that the source is damaged or that a file can't be read or written; whatever can't be done without loss is
-/// [`Outcome::Kept`].
+/// An error means that a file can't be read or written; whatever is damaged or can't be done without loss is [`Outcome::Kept`].
 pub fn convert(source: &Source, policy: &Policy, context: &mut Context, destination: &Path) -> Result<Outcome> {
-    let Decision { rule, then, .. } = policy.decide(source.facts());
+    let Decision { rule, then, only_if_smaller, .. } = policy.decide(source.facts());
     let keep = |reason: String| Ok(Outcome::Kept { reason, rule: rule.clone() });
+    // What is damaged is kept for that, whatever else may be said of it.
+    let sound = source.check_frames();
+    if let Err(Error::Damaged(reason)) = sound {
+        return keep(reason);
+    }
     let target = match then {
         Action::Keep { reason } => return keep(reason),
         Action::Convert(target) => target,
     };
-    match source.check_frames() {
+    match sound {
         Err(Error::Unsupported(reason)) => return keep(reason),
         other => other?,
     }
     if let Some(reason) = obstacle(source, target)? {
         return keep(reason);
     }
-    match write_verified(source, target, &rule, context, destination) {
+    let below = only_if_smaller.then_some(source.len());
+    match write_verified(source, target, &rule, below, context, destination) {
         Ok(Ok(verified)) => Ok(Outcome::Converted(Box::new(verified))),
         Ok(Err(disproved)) => Ok(Outcome::Disproved(Box::new(disproved))),
         Err(error @ (Error::Io(_) | Error::Damaged(_))) => Err(error),
@@ -294,6 +299,12 @@ pub fn convert(source: &Source, policy: &Policy, context: &mut Context, destinat
 
 /// Why this instance is not to be coded again, beyond what the policy can tell from its facts.
 fn obstacle(source: &Source, target: Target) -> Result<Option<String>> {
+    // The file meta could not repeat it as it is.
+    let facts = source.facts();
+    let is_text = |uid: &str| uid.bytes().all(|byte| byte.is_ascii() && !byte.is_ascii_control());
+    if !is_text(&facts.sop_class_uid) || !is_text(&facts.sop_instance_uid) {
+        return Ok(Some("a UID of it holds what is no text".into()));
+    }
     let stream = source.stream.as_ref();
     if stream.is_some_and(|s| s.colour_transform) && source.facts().photometric == "YBR_FULL" {
         return Ok(Some(
@@ -313,20 +324,40 @@ fn obstacle(source: &Source, target: Target) -> Result<Option<String>> {
     if let Some(reason) = surplus(source)? {
         return Ok(Some(reason));
     }
-    let there =
-        source.facts().transfer_syntax.uid() == TransferSyntax::HTJ2K_RPCL && target == Target::Htj2kLosslessRpcl;
-    if there && all_progressive(source)? {
-        return Ok(Some("it is HTJ2K Lossless RPCL already, every level's end known".into()));
+    let there = source.facts().transfer_syntax == target.transfer_syntax();
+    match target {
+        Target::Htj2kLosslessRpcl if there && all_progressive(source)? => {
+            Ok(Some("it is HTJ2K Lossless RPCL already, every level's end known".into()))
+        }
+        Target::Htj2kLossless if there && !has_empty_levels(source)? => Ok(Some("it is HTJ2K Lossless already".into())),
+        _ => Ok(None),
     }
-    Ok(None)
+}
+
+/// Is this HTJ2K of tiny images with more levels than halve a side? Versions before wrote it so; it is to be written anew.
+pub fn has_empty_levels(source: &Source) -> Result<bool> {
+    let facts = source.facts();
+    if !facts.syntax_of_frames().is_htj2k() || facts.longest_side() > suitable::TINY {
+        return Ok(false);
+    }
+    let mut codestream = Vec::new();
+    for (n, _) in (0..).zip(source.frames()).filter(|(_, frame)| frame.fault().is_none()) {
+        source.read_frame(n, &mut codestream)?;
+        let header = htj2k::Header::parse(&codestream, &htj2k::Limits::default());
+        if header.is_ok_and(|header| verify::has_empty_levels(&header)) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 fn all_progressive(source: &Source) -> Result<bool> {
     let mut codestream = Vec::new();
     for n in 0..source.frames().len() {
         source.read_frame(n as u32, &mut codestream)?;
-        let padded = verify::progressive(&codestream).is_err() && codestream.pop_if(|last| *last == 0).is_some();
-        if padded && verify::progressive(&codestream).is_err() || source.frames()[n].fragments.len() != 1 {
+        let is_right = |codestream: &[u8]| verify::progressive(codestream).is_ok();
+        let right = is_right(&codestream) || codestream.pop_if(|last| *last == 0).is_some() && is_right(&codestream);
+        if !right || source.frames()[n].fragments.len() != 1 {
             return Ok(false);
         }
     }
@@ -353,6 +384,7 @@ fn write_verified(
     source: &Source,
     target: Target,
     rule: &str,
+    below: Option<u64>,
     context: &mut Context,
     destination: &Path,
 ) -> Result<Result<Verified, Disproved>> {
@@ -376,6 +408,11 @@ fn write_verified(
             write_file(source, &plan, table, context, &out)?.ok_or_else(|| Error::Limit("an offset table".into()))?
         }
     };
+    if let Some(below) = below
+        && out.metadata()?.len() >= below
+    {
+        return Err(Error::unsupported("the new file would not be smaller"));
+    }
     drop(out);
     let start = ThreadTime::now();
     let Context { codecs, opinions, way_back, verifying, samples, room, .. } = context;

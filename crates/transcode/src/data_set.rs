@@ -43,6 +43,10 @@ pub struct Element {
     pub(crate) undefined: bool,
     /// Byte order of its value.
     pub(crate) big_endian: bool,
+    /// Its VR; where that is UN, what the dictionary has, or SQ where its value proved to be one.
+    pub(crate) known: Vr,
+    /// The items in a value of VR UN: bytes to whoever writes it, a sequence to whoever reads it (PS3.5 6.2.2).
+    pub(crate) inside: Option<Box<[Item]>>,
 }
 
 /// The value of an element.
@@ -73,9 +77,14 @@ pub struct Item {
 impl Element {
     /// Its VR, or where that is UN the one the dictionary has: writers that did not know an element made it UN (PS3.5 6.2.2).
     pub fn known_vr(&self) -> Vr {
-        match (self.vr, dictionary::vr_of(self.tag)) {
-            (Vr::UN, known) if known != Vr::SQ => known,
-            (vr, _) => vr,
+        if self.vr == Vr::UN { self.known } else { self.vr }
+    }
+
+    /// The items of a sequence, also of one that was written as UN; `None` where it is none.
+    pub fn items(&self) -> Option<&[Item]> {
+        match &self.value {
+            Value::Items(items) => Some(items),
+            _ => self.inside.as_deref(),
         }
     }
 }
@@ -178,6 +187,19 @@ pub(crate) fn first_u16(input: &Input, element: &Element) -> Option<u16> {
     let mut raw = [0; 2];
     input.read_at(offset, &mut raw).ok()?;
     Some(if element.big_endian && element.vr != Vr::UN { u16::from_be_bytes(raw) } else { u16::from_le_bytes(raw) })
+}
+
+impl dictionary::Read for Input {
+    fn first_u16(&self, element: &Element) -> Option<u16> {
+        first_u16(self, element)
+    }
+
+    fn decimal(&self, element: &Element) -> Option<f64> {
+        let Value::Bytes { offset, len } = element.value else { return None };
+        let bytes = self.bytes(offset, len.min(256)).ok()?;
+        let first = bytes.split(|b| *b == b'\\').next()?;
+        std::str::from_utf8(first).ok()?.trim_matches([' ', '\0']).parse().ok()
+    }
 }
 
 fn find(elements: &[Element], tag: Tag) -> Option<&Element> {

@@ -88,6 +88,7 @@ impl Plan {
         };
         let written = Facts {
             transfer_syntax: target.transfer_syntax(),
+            frame_syntax: None,
             pixels: Pixels::Encapsulated,
             planar: 0,
             photometric: photometric.clone(),

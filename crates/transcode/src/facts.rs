@@ -2,12 +2,12 @@
 
 use crate::data_set::{DataSet, Tag, Value};
 use crate::error::{Error, Result};
-use crate::syntax::TransferSyntax;
+use crate::syntax::{Coding, TransferSyntax};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 /// Frames of one instance.
-const MAX_FRAMES: u32 = 16_000_000;
+pub(crate) const MAX_FRAMES: u32 = 16_000_000;
 
 /// Where and how an instance holds pixels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -42,13 +42,17 @@ pub struct Facts {
     pub source_ae: String,
     /// Transfer syntax of the file.
     pub transfer_syntax: TransferSyntax,
+    /// The transfer syntax that the frames really have, where length or first bytes prove that it is not the one of the file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub frame_syntax: Option<TransferSyntax>,
     /// How pixels are held.
     pub pixels: Pixels,
     /// Rows (0028,0010).
     pub rows: u32,
     /// Columns (0028,0011).
     pub columns: u32,
-    /// Number of Frames (0028,0008), 1 when absent; 0 without pixels, or when it is no number.
+    /// Number of Frames (0028,0008), 1 when absent; 0 without pixels. When it is no number, or one that can't be: frames that are
+    /// there.
     pub frames: u32,
     /// Samples per Pixel (0028,0002).
     pub samples: u16,
@@ -101,8 +105,19 @@ impl Facts {
             lossy: set.strings(Tag(0x0028, 0x2110)).iter().any(|v| v == "01"),
             icc: set.get(Tag(0x0028, 0x2000)).is_some(),
             transfer_syntax,
+            frame_syntax: None,
             data_set: Some(set.clone()),
         }
+    }
+
+    /// The transfer syntax of the frames as they are stored: that of the file, unless they prove another one.
+    pub fn syntax_of_frames(&self) -> &TransferSyntax {
+        self.frame_syntax.as_ref().unwrap_or(&self.transfer_syntax)
+    }
+
+    /// How the frames are coded.
+    pub(crate) fn coding(&self) -> Coding {
+        self.syntax_of_frames().coding()
     }
 
     /// The longer side.

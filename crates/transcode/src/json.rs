@@ -46,8 +46,12 @@ impl Writer<'_> {
 
     fn element(&self, element: &Element, charset: Charset, path: &str) -> Result<Json> {
         let vr = if path.len() == 8 && element.tag == PIXELS[0] { Vr::OW } else { element.known_vr() };
+        if let Some(items) = element.items() {
+            return self.items(items, charset, path);
+        }
         match &element.value {
-            Value::Items(items) => self.items(items, charset, path),
+            // Its items were told already.
+            Value::Items(_) => Ok(json!({"vr": "SQ"})),
             Value::Fragments(_) => Ok(json!({"vr": vr.to_string(), "BulkDataURI": (self.uri)(path)})),
             Value::Bytes { len: 0, .. } => Ok(json!({"vr": vr.to_string()})),
             Value::Bytes { len, .. } if by_reference(element, vr, *len, path) => {

@@ -18,6 +18,8 @@ mod decode;
 pub mod deidentify;
 mod derived;
 mod dictionary;
+mod directory;
+mod document;
 mod encode;
 mod error;
 mod evidence;
@@ -27,7 +29,9 @@ mod head;
 mod input;
 mod jpeg_xl;
 mod json;
+mod likely;
 mod opinion;
+mod outgoing;
 mod overlay;
 mod policy;
 mod quarantine;
@@ -39,19 +43,25 @@ mod source;
 mod stream;
 mod suitable;
 mod syntax;
+mod uid;
 mod verify;
 mod walk;
 mod write;
 
 pub use bounded::Loss;
-pub use convert::{Context, Disproved, FrameEvidence, LevelEnd, Outcome, Persisted, Verified, convert};
+pub use convert::{
+    Context, Disproved, FrameEvidence, LevelEnd, Outcome, Persisted, Verified, convert, has_empty_levels,
+};
 pub use data_set::{DataSet, Element, Item, Tag, Value, Vr};
+pub use directory::{Directory, FileNow};
 pub use error::{Check, Error};
 pub use evidence::{Evidence, host};
 pub use facts::{Facts, Pixels};
 pub use frames::Frame;
 pub use head::Head;
+pub use likely::{LIKELY_HEAD, is_likely_dicom};
 pub use opinion::{Class, Opinion, Opinions, Sampling, Tally};
+pub use outgoing::{Outgoing, OutgoingForm, sound_file_meta};
 pub use policy::{Action, Bound, Decision, Policy, PolicyError, Target};
 pub use quarantine::{Origin, Quarantine, Quarantined};
 pub use reason::{REASON_CLASSES, general_reason, reason_class};
@@ -59,6 +69,7 @@ pub use recheck::recheck;
 pub use residue::{NoWayBack, Residue, RestoreError};
 pub use source::{Bulk, Source};
 pub use syntax::TransferSyntax;
+pub use uid::Uid;
 
 /// The Implementation Class UID written into the file meta of every re-encoded instance (PS3.10 7.1).
 pub const IMPLEMENTATION_CLASS_UID: &str = "2.25.26787451105941840915529671309252685155";

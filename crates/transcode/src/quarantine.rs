@@ -30,6 +30,8 @@ pub struct Quarantine {
 pub struct Origin {
     /// A path or the like.
     pub source: String,
+    /// All bytes of a path that is no UTF-8, as records encode them.
+    pub source_bytes: Option<String>,
     /// SHA-256 of its bytes.
     pub sha256: String,
     /// SOP Instance UID.
@@ -53,6 +55,9 @@ pub struct Quarantined {
     pub codec: String,
     /// Where the source is; nothing was changed there.
     pub source: String,
+    /// All bytes of a path that is no UTF-8, as records encode them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source_bytes: Option<String>,
     /// SHA-256 of the source.
     pub source_sha256: String,
     /// SOP Instance UID.
@@ -92,6 +97,7 @@ impl Quarantine {
             rule: disproved.rule.clone(),
             codec: disproved.codec.clone(),
             source: of.source.clone(),
+            source_bytes: of.source_bytes.clone(),
             source_sha256: of.sha256.clone(),
             sop_instance_uid: of.sop_instance_uid.clone(),
             source_transfer_syntax: disproved.source_syntax.uid().to_owned(),

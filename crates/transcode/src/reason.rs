@@ -1,9 +1,21 @@
 //! Reasons for which images are kept, in a few classes that can be counted.
 
 /// Words that only reasons of a class have; the first that is found names it.
-const CLASSES: [(&str, &[&str]); 14] = [
+const CLASSES: [(&str, &[&str]); 16] = [
     ("verification", &["verification failed"]),
     ("second-opinion", &["second opinion"]),
+    (
+        "damaged",
+        &[
+            "truncated",
+            "malformed",
+            "the file says",
+            "attributes say, not",
+            "are there and whole",
+            "images where",
+            "over the limit",
+        ],
+    ),
     ("no-pixels", &["no pixels"]),
     ("video", &["video"]),
     ("float", &["floating point"]),
@@ -15,11 +27,12 @@ const CLASSES: [(&str, &[&str]); 14] = [
     ("bits", &["single-bit", "bits allocated", "deep"]),
     ("colour", &["photometric", "colour transform", "its colours"]),
     ("no-rule", &["no rule"]),
+    ("size", &["not smaller", "not be smaller"]),
     ("unsupported", &["unsupported", "no encoder", "no decoder", "can't be", "jpeg-ls:", "htj2k:", "jpeg xl"]),
 ];
 
 /// All that [`reason_class`] says.
-pub const REASON_CLASSES: [&str; 15] = [
+pub const REASON_CLASSES: [&str; 17] = [
     CLASSES[0].0,
     CLASSES[1].0,
     CLASSES[2].0,
@@ -34,6 +47,8 @@ pub const REASON_CLASSES: [&str; 15] = [
     CLASSES[11].0,
     CLASSES[12].0,
     CLASSES[13].0,
+    CLASSES[14].0,
+    CLASSES[15].0,
     "other",
 ];
 
@@ -44,13 +59,13 @@ pub fn reason_class(reason: &str) -> &'static str {
     found.map_or("other", |class| class.0)
 }
 
-/// A reason without what is of one image alone: the number of a frame or of a byte becomes `#`.
+/// A reason without what is of one image alone: the number of a frame or of a byte becomes `N`.
 pub fn general_reason(reason: &str) -> String {
     let mut of_one_image = false;
     let general = |word: &str| {
         let number = word.trim_end_matches([':', ',', ';', '.']);
         let is_number = !number.is_empty() && number.bytes().all(|c| c.is_ascii_digit());
-        let shown = if of_one_image && is_number { format!("#{}", &word[number.len()..]) } else { word.to_owned() };
+        let shown = if of_one_image && is_number { format!("N{}", &word[number.len()..]) } else { word.to_owned() };
         of_one_image = matches!(word, "frame" | "byte" | "sample");
         shown
     };
@@ -66,6 +81,8 @@ mod tests {
         for (reason, class) in [
             ("verification failed: frame 1 decodes to other samples", "verification"),
             ("the second opinion differs: frame 1: openjp2 decodes other samples", "second-opinion"),
+            ("3 of 4 frames are there and whole", "damaged"),
+            ("the frames are JPEG-LS Lossless, but the file says JPEG Baseline (Process 1)", "damaged"),
             ("there are no pixels", "no-pixels"),
             ("video stays as it is", "video"),
             ("floating point pixels are not compressed", "float"),
@@ -79,6 +96,8 @@ mod tests {
             ("32 bits allocated can't be compressed here", "bits"),
             ("photometric interpretation CMYK with 4 samples a pixel is not coded again", "colour"),
             ("no rule matches", "no-rule"),
+            ("the new file would not be smaller", "size"),
+            ("JPEG XL is not smaller: 20 bytes for 10 of JPEG", "size"),
             ("unsupported: transfer syntax 1.2", "unsupported"),
             ("the department wants it so", "other"),
         ] {
@@ -91,10 +110,10 @@ mod tests {
     fn only_numbers_of_one_image_are_left_out() {
         assert_eq!(
             general_reason("frame 12: bits above the high bit are in use"),
-            "frame #: bits above the high bit are in use"
+            "frame N: bits above the high bit are in use"
         );
         assert_eq!(general_reason("it is HTJ2K Lossless RPCL already"), "it is HTJ2K Lossless RPCL already");
         assert_eq!(general_reason("more than 16 bits allocated"), "more than 16 bits allocated");
-        assert_eq!(general_reason("a sequence at byte 40316 needs 8 bytes"), "a sequence at byte # needs 8 bytes");
+        assert_eq!(general_reason("a sequence at byte 40316 needs 8 bytes"), "a sequence at byte N needs 8 bytes");
     }
 }

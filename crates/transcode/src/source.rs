@@ -1,20 +1,21 @@
 //! A DICOM instance opened for reading: file meta, data set, facts, frames (PS3.10 chapter 7).
 
 use crate::charset::Charset;
-use crate::data_set::{DataSet, Element, Tag, Value, Vr};
+use crate::data_set::{DataSet, Element, Item, Tag, Value, Vr, swap, word};
 use crate::decode::{self, Codecs};
+use crate::document;
 use crate::error::{Error, Result};
 use crate::facts::{self, Facts, Pixels};
-use crate::frames::{self, Frame};
+use crate::frames::{self, Found, Frame, Problem};
 use crate::input::{Input, hex};
 use crate::jpeg_xl;
 use crate::json;
 use crate::stream::{self, StreamInfo};
 use crate::syntax::{Coding, Encoding, TransferSyntax};
 use crate::walk::{self, Walked};
-use crate::write;
 use flate2::read::DeflateDecoder;
 use std::io::{Read, Write};
+use std::ops::Range;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
@@ -30,11 +31,13 @@ pub struct Source {
     set: Arc<DataSet>,
     facts: Facts,
     frames: Vec<Frame>,
-    /// Why there are no frames although there are pixels.
+    /// What is wrong with the pixels as a whole; single frames may be there all the same.
     problem: Option<Problem>,
     /// What the first compressed frame says of itself.
     pub(crate) stream: Option<StreamInfo>,
     deflated: bool,
+    /// Where the data set begins in the file.
+    data_start: u64,
     sha256: OnceLock<Hash>,
 }
 
@@ -44,14 +47,6 @@ struct Hash {
     digest: [u8; 32],
     /// It was worked out, from the very bytes that are held.
     of_held: bool,
-}
-
-/// Kept apart from [`Error`] so that it can be told again and again.
-#[derive(Debug, Clone)]
-struct Problem {
-    text: String,
-    /// The file is damaged, not just beyond what can be read here.
-    damaged: bool,
 }
 
 /// A bulk value taken by [`Source::bulk`].
@@ -104,6 +99,7 @@ impl Source {
         };
         let told = header.string(Tag(META, 0x0010)).filter(|uid| !uid.is_empty()).map(TransferSyntax::new);
         let deflated = told.as_ref().is_some_and(|t| t.uid() == TransferSyntax::DEFLATED);
+        let data_start = start;
         let (body, start) = if deflated { (Arc::new(inflate(&file, start)?), 0) } else { (file.clone(), start) };
         let encoding = told.as_ref().map_or_else(|| guess(&body, start), |t| Ok(t.encoding()))?;
         let walked = walk::walk(&body, start, encoding)?;
@@ -112,9 +108,10 @@ impl Source {
         }
         let syntax = told.unwrap_or_else(|| TransferSyntax::of_encoding(walked.encoding));
         let source_ae = header.string(Tag(META, 0x0016)).unwrap_or_default();
-        Source::assemble(file, header.elements, body, walked, syntax, source_ae, deflated)
+        Source::assemble(file, header.elements, body, walked, syntax, source_ae, deflated, data_start)
     }
 
+    #[allow(clippy::too_many_arguments)] // the parts of a file, named once
     fn assemble(
         file: Arc<Input>,
         meta: Vec<Element>,
@@ -123,6 +120,7 @@ impl Source {
         syntax: TransferSyntax,
         source_ae: String,
         deflated: bool,
+        data_start: u64,
     ) -> Result<Source> {
         let mut set = DataSet {
             input: body,
@@ -135,23 +133,45 @@ impl Source {
             set.charset = Charset::parse(&set.bytes(element)?);
         }
         let set = Arc::new(set);
-        let facts = Facts::read(&set, syntax, source_ae);
-        let (found, problem) = match find_frames(&set, &facts) {
-            Ok(found) => (found, None),
+        let mut facts = Facts::read(&set, syntax, source_ae);
+        let found = match frames::find(&set, &facts, &walked.cut) {
+            Ok(found) => found,
             Err(Error::Io(error)) => return Err(error.into()),
-            Err(error) => (
-                Vec::new(),
-                Some(Problem {
-                    damaged: matches!(error, Error::Truncated { .. } | Error::Malformed { .. } | Error::Limit(_)),
-                    text: error.to_string(),
-                }),
-            ),
+            Err(error) => {
+                let damaged = matches!(error, Error::Truncated { .. } | Error::Malformed { .. } | Error::Limit(_));
+                Found { problem: Some(Problem { damaged, text: error.to_string() }), ..Found::default() }
+            }
         };
-        let mut source =
-            Source { file, meta, set, facts, frames: found, problem, stream: None, deflated, sha256: OnceLock::new() };
+        facts.frame_syntax = found.syntax;
+        if facts.frames == 0 {
+            facts.frames = found.frames.len() as u32;
+        }
+        // What ends too early or holds what belongs nowhere is not made anew, whatever its frames are.
+        let problem = walked.fault.map(Problem::damaged).or(found.problem);
+        let frames = found.frames;
+        let mut source = Source {
+            file,
+            meta,
+            set,
+            facts,
+            frames,
+            problem,
+            stream: None,
+            deflated,
+            data_start,
+            sha256: OnceLock::new(),
+        };
         source.identify()?;
         source.look_at_stream();
         Ok(source)
+    }
+
+    /// An item of a sequence as an instance of its own in this transfer syntax, to decode the image that it holds.
+    pub(crate) fn of_item(&self, item: &Item, syntax: TransferSyntax) -> Result<Source> {
+        let (elements, encoding) = (item.elements.clone(), self.set.encoding);
+        let walked = Walked { elements, irregular: self.set.irregular, encoding, fault: None, cut: Vec::new() };
+        let (file, body) = (self.file.clone(), self.set.input.clone());
+        Source::assemble(file, Vec::new(), body, walked, syntax, String::new(), self.deflated, self.data_start)
     }
 
     /// What the data set does not say of its identity, the file meta may.
@@ -171,17 +191,16 @@ impl Source {
 
     /// Reads the header of the first compressed frame: only the stream knows whether it is lossy.
     fn look_at_stream(&mut self) {
-        let coding = self.facts.transfer_syntax.coding();
+        let coding = self.facts.coding();
         self.facts.lossy |= matches!(coding, Coding::Jpeg | Coding::Video)
             || matches!(
                 self.facts.transfer_syntax.uid(),
                 TransferSyntax::JPEG_XL | TransferSyntax::JPEG_XL_RECOMPRESSION
             );
         let mut head = Vec::new();
-        if self.frames.is_empty()
-            || self.facts.pixels != Pixels::Encapsulated
-            || self.read_some(0, stream::PROBE, &mut head).is_err()
-        {
+        let compressed = self.facts.pixels == Pixels::Encapsulated || self.facts.frame_syntax.is_some();
+        let Some(first) = self.first_frame().filter(|_| compressed) else { return };
+        if self.read_some(first, stream::PROBE, &mut head).is_err() {
             return;
         }
         if let Ok(Some(info)) = stream::probe(&head, coding) {
@@ -200,9 +219,15 @@ impl Source {
         &self.set
     }
 
-    /// Where each frame is. Empty without pixel data, and when the frames can't be found (see [`Source::check_frames`]).
+    /// Where each frame is, as far as it is there: one may have a [fault](Frame::fault), and those that are told and not listed are
+    /// missing. Who needs all of them asks [`Source::check_frames`] first.
     pub fn frames(&self) -> &[Frame] {
         &self.frames
+    }
+
+    /// The first frame (from 0) that is there and whole.
+    pub fn first_frame(&self) -> Option<u32> {
+        self.frames.iter().position(|frame| frame.fault().is_none()).map(|n| n as u32)
     }
 
     /// Do the offsets of [`Source::frames`] count in the file itself? Not in a deflated one: take the frames by
@@ -211,8 +236,8 @@ impl Source {
         !self.deflated
     }
 
-    /// Tells why there are no frames although there is pixel data: damage is [`Error::Malformed`], what can't be read
-    /// here is [`Error::Unsupported`].
+    /// Are all frames there, and is nothing else wrong from the pixels on? Damage is [`Error::Damaged`], what can't be read here is
+    /// [`Error::Unsupported`].
     pub fn check_frames(&self) -> Result<()> {
         match &self.problem {
             None => Ok(()),
@@ -228,11 +253,8 @@ impl Source {
 
     /// The first bytes of frame `n`, at most `limit`.
     pub(crate) fn read_some(&self, n: u32, limit: u64, out: &mut Vec<u8>) -> Result<()> {
-        self.check_frames()?;
-        let frame = self
-            .frames
-            .get(n as usize)
-            .ok_or(Error::Frame { frame: n.saturating_add(1), what: "there is no such frame".into() })?;
+        let frame = self.frames.get(n as usize).filter(|frame| frame.fault().is_none());
+        let frame = frame.ok_or_else(|| self.no_frame(n))?;
         out.clear();
         out.reserve(frame.length().min(limit) as usize);
         for (offset, len) in &frame.fragments {
@@ -242,6 +264,17 @@ impl Source {
             self.set.input.read_at(*offset, &mut out[at..])?;
         }
         Ok(())
+    }
+
+    /// Why frame `n` can't be read.
+    fn no_frame(&self, n: u32) -> Error {
+        let fault = self.frames.get(n as usize).and_then(Frame::fault);
+        let what = match (fault, &self.problem) {
+            (Some(fault), _) => fault.to_owned(),
+            (None, Some(problem)) if n < self.facts.frames.max(1) => problem.text.clone(),
+            _ => "there is no such frame".into(),
+        };
+        Error::Frame { frame: n.saturating_add(1), what }
     }
 
     /// The samples of frame `n` (from 0): little endian, interleaved by pixel, in the container of Bits Allocated (one
@@ -316,7 +349,7 @@ impl Source {
             let jpeg = self.jpeg_frame(0).and_then(|stream| stream::probe(&stream, Coding::Jpeg));
             return decode::is_ybr(&self.facts, Coding::Jpeg, jpeg.ok().flatten().as_ref());
         }
-        decode::is_ybr(&self.facts, self.facts.transfer_syntax.coding(), self.stream.as_ref())
+        decode::is_ybr(&self.facts, self.facts.coding(), self.stream.as_ref())
     }
 
     /// Bytes of the file.
@@ -371,34 +404,48 @@ impl Source {
         json::data_set(&self.set, bulk_uri)
     }
 
-    /// Writes an uncompressed instance as Explicit VR Little Endian: what is Implicit, Big Endian or deflated goes out in this
-    /// form (PS3.18 8.7.3). The preamble is zeroed and the file meta is ours, as after a conversion.
-    pub fn write_explicit_little(&self, out: &mut dyn Write) -> Result<()> {
-        write::write_explicit_little(self, out)
-    }
-
-    /// Writes an instance of JPEG XL JPEG Recompression as the JPEG Baseline instance it was made of: the elements are as they
-    /// are, every frame is its JPEG stream. The preamble is zeroed and the file meta is ours, as after a conversion.
-    pub fn write_jpeg(&self, out: &mut dyn Write) -> Result<()> {
-        write::write_jpeg(self, out)
+    /// The bytes of the data set as they lie in the file. Around a deflated one stands what PS3.5 A.5 does not know: it is left out.
+    pub(crate) fn stored_data_set(&self) -> (&Arc<Input>, Range<u64>) {
+        let (start, end) = (self.data_start, self.file.len());
+        let zlib = self.deflated && self.file.bytes(start, 5).is_ok_and(|head| is_zlib(&head)) && end - start > 6;
+        (&self.file, if zlib { start + 2..end - 4 } else { start..end })
     }
 
     /// The value behind a path that [`Source::dicom_json`] gave out; `None` when there is no such value.
-    /// Top-level pixel data is not taken this way: use the frames.
+    /// Top-level pixel data is not taken this way: use the frames. An encapsulated document has its own media type, and its own
+    /// length.
     pub fn bulk(&self, path: &str) -> Result<Option<Bulk>> {
+        let Some((runs, word, media_type)) = self.bulk_runs(path)? else { return Ok(None) };
+        let mut bytes = Vec::new();
+        for (offset, len) in runs {
+            bytes.extend_from_slice(&self.set.input.bytes(offset, len)?);
+        }
+        swap(&mut bytes, word);
+        Ok(Some(Bulk { bytes, media_type }))
+    }
+
+    /// Where the value of [`Source::bulk`] lies in the file, and its media type; `None` where there is no such value, or its bytes
+    /// do not lie there as they are told.
+    pub fn bulk_place(&self, path: &str) -> Result<Option<(Runs, String)>> {
+        let found = self.bulk_runs(path)?.filter(|(_, word, _)| *word == 1 && !self.deflated);
+        Ok(found.map(|(runs, _, media_type)| (runs, media_type)))
+    }
+
+    /// The runs of bytes of a value, the bytes of one number that has to be turned around, and the media type.
+    fn bulk_runs(&self, path: &str) -> Result<Option<(Runs, usize, String)>> {
         let Some(element) = resolve(&self.set.elements, path) else { return Ok(None) };
-        let bytes = match &element.value {
-            Value::Items(_) => return Ok(None),
-            Value::Bytes { .. } => self.set.bytes_le(element)?.into_owned(),
-            Value::Fragments(parts) => {
-                let mut joined = Vec::new();
-                for (offset, len) in parts.iter().skip(1) {
-                    joined.extend_from_slice(&self.set.input.bytes(*offset, *len)?);
-                }
-                joined
+        let octets = "application/octet-stream".to_owned();
+        Ok(match &element.value {
+            Value::Items(_) => None,
+            Value::Bytes { offset, len } if path == "00420011" => {
+                let (len, media_type) = document::describe(&self.set, &self.facts, *offset, *len)?;
+                Some((vec![(*offset, len)], 1, media_type))
             }
-        };
-        Ok(Some(Bulk { bytes, media_type: "application/octet-stream".into() }))
+            Value::Bytes { offset, len } => {
+                Some((vec![(*offset, *len)], if element.big_endian { word(element.vr) } else { 1 }, octets))
+            }
+            Value::Fragments(parts) => Some((parts.get(1..).unwrap_or_default().to_vec(), 1, octets)),
+        })
     }
 
     /// The value bytes of an element of the file meta.
@@ -422,8 +469,7 @@ fn resolve<'a>(mut elements: &'a [Element], path: &str) -> Option<&'a Element> {
         let tag = u32::from_str_radix(step, 16).ok().filter(|_| step.len() == 8)?;
         let element = elements.iter().find(|e| e.tag == Tag((tag >> 16) as u16, tag as u16))?;
         let Some(item) = steps.next() else { return Some(element) };
-        let Value::Items(items) = &element.value else { return None };
-        elements = &items.get(item.parse::<usize>().ok()?)?.elements;
+        elements = &element.items()?.get(item.parse::<usize>().ok()?)?.elements;
     }
 }
 
@@ -454,39 +500,23 @@ pub(crate) fn guess(input: &Input, start: u64) -> Result<Encoding> {
     })
 }
 
-fn find_frames(set: &DataSet, facts: &Facts) -> Result<Vec<Frame>> {
-    let Some(element) = facts::pixel_element(set) else { return Ok(Vec::new()) };
-    facts::frames(set)?;
-    match &element.value {
-        Value::Items(_) => Err(Error::malformed(element.start, "pixel data that is a sequence")),
-        Value::Bytes { .. } if facts.pixels == Pixels::Video => {
-            Err(Error::unsupported("a video stream that is not in fragments"))
-        }
-        Value::Bytes { .. } if facts.transfer_syntax.is_encapsulated() => Err(Error::malformed(
-            element.start,
-            "pixel data that is not in fragments under a transfer syntax with compression",
-        )),
-        Value::Bytes { offset, len } => {
-            let pairs = element.big_endian && element.vr == Vr::OW && facts.bits_allocated <= 8;
-            frames::native(facts, *offset, *len, pairs)
-        }
-        Value::Fragments(fragments) if facts.pixels == Pixels::Video => {
-            Ok(vec![Frame { fragments: fragments.get(1..).unwrap_or_default().to_vec() }])
-        }
-        Value::Fragments(fragments) => {
-            if facts.transfer_syntax.coding() == Coding::Unknown {
-                return Err(Error::unsupported(format!("transfer syntax {}", facts.transfer_syntax)));
-            }
-            if !facts.transfer_syntax.is_encapsulated() {
-                return Err(Error::malformed(element.start, "fragments under a transfer syntax without compression"));
-            }
-            frames::encapsulated(&set.input, set, facts, fragments)
-        }
-    }
+/// Offset and length of each run of bytes.
+type Runs = Vec<(u64, u64)>;
+
+/// Does a deflated data set begin with the header of RFC 1950, which PS3.5 A.5 does not know? As a deflate stream such bytes would
+/// begin a stored block, which tells its length twice (RFC 1951 3.2.4).
+pub(crate) fn is_zlib(head: &[u8]) -> bool {
+    let Some(&[method, flags, len_high, not_low, not_high]) = head.first_chunk() else { return false };
+    let header = method & 0x0F == 8 && method >> 4 <= 7 && flags & 0x20 == 0;
+    let stored = flags == !not_low && len_high == !not_high;
+    header && u16::from_be_bytes([method, flags]) % 31 == 0 && !stored
 }
 
-/// Inflates the data set (PS3.5 A.5), bounded by a multiple of what came in.
-fn inflate(file: &Input, start: u64) -> Result<Input> {
+/// Inflates the data set (PS3.5 A.5), bounded by a multiple of what came in. A header of RFC 1950 before it is stepped over.
+fn inflate(file: &Input, mut start: u64) -> Result<Input> {
+    if file.bytes(start, 5).is_ok_and(|head| is_zlib(&head)) {
+        start += 2;
+    }
     let limit = (256 << 20) + 64 * (file.len() - start);
     let mut decoder = DeflateDecoder::new(Tail { input: file, at: start }).take(limit + 1);
     let mut bytes = Vec::new();

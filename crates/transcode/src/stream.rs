@@ -2,8 +2,9 @@
 //! (T.81 B.2, T.87 C.2, T.800 A.5 and A.6). Nothing is decoded, nothing is allocated.
 
 use crate::error::{Error, Result};
+use crate::facts::Facts;
 use crate::jpeg_xl;
-use crate::syntax::Coding;
+use crate::syntax::{Coding, TransferSyntax};
 
 /// Bytes of a frame that are looked at.
 pub(crate) const PROBE: u64 = 64 * 1024;
@@ -29,6 +30,100 @@ pub(crate) struct StreamInfo {
     pub(crate) adobe_transform: Option<u8>,
     /// JPEG: the JFIF marker is there.
     pub(crate) jfif: bool,
+}
+
+/// How the bytes of a compressed image begin: enough to tell one from the middle of another.
+pub(crate) const HEAD: usize = 64;
+
+/// Does a compressed image of this coding start with these bytes? `None` where a start can't be told. Of RLE Lossless the header must
+/// have the segments that the attributes ask for, in order (PS3.5 G.5).
+pub(crate) fn starts(head: &[u8], len: u64, coding: Coding, facts: &Facts) -> Option<bool> {
+    Some(match coding {
+        Coding::Jpeg | Coding::JpegLossless | Coding::JpegLs => head.starts_with(&[0xFF, 0xD8, 0xFF]),
+        Coding::Jpeg2000 | Coding::HtJ2k => {
+            head.starts_with(&[0xFF, 0x4F, 0xFF, 0x51]) || head.get(4..8) == Some(b"jP  ")
+        }
+        Coding::JpegXl => head.starts_with(&[0xFF, 0x0A]) || head.get(4..8) == Some(b"JXL "),
+        Coding::Rle => rle_header(head, len, facts),
+        Coding::Native | Coding::DeflatedFrame | Coding::Video | Coding::Unknown => return None,
+    })
+}
+
+/// Does a compressed image of this coding end with these bytes, but for padding? `None` where an end can't be told.
+pub(crate) fn ends_image(tail: &[u8], coding: Coding) -> Option<bool> {
+    let marked =
+        matches!(coding, Coding::Jpeg | Coding::JpegLossless | Coding::JpegLs | Coding::Jpeg2000 | Coding::HtJ2k);
+    let unpadded = tail.iter().rposition(|byte| *byte != 0).map_or(&tail[..0], |last| &tail[..=last]);
+    marked.then(|| unpadded.ends_with(&[0xFF, 0xD9]) || unpadded.ends_with(&[0xFF, 0xD9, 0xFF]))
+}
+
+fn rle_header(head: &[u8], len: u64, facts: &Facts) -> bool {
+    let Some(header) = head.first_chunk::<64>() else { return false };
+    let mut words = header.as_chunks::<4>().0.iter().map(|word| u32::from_le_bytes(*word));
+    let count = words.next().unwrap_or(0);
+    let needed = u32::from(facts.samples) * u32::from(facts.bits_allocated.div_ceil(8));
+    let starts: Vec<u32> = words.collect();
+    let (used, spare) = starts.split_at((count as usize).min(starts.len()));
+    count == needed
+        && used.first() == Some(&64)
+        && used.is_sorted()
+        && used.iter().all(|start| u64::from(*start) <= len)
+        && spare.iter().all(|start| *start == 0)
+}
+
+/// The transfer syntax that the first bytes of a compressed image of `len` bytes prove; `None` when they prove none.
+pub(crate) fn sniff(head: &[u8], len: u64, facts: &Facts) -> Option<TransferSyntax> {
+    let of = |coding| starts(head, len, coding, facts) == Some(true);
+    let uid = if of(Coding::Jpeg) {
+        jpeg_syntax(head)?
+    } else if of(Coding::Jpeg2000) {
+        let codestream = codestream_of(head);
+        let lossy = jpeg2000(codestream).ok()?.lossy;
+        // T.814 A.2: the bit of Rsiz that says that CAP follows.
+        match (be16(codestream, 6).ok()? & 0x4000 != 0, lossy) {
+            (true, false) => TransferSyntax::HTJ2K,
+            (true, true) => TransferSyntax::HTJ2K_LOSSY,
+            (false, false) => "1.2.840.10008.1.2.4.90",
+            (false, true) => "1.2.840.10008.1.2.4.91",
+        }
+    } else if of(Coding::JpegXl) {
+        TransferSyntax::JPEG_XL
+    } else if of(Coding::Rle) {
+        "1.2.840.10008.1.2.5"
+    } else {
+        return None;
+    };
+    Some(TransferSyntax::new(uid))
+}
+
+/// The transfer syntax of a JPEG image by its frame header (T.81 Table B.1, T.87 C.1).
+fn jpeg_syntax(head: &[u8]) -> Option<&'static str> {
+    let mut at = 2;
+    let (mut process, mut info) = (0, None);
+    loop {
+        let (marker, next) = marker(head, at).ok()?;
+        let body = next + 2;
+        match marker {
+            0xC0..=0xC3 | 0xF7 => (process, info) = (marker, Some(start_of_frame(head, body, marker).ok()?)),
+            0xDA => {
+                let parameters = body + 1 + 2 * usize::from(byte(head, body).ok()?);
+                let first = byte(head, parameters).ok()?;
+                let precision = info?.precision;
+                return Some(match (process, first) {
+                    (0xF7, 0) => TransferSyntax::JPEG_LS,
+                    (0xF7, _) => TransferSyntax::JPEG_LS_NEAR,
+                    (0xC3, 1) => "1.2.840.10008.1.2.4.70",
+                    (0xC3, _) => "1.2.840.10008.1.2.4.57",
+                    (0xC2, _) => "1.2.840.10008.1.2.4.55",
+                    (0xC0, _) if precision == 8 => TransferSyntax::JPEG_BASELINE,
+                    _ => "1.2.840.10008.1.2.4.51",
+                });
+            }
+            0xD9 => return None,
+            _ => {}
+        }
+        at = next + usize::from(be16(head, next).ok()?).max(2);
+    }
 }
 
 /// Reads the header at the start of a frame; `None` for codings that have none.

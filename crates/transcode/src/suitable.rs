@@ -8,6 +8,8 @@ use crate::policy::Target;
 use crate::source::Source;
 use crate::syntax::TransferSyntax;
 
+/// An image whose longer side is no more than this was written with levels that halve no side by versions before.
+pub(crate) const TINY: u32 = 16;
 const DIGITAL_SIGNATURES: Tag = Tag(0xFFFA, 0xFFFA);
 
 /// Why an instance can't become the target; `None` when it can, as far as attributes tell. `lossy_too`: what is lossy already is
@@ -20,8 +22,10 @@ pub(crate) fn obstacle(facts: &Facts, target: Target, lossy_too: bool) -> Option
         return Some("signed samples under JPEG XL: the standard names no way to code them with loss".into());
     }
     let there = || {
-        // Of .202 the streams are looked at: not all that carry its name are progressive.
-        let there = facts.transfer_syntax == target.transfer_syntax() && target != Target::Htj2kLosslessRpcl;
+        // Of .202 the streams are looked at, and of tiny images: not all that carry the name can be shown from it.
+        let looked_at =
+            target == Target::Htj2kLosslessRpcl || target == Target::Htj2kLossless && facts.longest_side() <= TINY;
+        let there = facts.transfer_syntax == target.transfer_syntax() && !looked_at;
         there.then(|| format!("it is {} already", facts.transfer_syntax.name()))
     };
     if carried(facts, target) {
@@ -151,6 +155,9 @@ fn colour(facts: &Facts, target: Target) -> Option<String> {
         _ => false,
     };
     (!known).then(|| {
+        if photometric.is_empty() {
+            return "it has no photometric interpretation: it is not coded again".into();
+        }
         format!("photometric interpretation {photometric} with {} samples a pixel is not coded again", facts.samples)
     })
 }

@@ -91,6 +91,8 @@ impl TransferSyntax {
     pub const EXPLICIT_BIG: &str = "1.2.840.10008.1.2.2";
     /// Deflated Explicit VR Little Endian.
     pub const DEFLATED: &str = "1.2.840.10008.1.2.1.99";
+    /// Encapsulated Uncompressed Explicit VR Little Endian.
+    pub const ENCAPSULATED_UNCOMPRESSED: &str = "1.2.840.10008.1.2.1.98";
     /// JPEG-LS Lossless.
     pub const JPEG_LS: &str = "1.2.840.10008.1.2.4.80";
     /// JPEG-LS Near-Lossless.

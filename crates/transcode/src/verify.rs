@@ -168,9 +168,14 @@ pub(crate) fn decode(
 }
 
 /// Is this a codestream that today's clients decode from any prefix that ends at a level: HTJ2K, reversible, RPCL, one tile,
-/// maximal precincts, TLM, a base with one side of 64 or less, the end of every level known?
+/// maximal precincts, TLM, a base with one side of 64 or less, no level that halves nothing, the end of every level known?
 pub(crate) fn progressive(codestream: &[u8]) -> Result<htj2k::Index, String> {
     by_levels(codestream, true)
+}
+
+/// Has a codestream more levels of decomposition than halve a side? Those who show it may fail on that.
+pub(crate) fn has_empty_levels(header: &htj2k::Header) -> bool {
+    header.decompositions > htj2k::most_decompositions(header.width, header.height)
 }
 
 fn by_levels(codestream: &[u8], reversible: bool) -> Result<htj2k::Index, String> {
@@ -185,6 +190,7 @@ fn by_levels(codestream: &[u8], reversible: bool) -> Result<htj2k::Index, String
         (header.maximal_precincts, "its precincts are small"),
         (header.tlm, "it has no TLM"),
         (width.min(height) <= 64, "its base is larger than 64"),
+        (!has_empty_levels(header), "it has levels that halve no side"),
         (index.complete, "it is cut short"),
         (
             index.levels.last().is_some_and(|l| l.level == 0 && l.end == codestream.len() as u64),

@@ -19,6 +19,10 @@ const ITEM: Tag = Tag(0xFFFE, 0xE000);
 const ITEM_END: Tag = Tag(0xFFFE, 0xE00D);
 const SEQUENCE_END: Tag = Tag(0xFFFE, 0xE0DD);
 const PIXEL_DATA: Tag = Tag(0x7FE0, 0x0010);
+/// Purpose of Reference Code Sequence; in the frozen draft of Structured Reporting it was Observation Class, a CS (PS3.6 table 6-1, note).
+const OBSERVATION_CLASS: Tag = Tag(0x0040, 0xA170);
+/// Values shorter than this hold no item.
+const ITEM_HEAD: u64 = 8;
 
 /// What a walk found.
 #[derive(Debug)]
@@ -28,36 +32,28 @@ pub(crate) struct Walked {
     pub(crate) irregular: bool,
     /// How the first element is written.
     pub(crate) encoding: Encoding,
+    /// What is wrong from the pixel data on; all that comes before is there.
+    pub(crate) fault: Option<String>,
+    /// Offsets of fragments of the pixel data that are not there as their lengths say.
+    pub(crate) cut: Vec<u64>,
 }
 
 /// Walks the data set from `start` to the end of the input.
 pub(crate) fn walk(input: &Input, start: u64, encoding: Encoding) -> Result<Walked> {
-    let mut walker = Walker { reader: Reader::new(input), left: MAX_ELEMENTS, irregular: false };
+    let mut walker = Walker::new(input);
     let end = input.len();
     let actual = walker.sniff(start, end, encoding)?;
     walker.irregular |= actual != encoding;
     let mut at = start;
     let mut elements = walker.elements(&mut at, Scope { encoding: actual, end, depth: 0, delimited: false })?;
-    dictionary::settle_all(&mut elements, dictionary::Around::default(), &|e| crate::data_set::first_u16(input, e));
-    Ok(Walked { elements, irregular: walker.irregular, encoding: actual })
-}
-
-/// Walks the items in `len` bytes at `offset` that are written as Implicit VR Little Endian: a sequence whose VR was written as
-/// UN (PS3.5 6.2.2).
-pub(crate) fn walk_unknown(input: &Input, offset: u64, len: u64) -> Result<Vec<Item>> {
-    let mut walker = Walker { reader: Reader::new(input), left: MAX_ELEMENTS, irregular: false };
-    let scope = Scope { encoding: Encoding::ImplicitLittle, end: offset + len, depth: 0, delimited: false };
-    let mut items = walker.items(&mut { offset }, scope)?;
-    for item in &mut items {
-        let around = dictionary::Around::default();
-        dictionary::settle_all(&mut item.elements, around, &|e| crate::data_set::first_u16(input, e));
-    }
-    Ok(items)
+    dictionary::settle_all(&mut elements, dictionary::Around::default(), input);
+    let Walker { irregular, fault, cut, .. } = walker;
+    Ok(Walked { elements, irregular, encoding: actual, fault, cut })
 }
 
 /// Walks the elements before the pixel data, as far as they are there whole.
 pub(crate) fn walk_head(input: &Input, start: u64, encoding: Encoding) -> Result<Vec<Element>> {
-    let mut walker = Walker { reader: Reader::new(input), left: MAX_ELEMENTS, irregular: false };
+    let mut walker = Walker::new(input);
     let end = input.len();
     let encoding = walker.sniff(start, end, encoding)?;
     let scope = Scope { encoding, end, depth: 0, delimited: false };
@@ -66,13 +62,13 @@ pub(crate) fn walk_head(input: &Input, start: u64, encoding: Encoding) -> Result
         let Ok(element) = walker.element(&mut at, scope) else { break };
         elements.push(element);
     }
-    dictionary::settle_all(&mut elements, dictionary::Around::default(), &|e| crate::data_set::first_u16(input, e));
+    dictionary::settle_all(&mut elements, dictionary::Around::default(), input);
     Ok(elements)
 }
 
 /// Walks the elements of group `group` at `start`, which are Explicit VR Little Endian (the file meta, PS3.10 7.1).
 pub(crate) fn walk_group(input: &Input, start: u64, group: u16) -> Result<(Vec<Element>, u64)> {
-    let mut walker = Walker { reader: Reader::new(input), left: MAX_ELEMENTS, irregular: false };
+    let mut walker = Walker::new(input);
     let end = input.len();
     let scope = Scope { encoding: Encoding::ExplicitLittle, end, depth: 0, delimited: false };
     let (mut at, mut elements) = (start, Vec::new());
@@ -95,6 +91,8 @@ struct Walker<'a> {
     reader: Reader<'a>,
     left: u32,
     irregular: bool,
+    fault: Option<String>,
+    cut: Vec<u64>,
 }
 
 struct Head {
@@ -104,7 +102,17 @@ struct Head {
     explicit: bool,
 }
 
-impl Walker<'_> {
+impl<'a> Walker<'a> {
+    fn new(input: &'a Input) -> Self {
+        Walker { reader: Reader::new(input), left: MAX_ELEMENTS, irregular: false, fault: None, cut: Vec::new() }
+    }
+
+    /// Notes what is wrong at the end of an instance that can be read all the same; the first fault counts.
+    fn note(&mut self, fault: &Error) {
+        self.irregular = true;
+        self.fault.get_or_insert_with(|| fault.to_string());
+    }
+
     fn elements(&mut self, at: &mut u64, scope: Scope) -> Result<Vec<Element>> {
         let big = scope.encoding == Encoding::ExplicitBig;
         let mut elements = Vec::new();
@@ -120,11 +128,45 @@ impl Walker<'_> {
             if scope.depth == 0 && tag == Tag(0, 0) {
                 return Ok(elements); // zero padding after the data set
             }
+            if tag.group() == 0xFFFE && scope.depth == 0 && self.stray(at, tag, scope)? {
+                continue;
+            }
             if tag.group() == 0xFFFE {
                 return Err(Error::malformed(*at, "a delimiter where an element should be"));
             }
-            elements.push(self.element(at, scope)?);
+            match self.element(at, scope) {
+                Ok(element) => elements.push(element),
+                // The pixels are there: what lies behind them takes nothing from them.
+                Err(error @ (Error::Malformed { .. } | Error::Truncated { .. })) if behind_pixels(&elements, scope) => {
+                    self.note(&error);
+                    return Ok(elements);
+                }
+                Err(error) => return Err(error),
+            }
         }
+    }
+
+    /// Passes an item or a delimiter that belongs to nothing, between elements of the top level: some writers leave them behind a
+    /// sequence that is empty or has ended. Nothing in them is an element of the data set; that they are there is noted.
+    fn stray(&mut self, at: &mut u64, tag: Tag, scope: Scope) -> Result<bool> {
+        let (start, (_, len)) = (*at, self.item_head(*at, scope)?);
+        match tag {
+            ITEM => {
+                *at += 8;
+                if len == UNDEFINED || scope.end - *at < u64::from(len) {
+                    self.item(at, len, scope)?;
+                } else {
+                    *at += u64::from(len);
+                }
+                self.note(&Error::malformed(start, "an item where an element should be"));
+            }
+            ITEM_END | SEQUENCE_END if len == 0 => {
+                *at += 8;
+                self.note(&Error::malformed(start, "a delimiter where an element should be"));
+            }
+            _ => return Ok(false),
+        }
+        Ok(true)
     }
 
     fn close(&self, elements: Vec<Element>, at: u64, scope: Scope) -> Result<Vec<Element>> {
@@ -151,6 +193,8 @@ impl Walker<'_> {
             written_explicit: head.explicit,
             undefined: head.len == UNDEFINED,
             big_endian: scope.encoding == Encoding::ExplicitBig,
+            known: head.vr,
+            inside: None,
         };
         *at = head.value;
         if element.undefined {
@@ -159,14 +203,68 @@ impl Walker<'_> {
             self.defined(&mut element, at, u64::from(head.len), scope)?;
         }
         element.end = *at;
+        if element.vr == Vr::UN {
+            self.know(&mut element, scope)?;
+        }
         Ok(element)
+    }
+
+    /// What a value of VR UN is: a VR that the dictionary has, or a sequence in Implicit VR Little Endian (PS3.5 6.2.2, note 2).
+    fn know(&mut self, element: &mut Element, scope: Scope) -> Result<()> {
+        let known = dictionary::vr_of(element.tag);
+        element.known = if known == Vr::SQ { Vr::UN } else { known };
+        let Value::Bytes { offset, len } = element.value else {
+            element.known = Vr::SQ;
+            return Ok(());
+        };
+        if matches!(known, Vr::SQ | Vr::UN) && len >= ITEM_HEAD {
+            element.inside = self.unknown_items(offset, len, known == Vr::SQ, scope.depth)?.map(Vec::into_boxed_slice);
+        }
+        if element.inside.is_some() {
+            element.known = Vr::SQ;
+        }
+        Ok(())
+    }
+
+    /// The items in a value of unknown VR, if it can be nothing else: they fill it to its last byte. Where no dictionary says that
+    /// it is a sequence, their elements must stand in order as well.
+    fn unknown_items(&mut self, offset: u64, len: u64, told: bool, depth: u32) -> Result<Option<Vec<Item>>> {
+        if self.reader.tag(offset, false)? != ITEM {
+            return Ok(None);
+        }
+        let (left, irregular) = (self.left, self.irregular);
+        let scope = Scope { encoding: Encoding::ImplicitLittle, end: offset + len, depth, delimited: false };
+        let found = self.items(&mut { offset }, scope);
+        self.irregular = irregular;
+        let in_order = |items: &[Item]| {
+            items.iter().any(|item| !item.elements.is_empty())
+                && items.iter().all(|item| item.elements.windows(2).all(|two| two[0].tag < two[1].tag))
+        };
+        match found {
+            Ok(items) if told || in_order(&items) => Ok(Some(items)),
+            Err(error @ Error::Io(_)) => Err(error),
+            _ => {
+                self.left = left;
+                Ok(None)
+            }
+        }
     }
 
     fn undefined(&mut self, element: &mut Element, at: &mut u64, scope: Scope) -> Result<()> {
         let fragments = element.tag == PIXEL_DATA
             || (element.written_explicit && matches!(element.vr, Vr::OB | Vr::OW | Vr::OF | Vr::OL | Vr::OD | Vr::OV));
         if fragments {
-            element.value = Value::Fragments(self.fragments(at, scope)?);
+            let mut found = Vec::new();
+            match self.fragments(at, scope, &mut found) {
+                Err(error @ (Error::Malformed { .. } | Error::Truncated { .. }))
+                    if scope.depth == 0 && element.tag == PIXEL_DATA && !found.is_empty() =>
+                {
+                    self.note(&error);
+                    *at = scope.end;
+                }
+                other => other?,
+            }
+            element.value = Value::Fragments(found);
             return Ok(());
         }
         let encoding =
@@ -181,11 +279,19 @@ impl Walker<'_> {
     fn defined(&mut self, element: &mut Element, at: &mut u64, len: u64, scope: Scope) -> Result<()> {
         let have = scope.end - *at;
         if len > have {
-            return Err(Error::Truncated {
+            let error = Error::Truncated {
                 what: format!("element ({:04X},{:04X}) at byte {}", element.tag.0, element.tag.1, element.start),
                 have,
                 need: len,
-            });
+            };
+            if scope.depth > 0 || !is_pixels(element.tag) {
+                return Err(error);
+            }
+            // The frames that have come are whole.
+            self.note(&error);
+            element.value = Value::Bytes { offset: *at, len: have };
+            *at = scope.end;
+            return Ok(());
         }
         let end = *at + len;
         if element.vr == Vr::SQ {
@@ -195,13 +301,23 @@ impl Walker<'_> {
                 Err(error @ (Error::Limit(_) | Error::Io(_))) => return Err(error),
                 // What does not hold items is carried as bytes of unknown meaning.
                 Err(_) => {
-                    element.vr = Vr::UN;
+                    element.vr = if self.is_code(element.tag, *at, len)? { Vr::CS } else { Vr::UN };
+                    element.known = element.vr;
                     self.irregular = true;
                 }
             }
         }
         *at = end;
         Ok(())
+    }
+
+    /// Is it the code string that this element was in old reports?
+    fn is_code(&mut self, tag: Tag, at: u64, len: u64) -> Result<bool> {
+        if tag != OBSERVATION_CLASS || len > 16 {
+            return Ok(false);
+        }
+        let code = |b: &u8| b.is_ascii_uppercase() || b.is_ascii_digit() || matches!(b, b' ' | b'_' | 0);
+        Ok(self.reader.input.bytes(at, len)?.iter().all(code))
     }
 
     fn items(&mut self, at: &mut u64, scope: Scope) -> Result<Vec<Item>> {
@@ -241,28 +357,59 @@ impl Walker<'_> {
         Ok(Item { elements, undefined: delimited })
     }
 
-    fn fragments(&mut self, at: &mut u64, scope: Scope) -> Result<Vec<(u64, u64)>> {
-        let mut fragments = Vec::new();
+    fn fragments(&mut self, at: &mut u64, scope: Scope, found: &mut Vec<(u64, u64)>) -> Result<()> {
         loop {
             let (tag, len) = self.item_head(*at, scope)?;
             *at += 8;
+            let have = scope.end - *at;
             match tag {
-                ITEM if u64::from(len) <= scope.end - *at => fragments.push((*at, u64::from(len))),
+                ITEM if u64::from(len) <= have => found.push((*at, u64::from(len))),
                 ITEM => {
-                    return Err(Error::Truncated {
-                        what: format!("a fragment at byte {at}"),
-                        have: scope.end - *at,
-                        need: u64::from(len),
-                    });
+                    self.cut.push(*at);
+                    let what = format!("a fragment at byte {at}");
+                    found.push((*at, have));
+                    return Err(Error::Truncated { what, have, need: u64::from(len) });
                 }
-                SEQUENCE_END => return Ok(fragments),
-                _ => return Err(Error::malformed(*at - 8, "no fragment where one should be")),
+                SEQUENCE_END => return Ok(()),
+                _ => {
+                    // The length of the fragment before is wrong; those behind it may be right.
+                    let error = Error::malformed(*at - 8, "no fragment where one should be");
+                    let Some(last) = found.last_mut().filter(|_| scope.depth == 0) else { return Err(error) };
+                    self.cut.push(last.0);
+                    let Some(next) = self.next_item(last.0, scope)? else { return Err(error) };
+                    last.1 = next - last.0;
+                    self.note(&error);
+                    *at = next;
+                    continue;
+                }
             }
-            if fragments.len() > MAX_FRAGMENTS {
+            if found.len() > MAX_FRAGMENTS {
                 return Err(Error::Limit(format!("more than {MAX_FRAGMENTS} fragments")));
             }
             *at += u64::from(len);
         }
+    }
+
+    /// The first item from `from` on that another one or the end of the sequence follows.
+    fn next_item(&mut self, from: u64, scope: Scope) -> Result<Option<u64>> {
+        let input = self.reader.input;
+        let mut at = from;
+        while scope.end.saturating_sub(at) >= 8 {
+            let bytes = input.bytes(at, (scope.end - at).min(1 << 16))?;
+            for place in
+                bytes.windows(4).enumerate().filter(|(_, tag)| *tag == b"\xFE\xFF\x00\xE0").map(|found| found.0)
+            {
+                let start = at + place as u64;
+                let Ok((_, len)) = self.item_head(start, scope) else { break };
+                let behind = start + 8 + u64::from(len);
+                let follows = self.item_head(behind, scope).is_ok_and(|(tag, _)| matches!(tag, ITEM | SEQUENCE_END));
+                if follows && start > from {
+                    return Ok(Some(start));
+                }
+            }
+            at += bytes.len() as u64 - 3;
+        }
+        Ok(None)
     }
 
     fn item_head(&mut self, at: u64, scope: Scope) -> Result<(Tag, u32)> {
@@ -337,6 +484,15 @@ impl Walker<'_> {
             self.left.checked_sub(1).ok_or_else(|| Error::Limit(format!("more than {MAX_ELEMENTS} elements")))?;
         Ok(())
     }
+}
+
+fn is_pixels(tag: Tag) -> bool {
+    tag.group() == PIXEL_DATA.group() && matches!(tag.element(), 0x0008..=0x0010)
+}
+
+/// Has the walk of the top level passed the pixels?
+fn behind_pixels(elements: &[Element], scope: Scope) -> bool {
+    scope.depth == 0 && elements.iter().rev().any(|element| is_pixels(element.tag))
 }
 
 /// Small reads through a window.

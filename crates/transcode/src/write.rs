@@ -5,15 +5,64 @@ use crate::data_set::{DataSet, Element, Item, Tag, Value, Vr, long_header, swap,
 use crate::encode::Plan;
 use crate::error::{Error, Result};
 use crate::frames::offset_table;
+use crate::input::Input;
+use crate::rope::Rope;
 use crate::source::Source;
 use crate::syntax::{Encoding, TransferSyntax};
 use crate::{IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME};
-use std::io::{Seek, SeekFrom, Write};
+use std::io::{Cursor, Seek, SeekFrom, Write};
+use std::sync::Arc;
 
 pub(crate) const PIXEL_DATA: Tag = Tag(0x7FE0, 0x0010);
 pub(crate) const EXTENDED_OFFSETS: Tag = Tag(0x7FE0, 0x0001);
 pub(crate) const EXTENDED_LENGTHS: Tag = Tag(0x7FE0, 0x0002);
-const UNDEFINED: u32 = 0xFFFF_FFFF;
+pub(crate) const UNDEFINED: u32 = 0xFFFF_FFFF;
+
+/// Values up to this size are copied into a rope, not remembered.
+const SMALL: u64 = 512;
+
+/// Where a written instance goes: bytes that are made, and runs of bytes that are there already.
+pub(crate) trait Out: Write {
+    /// Adds `len` bytes of an input from `offset`, every word of `word` bytes turned around when it is more than 1.
+    fn run(&mut self, input: &Arc<Input>, offset: u64, len: u64, word: usize) -> Result<()>;
+}
+
+impl<W: Write + Seek> Out for W {
+    fn run(&mut self, input: &Arc<Input>, offset: u64, len: u64, word: usize) -> Result<()> {
+        if word <= 1 {
+            return input.copy_to(offset, len, self);
+        }
+        input.chunks(offset, len, |bytes| {
+            let mut bytes = bytes.to_vec();
+            swap(&mut bytes, word);
+            Ok(self.write_all(&bytes)?)
+        })
+    }
+}
+
+impl Write for Rope {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.bytes(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Out for Rope {
+    fn run(&mut self, input: &Arc<Input>, offset: u64, len: u64, word: usize) -> Result<()> {
+        if len > SMALL {
+            self.range(input, offset, len, word);
+            return Ok(());
+        }
+        let mut bytes = input.bytes(offset, len)?.into_owned();
+        swap(&mut bytes, word);
+        self.bytes(&bytes);
+        Ok(())
+    }
+}
 
 /// Which table tells where the frames are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -179,10 +228,11 @@ fn native_length(plan: &Plan, frames: u32) -> Result<u32> {
     whole.ok_or_else(|| Error::unsupported("more than 4 GiB of pixels can't be written without compression"))
 }
 
-/// Writes an uncompressed instance in Explicit VR Little Endian, the form in which it goes out (PS3.18 8.7.3).
-pub(crate) fn write_explicit_little(source: &Source, out: &mut dyn Write) -> Result<()> {
+/// Writes an instance whose pixels are not in fragments in Explicit VR Little Endian, the form in which it goes out (PS3.18 8.7.3).
+pub(crate) fn write_explicit_little<O: Out>(source: &Source, out: &mut O) -> Result<()> {
     let set = source.data_set();
-    if source.facts().transfer_syntax.is_encapsulated() {
+    let fragments = set.get(PIXEL_DATA).is_some_and(|e| matches!(e.value, Value::Fragments(_)));
+    if fragments && source.facts().transfer_syntax.is_encapsulated() {
         return Err(Error::unsupported("a compressed instance is explicit little endian already"));
     }
     write_meta(out, source, &TransferSyntax::new(TransferSyntax::EXPLICIT_LITTLE), None)?;
@@ -196,7 +246,7 @@ pub(crate) fn write_explicit_little(source: &Source, out: &mut dyn Write) -> Res
                     _ => usize::from(allocated / 8),
                 };
                 write_head(out, element.tag, if allocated > 8 { Vr::OW } else { element.vr }, len as u32)?;
-                copy_swapped(out, set, offset, len, size)?;
+                out.run(&set.input, offset, len, size)?;
             }
             _ => write_element(out, set, element)?,
         }
@@ -204,39 +254,13 @@ pub(crate) fn write_explicit_little(source: &Source, out: &mut dyn Write) -> Res
     Ok(out.flush()?)
 }
 
-/// Writes a recompressed instance with its JPEG streams, one fragment a frame. The offset table stays empty: what goes out is
-/// written in one go.
-pub(crate) fn write_jpeg(source: &Source, out: &mut dyn Write) -> Result<()> {
-    let set = source.data_set();
-    write_meta(out, source, &TransferSyntax::new(TransferSyntax::JPEG_BASELINE), None)?;
-    for element in set.elements.iter().filter(|e| !left_out(e.tag)) {
-        if element.tag != PIXEL_DATA {
-            write_element(out, set, element)?;
-            continue;
-        }
-        write_head(out, PIXEL_DATA, Vr::OB, UNDEFINED)?;
-        write_item(out, 0xE000, 0)?;
-        for n in 0..source.frames().len() as u32 {
-            let mut jpeg = source.jpeg_frame(n)?;
-            jpeg.resize(jpeg.len() + jpeg.len() % 2, 0);
-            write_item(out, 0xE000, u32_len(jpeg.len() as u64)?)?;
-            out.write_all(&jpeg)?;
-        }
-        write_item(out, 0xE0DD, 0)?;
-    }
-    Ok(out.flush()?)
-}
-
-fn copy_swapped(out: &mut dyn Write, set: &DataSet, offset: u64, len: u64, size: usize) -> Result<()> {
-    set.input.chunks(offset, len, |bytes| {
-        let mut bytes = bytes.to_vec();
-        swap(&mut bytes, size);
-        Ok(out.write_all(&bytes)?)
-    })
-}
-
 /// Preamble of zeros, prefix, and the file meta: ours, but for what tells where the instance came from.
-fn write_meta(out: &mut dyn Write, source: &Source, syntax: &TransferSyntax, uid: Option<&str>) -> Result<()> {
+pub(crate) fn write_meta(
+    out: &mut dyn Write,
+    source: &Source,
+    syntax: &TransferSyntax,
+    uid: Option<&str>,
+) -> Result<()> {
     let mut meta = Vec::new();
     let set = source.data_set();
     for (element, tag, told) in [(0x0002, Tag(0x0008, 0x0016), 0x0002), (0x0003, Tag(0x0008, 0x0018), 0x0003)] {
@@ -254,8 +278,13 @@ fn write_meta(out: &mut dyn Write, source: &Source, syntax: &TransferSyntax, uid
     meta_element(&mut meta, 0x0012, Vr::UI, IMPLEMENTATION_CLASS_UID.as_bytes());
     meta_element(&mut meta, 0x0013, Vr::SH, IMPLEMENTATION_VERSION_NAME.as_bytes());
     for element in source.meta.iter().filter(|e| e.tag.element() > 0x0013) {
-        let value = source.meta_bytes(element)?;
+        let mut value = source.meta_bytes(element)?;
+        // A title of blanks is none (PS3.5 6.2); a value that has no place is no value.
+        if (element.vr == Vr::AE && value.iter().all(|b| matches!(b, b' ' | 0))) || value.len() >= 0xFFFE {
+            continue;
+        }
         if long_header(element.vr) {
+            value.resize(value.len().next_multiple_of(2), 0);
             write_head(&mut meta, element.tag, element.vr, value.len() as u32)?;
             meta.extend_from_slice(&value);
         } else {
@@ -346,15 +375,12 @@ fn write_change<W: Write + Seek>(
 }
 
 /// One element in Explicit VR Little Endian.
-fn write_element(out: &mut dyn Write, set: &DataSet, element: &Element) -> Result<()> {
+pub(crate) fn write_element<O: Out>(out: &mut O, set: &DataSet, element: &Element) -> Result<()> {
     let vr = written_vr(element);
     match &element.value {
         Value::Bytes { offset, len } => {
             write_head(out, element.tag, vr, *len as u32)?;
-            if element.big_endian && word(element.vr) > 1 {
-                return copy_swapped(out, set, *offset, *len, word(element.vr));
-            }
-            set.input.copy_to(*offset, *len, out)
+            out.run(&set.input, *offset, *len, if element.big_endian { word(element.vr) } else { 1 })
         }
         Value::Items(items) if vr == Vr::SQ => {
             let len = if element.undefined { UNDEFINED } else { u32_len(content_len(element)?)? };
@@ -366,21 +392,21 @@ fn write_element(out: &mut dyn Write, set: &DataSet, element: &Element) -> Resul
         Value::Items(_) | Value::Fragments(_) => {
             write_head(out, element.tag, vr, UNDEFINED)?;
             let value = value_start(element);
-            set.input.copy_to(value, element.end - value, out)
+            out.run(&set.input, value, element.end - value, 1)
         }
     }
 }
 
 /// The items of a sequence as they are written, without the head and the end of the sequence.
 pub(crate) fn items(set: &DataSet, element: &Element) -> Result<Vec<u8>> {
-    let mut bytes = Vec::new();
+    let mut bytes = Cursor::new(Vec::new());
     if let Value::Items(items) = &element.value {
         items.iter().try_for_each(|item| write_whole_item(&mut bytes, set, item))?;
     }
-    Ok(bytes)
+    Ok(bytes.into_inner())
 }
 
-fn write_whole_item(out: &mut dyn Write, set: &DataSet, item: &Item) -> Result<()> {
+fn write_whole_item<O: Out>(out: &mut O, set: &DataSet, item: &Item) -> Result<()> {
     let len = if item.undefined { UNDEFINED } else { u32_len(item_len(item)?)? };
     write_item(out, 0xE000, len)?;
     item.elements.iter().filter(|e| e.tag.element() != 0).try_for_each(|element| write_element(out, set, element))?;

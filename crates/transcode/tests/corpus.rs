@@ -6,7 +6,7 @@ mod common;
 use common::{by_path, open_data, samples_sha256, table};
 use std::collections::BTreeMap;
 use std::path::Path;
-use transcode::{Action, Context, Outcome, Policy, Source, convert};
+use transcode::{Action, Context, Opinion, Outcome, Policy, Source, convert};
 
 /// Path, policy and reason of what is kept although a rule names a target.
 fn exceptions(policy: &str) -> BTreeMap<String, String> {
@@ -96,6 +96,9 @@ fn check(path: &str, verified: &transcode::Verified, hash: Option<&str>) -> Opti
             return Some(format!("{path}: other samples than were proven"));
         }
         _ => {}
+    }
+    if let Some(frame) = verified.frames().iter().find(|frame| matches!(frame.opinion, Opinion::Without(_))) {
+        return Some(format!("{path}: a frame without a second opinion: {:?}", frame.opinion));
     }
     let differs = source.facts().transfer_syntax.is_htj2k() && !same_by_openjpeg(&source, verified);
     differs.then(|| format!("{path}: OpenJPEG decodes it to other samples"))

@@ -3,7 +3,7 @@
 mod common;
 
 use common::{Form, Made};
-use transcode::{Action, Policy, Source, Target};
+use transcode::{Action, Outcome, Policy, Source, Target};
 
 fn grey(rows: u16, columns: u16) -> Source {
     let mut made = Made::image(Form::Explicit, rows, columns, 8, 8, false);
@@ -187,4 +187,36 @@ fn every_shipped_policy_parses() {
         assert!(Policy::shipped(name).is_some(), "{name}");
     }
     assert_eq!(Policy::default().hash(), Policy::shipped("default").unwrap().hash());
+}
+
+#[test]
+fn only_if_smaller_keeps_what_would_grow_and_says_why() {
+    let policy = |smaller: &str| {
+        let then = format!("then = {{ transfer_syntax = \"htj2k-lossless-rpcl\"{smaller} }}");
+        Policy::parse(&format!("[[rule]]\nname = \"x\"\n{then}")).unwrap()
+    };
+    let (always, smaller) = (policy(""), policy(", only_if_smaller = true"));
+    // Noise of all bits can't be made smaller; zeros can.
+    let noisy = |bytes: &[u8]| {
+        let mut made = Made::image(Form::Explicit, 64, 64, 8, 8, false);
+        made.element(0x7FE0, 0x0010, "OB", bytes).source()
+    };
+    let bytes: Vec<u8> = common::noise(64 * 64, 8).iter().map(|v| *v as u8).collect();
+    let (grows, shrinks) = (noisy(&bytes), noisy(&[0; 64 * 64]));
+    assert!(smaller.decide(grows.facts()).only_if_smaller && !always.decide(grows.facts()).only_if_smaller);
+    let outcome = |source: &Source, policy: &Policy| match common::run(source, policy) {
+        (Outcome::Converted(verified), _) => Ok(verified.bytes_out < verified.bytes_in),
+        (Outcome::Kept { reason, rule }, _) => Err((reason, rule)),
+        (other, _) => panic!("{other:?}"),
+    };
+    assert_eq!(outcome(&grows, &always), Ok(false), "the image of this test grows");
+    assert_eq!(outcome(&grows, &smaller), Err(("the new file would not be smaller".into(), "x".into())));
+    assert_eq!(outcome(&shrinks, &smaller), Ok(true));
+}
+
+#[test]
+fn only_if_smaller_belongs_to_a_target() {
+    let error = Policy::parse("[[rule]]\nname = \"x\"\nthen = { keep = \"so\", only_if_smaller = true }").unwrap_err();
+    assert_eq!(error.to_string(), "policy: rule \"x\": `only_if_smaller` is of no use with `keep`");
+    assert!(error.suggestion().unwrap().contains("only_if_smaller = true"));
 }

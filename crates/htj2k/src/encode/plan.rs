@@ -96,10 +96,11 @@ fn check(options: &EncodeOptions) -> Result<(), Error> {
     Ok(())
 }
 
-/// At least 5, and until a side of the base is 64 or less.
+/// At least 5, and until a side of the base is 64 or less; but no more than [bring](most_decompositions) the longer side to 1.
 fn decompositions(width: u32, height: u32) -> u8 {
     let side = width.min(height);
-    (5..=32).find(|n| side as u64 <= 64u64 << n).unwrap_or(32)
+    let wanted = (5..=32).find(|n| side as u64 <= 64u64 << n).unwrap_or(32);
+    wanted.min(crate::most_decompositions(width, height))
 }
 
 fn precincts(precincts: &Precincts, levels: u8) -> Result<[(u8, u8); 33], Error> {
@@ -195,7 +196,19 @@ mod tests {
 
     #[test]
     fn the_base_has_a_side_of_64_or_less() {
-        assert_eq!(decompositions(1, 1), 5);
+        // Both sides of 16 or less: the logarithm of the longer one.
+        for (width, height, most) in
+            [(1, 1, 0), (1, 2, 1), (2, 2, 1), (3, 2, 2), (4, 4, 2), (5, 1, 3), (8, 8, 3), (9, 3, 4), (16, 16, 4)]
+        {
+            assert_eq!(
+                (decompositions(width, height), decompositions(height, width)),
+                (most, most),
+                "{width} x {height}"
+            );
+        }
+        for (width, height) in [(17, 1), (17, 17), (10, 45), (600, 8), (64, 64)] {
+            assert_eq!(decompositions(width, height), 5, "{width} x {height}");
+        }
         assert_eq!(decompositions(2048, 2048), 5);
         assert_eq!(decompositions(2049, 2049), 6);
         assert_eq!(decompositions(2049, 100), 5);

@@ -4,9 +4,9 @@
 //! samples are read from memory that the frame owns. While bytes come, each level goes on from the one before.
 #![warn(missing_docs)]
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 
-use htj2k::{Decoded, Decoder, Error, Header, Limits, Progressive, SamplesMut};
+use htj2k::{Decoded, Decoder, Error, Header, Limits, Progressive, Region, SamplesMut};
 
 /// A codestream that arrives, and the image it gave last.
 struct Frame {
@@ -19,6 +19,8 @@ struct Frame {
     precision: u8,
     signed: bool,
     decoded: Option<Decoded>,
+    /// Columns, rows and components of what is told: the image that was decoded last, or what the header says.
+    told: Option<(u32, u32, u32)>,
     error: String,
 }
 
@@ -32,6 +34,7 @@ impl Default for Frame {
             precision: 0,
             signed: false,
             decoded: None,
+            told: None,
             error: String::new(),
         }
     }
@@ -53,14 +56,22 @@ impl Default for Samples {
 }
 
 thread_local! {
+    static MEMORY: Cell<u64> = const { Cell::new(1 << 30) };
     static FRAMES: RefCell<Vec<Frame>> = const { RefCell::new(Vec::new()) };
     static DECODER: RefCell<Decoder> = RefCell::new(Decoder::with_limits(limits()));
 }
 
 fn limits() -> Limits {
     let mut limits = Limits::default();
-    limits.max_memory = 1 << 30;
+    limits.max_memory = MEMORY.get();
     limits
+}
+
+/// Bounds the working memory of one decoding, in bytes: of frames that are opened from now on.
+#[unsafe(no_mangle)]
+pub extern "C" fn limit_memory(bytes: f64) {
+    MEMORY.set(bytes as u64);
+    DECODER.with_borrow_mut(|decoder| *decoder = Decoder::with_limits(limits()));
 }
 
 fn with<T>(frame: u32, act: impl FnOnce(&mut Frame) -> T) -> T {
@@ -83,7 +94,7 @@ pub extern "C" fn frame_open(frame: u32) {
 pub extern "C" fn frame_begin(frame: u32, length: usize) {
     with(frame, |frame| {
         frame.codestream.restart();
-        (frame.length, frame.decoded) = (length, None);
+        (frame.length, frame.decoded, frame.told) = (length, None, None);
     });
 }
 
@@ -116,6 +127,7 @@ pub extern "C" fn frame_level(frame: u32) -> i32 {
 pub extern "C" fn frame_decode(frame: u32, level: u8) -> u32 {
     with(frame, |frame| match decode(frame, level) {
         Ok(decoded) => {
+            frame.told = Some((decoded.width, decoded.height, u32::from(decoded.components)));
             frame.decoded = Some(decoded);
             0
         }
@@ -124,6 +136,55 @@ pub extern "C" fn frame_decode(frame: u32, level: u8) -> u32 {
             1
         }
     })
+}
+
+/// Reads the main header: size, components and range are then told as those of an image. 0: read; 1: an error.
+#[unsafe(no_mangle)]
+pub extern "C" fn frame_header(frame: u32) -> u32 {
+    with(frame, |frame| match Header::parse(frame.codestream.bytes(), &limits()) {
+        Ok(header) => {
+            let (width, height) = header.size_at(0);
+            frame.precision = header.components.iter().map(|c| c.precision).max().unwrap_or(0);
+            frame.signed = header.components.iter().any(|c| c.signed);
+            frame.told = Some((width, height, header.components.len() as u32));
+            0
+        }
+        Err(error) => {
+            frame.error = error.to_string();
+            1
+        }
+    })
+}
+
+/// Decodes a rectangle of a level, in pixels of that level, from what has come. 0: an image; 1: an error.
+#[unsafe(no_mangle)]
+pub extern "C" fn frame_decode_region(frame: u32, level: u8, x: u32, y: u32, width: u32, height: u32) -> u32 {
+    with(frame, |frame| match decode_region(frame, level, Region { x, y, width, height }) {
+        Ok(decoded) => {
+            frame.told = Some((decoded.width, decoded.height, u32::from(decoded.components)));
+            frame.decoded = Some(decoded);
+            0
+        }
+        Err(error) => {
+            frame.error = error.to_string();
+            1
+        }
+    })
+}
+
+fn decode_region(frame: &mut Frame, level: u8, region: Region) -> Result<Decoded, Error> {
+    let bytes = frame.codestream.bytes();
+    let header = Header::parse(bytes, &limits())?;
+    let row = region.width as usize * header.components.len();
+    frame.precision = header.components.iter().map(|c| c.precision).max().unwrap_or(0);
+    frame.signed = header.components.iter().any(|c| c.signed);
+    let (columns, rows) = header.size_at(level);
+    let inside = region.x.checked_add(region.width).is_some_and(|end| end <= columns)
+        && region.y.checked_add(region.height).is_some_and(|end| end <= rows);
+    // What reaches beyond the level is refused by the decoder, before any memory is taken for it.
+    let room = if inside { row * region.height as usize } else { 0 };
+    let out = frame.samples.room(room, frame.precision, frame.signed);
+    DECODER.with_borrow_mut(|decoder| decoder.decode_region(bytes, level, region, out, row))
 }
 
 fn decode(frame: &mut Frame, level: u8) -> Result<Decoded, Error> {
@@ -195,19 +256,19 @@ pub extern "C" fn frame_samples(frame: u32) -> usize {
 /// Columns of the image that was decoded last.
 #[unsafe(no_mangle)]
 pub extern "C" fn frame_width(frame: u32) -> u32 {
-    with(frame, |frame| frame.decoded.map_or(0, |d| d.width))
+    with(frame, |frame| frame.told.map_or(0, |told| told.0))
 }
 
 /// Its rows.
 #[unsafe(no_mangle)]
 pub extern "C" fn frame_height(frame: u32) -> u32 {
-    with(frame, |frame| frame.decoded.map_or(0, |d| d.height))
+    with(frame, |frame| frame.told.map_or(0, |told| told.1))
 }
 
 /// Its samples per pixel.
 #[unsafe(no_mangle)]
 pub extern "C" fn frame_components(frame: u32) -> u32 {
-    with(frame, |frame| frame.decoded.map_or(0, |d| d.components as u32))
+    with(frame, |frame| frame.told.map_or(0, |told| told.2))
 }
 
 /// Its bits per sample.

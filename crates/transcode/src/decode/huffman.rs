@@ -135,15 +135,20 @@ impl<'a> Bits<'a> {
         Err(bad("a code that is not in the Huffman table"))
     }
 
-    /// Passes a restart marker: what is left of the bits before it is padding.
-    pub(super) fn restart(&mut self) -> Result<()> {
+    /// Passes the restart marker before interval `n`: what is left of the bits before it is padding. Markers count from 0 to 7 and
+    /// begin again (T.81 F.1.1.5.2); another number says that an interval is lost.
+    pub(super) fn restart(&mut self, n: usize) -> Result<()> {
+        if self.count >= 8 {
+            return Err(bad("a restart interval with more data than its units need"));
+        }
         (self.held, self.count) = (0, 0);
         let rest = self.data.get(self.at..).unwrap_or_default();
         match rest {
-            [0xFF, 0xD0..=0xD7, ..] => {
+            [0xFF, marker @ 0xD0..=0xD7, ..] if usize::from(marker - 0xD0) == (n + 7) % 8 => {
                 self.at += 2;
                 Ok(())
             }
+            [0xFF, 0xD0..=0xD7, ..] => Err(bad("restart markers that do not follow one another")),
             _ => Err(bad("no restart marker where one should be")),
         }
     }
@@ -166,6 +171,14 @@ pub(super) fn next_marker<'a>(bytes: &'a [u8], at: &mut usize) -> Result<(u8, &'
     let body = bytes.get(start + 4..start + 2 + len).ok_or_else(|| bad("a marker segment that is cut short"))?;
     *at = start + 2 + len;
     Ok((marker, body))
+}
+
+/// The restart interval that a DRI segment defines; 0 is none (T.81 B.2.4.4).
+pub(super) fn restart_interval(body: &[u8]) -> Result<usize> {
+    match body {
+        [a, b] => Ok(usize::from(u16::from_be_bytes([*a, *b]))),
+        _ => Err(bad("a restart interval of another size")),
+    }
 }
 
 pub(super) fn byte_at(bytes: &[u8], at: usize) -> Result<u8> {

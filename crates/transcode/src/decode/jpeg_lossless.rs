@@ -1,7 +1,7 @@
 //! Lossless JPEG with Huffman coding (T.81 Annex H): 2 to 16 bits, all predictors, point transform, restarts, and
 //! scans of one component or of several.
 
-use super::huffman::{Bits, Table, bad, byte_at, next_marker, u16_at};
+use super::huffman::{Bits, Table, bad, byte_at, next_marker, restart_interval};
 use super::{agree, place};
 use crate::error::{Error, Result};
 use crate::facts::Facts;
@@ -46,7 +46,7 @@ impl Image {
             match marker {
                 0xC3 => image.frame_header(body, facts)?,
                 0xC4 => image.huffman_tables(body)?,
-                0xDD => image.restart = usize::from(u16_at(body, 0)?),
+                0xDD => image.restart = restart_interval(body)?,
                 0xDA => {
                     at += image.scan(body, bytes.get(at..).unwrap_or_default())?;
                     if image.filled.iter().all(|f| *f) {
@@ -119,26 +119,25 @@ impl Image {
         let step = self.components.len();
         let row = self.width * step;
         let origin = 1i32 << (self.precision - shift - 1);
-        let mut until_restart = self.restart;
+        if !self.restart.is_multiple_of(self.width) {
+            return Err(bad("a restart interval that is no whole number of rows"));
+        }
+        let rows = self.restart / self.width;
         // The line after a restart is predicted like the first one (T.81 H.1.2.1).
         let mut first_line = 0;
         for y in 0..self.height {
+            if rows > 0 && y > 0 && y.is_multiple_of(rows) {
+                bits.restart(y / rows)?;
+                first_line = y;
+            }
             for x in 0..self.width {
-                if self.restart > 0 && until_restart == 0 {
-                    bits.restart()?;
-                    until_restart = self.restart;
-                    first_line = y;
-                }
-                let fresh = self.restart > 0 && until_restart == self.restart;
-                until_restart = until_restart.wrapping_sub(1);
                 for (component, table) in parts {
                     let at = y * row + x * step + component;
                     let left = |s: &[u16]| i32::from(s[at - step] >> shift);
                     let above = |s: &[u16]| i32::from(s[at - row] >> shift);
                     let s = &self.samples;
                     let prediction = match (x, y) {
-                        (0, _) if y == first_line || fresh => origin,
-                        _ if fresh => origin,
+                        (0, y) if y == first_line => origin,
                         (_, y) if y == first_line => left(s),
                         (0, _) => above(s),
                         _ => predict(predictor, left(s), above(s), i32::from(s[at - row - step] >> shift)),

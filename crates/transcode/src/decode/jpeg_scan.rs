@@ -1,7 +1,7 @@
 //! Scans of JPEG with the cosine transform (T.81 Annexes A, F and G): Huffman-coded blocks, sequential or progressive, to planes of
 //! samples.
 
-use super::huffman::{Bits, Table, bad, byte_at, next_marker, u16_at};
+use super::huffman::{Bits, Table, bad, byte_at, next_marker, restart_interval, u16_at};
 use super::jpeg_idct;
 use crate::error::{Error, Result};
 use crate::facts::Facts;
@@ -109,7 +109,7 @@ impl Image {
                 }
                 0xC4 => self.huffman_tables(body)?,
                 0xDB => self.quantisation_tables(body)?,
-                0xDD => self.restart = usize::from(u16_at(body, 0)?),
+                0xDD => self.restart = restart_interval(body)?,
                 0xDA => {
                     scans += 1;
                     if scans > MAX_SCANS {
@@ -248,7 +248,7 @@ impl Image {
         let (across, down) = self.parts[coded.part].blocks;
         for unit in 0..across * down {
             if self.restart > 0 && unit > 0 && unit % self.restart == 0 {
-                bits.restart()?;
+                bits.restart(unit / self.restart)?;
                 (coded.predicted, run) = (0, 0);
             }
             self.block(coded, band, (unit % across, unit / across), &mut run, bits)?;
@@ -261,7 +261,7 @@ impl Image {
         let (across, down) = (self.width.div_ceil(8 * h_max), self.height.div_ceil(8 * v_max));
         for unit in 0..across * down {
             if self.restart > 0 && unit > 0 && unit % self.restart == 0 {
-                bits.restart()?;
+                bits.restart(unit / self.restart)?;
                 several.iter_mut().for_each(|c| c.predicted = 0);
             }
             for coded in several.iter_mut() {

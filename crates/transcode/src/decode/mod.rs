@@ -70,7 +70,7 @@ impl Layout<'_> {
 /// Decodes one stored frame into `out`.
 pub(crate) fn frame(layout: &Layout<'_>, n: u32, stored: &[u8], codecs: &mut Codecs, out: &mut Vec<u8>) -> Result<()> {
     let facts = layout.facts;
-    let coding = facts.transfer_syntax.coding();
+    let coding = facts.coding();
     check_size(facts, stored.len() as u64, coding)?;
     out.clear();
     #[cfg(test)]
@@ -101,7 +101,7 @@ pub(crate) fn frame(layout: &Layout<'_>, n: u32, stored: &[u8], codecs: &mut Cod
 
 /// The samples of a frame whose stored bytes are just that, as those of native frames mostly are.
 pub(crate) fn as_they_are<'a>(layout: &Layout<'_>, stored: &'a [u8]) -> Option<&'a [u8]> {
-    let native = layout.facts.transfer_syntax.coding() == Coding::Native;
+    let native = layout.facts.coding() == Coding::Native;
     native.then(|| native::as_they_are(layout, stored)).flatten()
 }
 

@@ -52,10 +52,12 @@ impl Needles {
             if self.0.len() >= MAX_NEEDLES {
                 return;
             }
-            match &element.value {
-                Value::Items(items) => items.iter().for_each(|item| self.collect(set, &item.elements)),
-                Value::Bytes { len: 1..=1024, .. } => self.add(set, element),
-                _ => {}
+            if let Some(items) = element.items() {
+                items.iter().for_each(|item| self.collect(set, &item.elements));
+                continue;
+            }
+            if let Value::Bytes { len: 1..=1024, .. } = element.value {
+                self.add(set, element);
             }
         }
     }

@@ -11,7 +11,7 @@ use crate::facts::{self, Pixels};
 use crate::rope::Rope;
 use crate::source::Source;
 use crate::syntax::{Coding, TransferSyntax};
-use crate::{IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME, dictionary, walk};
+use crate::{IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME, dictionary};
 use std::collections::{HashMap, HashSet};
 
 const PATIENT_NAME: Tag = Tag(0x0010, 0x0010);
@@ -212,7 +212,7 @@ impl Writer<'_> {
         }
         if known == Vr::SQ {
             return match self.items(element) {
-                Some(items) => self.sequence(tag, &items, act, mode),
+                Some(items) => self.sequence(tag, items, act, mode),
                 None => Ok(()),
             };
         }
@@ -325,12 +325,10 @@ impl Writer<'_> {
     }
 
     /// The items of a sequence, also where it was written as a value of unknown VR; `None` where they can't be read.
-    fn items<'e>(&self, element: &'e Element) -> Option<std::borrow::Cow<'e, [Item]>> {
+    fn items<'e>(&self, element: &'e Element) -> Option<&'e [Item]> {
         match &element.value {
-            Value::Items(items) => Some(items.into()),
-            Value::Bytes { len: 0, .. } => Some(Vec::new().into()),
-            Value::Bytes { offset, len } => walk::walk_unknown(&self.set.input, *offset, *len).ok().map(Into::into),
-            Value::Fragments(_) => None,
+            Value::Bytes { len: 0, .. } => Some(&[]),
+            _ => element.items(),
         }
     }
 

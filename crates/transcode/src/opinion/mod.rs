@@ -1,76 +1,36 @@
-//! The second opinion: a decoder that is neither ours nor the encoder's looks at written frames, within verification.
+//! The second opinion: a decoder that has nothing of the one that verified looks at written frames, within verification.
 //!
 //! An encoder and a decoder that share a mistake agree with each other. So every frame of the first of each class, and a share of
 //! those that follow, chosen by the hash of their samples, are decoded by another implementation too:
-//! HTJ2K by a port of OpenJPEG ([`htj2k`]), JPEG-LS by DCMTK where it is installed ([`jpeg_ls`]), JPEG XL by `jxl-oxide` beside `jxl`
-//! ([`jpeg_xl`]). One that disagrees stops the conversion.
+//! HTJ2K by one after T.814 that shares nothing with our codec ([`htj2k`]), JPEG-LS, which CharLS writes, by one of our own after T.87 ([`jpeg_ls`]),
+//! JPEG XL by `jxl-oxide` beside `jxl` ([`jpeg_xl`]). Who wrote both encoder and decoder may have read a sentence wrong twice, so some of the
+//! frames of HTJ2K are decoded by an outsider as well ([`openjp2`]). One that disagrees stops the conversion. All are built in.
 
 mod htj2k;
 mod jpeg_ls;
 mod jpeg_xl;
+mod openjp2;
+mod sampling;
+mod t814;
+mod t87;
 #[cfg(test)]
 pub(crate) mod tests;
+
+pub use sampling::Sampling;
 
 use crate::encode::Plan;
 use crate::facts::Facts;
 use crate::policy::Target;
 use crate::source::Source;
 use crate::syntax::Coding;
+use sampling::Turn;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
-use std::str::FromStr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// More classes than any archive has: beyond them, every frame is looked at.
 const MOST_CLASSES: usize = 10_000;
-
-/// Which frames are shown to the second decoder.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Sampling {
-    /// So many frames of each class, all of them.
-    pub first: u64,
-    /// Then this share of the frames, from 0 to 1.
-    pub share: f64,
-}
-
-impl Default for Sampling {
-    fn default() -> Self {
-        Sampling { first: 1000, share: 0.01 }
-    }
-}
-
-impl Sampling {
-    /// No second opinion at all.
-    pub const OFF: Sampling = Sampling { first: 0, share: 0.0 };
-
-    /// Is nothing looked at?
-    pub fn is_off(&self) -> bool {
-        self.first == 0 && self.share <= 0.0
-    }
-}
-
-impl FromStr for Sampling {
-    type Err = String;
-
-    /// `off`, `all`, a number of first frames, or that and a share: `1000, 1%`.
-    fn from_str(text: &str) -> Result<Sampling, String> {
-        let wrong = || format!("{text:?} is not off, all, a number of frames, or that and a share (1000, 1%)");
-        match text.trim() {
-            "off" => return Ok(Sampling::OFF),
-            "all" => return Ok(Sampling { first: 0, share: 1.0 }),
-            _ => {}
-        }
-        let (first, share) = text.split_once(',').map_or((text, None), |(first, share)| (first, Some(share)));
-        let first = first.trim().parse().map_err(|_| wrong())?;
-        let Some(share) = share else { return Ok(Sampling { first, ..Sampling::default() }) };
-        let percent: f64 = share.trim().trim_end_matches('%').trim_end().parse().map_err(|_| wrong())?;
-        if !(0.0..=100.0).contains(&percent) {
-            return Err(wrong());
-        }
-        Ok(Sampling { first, share: percent / 100.0 })
-    }
-}
 
 /// What images have in common that one codec may get wrong.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -142,7 +102,7 @@ pub enum Opinion {
     /// It was not asked.
     #[default]
     NotAsked,
-    /// This decoder gave the same samples; where something may be lost, samples that differ by no more than decoders may.
+    /// This decoder, or each of these, gave the same samples; where something may be lost, samples that differ by no more than decoders may.
     Agreed(String),
     /// It was to be asked, and could not be: why.
     Without(String),
@@ -171,13 +131,14 @@ impl Opinions {
         if plan.target == Target::ExplicitLittleEndian {
             return Ok(Opinion::NotAsked);
         }
-        if !self.wanted(class, shown.samples_sha256) {
+        let turn = self.turn(class, shown.samples_sha256);
+        if turn == Turn::Nobody {
             self.count(class, |tally| &mut tally.not_asked);
             return Ok(Opinion::NotAsked);
         }
         let answer = match plan.target.transfer_syntax().coding() {
-            Coding::HtJ2k => htj2k::look(plan, shown),
-            Coding::JpegLs => jpeg_ls::look(plan, shown.codestream, shown.samples_sha256),
+            Coding::HtJ2k => htj2k::look(plan, shown, turn == Turn::Both),
+            Coding::JpegLs => jpeg_ls::look(plan, shown),
             Coding::JpegXl if plan.target == Target::JpegXlRecompression => jpeg_xl::look_at_jpeg(plan, shown),
             Coding::JpegXl => jpeg_xl::look(plan, shown),
             _ => Answer::Without("there is no second decoder for this transfer syntax".into()),
@@ -198,14 +159,11 @@ impl Opinions {
         }
     }
 
-    /// The first of a class, then a share: the same frames in every run.
-    fn wanted(&self, class: &Class, samples_sha256: &str) -> bool {
-        if self.sampling.is_off() {
-            return false;
-        }
+    /// Whose turn it is to look at a frame with these samples.
+    fn turn(&self, class: &Class, samples_sha256: &str) -> Turn {
         let tallies = self.tallies.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(tally) = tallies.get(class) else { return self.sampling.first > 0 || in_share(self, samples_sha256) };
-        tally.agreed + tally.disagreed < self.sampling.first || in_share(self, samples_sha256)
+        let seen = tallies.get(class).map_or(0, |tally| tally.agreed + tally.disagreed);
+        self.sampling.turn(seen, samples_sha256)
     }
 
     fn count(&self, class: &Class, which: impl Fn(&mut Tally) -> &mut u64) {
@@ -214,11 +172,6 @@ impl Opinions {
             *which(tallies.entry(class.clone()).or_default()) += 1;
         }
     }
-}
-
-fn in_share(opinions: &Opinions, sha256: &str) -> bool {
-    let number = sha256.get(..8).and_then(|digits| u32::from_str_radix(digits, 16).ok()).unwrap_or(0);
-    f64::from(number) < opinions.sampling.share * 2f64.powi(32)
 }
 
 /// Opinions on the frames of one instance.
@@ -254,4 +207,39 @@ enum Answer {
     Without(String),
     /// Something else, or nothing.
     Other(String),
+}
+
+/// Are these the same samples? On one side as containers of Bits Allocated hold them, pixel by pixel; on the other one plane a component,
+/// of whose values the lowest bits count.
+fn same_samples<T: Copy>(
+    bits_allocated: u16,
+    samples: &[u8],
+    planes: &[impl AsRef<[T]>],
+    value: impl Fn(T) -> u32,
+) -> bool {
+    match bits_allocated {
+        ..=8 => same_words(samples, planes, |v| value(v) & 0xFF, |[a]: [u8; 1]| a.into()),
+        9..=16 => same_words(samples, planes, |v| value(v) & 0xFFFF, |word| u16::from_le_bytes(word).into()),
+        _ => same_words(samples, planes, value, u32::from_le_bytes),
+    }
+}
+
+fn same_words<T: Copy, const SIZE: usize>(
+    samples: &[u8],
+    planes: &[impl AsRef<[T]>],
+    value: impl Fn(T) -> u32,
+    word: impl Fn([u8; SIZE]) -> u32,
+) -> bool {
+    let (words, rest) = samples.as_chunks::<SIZE>();
+    let whole = rest.is_empty() && planes.iter().all(|plane| plane.as_ref().len() * planes.len() == words.len());
+    // All are looked at, so that the loops are plain ones.
+    let apart = |other: u32, (a, b): (&[u8; SIZE], &T)| other | (word(*a) ^ value(*b));
+    whole
+        && match planes {
+            [plane] => words.iter().zip(plane.as_ref()).fold(0, apart) == 0,
+            _ => planes
+                .iter()
+                .enumerate()
+                .all(|(n, plane)| words.iter().skip(n).step_by(planes.len()).zip(plane.as_ref()).fold(0, apart) == 0),
+        }
 }

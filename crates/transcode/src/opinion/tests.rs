@@ -204,17 +204,6 @@ fn convert(file: &[u8], target: &str, wrong: Option<Wrong>, sampling: Sampling) 
     (outcome, context.opinions)
 }
 
-/// Is there a second decoder for the target on this machine? A visible line where not.
-fn judged(target: &str) -> bool {
-    let (outcome, opinions) = convert(&made(12, false), target, None, Sampling::default());
-    assert!(matches!(outcome, Outcome::Converted(_)), "{target}: {outcome:?}");
-    let judged = opinions.tallies().values().all(|tally| tally.without == 0);
-    if !judged {
-        eprintln!("SKIPPED: no second decoder for {target} on this machine");
-    }
-    judged
-}
-
 const TARGETS: [&str; 5] =
     ["htj2k-lossless-rpcl", "htj2k", "jpeg-ls-lossless", "jpeg-ls-near-lossless", "jpeg-xl-lossless"];
 
@@ -231,7 +220,7 @@ fn caught_by_the_second_opinion_alone(wrong: Wrong, target: &str, case: &str, fi
 
 #[test]
 fn a_wrong_codec_is_caught_by_the_second_opinion_alone() {
-    for target in TARGETS.into_iter().filter(|target| judged(target)) {
+    for target in TARGETS {
         for wrong in WRONG {
             for (bits, signed) in [(12, false), (16, false), (16, true), (12, true)] {
                 let case = format!("{wrong:?} {target} {bits} bit signed {signed}");
@@ -256,7 +245,7 @@ fn a_wrong_codec_of_jpeg_xl_with_loss_is_caught_by_the_second_opinion_alone() {
 
 #[test]
 fn a_right_codec_passes() {
-    for target in TARGETS.into_iter().filter(|target| judged(target)) {
+    for target in TARGETS {
         for (bits, signed) in [(8, false), (8, true), (10, false), (12, true), (16, false), (16, true)] {
             let (outcome, opinions) = convert(&made(bits, signed), target, None, Sampling::default());
             assert!(matches!(outcome, Outcome::Converted(_)), "{target} {bits} {signed}: {outcome:?}");
@@ -266,12 +255,27 @@ fn a_right_codec_passes() {
 }
 
 #[test]
-fn frames_shallower_than_dcmtk_reads_are_no_false_alarm() {
-    for bits in 2..8 {
-        let (outcome, opinions) = convert(&made(bits, false), "jpeg-ls-lossless", None, Sampling::default());
-        assert!(matches!(outcome, Outcome::Converted(_)), "{bits} bits: {outcome:?}");
-        assert_eq!(opinions.tallies().values().map(|t| t.without).sum::<u64>(), 1);
+fn frames_of_any_depth_are_looked_at() {
+    for target in ["jpeg-ls-lossless", "htj2k-lossless-rpcl", "jpeg-xl-lossless"] {
+        for bits in 1..=16 {
+            let (outcome, opinions) = convert(&made(bits, false), target, None, Sampling::default());
+            assert!(matches!(outcome, Outcome::Converted(_)), "{target}, {bits} bits: {outcome:?}");
+            assert_eq!(opinions.tallies().values().map(|t| t.agreed).sum::<u64>(), 1, "{target}, {bits} bits");
+        }
     }
+}
+
+#[test]
+fn samples_are_compared_in_their_containers() {
+    let planes: [&[i32]; 2] = [&[1, -2], &[3, 0x104]];
+    let same = |bits, samples: &[u8]| super::same_samples(bits, samples, &planes, |v: i32| v as u32);
+    assert!(same(8, &[1, 3, 0xFE, 4]));
+    assert!(same(16, &[1, 0, 3, 0, 0xFE, 0xFF, 4, 1]));
+    for wrong in [&[1, 3, 0xFE][..], &[1, 3, 0xFE, 5], &[1, 3, 0xFE, 4, 0, 0], &[1, 0xFE, 3, 4]] {
+        assert!(!same(8, wrong), "{wrong:?}");
+    }
+    assert!(!same(16, &[1, 0, 3, 0, 0xFE, 0xFF, 4, 0]) && !same(16, &[1, 0, 3, 0, 0xFE, 0xFF, 4, 1, 0]));
+    assert!(super::same_samples(16, &[7, 1], &[&[0x107u16][..]], u32::from));
 }
 
 /// A rounding is borne, since the bound is held but for it; more is not, be it in one sample. Beside an image there are noise over all
@@ -335,45 +339,5 @@ fn another_picture_under_jpeg_xl_is_found() {
     ] {
         let answer = ask(target, off, everywhere);
         assert_eq!(answer.is_ok(), right, "{target:?} off by {off}: {answer:?}");
-    }
-}
-
-#[test]
-fn the_first_are_all_looked_at_then_a_share_by_hash_and_none_when_off() {
-    let class = super::Class {
-        modality: "CT".into(),
-        bits: 12,
-        signed: false,
-        photometric: "MONOCHROME2".into(),
-        codec: "c 1".into(),
-    };
-    let hash = |n: u32| format!("{:08x}{:056}", n.wrapping_mul(2_654_435_761), 0);
-    let run = |sampling| {
-        let opinions = Opinions::new(sampling, []);
-        let asked = (0..20_000).filter(|n| {
-            let wanted = opinions.wanted(&class, &hash(*n));
-            opinions.count(&class, |tally| if wanted { &mut tally.agreed } else { &mut tally.not_asked });
-            wanted
-        });
-        asked.collect::<Vec<_>>()
-    };
-    let asked = run(Sampling { first: 1000, share: 0.01 });
-    assert!(asked[..1000].iter().copied().eq(0..1000));
-    assert!((150..250).contains(&(asked.len() - 1000)), "{}", asked.len());
-    assert_eq!(asked, run(Sampling { first: 1000, share: 0.01 }));
-    assert!(run(Sampling::OFF).is_empty());
-    assert_eq!(run(Sampling { first: 0, share: 1.0 }).len(), 20_000);
-}
-
-#[test]
-fn sampling_as_it_is_written_in_settings() {
-    let read = |text: &str| text.parse::<Sampling>();
-    assert_eq!(read("off"), Ok(Sampling::OFF));
-    assert_eq!(read("1000, 1%"), Ok(Sampling::default()));
-    assert_eq!(read("0,0"), Ok(Sampling::OFF));
-    assert_eq!(read("50"), Ok(Sampling { first: 50, share: 0.01 }));
-    assert_eq!(read("all"), Ok(Sampling { first: 0, share: 1.0 }));
-    for wrong in ["", "1%", "5, 101%", "5, -1", "5, nan", "few"] {
-        assert!(read(wrong).is_err(), "{wrong}");
     }
 }

@@ -68,6 +68,8 @@ pub struct Decision {
     pub rule: String,
     /// What is to be done.
     pub then: Action,
+    /// The new file counts only when it is smaller than the received one, which is kept otherwise.
+    pub only_if_smaller: bool,
     /// One line per rule looked at, and why it matched or not.
     pub why: Vec<String>,
 }
@@ -158,7 +160,8 @@ impl Policy {
                 }
             }
         }
-        Decision { rule: "none".into(), then: Action::Keep { reason: "no rule matches".into() }, why }
+        let then = Action::Keep { reason: "no rule matches".into() };
+        Decision { rule: "none".into(), then, only_if_smaller: false, why }
     }
 }
 
@@ -187,10 +190,17 @@ struct Then {
     max_error: Option<u32>,
     /// Of a lossy target: decibels.
     min_psnr: Option<f64>,
+    /// Keep what was received where the new file would not be smaller.
+    #[serde(default)]
+    only_if_smaller: bool,
 }
 
 impl Then {
     fn action(self) -> Result<Action, PolicyError> {
+        if self.only_if_smaller && self.transfer_syntax.is_none() {
+            return Err(PolicyError::new("`only_if_smaller` is of no use with `keep`")
+                .hint("`then = { transfer_syntax = \"htj2k-lossless-rpcl\", only_if_smaller = true }`".into()));
+        }
         let bound = Bound::new(self.max_error, self.min_psnr)?;
         match (self.keep, self.transfer_syntax, bound) {
             (Some(reason), None, None) => Ok(Action::Keep { reason }),
@@ -206,14 +216,16 @@ struct Rule {
     name: String,
     when: When,
     then: Action,
+    only_if_smaller: bool,
 }
 
 impl Rule {
     fn new(raw: RawRule) -> Result<Rule, PolicyError> {
         let of_rule = |error: PolicyError| error.of_rule(&raw.name);
         raw.when.check().map_err(of_rule)?;
+        let only_if_smaller = raw.then.only_if_smaller;
         let then = raw.then.action().map_err(of_rule)?;
-        Ok(Rule { name: raw.name, when: raw.when, then })
+        Ok(Rule { name: raw.name, when: raw.when, then, only_if_smaller })
     }
 
     /// The rule's word, unless the target can't carry the image without loss.
@@ -225,7 +237,8 @@ impl Rule {
             why.push(format!("{}: kept, {reason}", self.name));
             then = Action::Keep { reason };
         }
-        Decision { rule: self.name.clone(), then, why }
+        let only_if_smaller = self.only_if_smaller && matches!(then, Action::Convert(_));
+        Decision { rule: self.name.clone(), then, only_if_smaller, why }
     }
 }
 

@@ -237,3 +237,15 @@ pub fn noise(count: usize, bits: u32) -> Vec<u16> {
 pub fn bytes16(samples: &[u16]) -> Vec<u8> {
     samples.iter().flat_map(|v| v.to_le_bytes()).collect()
 }
+
+/// A file that somebody reported, `frames/native_cut.dcm` for instance; says so in one line when it is not there.
+pub fn report(name: &str) -> Option<Vec<u8>> {
+    let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/reports");
+    let shared = std::env::var_os("FIRSTLIGHT_SHARED")
+        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared"), PathBuf::from);
+    let found = [own.join(name), shared.join("data/reports").join(name)].into_iter().find(|path| path.is_file());
+    if found.is_none() {
+        println!("skipped: no {name} among the reports");
+    }
+    found.map(|path| std::fs::read(path).expect("the report can be read"))
+}

@@ -1,10 +1,9 @@
 //! What the index takes from a data set: the attributes that queries match by and return (PS3.18 10.6.3).
 
 use serde_json::{Map, Value, json};
-use transcode::{DataSet, Element, Facts, Source, Tag, Value as Stored, Vr};
-use unicode_normalization::UnicodeNormalization;
-use unicode_normalization::char::is_combining_mark;
+use transcode::{DataSet, Element, Facts, Source, Tag, Uid, Vr};
 
+use crate::fold::{fold, groups};
 use crate::{Error, InstanceKey};
 
 const DIRECTORY_RECORDS: Tag = Tag(0x0004, 0x1220);
@@ -61,6 +60,24 @@ const STUDY_COMMON: &[Tag] = &[
     STUDY_INSTANCE_UID,
     STUDY_ID,
 ];
+
+/// What each level's answer has even where the instance has not (type R of PS3.18 tables 10.6.3-3 to 10.6.3-5). The counts and
+/// the UIDs are always there; Modalities in Study is left out where it is empty, because viewers read its values unasked.
+pub(crate) const STUDY_REQUIRED: &[(Tag, &str)] = &[
+    (STUDY_DATE, "DA"),
+    (STUDY_TIME, "TM"),
+    (ACCESSION_NUMBER, "SH"),
+    (REFERRING_PHYSICIAN, "PN"),
+    (PATIENT_NAME, "PN"),
+    (PATIENT_ID, "LO"),
+    (PATIENT_BIRTH_DATE, "DA"),
+    (PATIENT_SEX, "CS"),
+    (STUDY_ID, "SH"),
+];
+pub(crate) const SERIES_REQUIRED: &[(Tag, &str)] = &[(MODALITY, "CS"), (SERIES_NUMBER, "IS")];
+pub(crate) const INSTANCE_REQUIRED: &[(Tag, &str)] = &[(SOP_CLASS_UID, "UI"), (INSTANCE_NUMBER, "IS")];
+/// Of each item of the Request Attributes Sequence.
+pub(crate) const REQUEST_REQUIRED: &[(Tag, &str)] = &[(SCHEDULED_STEP_ID, "SH"), (REQUESTED_PROCEDURE_ID, "SH")];
 
 const STUDY_MORE: &[Tag] = &[
     Tag(0x0008, 0x1048), // Physician(s) of Record
@@ -144,8 +161,8 @@ pub(crate) struct Record {
     pub series_number: Option<i64>,
     pub study: Texts<8>,
     pub series: Texts<6>,
-    /// Person names of the study, one for each component group, normalised.
-    pub names: Vec<(Tag, String)>,
+    /// Person names of the study: one for each component group, with its place, folded.
+    pub names: Vec<(Tag, usize, String)>,
     pub study_json: Shown,
     pub series_json: Shown,
     pub instance_json: Shown,
@@ -166,7 +183,7 @@ impl Record {
     pub(crate) fn of(source: &Source) -> Result<Record, Error> {
         let (facts, set) = (source.facts(), source.data_set());
         if set.get(DIRECTORY_RECORDS).is_some() {
-            return Err(Error::Refused("a DICOMDIR is a directory of files, not an instance".into()));
+            return Err(Error::Refused("an index of a file set; the archive makes its own".into()));
         }
         let key = InstanceKey {
             study: uid("Study Instance UID", &facts.study_uid)?,
@@ -201,7 +218,7 @@ impl Record {
             ],
             names: STUDY_NAMES
                 .into_iter()
-                .flat_map(|tag| groups(&text(tag)).into_iter().map(move |group| (tag, group)))
+                .flat_map(|tag| groups(&text(tag)).into_iter().map(move |(place, group)| (tag, place, group)))
                 .collect(),
             study_json: shown(set, STUDY_COMMON, STUDY_MORE),
             series_json: series_json(set),
@@ -233,31 +250,6 @@ pub(crate) fn image_attributes(facts: &Facts, into: &mut Map<String, Value>) {
     }
 }
 
-/// Lower case, no accents, runs of white space as one: how texts and names are compared.
-pub(crate) fn fold(text: &str) -> String {
-    let plain = text.nfkd().filter(|&c| !is_combining_mark(c)).flat_map(char::to_lowercase);
-    let mut out = String::with_capacity(text.len());
-    for c in plain {
-        match c.is_whitespace() {
-            true if out.ends_with(' ') || out.is_empty() => {}
-            true => out.push(' '),
-            false => out.push(c),
-        }
-    }
-    out.truncate(out.trim_end().len());
-    out
-}
-
-/// The component groups of a person name, folded, without empty components at the end.
-pub(crate) fn groups(name: &str) -> Vec<String> {
-    name.split('=').map(fold_group).filter(|group| !group.is_empty()).collect()
-}
-
-fn fold_group(group: &str) -> String {
-    let components: Vec<String> = group.split('^').map(fold).collect();
-    components.join("^").trim_end_matches('^').to_owned()
-}
-
 /// `YYYYMMDD`; the old form with dots too.
 pub(crate) fn date(text: &str) -> String {
     text.chars().filter(|c| *c != '.').collect()
@@ -272,17 +264,12 @@ fn number(text: &str) -> Option<i64> {
     text.trim().parse().ok()
 }
 
-/// A UID that can be a key: 1 to 64 digits and dots (PS3.5 9.1; leading zeros occur in the field).
+/// A UID that can be a key, and that an address can name.
 fn uid(what: &str, text: &str) -> Result<String, Error> {
-    let text = text.trim_matches([' ', '\0']);
-    match text {
-        "" => Err(Error::Refused(format!("no {what}"))),
-        _ if text.len() > 64 => Err(Error::Refused(format!("the {what} has more than 64 characters"))),
-        _ if !text.bytes().all(|b| b.is_ascii_digit() || b == b'.') => {
-            Err(Error::Refused(format!("the {what} has characters other than digits and dots")))
-        }
-        _ => Ok(text.to_owned()),
+    if text.trim_matches([' ', '\0']).is_empty() {
+        return Err(Error::Refused(format!("no {what}")));
     }
+    Uid::check(text).map(String::from).map_err(|why| Error::Refused(format!("the {what} {why}")))
 }
 
 fn shown(set: &DataSet, common: &[Tag], more: &[Tag]) -> Shown {
@@ -313,7 +300,11 @@ fn element_json(set: &DataSet, element: &Element) -> Value {
         Vr::UN => "LO",
         vr => vr.to_string(),
     };
-    let values = set.strings(element.tag).into_iter().map(|text| value(element.vr, text)).collect();
+    let mut values: Vec<Value> = set.strings(element.tag).into_iter().map(|text| value(element.vr, text)).collect();
+    if values.iter().all(Value::is_null) {
+        // Blanks alone are no value: it is left out, not null (PS3.18 F.2.5).
+        values.clear();
+    }
     attribute(vr, values)
 }
 
@@ -342,13 +333,13 @@ fn decimal(text: String) -> Value {
 fn person_name(text: &str) -> Value {
     let names = ["Alphabetic", "Ideographic", "Phonetic"];
     let groups = names.into_iter().zip(text.split('=')).filter(|(_, group)| !group.is_empty());
-    Value::Object(groups.map(|(name, group)| (name.to_owned(), group.into())).collect())
+    let groups: Map<String, Value> = groups.map(|(name, group)| (name.to_owned(), group.into())).collect();
+    if groups.is_empty() { Value::Null } else { Value::Object(groups) }
 }
 
 /// A value of the first item of the Request Attributes Sequence.
 fn request_attribute(set: &DataSet, tag: Tag) -> Option<String> {
-    let Stored::Items(items) = &set.get(REQUEST_ATTRIBUTES)?.value else { return None };
-    let element = items.first()?.elements.iter().find(|e| e.tag == tag)?;
+    let element = set.get(REQUEST_ATTRIBUTES)?.items()?.first()?.elements.iter().find(|e| e.tag == tag)?;
     let bytes = set.bytes(element).ok()?;
     let text = String::from_utf8_lossy(&bytes);
     let text = text.trim_matches([' ', '\0']);
@@ -358,13 +349,6 @@ fn request_attribute(set: &DataSet, tag: Tag) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn names_are_folded() {
-        assert_eq!(fold("  MÜLLER   Ana\u{301}  "), "muller ana");
-        assert_eq!(groups("Yamada^Tarou ^^=山田^太郎=やまだ^たろう"), ["yamada^tarou", "山田^太郎", "やまた^たろう"]);
-        assert_eq!(groups("^^="), Vec::<String>::new());
-    }
 
     #[test]
     fn values_have_the_types_of_dicom_json() {
@@ -378,7 +362,7 @@ mod tests {
     #[test]
     fn uids_that_cannot_be_keys_are_refused() {
         assert_eq!(uid("UID", "1.2.840\0").unwrap(), "1.2.840");
-        for bad in ["", " ", "1.2/../3", "1.2\u{661}", &"1".repeat(65)] {
+        for bad in ["", " ", "1.2/../3", "1.2\u{661}", &"1".repeat(129), ".."] {
             assert!(matches!(uid("UID", bad), Err(Error::Refused(_))), "{bad:?}");
         }
     }

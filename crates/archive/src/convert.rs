@@ -18,7 +18,7 @@ use crate::archive::Inner;
 use crate::evidence::pack;
 use crate::figures;
 use crate::index::{Index, encode_frames, now};
-use crate::ingest::{CONVERTED, NewObject, touch};
+use crate::ingest::{CONVERTED, NewObject, healed, touch};
 use crate::instance::{facts_json, frame_table};
 use crate::objects::{self, Key, Spool};
 use crate::{Archive, Error, InstanceKey, levels, way_back};
@@ -135,7 +135,7 @@ impl Archive {
                 if renewed.elapsed() >= RENEW {
                     renewed = Instant::now();
                     // A lease that could not be renewed now is renewed next time.
-                    let _ = run.renew();
+                    let _ = run.renew().inspect_err(|error| tracing::warn!(%error, "leases were not renewed"));
                 }
             }
             workers.into_iter().try_for_each(|worker| worker.join().unwrap_or(Err(Error::Closed)))
@@ -408,7 +408,13 @@ impl<'a> Run<'a> {
                 let object = self.inner.keep_converted(*verified)?;
                 Ok(End::Converted(Box::new(Done { object, evidence, event, class, opinions })))
             }
-            Outcome::Kept { reason, rule } => Ok(End::Kept { rule, reason, levels: levels::received(&source)? }),
+            Outcome::Kept { reason, rule } => {
+                // What looks damaged may be so since it is stored: then it is no reason to keep it, but a fault.
+                if source.check_frames().is_err() {
+                    self.inner.expect_intact(&job.received)?;
+                }
+                Ok(End::Kept { rule, reason, levels: levels::received(&source)? })
+            }
             Outcome::Disproved(disproved) => {
                 self.inner.expect_intact(&job.received)?;
                 let (reason, class) = (disproved.reason.clone(), disproved.class.clone());
@@ -417,7 +423,8 @@ impl<'a> Run<'a> {
                     self.inner.index.write(move |index| figures::add_opinions(index, &class, tally))?;
                 }
                 let sha256 = job.received.to_string();
-                let origin = Origin { source: String::new(), sha256, sop_instance_uid: job.key.sop.clone() };
+                let (source, sop_instance_uid) = (String::new(), job.key.sop.clone());
+                let origin = Origin { source, source_bytes: None, sha256, sop_instance_uid };
                 self.inner.quarantine.take(*disproved, &origin, now())?;
                 Err(Error::Disproved(reason))
             }
@@ -523,7 +530,7 @@ impl Inner {
         if key.to_string() != sha256 || staged.size() != bytes {
             return Err(Error::Damaged("the converted object changed while it was stored".into()));
         }
-        self.objects.put(staged).map_err(Error::io("storing the converted object"))?;
+        self.put_whole(staged)?;
         let source = self.source(&key)?;
         if !levels::same_places(&frame_table(&source), &frames) {
             return Err(Error::Damaged("the frames of the converted object are not where they were written".into()));
@@ -584,6 +591,7 @@ impl Converted {
                 took.as_millis() as u64,
                 evidence
             ])?;
+        healed(index, &self.key)?;
         way_back::keep(index, job.object, object, &self.way_back)?;
         index.prepare_cached("UPDATE instances SET object = ? WHERE id = ?")?.execute([object, job.instance])?;
         touch(index, job.study, job.series, 0)

@@ -2,13 +2,18 @@
 
 use std::io;
 
+use crate::Unservable;
+
 /// An error of the archive.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The bytes are DICOM, but not an instance that can be stored; nothing of them was kept.
+    /// The bytes are DICOM that can't be read; nothing of them was kept.
     #[error("refused: {0}")]
     Refused(String),
+    /// The bytes can be read, but are no instance of a study that could be served; nothing of them was kept.
+    #[error("refused: {0}")]
+    NoInstance(String),
     /// The storage has no room left; nothing of the object was kept.
     #[error("no space left on the storage")]
     Full,
@@ -37,6 +42,9 @@ pub enum Error {
     /// A query that cannot be understood.
     #[error("query: {0}")]
     Query(String),
+    /// The query took longer than whoever asked waits.
+    #[error("the query took too long")]
+    TooLong,
     /// Reading or converting the DICOM instance failed; of an ingest only [`transcode::Error::NotDicom`].
     #[error(transparent)]
     Transcode(transcode::Error),
@@ -56,6 +64,18 @@ impl Error {
     pub(crate) fn io(what: impl Into<String>) -> impl FnOnce(io::Error) -> Error {
         let what = what.into();
         move |source| if is_full(&source) { Error::Full } else { Error::Io { what, source } }
+    }
+
+    /// Why what was to be stored is DICOM and can't be served, in words; `None` where it is no DICOM, or the storage is in the way.
+    pub fn unservable(&self) -> Option<(Unservable, String)> {
+        match self {
+            Error::Refused(why) => Some((Unservable::Unreadable, why.clone())),
+            Error::NoInstance(why) => Some((Unservable::NoInstance, why.clone())),
+            Error::Transcode(transcode::Error::NotDicom) => {
+                Some((Unservable::Unreadable, "no data set can be found in it".into()))
+            }
+            _ => None,
+        }
     }
 
     /// Is it the storage's fault, or the end of the program's, so that another try may succeed?

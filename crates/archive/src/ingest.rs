@@ -15,11 +15,12 @@ use std::{panic, thread};
 use rusqlite::{Connection, OptionalExtension, params};
 use transcode::Source;
 
+use crate::archive::Inner;
 use crate::attributes::Record;
 use crate::index::{Ticket, encode_frames, now};
 use crate::instance::{facts_json, frame_table};
-use crate::objects::Key;
-use crate::{Archive, Error, InstanceKey, way_back};
+use crate::objects::{self, Key, Staged};
+use crate::{Archive, Error, InstanceKey, unserved, way_back};
 
 /// How an ingest ended; in every case the bytes are durable.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -150,7 +151,7 @@ impl Archive {
         let staged = inner.spool.stage(bytes).map_err(Error::io("storing what was received"))?;
         let source = open(staged.path())?;
         let row = Received {
-            record: Record::of(&source)?,
+            record: Record::of(&source).map_err(no_instance)?,
             key: staged.key(),
             bytes: staged.size(),
             syntax: source.facts().transfer_syntax.uid().to_owned(),
@@ -158,8 +159,53 @@ impl Archive {
             frames: encode_frames(&frame_table(&source)),
         };
         drop(source);
-        inner.objects.put(staged).map_err(Error::io("storing the object"))?;
+        inner.put_whole(staged)?;
         Ok(inner.index.submit(move |index| row.insert(index)))
+    }
+}
+
+impl Inner {
+    /// Puts an object in its place. One that is there stays, unless the scrubber found that its bytes are not what was stored.
+    pub(crate) fn put_whole(&self, staged: Staged) -> Result<(), Error> {
+        let key = staged.key();
+        let storing = |e| Error::io("storing the object")(e);
+        let there = self.objects.size(&key).map_err(storing)? == Some(staged.size());
+        let damaged = there
+            && self.index.read(|snapshot| is_faulty(snapshot, &key))?
+            && !objects::hash(&*self.objects, &key).is_ok_and(|found| found == key);
+        let put = if damaged { self.objects.replace(staged) } else { self.objects.put(staged) };
+        put.map(drop).map_err(storing)
+    }
+}
+
+/// Has the scrubber a fault of this object on its list?
+fn is_faulty(index: &Connection, key: &Key) -> Result<bool, Error> {
+    let mut find =
+        index.prepare_cached("SELECT 1 FROM faults WHERE kind IN ('object', 'missing', 'samples') AND name = ?")?;
+    Ok(find.exists([key.to_string()])?)
+}
+
+/// An object was put in its place, whole: what the scrubber found wrong with its bytes is mended.
+pub(crate) fn healed(index: &Connection, key: &Key) -> Result<(), Error> {
+    let mut heal = index.prepare_cached("DELETE FROM faults WHERE kind IN ('object', 'missing') AND name = ?")?;
+    heal.execute([key.to_string()])?;
+    Ok(())
+}
+
+/// What was converted from it is damaged or missing: it is made once more.
+fn convert_anew(index: &Connection, instance: i64) -> Result<(), Error> {
+    let sql = "UPDATE jobs SET state = 0, run = NULL, changed = ? WHERE instance = ? AND state = 2 AND EXISTS \
+         (SELECT 1 FROM instances i JOIN objects o ON o.id = i.object JOIN faults f ON f.name = lower(hex(o.key)) \
+         WHERE i.id = jobs.instance AND f.kind IN ('object', 'missing'))";
+    index.prepare_cached(sql)?.execute(params![now(), instance])?;
+    Ok(())
+}
+
+/// It can be opened, and has not what an instance needs.
+fn no_instance(error: Error) -> Error {
+    match error {
+        Error::Refused(why) => Error::NoInstance(why),
+        other => other,
     }
 }
 
@@ -200,6 +246,7 @@ impl Received {
             Some(instance) => self.insert_beside(index, instance),
             None => {
                 self.insert_instance(index, series)?;
+                unserved::now_served(index, &self.key)?;
                 touch(index, study, series, 1)?;
                 Ok(Ingested::Stored(key))
             }
@@ -211,8 +258,13 @@ impl Received {
         let mut known = index.prepare_cached("SELECT role FROM objects WHERE key = ? AND instance = ?")?;
         let known: Option<i64> = known.query_row(params![self.key.as_bytes(), instance], |r| r.get(0)).optional()?;
         match known {
-            Some(BESIDE) => Ok(Ingested::Conflict(self.record.key)),
+            Some(BESIDE) => {
+                healed(index, &self.key)?;
+                Ok(Ingested::Conflict(self.record.key))
+            }
             Some(_) => {
+                healed(index, &self.key)?;
+                convert_anew(index, instance)?;
                 way_back::came_again(index, &self.key)?;
                 Ok(Ingested::Duplicate(self.record.key))
             }
@@ -250,9 +302,10 @@ impl Received {
                 r.study_json.more
             ])?;
         let study = index.last_insert_rowid();
-        let mut insert = index.prepare_cached("INSERT OR IGNORE INTO names (tag, text, study) VALUES (?, ?, ?)")?;
-        for (tag, text) in &r.names {
-            insert.execute(params![tag_number(*tag), text, study])?;
+        let mut insert =
+            index.prepare_cached("INSERT OR IGNORE INTO names (tag, text, place, study) VALUES (?, ?, ?, ?)")?;
+        for (tag, place, text) in &r.names {
+            insert.execute(params![tag_number(*tag), text, place, study])?;
         }
         Ok(study)
     }

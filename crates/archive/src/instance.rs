@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Arc;
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
-use transcode::{Facts, Source};
+use transcode::{Facts, Pixels, Source, TransferSyntax};
 
 use crate::archive::Inner;
 use crate::index::decode_frames;
@@ -32,10 +32,29 @@ pub struct Instance {
     pub size: u64,
     /// SOP class, modality and pixel attributes of the stored object.
     pub facts: Facts,
-    /// Where each frame's bytes are. Empty without pixels, and when frames cannot be told apart without decoding:
+    /// Where each frame's bytes are; one that is missing or cut has none, and those after the last one are missing too
+    /// ([`Archive::source`] tells why). Empty without pixels, and when frames cannot be told apart without decoding:
     /// then they are read through [`Archive::source`].
     pub frames: Vec<FrameEntry>,
     pub(crate) key: Key,
+}
+
+impl Instance {
+    /// The transfer syntax of the frames as they are stored: that of the object, unless they prove another one.
+    pub fn syntax_of_frames(&self) -> TransferSyntax {
+        self.facts.frame_syntax.clone().unwrap_or_else(|| TransferSyntax::new(&self.transfer_syntax))
+    }
+
+    /// Where the bytes of frame `n` (from 0) are; `None` when it is missing or cut, or can't be told without decoding.
+    pub fn frame(&self, n: u32) -> Option<&FrameEntry> {
+        self.frames.get(n as usize).filter(|frame| frame.len > 0)
+    }
+
+    /// Frame `n` (from 0), or where that is not there the first that is: what an instance is shown by.
+    pub fn frame_to_show(&self, n: u32) -> u32 {
+        let first = || self.frames.iter().position(|frame| frame.len > 0);
+        if self.frame(n).is_some() { n } else { first().map_or(n, |first| first as u32) }
+    }
 }
 
 /// Where the bytes of one frame are in the stored object.
@@ -189,13 +208,21 @@ impl Inner {
 
     fn instance_of(&self, stored: Stored) -> Result<Instance, Error> {
         let object_id = stored.key.to_string();
-        let frames = decode_frames(&stored.frames)
+        let mut frames = decode_frames(&stored.frames)
             .ok_or_else(|| Error::Damaged(format!("the frame table of object {object_id} cannot be read")))?;
         // Facts written by another version of the program may lack a field: the object has them all.
         let mut facts: Facts = match serde_json::from_str(&stored.facts) {
             Ok(facts) => facts,
             Err(_) => self.source(&stored.key)?.facts().clone(),
         };
+        // Versions before found all frames or none, and what they took the file's word for may be proven otherwise.
+        if frames.is_empty()
+            && matches!(facts.pixels, Pixels::Native | Pixels::Encapsulated | Pixels::Float)
+            && let Ok(source) = self.source(&stored.key)
+        {
+            frames = frame_table(&source);
+            (facts.frames, facts.frame_syntax) = (source.facts().frames, source.facts().frame_syntax.clone());
+        }
         facts.study_uid.clone_from(&stored.study);
         facts.series_uid.clone_from(&stored.series);
         facts.sop_instance_uid.clone_from(&stored.sop);

@@ -8,12 +8,15 @@ use crate::{Error, FrameEntry, LevelEntry};
 
 /// The frame table of a received HTJ2K object with the ends of its levels; `None` of any other object.
 pub(crate) fn received(source: &Source) -> Result<Option<Vec<u8>>, Error> {
-    if !source.facts().transfer_syntax.is_htj2k() {
+    if !source.facts().syntax_of_frames().is_htj2k() {
         return Ok(None);
     }
     let (mut frames, mut bytes) = (frame_table(source), Vec::new());
     for (n, frame) in (0..).zip(&mut frames) {
         bytes.clear();
+        if frame.len == 0 {
+            continue;
+        }
         source.read_frame(n, &mut bytes)?;
         // A codestream whose ends cannot be known has none; it is handed out whole.
         let Ok(index) = htj2k::Index::read(&bytes, &htj2k::Limits::default()) else { continue };

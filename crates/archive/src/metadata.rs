@@ -19,6 +19,11 @@ use crate::archive::Inner;
 use crate::attributes::{AVAILABLE_TRANSFER_SYNTAX, attribute, image_attributes, name};
 use crate::{Archive, Error, Instance};
 
+/// Counts up when the same objects are told differently: what was prepared before is stale then.
+const FORM: i64 = 2;
+/// Forms there may be; the version of a series counts in steps of it.
+const FORMS: i64 = 1000;
+
 /// A ready reply: a gzip-compressed DICOM JSON array and its strong entity tag.
 #[derive(Debug, Clone)]
 pub struct Prepared {
@@ -68,10 +73,10 @@ impl Archive {
     /// Prepares the metadata of every series whose prepared one is missing or stale.
     pub fn prepare_metadata(&self) -> Result<(), Error> {
         let stale: Vec<i64> = self.inner.index.read(|snapshot| {
-            let sql = "SELECT e.id FROM series e LEFT JOIN prepared p ON p.series = e.id AND p.version = e.version \
-                 WHERE p.series IS NULL ORDER BY e.id";
+            let sql = "SELECT e.id FROM series e LEFT JOIN prepared p \
+                 ON p.series = e.id AND p.version = e.version * ?1 + ?2 WHERE p.series IS NULL ORDER BY e.id";
             let mut statement = snapshot.prepare_cached(sql)?;
-            let stale = statement.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
+            let stale = statement.query_map([FORMS, FORM], |row| row.get(0))?.collect::<Result<_, _>>()?;
             Ok(stale)
         })?;
         stale.into_iter().try_for_each(|series| self.prepared(series).map(drop))
@@ -199,11 +204,11 @@ struct Chunk {
 impl Chunk {
     fn read(index: &Connection, series: i64) -> Result<Option<Chunk>, Error> {
         let sql = "SELECT p.deflate, p.bytes, p.crc, p.sha256 FROM prepared p JOIN series e ON e.id = p.series \
-             WHERE e.id = ? AND p.version = e.version";
+             WHERE e.id = ?1 AND p.version = e.version * ?2 + ?3";
         let row = |row: &rusqlite::Row<'_>| {
             Ok(Chunk { deflate: row.get(0)?, bytes: row.get(1)?, crc: row.get(2)?, sha256: row.get(3)? })
         };
-        Ok(index.prepare_cached(sql)?.query_row([series], row).optional()?)
+        Ok(index.prepare_cached(sql)?.query_row([series, FORMS, FORM], row).optional()?)
     }
 
     fn write(&self, index: &Connection, series: i64, version: i64) -> Result<(), Error> {
@@ -213,7 +218,7 @@ impl Chunk {
              WHERE excluded.version >= version";
         index.prepare_cached(sql)?.execute(params![
             series,
-            version,
+            version * FORMS + FORM,
             self.bytes,
             self.crc,
             self.sha256,

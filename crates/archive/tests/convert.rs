@@ -432,3 +432,71 @@ fn a_received_object_that_was_damaged_is_not_converted() {
         }
     }
 }
+
+/// Three images where four are told: the object stays as it came, and its frames have their places.
+#[test]
+fn an_instance_with_a_frame_that_is_missing_is_kept_with_the_others() {
+    let (archive, _folder) = archive();
+    let mut four = made("1.1", "1.2", "1.3");
+    four.image(4, 4, 1).set(0x0028_0008, "IS", "4").bytes(0x7FE0_0010, "OW", &[1; 3 * 32 + 10]);
+    archive.ingest_bytes(&four.file()).unwrap();
+    let (summary, events) = run(&archive, &all_htj2k());
+    assert_eq!((summary.kept, summary.failed), (1, 0), "{events:?}");
+    assert!(matches!(&events[0], Event::Kept { reason, .. } if reason.starts_with("truncated")), "{events:?}");
+    let instance = archive.instance("1.1", "1.2", "1.3").unwrap().unwrap();
+    assert!((0..3).all(|n| instance.frame(n).is_some_and(|frame| frame.len == 32)));
+    assert_eq!((instance.frame(3), instance.frame_to_show(3), instance.frame_to_show(2)), (None, 0, 2));
+}
+
+/// A file that ends in the last of its frames is taken in: the others can be shown.
+#[test]
+fn a_file_that_ends_early_is_kept_with_the_frames_before() {
+    let (archive, _folder) = archive();
+    let mut four = made("1.1", "1.2", "1.3");
+    let file = four.image(4, 4, 1).set(0x0028_0008, "IS", "4").bytes(0x7FE0_0010, "OW", &[1; 4 * 32]).file();
+    archive.ingest_bytes(&file[..file.len() - 7]).unwrap();
+    let (summary, events) = run(&archive, &all_htj2k());
+    assert_eq!((summary.kept, summary.failed), (1, 0), "{events:?}");
+    let instance = archive.instance("1.1", "1.2", "1.3").unwrap().unwrap();
+    assert!((0..3).all(|n| instance.frame(n).is_some()) && instance.frame(3).is_none());
+    assert_eq!(stored(&archive, "1.1", "1.2", "1.3"), file[..file.len() - 7]);
+}
+
+/// What a version before wrote, or took as right, with levels that halve no side waits again after an upgrade.
+#[test]
+fn tiny_images_with_levels_that_halve_nothing_are_written_anew() {
+    let (archive, folder) = archive();
+    let mut tiny = made("1.1", "1.2", "1.3");
+    tiny.image(8, 6, 1);
+    let samples: Vec<u16> = (0..48).map(|n| n * 83 % 4096).collect();
+    let image = htj2k::Image {
+        width: 6,
+        height: 8,
+        components: 1,
+        precision: 12,
+        signed: false,
+        stride: 6,
+        samples: htj2k::Samples::U16(&samples),
+    };
+    let mut old = Vec::new();
+    let options = htj2k::EncodeOptions { decompositions: Some(5), ..Default::default() };
+    htj2k::Encoder::new().encode(&image, &options, &mut old).unwrap();
+    old.resize(old.len().next_multiple_of(2), 0);
+    archive.ingest_bytes(&tiny.encapsulated("1.2.840.10008.1.2.4.202\0", &[&[], &old])).unwrap();
+    drop(archive);
+    // As the version before left it: looked at under this policy, and kept.
+    let index = unsealed(folder.path());
+    index.execute("UPDATE jobs SET state = 3, policy = ?", [all_htj2k().hash()]).unwrap();
+    index.pragma_update(None, "user_version", 4).unwrap();
+    drop(index);
+
+    let archive = Archive::open(folder.path(), Options::default()).unwrap();
+    let (summary, events) = run(&archive, &all_htj2k());
+    assert_eq!((summary.converted, summary.failed), (1, 0), "{events:?}");
+    let instance = archive.instance("1.1", "1.2", "1.3").unwrap().unwrap();
+    assert_eq!((instance.transfer_syntax.as_str(), instance.frames[0].levels.len()), (HTJ2K, 4));
+    let mut decoded = Vec::new();
+    archive.source(&instance).unwrap().decode_frame(0, &mut decoded).unwrap();
+    assert!(decoded.as_chunks().0.iter().map(|b| u16::from_le_bytes(*b)).eq(samples));
+    assert_eq!(run(&archive, &all_htj2k()).0, Summary::default(), "once");
+}

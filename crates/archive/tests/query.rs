@@ -274,3 +274,161 @@ fn the_request_is_found_in_its_sequence() {
     let matches = vec![(tag(0x0040_0009), "OTHER".to_owned())];
     assert!(archive.find(QueryLevel::Series, &Query { matches, ..Query::default() }).unwrap().rows.is_empty());
 }
+
+/// Patient names, each of a study of its own.
+fn named(names: &[&str]) -> (Archive, TempDir) {
+    let (archive, folder) = archive();
+    for (n, name) in names.iter().enumerate() {
+        let study = format!("1.{}", n + 1);
+        let mut file = made(&study, &format!("{study}.1"), &format!("{study}.1.1"));
+        file.set(0x0008_0005, "CS", "ISO_IR 192").set(NAME, "PN", name);
+        archive.ingest_bytes(&file.file()).unwrap();
+    }
+    (archive, folder)
+}
+
+/// The names among `names` that a value matches.
+fn found<'a>(archive: &Archive, names: &[&'a str], value: &str) -> Vec<&'a str> {
+    let studies = matching(archive, &[(NAME, value)]);
+    names.iter().enumerate().filter(|(n, _)| studies.contains(&format!("1.{}", n + 1))).map(|(_, name)| *name).collect()
+}
+
+/// isar #1135, Weasis #149 and #428, DICOMcloud #101: `?` is one character as it is written, empty components at the end mean nothing.
+#[test]
+fn wild_cards_in_names_of_any_script() {
+    let kims = ["Kim^Yeongsu=김^영수=김^영수", "Kim^Gilsu=金^吉洙=김^길수", "Kim^Yeongjin=김^영진=김^영진"];
+    let lees = ["LEE^", "LEE", "LEE^Ann", "LEESON^Bo", "^Lee", ""];
+    let kana = ["Yamada=山田=ヤマダ", "Yamata=山多=ヤマタ", "Hata=畑=ハタ", "Bata=場田=バタ", "Pata=ﾊﾟﾀ"];
+    let names = [&kims[..], &lees, &kana].concat();
+    let (archive, _folder) = named(&names);
+    let cases: &[(&str, &[&str])] = &[
+        ("김^?수", &[kims[0], kims[1]]),
+        ("김^영?", &[kims[0], kims[2]]),
+        ("김*", &kims),
+        ("김^??", &kims),
+        ("김^?", &[]),
+        ("기*", &[]),
+        ("\u{1100}\u{1175}\u{11B7}^\u{110B}\u{1167}\u{11BC}?", &[kims[0], kims[2]]),
+        ("LEE^*", &[lees[0], lees[1], lees[2]]),
+        ("LEE^", &[lees[0], lees[1]]),
+        ("LEE^^^^", &[lees[0], lees[1]]),
+        ("LEE", &[lees[0], lees[1]]),
+        ("LEE*", &[lees[0], lees[1], lees[2], lees[3]]),
+        ("LEE^*^*^*^*", &[lees[0], lees[1], lees[2]]),
+        ("LEE?", &[]),
+        ("LEE^?*", &[lees[2]]),
+        ("^*", &[lees[4], lees[5]]),
+        ("*^Lee", &[lees[4]]),
+        ("ヤマダ", &[kana[0]]),
+        ("ﾔﾏﾀﾞ", &[kana[0]]),
+        ("ヤマ?", &[kana[0], kana[1]]),
+        ("ﾔﾏ?", &[kana[0], kana[1]]),
+        ("?タ", &[kana[2], kana[3], kana[4]]),
+        ("ハタ", &[kana[2]]),
+        ("バ*", &[kana[3]]),
+        // Each component group by itself, or each in its place.
+        ("山田", &[kana[0]]),
+        ("=山田", &[kana[0]]),
+        ("=ヤマダ", &[]),
+        ("==ヤマダ", &[kana[0]]),
+        ("yamada==ヤマ?", &[kana[0]]),
+        ("yamada==ハタ", &[]),
+        ("=김^영*=김^?수", &[kims[0]]),
+        ("山田=yamada", &[]),
+        ("Yamada=山田=", &[kana[0]]),
+        ("*=*=*", &names),
+    ];
+    for (value, expected) in cases {
+        assert_eq!(found(&archive, &names, value), *expected, "{value}");
+    }
+}
+
+#[test]
+fn an_archive_of_the_last_version_answers_right_at_once() {
+    let names = ["Kim=김^영수", "LEE^", "Müller^Hans=ミュラー", "Bata=場田=バタ"];
+    let (archive, folder) = named(&names);
+    let mut file = made("1.9", "1.9.1", "1.9.1.1");
+    file.set(0x0008_0005, "CS", "ISO_IR 192").set(DESCRIPTION, "LO", "パ и й").set(0x0008_103E, "LO", "머리");
+    archive.ingest_bytes(&file.file()).unwrap();
+    drop(archive);
+    let index = unsealed(folder.path());
+    index
+        .execute_batch(
+            "DROP TABLE names;
+             CREATE TABLE names (tag INTEGER NOT NULL, text TEXT NOT NULL, study INTEGER NOT NULL REFERENCES studies, sum BLOB,
+                 PRIMARY KEY (tag, text, study)) STRICT, WITHOUT ROWID;
+             INSERT INTO names (tag, text, study) VALUES (1048592, 'kim', 1), (1048592, 'lee', 2), (1048592, 'ハタ', 4);
+             UPDATE studies SET description = 'ハ и и' WHERE uid = '1.9';
+             UPDATE series SET description = 'x' WHERE uid = '1.9.1';
+             PRAGMA user_version = 5;",
+        )
+        .unwrap();
+    drop(index);
+    let archive = Archive::open(folder.path(), archive::Options::default()).unwrap();
+    for (value, expected) in [("김^?수", 0), ("LEE^*", 1), ("muller^hans", 2), ("ミュ??", 2), ("バタ", 3)] {
+        assert_eq!(found(&archive, &names, value), [names[expected]], "{value}");
+    }
+    assert_eq!(found(&archive, &names, "ハタ"), Vec::<&str>::new());
+    assert_eq!(matching(&archive, &[(DESCRIPTION, "パ и й")]), ["1.9"]);
+    let matches = vec![(tag(0x0008_103E), "머?".to_owned())];
+    assert_eq!(archive.find(QueryLevel::Series, &Query { matches, ..Query::default() }).unwrap().rows.len(), 1);
+    // Each new row has its sum.
+    let index = unsealed(folder.path());
+    let without: i64 = index.query_row("SELECT count(*) FROM names WHERE sum IS NULL", [], |row| row.get(0)).unwrap();
+    assert_eq!(without, 0);
+}
+
+/// PS3.18 tables 10.6.3-3 to 10.6.3-5: what is required is there, if empty, of an instance that has next to nothing.
+#[test]
+fn what_is_required_is_there_at_every_level() {
+    let (archive, _folder) = archive();
+    let mut bare = made("1.1", "1.1.1", "1.1.1.1");
+    bare.set(MODALITY, "CS", "");
+    archive.ingest_bytes(&bare.file()).unwrap();
+    let study = [
+        "00080020", "00080030", "00080050", "00080090", "00100010", "00100020", "00100030", "00100040", "0020000D",
+        "00200010", "00201206", "00201208",
+    ];
+    let series = ["00080060", "0020000E", "00200011", "00201209"];
+    let instance = ["00080016", "00080018", "00200013"];
+    let below = |study: Option<&str>, series: Option<&str>| Query {
+        study: study.map(str::to_owned),
+        series: series.map(str::to_owned),
+        ..Query::default()
+    };
+    let cases: [(QueryLevel, Query, Vec<&[&str]>); 6] = [
+        (QueryLevel::Study, below(None, None), vec![&study]),
+        (QueryLevel::Series, below(None, None), vec![&study, &series]),
+        (QueryLevel::Series, below(Some("1.1"), None), vec![&series]),
+        (QueryLevel::Instance, below(None, None), vec![&study, &series, &instance]),
+        (QueryLevel::Instance, below(Some("1.1"), None), vec![&series, &instance]),
+        (QueryLevel::Instance, below(Some("1.1"), Some("1.1.1")), vec![&instance]),
+    ];
+    for (level, query, required) in cases {
+        let row = &archive.find(level, &query).unwrap().rows[0];
+        for tag in required.concat() {
+            assert!(row.get(tag).is_some_and(|attribute| attribute["vr"].is_string()), "{level:?} {query:?} {tag}");
+        }
+        // Viewers read its values unasked, and one study would hide all others.
+        assert_eq!(row.get("00080061"), None, "{level:?} {query:?}");
+    }
+    let row = &archive.find(QueryLevel::Study, &Query::default()).unwrap().rows[0];
+    assert_eq!(row["00100010"], json!({"vr": "PN"}));
+}
+
+#[test]
+fn a_search_ends_when_nobody_waits() {
+    let names: Vec<String> = (0..300).map(|n| format!("Name{n}^Given")).collect();
+    let (archive, _folder) = named(&names.iter().map(String::as_str).collect::<Vec<_>>());
+    let matches = vec![(tag(NAME), "*e*7*ven".to_owned())];
+    let query = Query { matches, ..Query::default() };
+    let gone = archive::Patience::of(std::time::Duration::MAX);
+    gone.give_up();
+    assert!(matches!(archive.find_for(&gone, QueryLevel::Study, &query), Err(Error::TooLong)));
+    let short = archive::Patience::of(std::time::Duration::ZERO);
+    assert!(matches!(archive.find_for(&short, QueryLevel::Study, &query), Err(Error::TooLong)));
+    // The reader that was stopped serves the next.
+    for _ in 0..20 {
+        assert!(!archive.find(QueryLevel::Study, &query).unwrap().rows.is_empty());
+    }
+}

@@ -27,7 +27,7 @@ fn filled() -> (Archive, tempfile::TempDir) {
                  'A' || n, 'ID' || n, birth_date, sex, study_id, CASE n % 1000 WHEN 7 THEN 'rare' ELSE description END,
                  CASE n % 500 WHEN 3 THEN 'PT' ELSE modalities END, series, instances, version, common, more
                  FROM n, studies s WHERE s.id = 1;
-             INSERT INTO names (tag, text, study) SELECT tag, 'name' || study_n.n || '^given', study_n.n FROM n study_n, names WHERE study = 1;
+             INSERT INTO names (tag, text, place, study) SELECT tag, 'name' || study_n.n || '^given', place, study_n.n FROM n study_n, names WHERE study = 1;
              INSERT INTO study_modalities (modality, study) SELECT CASE n % 500 WHEN 3 THEN 'PT' ELSE 'CT' END, n FROM n;
              INSERT INTO series (id, study, uid, modality, number, description, body_part, pps_date, pps_time, step_id,
                  procedure_id, instances, version, common, more) SELECT n, n, '1.2.' || n, modality, number, description, body_part, pps_date, pps_time, step_id,

@@ -1,6 +1,7 @@
 //! The index: SQLite in WAL mode, one writer with group commit, a pool of readers.
 
 mod frames;
+mod refold;
 mod schema;
 mod seal;
 mod writer;
@@ -13,13 +14,16 @@ use std::path::{Path, PathBuf};
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use rusqlite::{Connection, OpenFlags, Transaction};
+use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction};
 
-use crate::Error;
+use crate::{Error, Patience};
 use writer::Writer;
 
 /// How long a connection waits for another process that writes.
 const BUSY: Duration = Duration::from_secs(60);
+
+/// Steps of SQLite between two looks at whether somebody still waits.
+const STEPS_BETWEEN: i32 = 500;
 
 /// The index of one archive.
 pub(crate) struct Index {
@@ -61,6 +65,23 @@ impl Index {
         let mut reader = self.readers.take()?;
         let snapshot = reader.connection().transaction()?;
         work(&snapshot)
+    }
+
+    /// As [`Index::read`], but ends with [`Error::TooLong`] when nobody waits any more.
+    pub(crate) fn read_for<T>(
+        &self,
+        patience: &Patience,
+        work: impl FnOnce(&Transaction<'_>) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let mut reader = self.readers.take()?;
+        let patience = patience.clone();
+        // Taken off again when the reader is given back.
+        reader.connection().progress_handler(STEPS_BETWEEN, Some(move || patience.is_over()))?;
+        let snapshot = reader.connection().transaction()?;
+        work(&snapshot).map_err(|e| match e {
+            Error::Index(e) if e.sqlite_error_code() == Some(ErrorCode::OperationInterrupted) => Error::TooLong,
+            other => other,
+        })
     }
 }
 
@@ -132,6 +153,10 @@ impl Reader<'_> {
 
 impl Drop for Reader<'_> {
     fn drop(&mut self) {
+        if let Some(connection) = &self.connection {
+            let off = connection.progress_handler(0, None::<fn() -> bool>);
+            off.unwrap_or_else(|error| tracing::error!(%error, "a reader of the index keeps its time limit"));
+        }
         let mut state = self.readers.state.lock().unwrap_or_else(PoisonError::into_inner);
         match self.connection.take() {
             Some(connection) => state.0.push(connection),

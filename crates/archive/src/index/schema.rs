@@ -2,11 +2,22 @@
 
 use rusqlite::Connection;
 
+use super::refold::refold;
 use super::seal;
 use crate::Error;
 
 /// Step `n` brings a database of `user_version` n to n + 1. Steps are never changed once released.
-const STEPS: &[&str] = &[include_str!("v1.sql"), include_str!("v2.sql"), include_str!("v3.sql")];
+const STEPS: &[&str] = &[
+    include_str!("v1.sql"),
+    include_str!("v2.sql"),
+    include_str!("v3.sql"),
+    include_str!("v4.sql"),
+    include_str!("v5.sql"),
+    include_str!("v6.sql"),
+];
+
+/// The version since which texts are folded as [`fold`](crate::fold) does it now; older ones are folded anew.
+const FOLDED_SINCE: i64 = 6;
 
 /// Brings the schema up to date in one transaction.
 pub(super) fn migrate(connection: &mut Connection) -> Result<(), Error> {
@@ -22,6 +33,9 @@ pub(super) fn migrate(connection: &mut Connection) -> Result<(), Error> {
     };
     for step in steps {
         transaction.execute_batch(step)?;
+    }
+    if found < FOLDED_SINCE {
+        refold(&transaction)?;
     }
     seal::seal(&transaction)?;
     transaction.pragma_update(None, "user_version", known)?;
@@ -75,6 +89,9 @@ mod tests {
         connection.pragma_update(None, "user_version", 1).unwrap();
         connection.execute("INSERT INTO names VALUES (1, 'A^B', 1)", []).unwrap_err(); // no such study
         connection.execute("INSERT INTO study_modalities VALUES ('CT', 1)", []).unwrap_err();
+        let study = r#"INSERT INTO studies (id, uid, date, time, accession, patient_id, birth_date, sex, study_id, description, common, more)
+             VALUES (1, '1.2', '', '', '', '', '', '', '', '', '{"00100010": {"vr": "PN", "Value": [{"Alphabetic": "A^B"}]}}', '{}')"#;
+        connection.execute(study, []).unwrap();
         connection.pragma_update(None, "foreign_keys", "OFF").unwrap();
         connection.execute("INSERT INTO names VALUES (1, 'A^B', 1)", []).unwrap();
         seal::register(&connection).unwrap();

@@ -110,8 +110,10 @@ fn run(connection: &Connection, waiting: &Receiver<Work>) {
 fn commit(connection: &Connection) -> Result<(), CommitError> {
     connection.execute_batch("COMMIT").map_err(|e| {
         if !connection.is_autocommit() {
-            let _ = connection.execute_batch("ROLLBACK");
+            let undone = connection.execute_batch("ROLLBACK");
+            let _ = undone.inspect_err(|error| tracing::error!(%error, "the index could not be rolled back"));
         }
+        tracing::error!(error = %e, "the index could not be committed");
         CommitError::from(&e)
     })
 }

@@ -43,6 +43,26 @@ impl Disk {
         Ok(())
     }
 
+    fn place(&self, staged: Staged, over: bool) -> io::Result<Put> {
+        let (key, size) = (staged.key(), staged.size());
+        let path = self.path(&key);
+        let folder = path.parent().expect("below the root");
+        self.make_folder(&key, folder)?;
+        // A file of another length is not these bytes: it is damaged, and the whole one takes its place.
+        let put = match self.size(&key)? {
+            Some(have) if have == size && !over => Put::Existed,
+            _ => {
+                staged.sync()?;
+                staged.rename(&path)?;
+                self.open.remove(&key);
+                Put::New
+            }
+        };
+        // Also when it existed: the run that put it there may have died before its folder was synced.
+        sync_folder(folder)?;
+        Ok(put)
+    }
+
     fn path(&self, key: &Key) -> PathBuf {
         let hex = key.to_string();
         self.root.join(&hex[..2]).join(&hex[2..])
@@ -51,22 +71,11 @@ impl Disk {
 
 impl Objects for Disk {
     fn put(&self, staged: Staged) -> io::Result<Put> {
-        let (key, size) = (staged.key(), staged.size());
-        let path = self.path(&key);
-        let folder = path.parent().expect("below the root");
-        self.make_folder(&key, folder)?;
-        // A file of another length is not these bytes: it is damaged, and the whole one takes its place.
-        let put = match self.size(&key)? {
-            Some(have) if have == size => Put::Existed,
-            _ => {
-                staged.sync()?;
-                staged.rename(&path)?;
-                Put::New
-            }
-        };
-        // Also when it existed: the run that put it there may have died before its folder was synced.
-        sync_folder(folder)?;
-        Ok(put)
+        self.place(staged, false)
+    }
+
+    fn replace(&self, staged: Staged) -> io::Result<Put> {
+        self.place(staged, true)
     }
 
     fn open(&self, key: &Key) -> io::Result<Arc<dyn ReadAt>> {

@@ -31,6 +31,11 @@ pub trait Objects: Send + Sync {
     /// under which they are found. Bytes that are there already are left alone.
     fn put(&self, staged: Staged) -> io::Result<Put>;
 
+    /// As [`Objects::put`], in the place of bytes under this key that are damaged.
+    fn replace(&self, staged: Staged) -> io::Result<Put> {
+        self.put(staged)
+    }
+
     /// Opens an object; `NotFound` when there is none.
     fn open(&self, key: &Key) -> io::Result<Arc<dyn ReadAt>>;
 

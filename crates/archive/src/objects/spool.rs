@@ -80,7 +80,11 @@ impl Spool {
 
 impl Drop for Spool {
     fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.folder);
+        if let Err(error) = fs::remove_dir_all(&self.folder)
+            && error.kind() != io::ErrorKind::NotFound
+        {
+            tracing::warn!(folder = %self.folder.display(), %error, "what was unfinished is removed by the next run");
+        }
     }
 }
 
@@ -139,8 +143,11 @@ impl Staged {
 
 impl Drop for Staged {
     fn drop(&mut self) {
-        if !self.moved {
-            let _ = fs::remove_file(&self.path);
+        if !self.moved
+            && let Err(error) = fs::remove_file(&self.path)
+            && error.kind() != io::ErrorKind::NotFound
+        {
+            tracing::warn!(file = %self.path.display(), %error, "what was unfinished is removed by the next run");
         }
     }
 }

@@ -4,13 +4,17 @@ mod sql;
 mod wild;
 
 pub(crate) use wild::register;
+#[cfg(test)]
+pub(crate) use wild::wild;
+
+use std::time::Duration;
 
 use rusqlite::{Row, params_from_iter, types};
 use serde_json::{Map, Value, json};
 use transcode::{Facts, Tag};
 
 use crate::attributes::*;
-use crate::{Archive, Error};
+use crate::{Archive, Error, Patience};
 use sql::Conditions;
 
 /// What a query lists.
@@ -83,6 +87,11 @@ impl Archive {
     ///
     /// The attributes of the levels above the one listed are returned too, but for those the query is scoped to.
     pub fn find(&self, level: QueryLevel, query: &Query) -> Result<Matches, Error> {
+        self.find_for(&Patience::of(Duration::MAX), level, query)
+    }
+
+    /// As [`Archive::find`], but ends with [`Error::TooLong`] when nobody waits any more.
+    pub fn find_for(&self, patience: &Patience, level: QueryLevel, query: &Query) -> Result<Matches, Error> {
         let Conditions { sql, mut parameters, ignored } = Conditions::of(level, query)?;
         let include = included(query);
         let most = query.limit.unwrap_or(MOST).min(MOST);
@@ -100,7 +109,7 @@ impl Archive {
         let sql = format!("SELECT {columns} FROM {from}{sql} ORDER BY {order} LIMIT ? OFFSET ?");
         // One more than is returned tells whether there are more.
         parameters.extend([most + 1, query.offset].map(|n| types::Value::Integer(n as i64)));
-        self.inner.index.read(|snapshot| {
+        self.inner.index.read_for(patience, |snapshot| {
             let mut statement = snapshot.prepare_cached(&sql)?;
             let mut found = statement.query(params_from_iter(parameters))?;
             let mut matches = Matches { ignored, ..Matches::default() };
@@ -134,9 +143,12 @@ fn shown(level: QueryLevel, query: &Query, include: &Fields, row: &Row<'_>) -> R
     out.insert(name(INSTANCE_AVAILABILITY), attribute("CS", vec!["ONLINE".into()]));
     if level == QueryLevel::Study || query.study.is_none() {
         add(&mut out, include, row, 0)?;
+        require(&mut out, STUDY_REQUIRED);
         let modalities: String = row.get(2)?;
-        let modalities = modalities.split('\\').filter(|m| !m.is_empty()).map(Value::from).collect();
-        out.insert(name(MODALITIES_IN_STUDY), attribute("CS", modalities));
+        let modalities: Vec<_> = modalities.split('\\').filter(|m| !m.is_empty()).map(Value::from).collect();
+        if !modalities.is_empty() {
+            out.insert(name(MODALITIES_IN_STUDY), attribute("CS", modalities));
+        }
         out.insert(name(STUDY_SERIES), count(row, 3)?);
         out.insert(name(STUDY_INSTANCES), count(row, 4)?);
     } else {
@@ -147,6 +159,8 @@ fn shown(level: QueryLevel, query: &Query, include: &Fields, row: &Row<'_>) -> R
     if level >= QueryLevel::Series {
         if level == QueryLevel::Series || query.series.is_none() {
             add(&mut out, include, row, 5)?;
+            require(&mut out, SERIES_REQUIRED);
+            require_of_request(&mut out);
             out.insert(name(SERIES_INSTANCES), count(row, 7)?);
         } else {
             add_asked(&mut out, include, row, 5)?;
@@ -156,11 +170,28 @@ fn shown(level: QueryLevel, query: &Query, include: &Fields, row: &Row<'_>) -> R
     }
     if level == QueryLevel::Instance {
         add(&mut out, include, row, 8)?;
+        require(&mut out, INSTANCE_REQUIRED);
         if let Ok(facts) = serde_json::from_str::<Facts>(text(row, 10)?) {
             image_attributes(&facts, &mut out);
         }
     }
     Ok(out)
+}
+
+/// Adds, empty, what an answer has even where the instance has not.
+fn require(out: &mut Map<String, Value>, tags: &[(Tag, &str)]) {
+    for (tag, vr) in tags {
+        out.entry(name(*tag)).or_insert_with(|| attribute(vr, Vec::new()));
+    }
+}
+
+/// The same for the item of the Request Attributes Sequence, where there is one.
+fn require_of_request(out: &mut Map<String, Value>) {
+    let item =
+        out.get_mut(&name(REQUEST_ATTRIBUTES)).and_then(|request| request.pointer_mut("/Value/0")?.as_object_mut());
+    if let Some(item) = item {
+        require(item, REQUEST_REQUIRED);
+    }
 }
 
 /// Adds what is returned always, and what was asked for.

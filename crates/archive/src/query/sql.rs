@@ -7,6 +7,7 @@ use super::wild::Pattern;
 use super::{Query, QueryLevel};
 use crate::Error;
 use crate::attributes::*;
+use crate::fold::{fold, patterns};
 use crate::ingest::tag_number;
 
 /// Values longer than this match nothing that could be stored.
@@ -157,17 +158,32 @@ impl Conditions {
         }
     }
 
-    /// A person name: the query's first component group against each group of the name.
+    /// A person name. A value of one component group matches any group of the name; of several, each the one in its place.
     fn person(&mut self, tag: Tag, value: &str) {
-        for group in groups(value) {
-            let (sql, parameters) = condition("text", &group);
-            if !sql.is_empty() {
-                self.add(
-                    &format!("s.id IN (SELECT study FROM names WHERE tag = {} AND {sql})", tag_number(tag)),
-                    parameters,
-                );
-            }
+        let groups: Vec<(usize, &str)> = value.split('=').enumerate().filter(|(_, g)| !g.trim().is_empty()).collect();
+        let any_place = matches!(groups[..], [(0, _)]);
+        for (place, group) in groups {
+            let place = if any_place { String::new() } else { format!(" AND place = {place}") };
+            self.group(tag, &place, &patterns(group));
         }
+    }
+
+    fn group(&mut self, tag: Tag, place: &str, patterns: &[String]) {
+        let of = format!("SELECT study FROM names WHERE tag = {}{place}", tag_number(tag));
+        let (mut any, mut parameters) = (Vec::new(), Vec::new());
+        for pattern in patterns {
+            if pattern.is_empty() {
+                any.push(format!("s.id NOT IN ({of})"));
+                continue;
+            }
+            let (sql, more) = condition("text", pattern);
+            if sql.is_empty() {
+                return;
+            }
+            any.push(format!("s.id IN ({of} AND {sql})"));
+            parameters.extend(more);
+        }
+        self.add(&format!("({})", any.join(" OR ")), parameters);
     }
 
     fn words(&mut self, tag: Tag, value: &str) {

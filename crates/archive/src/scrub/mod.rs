@@ -111,10 +111,25 @@ impl Archive {
         let mut run = Run::begin(self, how)?;
         run.rows(stop, told)?;
         run.objects(how, stop, told)?;
+        run.unserved(stop, told)?;
         if !stop.load(Ordering::Relaxed) {
             run.end()?;
         }
         Ok((run.pass, run.faults))
+    }
+
+    /// Looks at every row and at the bytes of every object, from beginning to end, and writes nothing of it into the index; samples are
+    /// not decoded. `told` is called for each fault and, with how far it is, after each object.
+    pub fn audit(&self, stop: &AtomicBool, told: &mut dyn FnMut(Pass, Option<&Fault>)) -> Result<Vec<Fault>, Error> {
+        let (of_objects, of_bytes) = self.inner.index.read(|snapshot| totals(snapshot))?;
+        let pass = Pass { began: now(), of_objects, of_bytes, ..Pass::default() };
+        let (faults, damaged) = (Vec::new(), BTreeSet::new());
+        let mut run = Run { archive: self, id: None, cursor: 0, pass, faults, damaged, saved: Instant::now() };
+        run.rows(stop, told)?;
+        run.objects(Scrub::default(), stop, told)?;
+        run.unserved(stop, told)?;
+        told(run.pass, None);
+        Ok(run.faults)
     }
 
     /// The pass that is under way, or the last one; `None` before the first.
@@ -163,15 +178,16 @@ impl Archive {
 fn totals(index: &Connection) -> Result<(u64, u64), Error> {
     let sum = |like: &str| {
         let sql = "SELECT coalesce(sum(value), 0) FROM totals WHERE name GLOB ?";
-        index.prepare_cached(sql)?.query_row([like], |row| row.get(0))
+        index.prepare_cached(sql)?.query_row([like], |row| row.get::<_, u64>(0))
     };
-    Ok((sum("objects[012]")?, sum("bytes[012]")?))
+    Ok((sum("objects[012]")? + sum("unserved")?, sum("bytes[012]")? + sum("unserved_bytes")?))
 }
 
 /// One pass, or what is left of one.
 struct Run<'a> {
     archive: &'a Archive,
-    id: i64,
+    /// Its row in the index; an audit has none.
+    id: Option<i64>,
     cursor: i64,
     pass: Pass,
     faults: Vec<Fault>,
@@ -204,11 +220,17 @@ impl<'a> Run<'a> {
         let (of_objects, of_bytes) = archive.inner.index.read(|snapshot| totals(snapshot))?;
         let pass = Pass { began, ended: None, changed: now(), objects, bytes, of_objects, of_bytes };
         let (faults, damaged) = (Vec::new(), BTreeSet::new());
+        let id = Some(id);
         Ok(Run { archive, id, cursor, pass, faults, damaged, saved: Instant::now() })
     }
 
     fn found(&mut self, fault: Fault, told: &mut dyn FnMut(Pass, Option<&Fault>)) -> Result<(), Error> {
-        let (id, row) = (self.id, fault.clone());
+        let Some(id) = self.id else {
+            told(self.pass, Some(&fault));
+            self.faults.push(fault);
+            return Ok(());
+        };
+        let row = fault.clone();
         self.archive.inner.index.write(move |index| {
             let sql = "INSERT OR REPLACE INTO faults (kind, name, study, series, sop, what, found, scrub) \
                 VALUES (?, ?, ?, ?, ?, ?, ?, ?)";
@@ -233,7 +255,8 @@ impl<'a> Run<'a> {
 
     fn save(&mut self) -> Result<(), Error> {
         self.saved = Instant::now();
-        let (id, cursor, objects, bytes) = (self.id, self.cursor, self.pass.objects, self.pass.bytes);
+        let (cursor, objects, bytes) = (self.cursor, self.pass.objects, self.pass.bytes);
+        let Some(id) = self.id else { return Ok(()) };
         self.archive.inner.index.write(move |index| {
             let sql = "UPDATE scrubs SET cursor = ?, objects = ?, bytes = ?, changed = ? WHERE id = ?";
             index.prepare_cached(sql)?.execute(params![cursor, objects, bytes, now(), id])?;

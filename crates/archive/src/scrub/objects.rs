@@ -67,13 +67,57 @@ impl Run<'_> {
                 self.cursor = object.id;
                 self.pass.objects += 1;
                 self.pass.bytes = self.pass.bytes.saturating_add(object.bytes);
-                if self.saved.elapsed() >= SAVE {
+                if self.id.is_none() {
+                    told(self.pass, None);
+                } else if self.saved.elapsed() >= SAVE {
                     self.save()?;
                     told(self.pass, None);
                 }
                 pace.rest(object.bytes, stop);
             }
         }
+    }
+
+    /// What is kept and not served: there, of its size and its hash.
+    pub(super) fn unserved(
+        &mut self,
+        stop: &AtomicBool,
+        told: &mut dyn FnMut(Pass, Option<&Fault>),
+    ) -> Result<(), Error> {
+        if stop.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        let (mut seen, mut bytes) = (0, 0);
+        for object in self.archive.unserved()? {
+            if stop.load(Ordering::Relaxed) {
+                return Ok(());
+            }
+            let Some(key) = Key::parse(&object.object_id) else { continue };
+            if let Some((kind, what)) = self.whole(&key, object.bytes)? {
+                self.found(Fault { kind, name: object.object_id, instance: None, what, found: now() }, told)?;
+            }
+            (seen, bytes) = (seen + 1, bytes + object.bytes);
+        }
+        self.pass.objects += seen;
+        self.pass.bytes = self.pass.bytes.saturating_add(bytes);
+        Ok(())
+    }
+
+    /// Is an object there, and what was stored?
+    fn whole(&self, key: &Key, bytes: u64) -> Result<Option<(FaultKind, String)>, Error> {
+        let objects = &*self.archive.inner.objects;
+        match objects.size(key).map_err(Error::io("looking for an object"))? {
+            None => return Ok(Some((FaultKind::Missing, format!("{bytes} bytes are not there")))),
+            Some(size) if size != bytes => {
+                return Ok(Some((FaultKind::Object, format!("it has {size} bytes instead of {bytes}"))));
+            }
+            Some(_) => {}
+        }
+        Ok(match objects::hash(objects, key) {
+            Ok(found) if found == *key => None,
+            Ok(_) => Some((FaultKind::Object, "its bytes are not what was stored".into())),
+            Err(error) => Some((FaultKind::Object, format!("it cannot be read: {error}"))),
+        })
     }
 
     fn batch(&self) -> Result<Vec<Listed>, Error> {
@@ -98,23 +142,13 @@ impl Run<'_> {
     /// What is wrong with an object; rows that are damaged were told before.
     fn look(&self, object: &Listed, context: &mut Context) -> Result<Option<(FaultKind, String)>, Error> {
         let Some(key) = object.key.filter(|_| object.whole) else { return Ok(None) };
+        match self.whole(&key, object.bytes)? {
+            None => {}
+            Some((FaultKind::Missing, _)) if self.released(object.id)? => return Ok(None),
+            fault => return Ok(fault),
+        }
         let inner = &self.archive.inner;
-        match inner.objects.size(&key).map_err(Error::io("looking for an object"))? {
-            None => {
-                let gone = format!("{} bytes are not there", object.bytes);
-                return Ok((!self.released(object.id)?).then_some((FaultKind::Missing, gone)));
-            }
-            Some(size) if size != object.bytes => {
-                return Ok(Some((FaultKind::Object, format!("it has {size} bytes instead of {}", object.bytes))));
-            }
-            Some(_) => {}
-        }
-        match objects::hash(&*inner.objects, &key) {
-            Ok(found) if found == key => {}
-            Ok(_) => return Ok(Some((FaultKind::Object, "its bytes are not what was stored".into()))),
-            Err(error) => return Ok(Some((FaultKind::Object, format!("it cannot be read: {error}")))),
-        }
-        if object.role != CONVERTED {
+        if object.role != CONVERTED || self.id.is_none() {
             return Ok(None);
         }
         let Some(evidence) = inner.index.read(|snapshot| Told::find(snapshot, object.id))? else { return Ok(None) };

@@ -14,11 +14,12 @@ const CHUNK: i64 = 20_000;
 const OWN: [&str; 2] = ["scrubs", "faults"];
 
 /// What each kind of object or job is counted by, and the count itself.
-const COUNTS: [(&str, &str); 5] = [
+const COUNTS: [(&str, &str); 6] = [
     ("studies", "SELECT 'studies', count(*) FROM studies"),
     ("series", "SELECT 'series', count(*) FROM series"),
     ("instances", "SELECT 'instances', count(*) FROM instances"),
     ("objects", "SELECT 'objects' || role, count(*) FROM objects GROUP BY role"),
+    ("unserved", "SELECT 'unserved', count(*) FROM unserved"),
     ("jobs", "SELECT 'jobs' || state, count(*) FROM jobs GROUP BY state"),
 ];
 

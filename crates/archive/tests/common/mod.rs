@@ -90,13 +90,32 @@ impl Made {
         self.bytes(0x7FE0_0010, "OW", &pixels)
     }
 
+    /// The same with fragments for pixels, the first of them the offset table.
+    pub fn encapsulated(&self, syntax: &str, parts: &[&[u8]]) -> Vec<u8> {
+        let mut head = self.clone();
+        head.elements.remove(&(0x7FE0, 0x0010));
+        let mut file = head.file_in(syntax);
+        file.extend(b"\xE0\x7F\x10\0OB\0\0\xFF\xFF\xFF\xFF");
+        for part in parts {
+            file.extend(b"\xFE\xFF\x00\xE0");
+            file.extend((part.len() as u32).to_le_bytes());
+            file.extend(*part);
+        }
+        file.extend(b"\xFE\xFF\xDD\xE0\0\0\0\0");
+        file
+    }
+
     pub fn file(&self) -> Vec<u8> {
+        self.file_in("1.2.840.10008.1.2.1\0")
+    }
+
+    fn file_in(&self, syntax: &str) -> Vec<u8> {
         let text = |tag| self.elements.get(&tag).map(|e| e.1.clone()).unwrap_or_default();
         let mut meta = Vec::new();
         element(&mut meta, (2, 1), "OB", &[0, 1]);
         element(&mut meta, (2, 2), "UI", &text((0x0008, 0x0016)));
         element(&mut meta, (2, 3), "UI", &text((0x0008, 0x0018)));
-        element(&mut meta, (2, 0x10), "UI", b"1.2.840.10008.1.2.1\0");
+        element(&mut meta, (2, 0x10), "UI", syntax.as_bytes());
         let mut file = vec![0; 128];
         file.extend_from_slice(b"DICM");
         element(&mut file, (2, 0), "UL", &(meta.len() as u32).to_le_bytes());

@@ -6,14 +6,16 @@
 
 use crate::Error;
 use crate::hands::Destination;
-use crate::journal::{Class, Journal, Kind, Row};
+use crate::journal::{Class, Journal, Kind, Row, Said, Sample, census, samples};
 use crate::source::Fetch;
 use crate::trouble::without_panic;
+use rusqlite::Connection;
 use std::fs;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
-use transcode::{Context, Opinions, Outcome, Policy, Sampling, Source};
+use transcode::deidentify::Deidentifier;
+use transcode::{Context, NoWayBack, Opinions, Outcome, Policy, Sampling, Source};
 
 /// Samples of one class.
 const EACH: usize = 6;
@@ -35,6 +37,10 @@ pub struct Plan {
     pub samples: u64,
     /// Bytes of classes without a sample.
     pub unsampled: u64,
+    /// Items that can't be read: of the samples, and about how many of all that wait.
+    pub unreadable: (u64, f64),
+    /// Items that will be converted with no way back, likewise.
+    pub one_way: (u64, f64),
 }
 
 /// One class of a plan.
@@ -53,6 +59,10 @@ pub struct PlanClass {
 /// Converts samples, until all classes have some or the time is over.
 pub(crate) struct Sampler<'a> {
     pub policy: &'a Policy,
+    /// Takes the identity out before anything is made of an item.
+    pub deidentify: Option<&'a Deidentifier>,
+    /// What leads back is asked for.
+    pub way_back: bool,
     pub destination: &'a Destination,
     pub scratch: &'a Path,
     pub time: Duration,
@@ -65,6 +75,7 @@ impl Sampler<'_> {
         let until = Instant::now() + self.time;
         // An estimate is of the long run, not of its first frames.
         let mut context = Context::new(Opinions::new(Sampling::OFF, []));
+        context.way_back = self.way_back && self.deidentify.is_none();
         let mut left: Vec<Vec<Row>> = Vec::new();
         for (class, ..) in journal.census(sources)? {
             let missing = EACH.saturating_sub(journal.samples(&class)?.len());
@@ -77,40 +88,46 @@ impl Sampler<'_> {
                 if Instant::now() >= until || self.stop.load(Ordering::Relaxed) {
                     return Ok(());
                 }
-                if let Some((bytes_out, seconds)) = self.one(row, fetch, &mut context) {
-                    journal.sampled(row.id, bytes_out, seconds)?;
+                let started = Instant::now();
+                if let Some((bytes_out, said)) = self.one(row, fetch, &mut context) {
+                    journal.sampled(row.id, bytes_out, started.elapsed().as_secs_f64(), said)?;
                 }
             }
         }
         Ok(())
     }
 
-    /// Bytes it would become, and seconds; nothing when it can't be read.
-    fn one(&self, row: &Row, fetch: &mut Fetch, context: &mut Context) -> Option<(u64, f64)> {
-        let started = Instant::now();
+    /// Bytes it would become; nothing where the environment is in the way, or when it is not DICOM.
+    fn one(&self, row: &Row, fetch: &mut Fetch, context: &mut Context) -> Option<(u64, Said)> {
         if row.kind == Kind::Backlog {
             return self.of_backlog(row, context);
         }
         let copy = fetch.fetch(row).ok()?;
         let path = copy.as_ref().map_or(&*row.path, |copy| copy.path());
-        let source = without_panic(|| Source::open(path)).ok()?.ok()?;
-        let bytes = self.convert(&source, context)?;
-        Some((bytes, started.elapsed().as_secs_f64()))
+        let unreadable = Some((row.bytes, Said::Unreadable));
+        let source = match without_panic(|| Source::open(path)) {
+            Ok(Ok(source)) => source,
+            Ok(Err(transcode::Error::NotDicom | transcode::Error::Io(_))) => return None,
+            _ => return unreadable,
+        };
+        match self.deidentify.map(|by| without_panic(|| by.apply(&source))) {
+            None => self.convert(&source, context),
+            Some(Ok(Ok(made))) => self.convert(&made.source, context),
+            Some(_) => unreadable,
+        }
     }
 
-    fn of_backlog(&self, row: &Row, context: &mut Context) -> Option<(u64, f64)> {
+    fn of_backlog(&self, row: &Row, context: &mut Context) -> Option<(u64, Said)> {
         let Destination::Archive { archive, .. } = self.destination else { return None };
-        let started = Instant::now();
         let mut parts = row.path.iter().map(|part| part.to_string_lossy().into_owned());
         let (study, series, sop) = (parts.next()?, parts.next()?, parts.next()?);
         let instance = archive.instance(&study, &series, &sop).ok()??;
         let source = archive.source(&instance).ok()?;
-        let bytes = self.convert(&source, context)?;
-        Some((bytes, started.elapsed().as_secs_f64()))
+        self.convert(&source, context)
     }
 
     /// The file is made, proven and removed.
-    fn convert(&self, source: &Source, context: &mut Context) -> Option<u64> {
+    fn convert(&self, source: &Source, context: &mut Context) -> Option<(u64, Said)> {
         let to = self.scratch.join("sample.dcm");
         // The source is hashed before it is converted, as in the run.
         let hashed = without_panic(|| source.sha256().map(|_| ()));
@@ -118,21 +135,33 @@ impl Sampler<'_> {
         let _ = fs::remove_file(&to);
         hashed.ok()?.ok()?;
         match done {
-            Ok(Ok(Outcome::Converted(verified))) => Some(verified.bytes_out),
-            Ok(Ok(Outcome::Kept { .. })) => Some(source.len()),
-            _ => None,
+            Ok(Ok(Outcome::Converted(verified))) => {
+                let never = verified.way_back.as_ref().is_err_and(|why| *why != NoWayBack::NotAsked);
+                // An archive keeps what came in.
+                let never = never && matches!(self.destination, Destination::Tree);
+                Some((verified.bytes_out, if never { Said::OneWay } else { Said::Well }))
+            }
+            Ok(Ok(Outcome::Kept { .. } | Outcome::Disproved(_))) => Some((source.len(), Said::Well)),
+            Ok(Err(transcode::Error::Io(_))) => None,
+            // It is kept, with what came in its way.
+            _ => Some((source.len(), Said::Well)),
         }
     }
 }
 
 impl Plan {
-    /// Reckons from the samples of the journal.
-    pub fn make(journal: &Journal, sources: &[i64]) -> Result<Plan, Error> {
+    /// Reckons from the samples of a journal.
+    pub(crate) fn make(journal: &Connection, sources: &[i64]) -> Result<Plan, Error> {
         let mut plan = Plan::default();
         let mut known = Vec::new();
-        for (class, items, bytes) in journal.census(sources)? {
-            let samples = journal.samples(&class)?;
+        for (class, items, bytes) in census(journal, sources)? {
+            let samples = samples(journal, &class)?;
             plan.samples += samples.len() as u64;
+            for (said, sum) in [(Said::Unreadable, &mut plan.unreadable), (Said::OneWay, &mut plan.one_way)] {
+                let found = samples.iter().filter(|sample| sample.said == said).count();
+                sum.0 += found as u64;
+                sum.1 += items as f64 * found as f64 / samples.len().max(1) as f64;
+            }
             known.push((class, items, bytes, Rates::of(&samples, items)));
         }
         let best = known.iter().filter_map(|(.., rates)| rates.map(|r| r.saved)).fold(0.0, f64::max);
@@ -185,16 +214,16 @@ struct Rates {
 }
 
 impl Rates {
-    fn of(samples: &[(f64, f64, f64)], items: u64) -> Option<Rates> {
-        let read: f64 = samples.iter().map(|s| s.0).sum();
+    fn of(samples: &[Sample], items: u64) -> Option<Rates> {
+        let read: f64 = samples.iter().map(|s| s.bytes_in).sum();
         if read <= 0.0 {
             return None;
         }
         let whole = samples.len() as u64 >= items;
-        let rate = |of: &dyn Fn(&(f64, f64, f64)) -> f64| {
+        let rate = |of: &dyn Fn(&Sample) -> f64| {
             let rate = samples.iter().map(of).sum::<f64>() / read;
             let n = samples.len() as f64;
-            let squares: f64 = samples.iter().map(|s| (of(s) - rate * s.0).powi(2)).sum();
+            let squares: f64 = samples.iter().map(|s| (of(s) - rate * s.bytes_in).powi(2)).sum();
             // One sample says little of how much they differ: half of what it saves, either way.
             let error = match samples.len() {
                 1 => rate.abs() / 4.0,
@@ -204,8 +233,8 @@ impl Rates {
             };
             (rate, if whole { 0.0 } else { error })
         };
-        let (saved, saved_error) = rate(&|s| s.0 - s.1);
-        let (seconds, seconds_error) = rate(&|s| s.2);
+        let (saved, saved_error) = rate(&|s| s.bytes_in - s.bytes_out);
+        let (seconds, seconds_error) = rate(&|s| s.seconds);
         Some(Rates { saved, saved_error, seconds, seconds_error })
     }
 }
@@ -216,10 +245,13 @@ mod tests {
 
     #[test]
     fn ranges_are_wider_the_less_is_known() {
-        let even = [(100.0, 40.0, 1.0), (200.0, 80.0, 2.0), (300.0, 120.0, 3.0)];
+        let samples = |all: [(f64, f64, f64); 3]| {
+            all.map(|(bytes_in, bytes_out, seconds)| Sample { bytes_in, bytes_out, seconds, said: Said::Well })
+        };
+        let even = samples([(100.0, 40.0, 1.0), (200.0, 80.0, 2.0), (300.0, 120.0, 3.0)]);
         let rates = Rates::of(&even, 1000).unwrap();
         assert!((rates.saved - 0.6).abs() < 1e-9 && rates.saved_error < 0.01 && (rates.seconds - 0.01).abs() < 1e-9);
-        let uneven = [(100.0, 10.0, 1.0), (100.0, 90.0, 1.0), (100.0, 50.0, 1.0)];
+        let uneven = samples([(100.0, 10.0, 1.0), (100.0, 90.0, 1.0), (100.0, 50.0, 1.0)]);
         let rates = Rates::of(&uneven, 1000).unwrap();
         assert!((rates.saved - 0.5).abs() < 1e-9 && rates.saved_error > 0.2);
         let one = Rates::of(&uneven[..1], 1000).unwrap();

@@ -2,16 +2,17 @@
 
 use crate::journal::{Kind, Row};
 use crate::placer::Made;
-use crate::proofs::Proofs;
+use crate::proofs::{Proofs, now};
 use crate::record::{Outcome, Record};
 use crate::source::{Fetch, Server, Spooled, Trouble};
 use crate::trouble::{file_line, hint_for, without_panic};
 use crate::worker::{Done, Item, Memory, Settings, Target, Worker};
-use archive::{Archive, Event, Ingested, InstanceKey, State};
+use archive::{Archive, Event, Ingested, InstanceKey, State, Taken, Unservable};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
+use transcode::deidentify::Deidentifier;
 use transcode::{Context, Policy};
 
 /// Where items go.
@@ -35,6 +36,10 @@ pub(crate) struct Shared<'a> {
     pub destination: &'a Destination,
     pub converter: Option<&'a archive::Converter<'a>>,
     pub scratch: &'a Path,
+    /// Where copies of sources lie while they are worked on.
+    pub spool: &'a Path,
+    /// Takes the identity out; only into a folder tree.
+    pub deidentify: Option<&'a Deidentifier>,
     /// Where the way back to each source is kept.
     pub residues: Option<&'a Path>,
     /// Evidence, second opinions, quarantine: of a tree; an archive keeps its own.
@@ -46,8 +51,6 @@ pub(crate) struct Shared<'a> {
 /// One thread's tools.
 pub(crate) struct Hands<'a> {
     shared: Shared<'a>,
-    name: usize,
-    fetch: Fetch<'a>,
     context: Context,
 }
 
@@ -88,28 +91,44 @@ pub(crate) fn work<'a>(
         residues: shared.residues,
         proofs: shared.proofs,
         dry_run: false,
-        deidentify: None,
+        deidentify: shared.deidentify,
     };
     let mut worker = Worker::new(set, name);
-    let fetch = Fetch::new(shared.scratch, shared.servers, shared.stop, name);
-    let mut hands = Hands { shared, name, fetch, context: fresh(&shared) };
+    let mut fetch = Fetch::new(shared.spool, shared.servers, shared.stop, name);
+    let mut hands = Hands { shared, context: fresh(&shared) };
     while let Some(rows) = next() {
-        if rows.first().is_some_and(|row| row.kind == Kind::TarGz) {
-            let mut fetch = Fetch::new(shared.scratch, shared.servers, shared.stop, hands.name + 10_000);
-            fetch.stream(&rows, |row, fetched| {
-                before.set(row.became.clone());
-                let made = hands.take(row, fetched.map(Some), &mut worker);
-                told(row, made);
-            });
-        } else {
-            for row in &rows {
-                before.set(row.became.clone());
-                let fetched = hands.fetch.fetch(row);
-                let made = hands.take(row, fetched, &mut worker);
-                told(row, made);
-            }
-        }
+        with_each(&rows, &mut fetch, |row, fetched| {
+            before.set(row.became.clone());
+            let made = hands.take(row, fetched, &mut worker);
+            told(row, made);
+        });
     }
+}
+
+/// Fetches items that are done in one go, and hands each over with its bytes.
+pub fn with_each(rows: &[Row], fetch: &mut Fetch, mut each: impl FnMut(&Row, Result<Option<Spooled>, Trouble>)) {
+    if rows.first().is_some_and(|row| row.kind == Kind::Stream) {
+        return fetch.stream(rows, |row, fetched| each(row, fetched.map(Some)));
+    }
+    for row in rows {
+        let fetched = fetch.fetch(row);
+        each(row, fetched);
+    }
+}
+
+/// Makes the file of a folder tree for an item.
+pub fn make_row(worker: &mut Worker, row: &Row, fetched: Result<Option<Spooled>, Trouble>) -> Made {
+    let copy = match fetched {
+        Ok(copy) => copy,
+        Err(trouble) => return Made::settled(not_had(row, trouble)),
+    };
+    worker.make(&Item {
+        source: row.shown(),
+        copy: copy.as_ref().map(|copy| copy.path().to_owned()),
+        target: row.place.clone().map_or(Target::Study, Target::Mirror),
+        bytes: copy.as_ref().map_or(row.bytes, |copy| copy.bytes),
+        listed: row.kind == Kind::Listed,
+    })
 }
 
 /// Conversions within an archive count their second opinions together.
@@ -119,19 +138,21 @@ fn fresh(shared: &Shared<'_>) -> Context {
 
 impl Hands<'_> {
     fn take(&mut self, row: &Row, fetched: Result<Option<Spooled>, Trouble>, worker: &mut Worker) -> Made {
-        let copy = match fetched {
-            Ok(copy) => copy,
-            Err(trouble) => return Made::settled(not_had(row, trouble)),
-        };
-        let bytes = copy.as_ref().map_or(row.bytes, |copy| copy.bytes);
         match self.shared.destination {
-            Destination::Tree => worker.make(&Item {
-                source: row.shown(),
-                copy: copy.as_ref().map(|copy| copy.path().to_owned()),
-                target: row.place.clone().map_or(Target::Study, Target::Mirror),
-                bytes,
-            }),
+            Destination::Tree => {
+                let had = fetched.is_ok();
+                let mut made = make_row(worker, row, fetched);
+                if !had && self.shared.deidentify.is_some() {
+                    worker.nameless(&row.shown(), &mut made.done.record);
+                }
+                made
+            }
             Destination::Archive { archive, .. } => {
+                let copy = match fetched {
+                    Ok(copy) => copy,
+                    Err(trouble) => return Made::settled(not_had(row, trouble)),
+                };
+                let bytes = copy.as_ref().map_or(row.bytes, |copy| copy.bytes);
                 let started = Instant::now();
                 let file = copy.as_ref().map_or(&*row.path, |copy| copy.path());
                 let mut record =
@@ -139,17 +160,35 @@ impl Hands<'_> {
                 let done = without_panic(|| self.store(archive, row, file, &mut record));
                 let (line, full) = match done {
                     Ok(Ok(line)) => (line, false),
-                    Ok(Err(e)) => refused(&mut record, e),
+                    Ok(Err(e)) => failed(&mut record, e),
                     Err(panic) => {
                         self.context = fresh(&self.shared);
-                        record.reason = Some(panic.clone());
-                        (Some(file_line("refused", &record.source, &panic, None)), false)
+                        let hint = Some("please report it with this file, if it may be shared");
+                        let why = Unservable::Unreadable;
+                        match archive.keep_unserved(file, &record.source, why, &panic) {
+                            Ok(new) => (Some(self.unserved(why, panic, new, hint, &mut record)), false),
+                            Err(e) => failed(&mut record, e),
+                        }
                     }
                 };
                 record.seconds = started.elapsed().as_secs_f64();
+                record.finished = Some(now());
                 Made::settled(Done { record, line, full })
             }
         }
+    }
+
+    /// Fills the record of what is kept and not served; the line that says so.
+    fn unserved(&self, why: Unservable, reason: String, new: bool, hint: Option<&str>, record: &mut Record) -> String {
+        let (outcome, word) = match why {
+            Unservable::Unreadable => (Outcome::Unreadable, "unreadable"),
+            Unservable::NoInstance => (Outcome::Kept, "kept, not served"),
+        };
+        (record.outcome, record.unchanged, record.bytes_out) = (outcome, !new, Some(record.bytes_in));
+        record.destination = Some(self.shared.root.to_owned());
+        let line = file_line(word, &record.source, &reason, hint);
+        record.reason = Some(reason);
+        line
     }
 
     /// Stores an item in the archive and converts it there; a line where there is something to say.
@@ -164,7 +203,12 @@ impl Hands<'_> {
         let key = if row.kind == Kind::Backlog {
             key_of(&row.path)
         } else {
-            let ingested = archive.ingest(file)?;
+            let ingested = match archive.ingest_or_keep(file, &record.source, row.kind == Kind::Listed)? {
+                Taken::Ingested(ingested) => ingested,
+                Taken::Unserved { why, reason, new } => {
+                    return Ok(Some(self.unserved(why, reason, new, None, record)));
+                }
+            };
             match &ingested {
                 Ingested::Stored(_) => {}
                 Ingested::Duplicate(_) => record.unchanged = true,
@@ -225,21 +269,6 @@ impl Hands<'_> {
     }
 }
 
-impl Row {
-    /// What a user calls it.
-    pub fn shown(&self) -> PathBuf {
-        match self.kind {
-            Kind::File | Kind::Backlog | Kind::Web => self.path.clone(),
-            Kind::Zip | Kind::Tar | Kind::TarGz => {
-                let mut shown = self.path.clone().into_os_string();
-                shown.push("!");
-                shown.push(&self.name);
-                shown.into()
-            }
-        }
-    }
-}
-
 fn key_of(path: &Path) -> InstanceKey {
     let mut parts = path.iter().map(|part| part.to_string_lossy().into_owned());
     let mut next = || parts.next().unwrap_or_default();
@@ -248,26 +277,25 @@ fn key_of(path: &Path) -> InstanceKey {
 
 fn not_had(row: &Row, trouble: Trouble) -> Done {
     let mut record = Record::blank(row.shown(), row.bytes);
-    let (kind, why, hint, full) = match trouble {
-        Trouble::Refused(why) => ("refused", why, None, false),
-        Trouble::Failed(why, hint) => ("failed", why, hint, false),
-        Trouble::Full => ("failed", "no space left on the disk of the destination".into(), None, true),
+    let (kind, outcome, why, hint, full) = match trouble {
+        Trouble::Refused(why) => ("unreadable", Outcome::Unreadable, why, None, false),
+        Trouble::Failed(why, hint) => ("failed", Outcome::Failed, why, hint, false),
+        Trouble::Full => ("failed", Outcome::Failed, "no space left on the disk of the destination".into(), None, true),
     };
-    record.outcome = if kind == "refused" { Outcome::Refused } else { Outcome::Failed };
+    record.outcome = outcome;
     let line = Some(file_line(kind, &record.source, &why, hint));
     record.reason = Some(why);
     Done { record, line, full }
 }
 
-fn refused(record: &mut Record, error: archive::Error) -> (Option<String>, bool) {
+fn failed(record: &mut Record, error: archive::Error) -> (Option<String>, bool) {
     let (outcome, hint) = match &error {
         archive::Error::Transcode(transcode::Error::NotDicom) => (Outcome::Skipped, None),
         archive::Error::Io { source, .. } | archive::Error::Transcode(transcode::Error::Io(source)) => {
             (Outcome::Failed, hint_for(source))
         }
-        archive::Error::Refused(_) | archive::Error::Transcode(_) | archive::Error::Damaged(_) => {
-            (Outcome::Refused, None)
-        }
+        // Of the archive itself: what it holds is not what it was.
+        archive::Error::Transcode(_) | archive::Error::Damaged(_) => (Outcome::Unreadable, None),
         _ => (Outcome::Failed, None),
     };
     let full = matches!(error, archive::Error::Full);
@@ -276,7 +304,7 @@ fn refused(record: &mut Record, error: archive::Error) -> (Option<String>, bool)
     record.bytes_out = None;
     let (word, why) = match outcome {
         Outcome::Skipped => ("skipped", "not a DICOM file".to_owned()),
-        Outcome::Refused => ("refused", error.to_string()),
+        Outcome::Unreadable => ("unreadable", error.to_string()),
         _ => ("failed", error.to_string()),
     };
     let line = (outcome != Outcome::Skipped).then(|| file_line(word, &record.source, &why, hint));
@@ -285,14 +313,14 @@ fn refused(record: &mut Record, error: archive::Error) -> (Option<String>, bool)
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::placer::Placer;
     use archive::Options;
     use std::fs;
 
     /// An image of 16 x 16 zeros in Explicit VR Little Endian.
-    fn image() -> Vec<u8> {
+    pub(crate) fn image() -> Vec<u8> {
         let mut file = [&[0; 128][..], b"DICM"].concat();
         let mut element = |group: u16, number: u16, vr: &str, value: &[u8]| {
             file.extend([group.to_le_bytes(), number.to_le_bytes()].concat());
@@ -336,6 +364,8 @@ mod tests {
             destination: &destination,
             converter: Some(&converter),
             scratch: folder.path(),
+            spool: folder.path(),
+            deidentify: None,
             residues: None,
             proofs: None,
             servers: &[],
@@ -347,7 +377,7 @@ mod tests {
             kind: Kind::Backlog,
             path: [&key.study, &key.series, &key.sop].iter().collect(),
             part: 0,
-            name: String::new(),
+            name: Vec::new(),
             place: None,
             bytes: 0,
             became: None,

@@ -1,11 +1,13 @@
 //! A migration from its opening to its end: census, plan, run.
 
+use crate::apart;
 use crate::control::Control;
 use crate::estimate::{Plan, Sampler};
 use crate::hands::Destination;
-use crate::journal::{Counts, Journal, Order};
+use crate::journal::{Clash, Counts, Journal, Order};
 use crate::proofs::{Proofs, Proving};
-use crate::source::{Census, Fetch, Origin, Server, Walked};
+use crate::source::{Census, Fetch, Indexes, Origin, Server, Walked};
+use crate::standing::{Ended, Telling};
 use crate::throttle::Limits;
 use crate::{Error, run};
 use archive::Archive;
@@ -15,6 +17,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 use transcode::Policy;
+use transcode::deidentify::Deidentifier;
 
 /// How files of a folder tree are named; an archive names its objects itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,10 +51,23 @@ pub struct Options {
     pub way_back: bool,
     /// Headers for servers.
     pub headers: Vec<(String, String)>,
-    /// Walk the sources once more, and do again what was refused or is under another policy.
+    /// Walk the sources once more, and do again what can't be read, is under another policy, or may mend an archive.
     pub rescan: bool,
     /// Time for samples.
     pub sample: Duration,
+    /// How what is written is proven.
+    pub proving: Proving,
+    /// Takes the identity out first; only into a folder tree in the layout of studies.
+    pub deidentify: Option<Deidentified>,
+}
+
+/// How the identity is taken out, and where what names the sources is kept meanwhile: not in the destination.
+#[derive(Debug)]
+pub struct Deidentified {
+    /// Takes it out.
+    pub by: Deidentifier,
+    /// Holds the journal and the copies that are made of sources; beside the key.
+    pub folder: PathBuf,
 }
 
 /// An open migration; nobody else can have it open.
@@ -62,6 +78,8 @@ pub struct Migration {
     origins: Vec<(i64, Origin)>,
     servers: Vec<Server>,
     scratch: PathBuf,
+    spool: PathBuf,
+    told: Telling,
     journal: Journal,
 }
 
@@ -83,11 +101,23 @@ impl Migration {
             return Err(Error::usage(what, "the last argument is the folder that receives what is migrated"));
         }
         let origins = origins(&options, &root)?;
+        apart::check_destination(&root)?;
         let destination = destination(&options, &root)?;
+        if matches!(destination, Destination::Tree) && origins.iter().any(Option::is_none) {
+            let what = format!("no source is named, and {} is not an archive with a backlog", root.display());
+            return Err(Error::usage(what, "firstlight migrate SRC DST"));
+        }
         let name = name(&options);
-        let mut journal = Journal::open(&root, name, options.order)?;
+        let beside = Journal::folder(&root);
+        let kept = options.deidentify.as_ref().map_or(&*beside, |identity| &*identity.folder);
+        let mut journal = Journal::open_in(kept, &root, name, options.order)?;
         let changed = check_policy(&journal, &options)?;
         check_layout(&mut journal, &options)?;
+        // What the scrubber found damaged, the originals mend.
+        let mend = match &destination {
+            Destination::Archive { archive, .. } => !archive.faults()?.is_empty(),
+            Destination::Tree => false,
+        };
         let mut numbered = Vec::new();
         for origin in origins {
             let origin = match (origin, &destination) {
@@ -95,15 +125,12 @@ impl Migration {
                     Origin::Backlog(archive.clone(), options.policy.clone())
                 }
                 (Some(origin), _) => origin,
-                (None, Destination::Tree) => {
-                    let what = format!("no source is named, and {} is not an archive with a backlog", root.display());
-                    return Err(Error::usage(what, "firstlight migrate SRC DST"));
-                }
+                (None, Destination::Tree) => continue,
             };
             let (source, walked) = journal.source(&origin.name())?;
             let done = walked && journal.counts(&[source])?.waiting.0 == 0;
             if options.rescan || done {
-                journal.again(source, options.rescan && changed)?;
+                journal.again(source, options.rescan && (changed || mend))?;
             }
             numbered.push((source, origin));
         }
@@ -112,10 +139,12 @@ impl Migration {
             _ => None,
         });
         let servers = servers.collect();
-        let scratch = Journal::folder(&root).join(format!("{name}-tmp"));
+        let (scratch, spool) = (beside.join(format!("{name}-tmp")), kept.join(format!("{name}-tmp")));
         clear(&scratch)?;
+        clear(&spool)?;
         journal.retry_failed(&numbered.iter().map(|(source, _)| *source).collect::<Vec<_>>())?;
-        Ok(Migration { options, root, destination, origins: numbered, servers, scratch, journal })
+        let told = Telling::begin(&root, name, options.convert)?;
+        Ok(Migration { options, root, destination, origins: numbered, servers, scratch, spool, told, journal })
     }
 
     /// The destination, absolute.
@@ -128,6 +157,18 @@ impl Migration {
         &self.scratch
     }
 
+    /// Folders of temporary files.
+    pub fn temporary(&self) -> Vec<PathBuf> {
+        vec![self.scratch.clone(), self.spool.clone()]
+    }
+
+    /// How it ended, for whoever asks later.
+    pub fn ended(&mut self, ending: Ended) -> Result<(), Error> {
+        let counts = self.counts()?;
+        self.told.end(ending, counts);
+        Ok(())
+    }
+
     /// The destination is an archive.
     pub fn is_archive(&self) -> bool {
         matches!(self.destination, Destination::Archive { .. })
@@ -138,6 +179,7 @@ impl Migration {
         let mirror = !self.is_archive() && self.options.layout != Some(Layout::Study);
         let outside = self.root.canonicalize().ok();
         let mut clash = None;
+        let (of, mut found) = (&mut self.told, 0);
         for (source, origin) in &self.origins {
             let (_, walked) = self.journal.source(&origin.name())?;
             if walked {
@@ -145,15 +187,23 @@ impl Migration {
             }
             let mut hear = |walked| match walked {
                 Walked::Clash(found) => drop(clash.get_or_insert(found)),
-                other => told(other),
+                other => {
+                    if let Walked::Found(more) = other {
+                        found += more;
+                        of.census(found);
+                    }
+                    told(other);
+                }
             };
             let mut census = Census {
                 journal: &mut self.journal,
                 source: *source,
                 mirror: mirror && !matches!(origin, Origin::Web(_)),
                 outside: outside.clone(),
+                heads: true,
                 jobs: self.options.limits.jobs,
                 stop,
+                indexes: Indexes::default(),
                 told: &mut hear,
             };
             census.take(origin)?;
@@ -162,9 +212,7 @@ impl Migration {
             None => Ok(()),
             Some(clash) => {
                 self.origins.iter().try_for_each(|(source, _)| self.journal.again(*source, false))?;
-                let place = self.root.join(&clash.place);
-                let what = format!("{} and another source would both become {}", clash.one.display(), place.display());
-                Err(Error::usage(what, "migrate them into different folders, or use --layout study"))
+                Err(clash_between(&clash, &self.root))
             }
         }
     }
@@ -172,18 +220,21 @@ impl Migration {
     /// Converts a sample to nowhere and reckons what lies ahead.
     pub fn plan(&mut self, stop: &AtomicBool) -> Result<Plan, Error> {
         let sources = self.sources();
+        self.told.planning();
         if self.options.convert {
             let sampler = Sampler {
                 policy: &self.options.policy,
+                deidentify: self.options.deidentify.as_ref().map(|identity| &identity.by),
+                way_back: self.options.way_back,
                 destination: &self.destination,
                 scratch: &self.scratch,
                 time: self.options.sample,
                 stop,
             };
-            let mut fetch = Fetch::new(&self.scratch, &self.servers, stop, usize::MAX);
+            let mut fetch = Fetch::new(&self.spool, &self.servers, stop, usize::MAX);
             sampler.run(&self.journal, &sources, &mut fetch)?;
         }
-        Plan::make(&self.journal, &sources)
+        Plan::make(&self.journal.db, &sources)
     }
 
     /// What the journal counts.
@@ -207,7 +258,7 @@ impl Migration {
         let folder = Journal::folder(&self.root);
         let proofs = match &self.destination {
             Destination::Tree => {
-                Some(Proofs::open(&folder, Proving::default()).map_err(Error::io("open the evidence in", &folder))?)
+                Some(Proofs::open(&folder, self.options.proving).map_err(Error::io("open the evidence in", &folder))?)
             }
             _ => None,
         };
@@ -217,13 +268,22 @@ impl Migration {
             destination: &self.destination,
             converter: converter.as_ref(),
             scratch: &self.scratch,
-            residues: self.options.way_back.then_some(&*residues),
+            spool: &self.spool,
+            deidentify: self.options.deidentify.as_ref().map(|identity| &identity.by),
+            residues: (self.options.way_back && self.options.deidentify.is_none()).then_some(&*residues),
             proofs: proofs.as_ref(),
             servers: &self.servers,
             stop,
         };
         let set = run::Settings { sources, roots, name: name(&self.options), limits: self.options.limits, shared };
-        let ending = run::run(&mut self.journal, set, told);
+        self.journal.renew_indexes(&set.sources)?;
+        let of = &mut self.told;
+        let ending = run::run(&mut self.journal, set, &mut |news| {
+            if let run::News::Look(snapshot) = &news {
+                of.look(snapshot);
+            }
+            told(news);
+        });
         if let Some(converter) = converter {
             converter.finish()?;
         }
@@ -238,6 +298,7 @@ impl Migration {
 impl Drop for Migration {
     fn drop(&mut self) {
         let _ = fs::remove_dir_all(&self.scratch);
+        let _ = fs::remove_dir_all(&self.spool);
     }
 }
 
@@ -252,6 +313,12 @@ fn name(options: &Options) -> &'static str {
     if options.convert { "migration" } else { "import" }
 }
 
+pub(crate) fn clash_between(clash: &Clash, root: &Path) -> Error {
+    let (one, other, place) = (clash.other.display(), clash.one.display(), root.join(&clash.place));
+    let what = format!("{one} and {other} would both become {}", place.display());
+    Error::usage(what, "bring them into different folders, or use --layout study; nothing was written")
+}
+
 /// The sources; `None` is the backlog of the destination.
 fn origins(options: &Options, root: &Path) -> Result<Vec<Option<Origin>>, Error> {
     if options.sources.is_empty() {
@@ -264,12 +331,11 @@ fn origins(options: &Options, root: &Path) -> Result<Vec<Option<Origin>>, Error>
         let same = path.canonicalize().ok() == root.canonicalize().ok();
         match (is_archive(path), same) {
             (true, true) => return Ok(None),
-            (false, false) => return Ok(Some(origin)),
-            (true, false) => {}
-            (false, true) => {
-                let what = format!("{} is both source and destination", path.display());
-                return Err(Error::usage(what, "choose another destination: sources are never written to"));
+            (false, _) => {
+                apart::check(std::slice::from_ref(path), root)?;
+                return Ok(Some(origin));
             }
+            (true, false) => {}
         }
         let what = format!("{} is an archive of firstlight: its objects are not files to be migrated", path.display());
         Err(Error::usage(what, "serve it and name its address, http://host:8042/dicom-web"))
@@ -277,7 +343,8 @@ fn origins(options: &Options, root: &Path) -> Result<Vec<Option<Origin>>, Error>
     options.sources.iter().map(of).collect()
 }
 
-fn is_archive(folder: &Path) -> bool {
+/// Is the folder that of an archive?
+pub fn is_archive(folder: &Path) -> bool {
     folder.join("index.sqlite").is_file()
 }
 
@@ -289,7 +356,12 @@ fn destination(options: &Options, root: &Path) -> Result<Destination, Error> {
         let what = format!("{} is an archive, which names its objects itself", root.display());
         return Err(Error::usage(what, "leave --layout away, or choose another destination"));
     }
-    let archive = Archive::open(root, archive::Options::default())?;
+    if options.deidentify.is_some() {
+        let what = format!("{} is an archive: nothing is de-identified on the way into one", root.display());
+        return Err(Error::usage(what, "de-identify into a folder tree, then import that"));
+    }
+    let Proving { sampling, quarantine } = options.proving;
+    let archive = Archive::open(root, archive::Options { sampling, quarantine, ..archive::Options::default() })?;
     Ok(Destination::Archive { archive, convert: options.convert })
 }
 
@@ -298,12 +370,16 @@ fn check_policy(journal: &Journal, options: &Options) -> Result<bool, Error> {
     if !options.convert {
         return Ok(false);
     }
-    let hash = options.policy.hash();
+    let profile = options.deidentify.as_ref().map(|identity| identity.by.fingerprint()).unwrap_or_default();
+    let hash = options.policy.hash() + &profile;
     let before = journal.word("policy")?;
     let changed = before.as_ref().is_some_and(|before| *before != hash);
     if changed && !options.rescan {
         return Err(Error::usage(
-            "this migration was begun under another policy",
+            match options.deidentify {
+                None => "this migration was begun under another policy",
+                Some(_) => "this migration was begun under another policy, profile or key",
+            },
             "go on under that one, or say --rescan to do again what was done under it",
         ));
     }

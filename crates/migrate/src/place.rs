@@ -1,5 +1,6 @@
 //! Files put in their place: whole, synced, or not at all.
 
+use crate::dying::step;
 use std::collections::{BTreeSet, HashSet};
 use std::fs::{self, File};
 use std::io::{self, Read};
@@ -28,6 +29,7 @@ impl Folders {
         if folder.starts_with(destination) && folder != destination {
             self.make(destination, folder)?;
         }
+        step()?;
         match fs::create_dir(folder) {
             Err(e) if e.kind() != io::ErrorKind::AlreadyExists || !folder.is_dir() => return Err(e),
             _ => sync_folder(folder)?,
@@ -41,6 +43,7 @@ impl Folders {
 
     /// Moves a synced file to its place, where its name is durable once this is [settled](Folders::settle).
     pub(crate) fn put(&mut self, file: &Path, place: &Path) -> io::Result<()> {
+        step()?;
         fs::rename(file, place)?;
         self.changed(place);
         Ok(())
@@ -56,6 +59,7 @@ impl Folders {
 
     /// Waits until all names are on the storage.
     pub(crate) fn settle(&mut self) -> io::Result<()> {
+        step()?;
         std::mem::take(&mut self.unsettled).iter().try_for_each(|folder| File::open(folder)?.sync_all())
     }
 }

@@ -1,7 +1,8 @@
 //! What workers made is put in its place, a few files together: a storage that is waited for once serves them all.
 
+use crate::dying::step;
 use crate::place::{Folders, same_bytes, sync_with_folder};
-use crate::proofs::{Proof, Proofs};
+use crate::proofs::{Entry, Proofs};
 use crate::worker::{Done, Stopped, cannot_write};
 use std::fs::{self, File};
 use std::io;
@@ -28,7 +29,10 @@ pub(crate) struct Placing {
     /// An earlier run wrote what is at the place.
     pub(crate) ours: bool,
     pub(crate) residue: Way,
-    pub(crate) proof: Option<Proof>,
+    /// What the evidence says of it.
+    pub(crate) entry: Option<Entry>,
+    /// The very bytes are at the place.
+    pub(crate) there: bool,
 }
 
 /// A file in the making; gone when dropped before it has its place.
@@ -77,7 +81,7 @@ impl Made {
 }
 
 impl New {
-    fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         match self {
             New::Converted(verified) => verified.path(),
             New::Kept(file) => &file.0,
@@ -100,7 +104,8 @@ impl<'a> Placer<'a> {
         Placer { destination, residues, proofs, folders: Folders::default() }
     }
 
-    /// Puts all in their places, and answers when they are on the storage, with their names. Whatever fails has no place.
+    /// Puts all in their places, and answers when they are on the storage, with their names. Whatever fails has no place; what
+    /// is proven of a file is on the storage before it gets its own.
     pub fn settle(&mut self, made: Vec<Made>) -> Vec<Done> {
         let (mut done, placings): (Vec<Done>, Vec<_>) = made.into_iter().map(|made| (made.done, made.placing)).unzip();
         let mut files: Vec<(usize, Placing)> =
@@ -111,40 +116,51 @@ impl<'a> Placer<'a> {
             files.retain_mut(|(n, placing)| match step(placing) {
                 Ok(()) => true,
                 Err(stopped) => {
-                    failed.push((*n, std::mem::take(&mut placing.source), stopped));
+                    failed.push((*n, std::mem::take(&mut placing.source), stopped, placing.entry.take()));
                     false
                 }
             });
         };
         each(&mut files, &mut |placing| placing.sync().map_err(cannot_write));
+        each(&mut files, &mut |placing| {
+            placing.there = self.may_take(&placing.place, placing.file.path(), placing.ours)?;
+            Ok(())
+        });
+        let told = self.prove(&files);
+        let mut proven = 0;
+        each(&mut files, &mut |_| told.as_ref().map(|()| proven += 1).map_err(|e| cannot_write(copy_of(e))));
         each(&mut files, &mut |placing| self.put(placing));
         let settled = self.folders.settle();
-        each(&mut files, &mut |placing| {
-            settled.as_ref().map_err(|e| cannot_write(io::Error::new(e.kind(), e.to_string())))?;
-            match (self.proofs, &placing.proof) {
-                (Some(proofs), Some(proof)) => proofs.add(proof).map_err(cannot_write),
-                _ => Ok(()),
-            }
-        });
-        for (n, source, stopped) in failed {
+        each(&mut files, &mut |_| settled.as_ref().map(|_| ()).map_err(|e| cannot_write(copy_of(e))));
+        if let Some(proofs) = self.proofs.filter(|_| proven > 0) {
+            let without: Vec<&Entry> =
+                failed.iter().rev().take(proven - files.len()).filter_map(|f| f.3.as_ref()).collect();
+            proofs.settle(&without);
+        }
+        for (n, source, stopped, _) in failed {
             done[n].stopped(&source, stopped);
         }
         done
     }
 
+    fn prove(&self, files: &[(usize, Placing)]) -> io::Result<()> {
+        let Some(proofs) = self.proofs else { return Ok(()) };
+        let entries: Vec<&Entry> = files.iter().filter_map(|(_, placing)| placing.entry.as_ref()).collect();
+        proofs.add(&entries)
+    }
+
     fn put(&mut self, placing: &mut Placing) -> Result<(), Stopped> {
         let place = &placing.place;
-        let there = self.may_take(place, placing.file.path(), placing.ours)?;
         if let (Way::Residue(residue, to), Some(folder)) = (&placing.residue, self.residues) {
             self.folders.make(folder, to).map_err(cannot_write)?;
             self.folders.put(&residue.0, to).map_err(cannot_write)?;
         }
-        if !there {
+        if !placing.there {
             self.folders.make(self.destination, place).map_err(cannot_write)?;
             self.folders.put(placing.file.path(), place).map_err(cannot_write)?;
         }
         match &placing.residue {
-            Way::Removed(path) => match fs::remove_file(path) {
+            Way::Removed(path) => match step().and_then(|()| fs::remove_file(path)) {
                 Err(e) if e.kind() != io::ErrorKind::NotFound => Err(cannot_write(e)),
                 _ => Ok(()),
             },
@@ -173,11 +189,16 @@ impl<'a> Placer<'a> {
 impl Placing {
     /// Waits until the bytes of all files are on the storage.
     fn sync(&self) -> io::Result<()> {
+        step()?;
         if let Way::Residue(residue, _) = &self.residue {
             File::open(&residue.0)?.sync_all()?;
         }
         File::open(self.file.path())?.sync_all()
     }
+}
+
+fn copy_of(error: &io::Error) -> io::Error {
+    error.raw_os_error().map_or_else(|| io::Error::new(error.kind(), error.to_string()), io::Error::from_raw_os_error)
 }
 
 /// Takes what came until there is `most`, or `longest` has passed since the first; `None` when nothing will come.
@@ -218,7 +239,7 @@ mod tests {
             Record { outcome: Outcome::Converted, destination: Some(place.clone()), ..Record::blank(name.into(), 1) };
         let way = Way::Residue(Temporary(residue), folder.join("residue").join(name));
         let file = New::Kept(Temporary(file));
-        let placing = Some(Placing { source: name.into(), file, place, ours, residue: way, proof: None });
+        let placing = Some(Placing { source: name.into(), file, place, ours, residue: way, entry: None, there: false });
         Made { done: Done { record, line: None, full: false }, placing }
     }
 

@@ -1,5 +1,6 @@
-//! What became of one file: a line of the report.
+//! What became of one file: a line of the report, and of the log of a destination.
 
+use crate::names;
 use serde::{Deserialize, Serialize, Serializer};
 use std::path::{Path, PathBuf};
 use transcode::Check;
@@ -12,27 +13,28 @@ pub enum Outcome {
     Converted,
     /// Stored byte for byte as it came.
     Kept,
-    /// DICOM that can't be read.
-    Refused,
+    /// DICOM that can't be read: stored byte for byte as it came, and not served. Earlier versions left it out.
+    #[serde(alias = "refused")]
+    Unreadable,
     /// Not DICOM.
     Skipped,
     /// The environment was in the way: the file can't be read, or the destination can't be written.
     Failed,
 }
 
-/// One line of the report.
+/// One line of the report: written by [`Record::json`], read by [`Record::parse`].
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Record {
-    /// Absolute path; what is not UTF-8 in it is shown as such. Of a file that is de-identified: 32 digits that stand for the path
+    /// Absolute path. One that is not UTF-8 stands in the line as text, and all of its bytes beside it, as `source_bytes`. Of a file that is de-identified: 32 digits that stand for the path
     /// under the key.
     #[serde(serialize_with = "lossy")]
     pub source: PathBuf,
-    /// Absolute path; null when nothing was written.
+    /// Absolute path, as that of the source; null when nothing was written.
     #[serde(serialize_with = "lossy_option")]
     pub destination: Option<PathBuf>,
     /// What became of it.
     pub outcome: Outcome,
-    /// Why it was kept, refused or skipped, or failed.
+    /// Why it was kept, can't be read, was skipped, or failed.
     pub reason: Option<String>,
     /// Name of the rule that fired.
     pub rule: Option<String>,
@@ -98,7 +100,7 @@ impl Record {
         Record {
             source,
             destination: None,
-            outcome: Outcome::Refused,
+            outcome: Outcome::Unreadable,
             reason: None,
             rule: None,
             source_transfer_syntax: None,
@@ -124,13 +126,73 @@ impl Record {
             quarantined: None,
         }
     }
+
+    /// The line, without an end.
+    pub fn json(&self) -> serde_json::Result<String> {
+        let mut json = serde_json::to_string(self)?;
+        let paths = [("source_bytes", Some(&self.source)), ("destination_bytes", self.destination.as_ref())];
+        for (name, path) in paths {
+            if let Some(bytes) = path.and_then(|path| names::bytes_of(path)) {
+                json.pop();
+                json.push_str(&format!(",\"{name}\":\"{bytes}\"}}"));
+            }
+        }
+        Ok(json)
+    }
+
+    /// Reads a line.
+    pub fn parse(line: &[u8]) -> serde_json::Result<Record> {
+        #[derive(Deserialize)]
+        struct Bytes {
+            source_bytes: Option<String>,
+            destination_bytes: Option<String>,
+        }
+        let mut record: Record = serde_json::from_slice(line)?;
+        if line.windows(BYTES.len()).any(|part| part == BYTES) {
+            let bytes: Bytes = serde_json::from_slice(line)?;
+            record.source = names::either(record.source, bytes.source_bytes.as_deref());
+            record.destination = record.destination.map(|text| names::either(text, bytes.destination_bytes.as_deref()));
+        }
+        Ok(record)
+    }
 }
 
-/// A name that is not UTF-8 must not end a migration.
+/// What the names of both members end with.
+const BYTES: &[u8] = b"_bytes\":\"";
+
 fn lossy<S: Serializer>(path: &Path, to: S) -> Result<S::Ok, S::Error> {
-    to.serialize_str(&path.to_string_lossy())
+    to.serialize_str(&names::shown(path))
 }
 
 fn lossy_option<S: Serializer>(path: &Option<PathBuf>, to: S) -> Result<S::Ok, S::Error> {
     path.as_deref().map(Path::to_string_lossy).serialize(to)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::ffi::OsString;
+    use std::os::unix::ffi::OsStringExt;
+
+    #[test]
+    fn paths_come_back_as_they_were() {
+        let odd = |bytes: &[u8]| PathBuf::from(OsString::from_vec(bytes.to_vec()));
+        for (source, destination) in [
+            (odd(b"/in/M\xfcller.dcm"), Some(odd(b"/out/M\xfcller.dcm"))),
+            (odd(b"/in/\xff_bytes\":\"x.dcm"), None),
+            ("/in/plain_bytes\":\".dcm".into(), Some(odd(b"/o\xfft/plain"))),
+            ("/in/M\u{fc}ller.dcm".into(), Some("/out/x".into())),
+        ] {
+            let record = Record { destination, ..Record::blank(source, 1) };
+            let line = record.json().unwrap();
+            let read = Record::parse(line.as_bytes()).unwrap();
+            assert_eq!((read.source, read.destination), (record.source, record.destination), "{line}");
+        }
+    }
+
+    #[test]
+    fn what_earlier_versions_refused_is_read() {
+        let line = Record::blank("/in/x".into(), 1).json().unwrap().replace("unreadable", "refused");
+        assert_eq!(Record::parse(line.as_bytes()).unwrap().outcome, Outcome::Unreadable);
+    }
 }

@@ -3,12 +3,12 @@
 
 use crate::Error;
 use crate::hands::{self, Shared};
-use crate::journal::{Counts, Ended, Journal, Kind, Row};
+use crate::journal::{Counts, Ended, Journal, Kind, Row, Way};
 use crate::log::Log;
 use crate::migration::{Ending, Options};
 use crate::placer::{Made, Placer};
 use crate::queue::Queue;
-use crate::record::Outcome;
+use crate::record::{Outcome, Record};
 use crate::throttle::{Hold, Limits, Throttle};
 use crate::worker::Done;
 use std::collections::VecDeque;
@@ -46,6 +46,8 @@ pub(crate) struct Settings<'a> {
 pub enum News<'a> {
     /// A line about one item.
     Line(&'a str),
+    /// What became of an item, now that it is recorded.
+    Record(&'a Record),
     /// How it stands; told a few times a second.
     Look(&'a Snapshot),
 }
@@ -186,7 +188,8 @@ impl Run<'_, '_> {
             if renewed.elapsed() >= RENEW {
                 renewed = Instant::now();
                 // What could not be renewed now is renewed next time.
-                let _ = self.set.shared.converter.map(|converter| converter.renew());
+                let renewed = self.set.shared.converter.map_or(Ok(()), |converter| converter.renew());
+                let _ = renewed.inspect_err(|error| tracing::warn!(%error, "leases were not renewed"));
             }
         }
     }
@@ -204,6 +207,10 @@ impl Run<'_, '_> {
     fn feed(&mut self) -> Result<(), Error> {
         let enough = 4 * self.throttle.limits().jobs.max(1);
         while !self.exhausted && (self.queue.len() < enough || self.out < 2 * TOGETHER) {
+            // What names others comes when those have their places.
+            if self.out > 0 && self.peek()?.is_some_and(Row::is_index) {
+                return Ok(());
+            }
             let Some(rows) = self.next()? else {
                 self.exhausted = true;
                 return Ok(());
@@ -221,16 +228,23 @@ impl Run<'_, '_> {
         }
         let Some(first) = self.ahead.pop_front() else { return Ok(None) };
         let mut rows = vec![first];
-        while rows[0].kind == Kind::TarGz && rows.len() < STREAM {
+        while rows[0].kind == Kind::Stream && rows.len() < STREAM {
             if self.ahead.is_empty() {
                 self.read_on()?;
             }
-            match self.ahead.pop_front_if(|row| row.kind == Kind::TarGz && row.path == rows[0].path) {
+            match self.ahead.pop_front_if(|row| row.kind == Kind::Stream && row.path == rows[0].path) {
                 Some(row) => rows.push(row),
                 None => break,
             }
         }
         Ok(Some(rows))
+    }
+
+    fn peek(&mut self) -> Result<Option<&Row>, Error> {
+        if self.ahead.is_empty() {
+            self.read_on()?;
+        }
+        Ok(self.ahead.front())
     }
 
     fn read_on(&mut self) -> Result<(), Error> {
@@ -286,11 +300,12 @@ impl Run<'_, '_> {
             return Ok(error);
         }
         self.log.follow(self.set.shared.root, self.set.name, self.journal)?;
-        let bytes = self.log.add(kept.iter().map(|result| &result.result.record))?;
+        let log = self.log.add(kept.iter().map(|result| &result.result.record))?;
         let ended: Vec<Ended> = kept.iter().map(Ended::of).collect();
-        self.journal.end(&ended, bytes)?;
+        self.journal.end(&ended, &log)?;
         for (ended, result) in ended.iter().zip(&kept) {
             self.view.add(ended, result.bytes);
+            told(News::Record(&result.result.record));
         }
         Ok(error)
     }
@@ -332,6 +347,11 @@ impl<'a> Ended<'a> {
             bytes: record.bytes_in,
             saved: record.bytes_in as i64 - out as i64,
             seconds: record.seconds,
+            way: match (record.residue_bytes, &record.no_way_back) {
+                (Some(bytes), _) => Way::Residue(bytes),
+                (None, Some(_)) => Way::Never,
+                (None, None) => Way::None,
+            },
         }
     }
 }

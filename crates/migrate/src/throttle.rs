@@ -43,7 +43,7 @@ impl FromStr for Hours {
             ((hour < 24 || (hour, minute) == (24, 0)) && minute < 60).then_some((hour * 60 + minute) % DAY)
         };
         let hours = text.split_once('-').and_then(|(from, to)| Some(Hours { from: minute(from)?, to: minute(to)? }));
-        hours.ok_or_else(|| format!("{text:?} is not like 20:00-06:00"))
+        hours.ok_or_else(|| format!("{text:?} are no hours: they are like 20:00-06:00, from 00:00 to 24:00"))
     }
 }
 

@@ -34,7 +34,7 @@ pub fn hint_for(error: &io::Error) -> Option<&'static str> {
     })
 }
 
-/// The line of an instance that was refused or failed.
+/// The line of an instance that can't be read, or failed.
 pub fn file_line(kind: &str, path: &Path, reason: &dyn Display, hint: Option<&str>) -> String {
     let line = format!("{kind}: {}: {reason}", path.display());
     match hint {
@@ -49,9 +49,9 @@ thread_local! {
 
 /// Runs `work`; a panic becomes a line with its place, and nothing is printed. One bad file must not end a batch.
 pub fn without_panic<T>(work: impl FnOnce() -> T) -> Result<T, String> {
-    CAUGHT.with_borrow_mut(|caught| *caught = Some(String::new()));
+    let around = CAUGHT.replace(Some(String::new()));
     let result = catch_unwind(AssertUnwindSafe(work));
-    let place = CAUGHT.take().unwrap_or_default();
+    let place = CAUGHT.replace(around).unwrap_or_default();
     result.map_err(|_| format!("internal error at {place}"))
 }
 

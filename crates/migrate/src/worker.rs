@@ -1,17 +1,19 @@
 //! One file: opened, decided on, converted or kept; a [`Placer`](crate::Placer) puts what was made in its place.
 
-use crate::place::is_plain;
+use crate::dicomdir;
+use crate::names;
+use crate::place::{is_plain, same_bytes};
 use crate::placer::{Made, New, Placing, Temporary, Way};
-use crate::proofs::{Proof, Proofs, now};
+use crate::proofs::{Copied, Entry, Proof, Proofs, ResidueProof, hex, now};
 use crate::record::{Outcome, Record};
 use crate::trouble::{file_line, hint_for, reason, without_panic};
 use sha2::{Digest, Sha256};
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use transcode::deidentify::Deidentifier;
-use transcode::{Action, Context, Decision, NoWayBack, Origin, Policy, Source, Verified};
+use transcode::{Action, Context, Decision, LIKELY_HEAD, NoWayBack, Origin, Policy, Source, Verified, is_likely_dicom};
 
 /// One file to be done.
 #[derive(Debug, Clone)]
@@ -24,6 +26,8 @@ pub struct Item {
     pub target: Target,
     /// Size of the source.
     pub bytes: u64,
+    /// A DICOMDIR names it: it is DICOM, whatever it holds.
+    pub listed: bool,
 }
 
 /// Where a file goes.
@@ -84,6 +88,8 @@ pub struct Worker<'a> {
     room: Vec<u8>,
     /// Transfer syntax that the policy names for the file at hand.
     meant: Option<String>,
+    /// What a user can do about it, where it could not be converted.
+    hint: Option<&'static str>,
 }
 
 /// What became of a file, and the line a user should read about it.
@@ -100,8 +106,15 @@ pub struct Done {
 /// Why a file has no place in the destination.
 pub(crate) enum Stopped {
     Skipped,
-    Refused(String, &'static str),
-    Failed { why: String, hint: Option<&'static str>, full: bool },
+    /// It would not be true where it is to go.
+    LeftOut(String),
+    /// DICOM that can't be read, or that must not be written because it would tell of a person.
+    Unreadable(String, &'static str),
+    Failed {
+        why: String,
+        hint: Option<&'static str>,
+        full: bool,
+    },
 }
 
 /// What is known of a file once it is open; fills the record as it grows.
@@ -122,6 +135,7 @@ impl<'a> Worker<'a> {
             made: 0,
             room: Vec::new(),
             meant: None,
+            hint: None,
         }
     }
 
@@ -139,51 +153,137 @@ impl<'a> Worker<'a> {
             deidentified: self.set.deidentify.map(|by| by.profile.to_string()),
             ..Record::blank(self.name_of_source(item), item.bytes)
         };
-        self.meant = None;
+        (self.meant, self.hint) = (None, None);
         let result = without_panic(|| self.try_convert(item, &mut record)).unwrap_or_else(|panic| {
             self.context = self.set.context();
-            Err(Stopped::Refused(panic, "please report it with this file, if it may be shared"))
+            Err(Stopped::Unreadable(panic, REPORT))
         });
+        let (result, mut line) = match result {
+            Err(Stopped::Unreadable(why, hint)) => self.keep_unreadable(item, &mut record, why, hint),
+            Ok(placing) => (Ok(placing), flag_line(item, &record).or_else(|| self.kept_line(item, &record))),
+            Err(stopped) => (Err(stopped), None),
+        };
         record.seconds = started.elapsed().as_secs_f64();
         record.finished = Some(now());
-        let line =
-            result.as_ref().ok().and_then(|_| flag_line(item, &record).or_else(|| self.kept_line(item, &record)));
-        let mut done = Done { record, line, full: false };
         match result {
-            Ok(placing) => Made { done, placing }.begin(),
+            Ok(placing) => Made { done: Done { record, line: line.take(), full: false }, placing }.begin(),
             Err(stopped) => {
+                let mut done = Done { record, line: None, full: false };
                 done.stopped(&item.source, stopped);
                 Made::settled(done)
             }
         }
     }
 
+    /// DICOM that can't be read is kept byte for byte in its place; with the identity to be taken out, it is named alone.
+    fn keep_unreadable(
+        &mut self,
+        item: &Item,
+        record: &mut Record,
+        why: String,
+        hint: &'static str,
+    ) -> (Result<Option<Placing>, Stopped>, Option<String>) {
+        let line = file_line("unreadable", &item.source, &why, Some(hint));
+        (record.outcome, record.reason) = (Outcome::Unreadable, Some(why));
+        if self.set.dry_run || self.set.deidentify.is_some() {
+            return (Ok(None), Some(line));
+        }
+        match self.copy_unreadable(item, record) {
+            Ok(placing) => (Ok(placing), Some(line)),
+            Err(stopped) => (Err(stopped), None),
+        }
+    }
+
+    fn copy_unreadable(&mut self, item: &Item, record: &mut Record) -> Result<Option<Placing>, Stopped> {
+        let file = Temporary(self.temporary());
+        let (bytes, sha256) = copy_proven(item.bytes_at(), record.source_sha256.as_deref(), &file.0)?;
+        let place = match &item.target {
+            Target::Mirror(relative) => self.set.destination.join(relative),
+            Target::Study => self.set.destination.join("unreadable").join(format!("{}.dcm", &sha256[..16])),
+        };
+        record.source_sha256 = Some(sha256.clone());
+        (record.bytes_in, record.bytes_out, record.destination) = (bytes, Some(bytes), Some(place.clone()));
+        let before = self.set.known.done(&place);
+        let same = before.as_ref().is_some_and(|done| done.outcome == Outcome::Unreadable);
+        if same && same_bytes(&place, &file.0).unwrap_or(false) {
+            record.unchanged = true;
+            return Ok(None);
+        }
+        let entry = self.copy_entry(item, record, &place, sha256, None);
+        let residue = before.as_ref().map_or(Way::None, |_| self.removed(&place));
+        let (source, ours) = (item.source.clone(), before.is_some());
+        Ok(Some(Placing { source, file: New::Kept(file), place, ours, residue, entry, there: false }))
+    }
+
+    /// What the evidence says of a file that is not proven to be what its source was, but by its hash.
+    fn copy_entry(
+        &self,
+        item: &Item,
+        record: &Record,
+        place: &Path,
+        file_sha256: String,
+        sop_instance_uid: Option<String>,
+    ) -> Option<Entry> {
+        self.set.proofs?;
+        let deidentified = self.set.deidentify.is_some();
+        Some(Entry::Copy(Box::new(Copied {
+            file: self.below(place).to_owned(),
+            source: (!deidentified).then(|| item.source.clone()),
+            outcome: record.outcome,
+            reason: record.reason.clone().filter(|_| !deidentified),
+            file_sha256,
+            bytes: record.bytes_out.unwrap_or_default(),
+            source_sha256: None,
+            residue: None,
+            sop_instance_uid: sop_instance_uid.filter(|uid| !deidentified && !uid.is_empty()),
+            deidentified,
+            made: now(),
+        })))
+    }
+
+    fn below<'p>(&self, place: &'p Path) -> &'p Path {
+        place.strip_prefix(self.set.destination).unwrap_or(place)
+    }
+
     /// The policy named a target, and yet the file is kept as it came: that is worth a line.
     fn kept_line(&self, item: &Item, record: &Record) -> Option<String> {
         let meant = self.meant.as_ref().filter(|_| record.outcome == Outcome::Kept && !record.unchanged)?;
-        let already = record.source_transfer_syntax.as_deref() == Some(meant);
-        (!already).then(|| file_line("kept", &item.source, &record.reason.as_deref().unwrap_or_default(), None))
+        let already = self.hint.is_none() && record.source_transfer_syntax.as_deref() == Some(meant);
+        (!already).then(|| file_line("kept", &item.source, &record.reason.as_deref().unwrap_or_default(), self.hint))
     }
 
     /// The path, or what stands for it.
     fn name_of_source(&self, item: &Item) -> PathBuf {
+        self.name_of(&item.source)
+    }
+
+    fn name_of(&self, source: &Path) -> PathBuf {
         match self.set.deidentify {
-            Some(by) => by.key().token("path", item.source.as_os_str().as_encoded_bytes()).into(),
-            None => item.source.clone(),
+            Some(by) => by.key().token("path", source.as_os_str().as_encoded_bytes()).into(),
+            None => source.to_owned(),
         }
+    }
+
+    /// Takes out of the record of an item that could not be had what names it; the line for the screen may.
+    pub(crate) fn nameless(&self, source: &Path, record: &mut Record) {
+        record.source = self.name_of(source);
+        record.policy.clone_from(&self.policy_hash);
+        record.deidentified = self.set.deidentify.map(|by| by.profile.to_string());
+        record.reason = Some("its source could not give it".into());
     }
 
     /// The instance that is worked on, and what tells this very file from others.
     fn open(&mut self, item: &Item, record: &mut Record) -> Result<(Source, Option<String>), Stopped> {
         let Some(by) = self.set.deidentify else {
             let source = match self.set.dry_run {
-                true => Source::open(item.bytes_at())?,
-                false => Source::load_into(item.bytes_at(), std::mem::take(&mut self.room))?,
+                true => Source::open(item.bytes_at()),
+                false => Source::load_into(item.bytes_at(), std::mem::take(&mut self.room)),
             };
+            let source = source.map_err(|error| cannot_open(item, error))?;
             record.source_transfer_syntax = Some(source.facts().transfer_syntax.uid().to_owned());
             return Ok((source, None));
         };
-        let source = Source::open(item.bytes_at()).map_err(transcode::Error::without_values)?;
+        let source = Source::open(item.bytes_at()).map_err(|error| cannot_open(item, error.without_values()))?;
         let syntax = &source.facts().transfer_syntax;
         record.source_transfer_syntax = (syntax.name() != syntax.uid()).then(|| syntax.uid().to_owned());
         let made = by.apply(&source).map_err(transcode::Error::without_values)?;
@@ -219,7 +319,10 @@ impl<'a> Worker<'a> {
         let sha256 = token.map_or_else(|| source.sha256(), Ok)?;
         record.source_sha256 = Some(sha256.clone());
         let place = self.place(item, source, &sha256);
-        if let Some(done) = self.done_before(&place, &sha256) {
+        if self.set.deidentify.is_none() && dicomdir::is_one(source) {
+            return self.index(item, source, record, place);
+        }
+        if let Some(done) = self.done_before(&place, &sha256, facts) {
             *record = Record {
                 source: self.name_of_source(item),
                 unchanged: true,
@@ -234,11 +337,67 @@ impl<'a> Worker<'a> {
             return Ok(None);
         }
         let mut job = Job { record: record.clone(), place };
-        let (file, residue, proof) = self.write(item, source, &mut job)?;
+        let (file, residue, entry) = self.write(item, source, &mut job)?;
         let Job { record: made, place } = job;
         *record = Record { destination: Some(place.clone()), ..made };
         let ours = self.set.known.done(&place).is_some();
-        Ok(Some(Placing { source: item.source.clone(), file, place, ours, residue, proof }))
+        Ok(Some(Placing { source: item.source.clone(), file, place, ours, residue, entry, there: false }))
+    }
+
+    /// A DICOMDIR says what became of the files that it names; it comes when they have their places. Where they have other names
+    /// than it says, or where it can't be written anew, it is left out: it would lie.
+    fn index(
+        &mut self,
+        item: &Item,
+        source: &Source,
+        record: &mut Record,
+        place: PathBuf,
+    ) -> Result<Option<Placing>, Stopped> {
+        if matches!(item.target, Target::Study) {
+            return Err(Stopped::LeftOut(
+                "it names files by where they lay: with this layout they lie elsewhere".into(),
+            ));
+        }
+        if self.set.dry_run {
+            plan_only(record, self.set.policy.decide(source.facts()));
+            return Ok(None);
+        }
+        let folder = place.parent().unwrap_or(self.set.destination);
+        let made = match dicomdir::renewed(source, folder) {
+            Err(transcode::Error::Io(e)) => return Err(transcode::Error::Io(e).into()),
+            Err(e) => return Err(Stopped::LeftOut(format!("it would not say what became of its files: {e}"))),
+            Ok(made) => made,
+        };
+        let mut job = Job { record: record.clone(), place };
+        let file = Temporary(self.temporary());
+        job.record.rule = Some("dicomdir".into());
+        let (new, residue, entry) = match made {
+            None => {
+                job.record.reason = Some("it says what its files are".into());
+                self.keep(item, source, &mut job, file)?
+            }
+            Some(made) => {
+                fs::write(&file.0, &made.bytes).map_err(cannot_write)?;
+                job.record.outcome = Outcome::Converted;
+                job.record.reason = Some(format!("{} of its records name what their files have become", made.records));
+                job.record.transfer_syntax = job.record.source_transfer_syntax.clone();
+                job.record.bytes_out = Some(made.bytes.len() as u64);
+                let (way, residue) = self.way(&made.way_back, &job.place, &mut job.record)?;
+                let mut entry = self.copy_entry(item, &job.record, &job.place, hex(&Sha256::digest(&made.bytes)), None);
+                if let Some(Entry::Copy(copy)) = &mut entry {
+                    (copy.source_sha256, copy.residue) = (job.record.source_sha256.clone(), residue);
+                }
+                (New::Kept(file), way, entry)
+            }
+        };
+        let Job { record: made, place } = job;
+        *record = Record { destination: Some(place.clone()), ..made };
+        let ours = self.set.known.done(&place).is_some();
+        if ours && same_bytes(&place, new.path()).unwrap_or(false) && self.leads_back(&place, record) {
+            record.unchanged = true;
+            return Ok(None);
+        }
+        Ok(Some(Placing { source: item.source.clone(), file: new, place, ours, residue, entry, there: false }))
     }
 
     /// Where the file goes. Names of the study layout are hashes: nothing of a DICOM value reaches the disk.
@@ -260,12 +419,14 @@ impl<'a> Worker<'a> {
         }
     }
 
-    fn done_before(&self, place: &Path, sha256: &str) -> Option<Record> {
+    fn done_before(&self, place: &Path, sha256: &str, facts: &transcode::Facts) -> Option<Record> {
         let done = self.set.known.done(place)?;
         let same = done.source_sha256.as_deref() == Some(sha256) && done.policy == self.policy_hash;
         let there = fs::metadata(place).is_ok_and(|meta| meta.is_file() && Some(meta.len()) == done.bytes_out);
-        // What failed a check may pass it by now: it is tried again.
-        (same && there && done.disproved.is_none() && self.leads_back(place, &done)).then_some(done)
+        // What failed a check may pass it by now, and what could not be read may be read: it is tried again.
+        let again = done.disproved.is_some() || done.outcome == Outcome::Unreadable;
+        let stands = same && there && !again && self.leads_back(place, &done);
+        (stands && !is_outdated(place, &done, facts)).then_some(done)
     }
 
     /// Is what was kept of the way back still there, as far as it is asked for?
@@ -288,19 +449,37 @@ impl<'a> Worker<'a> {
     }
 
     /// What leads back to the source, beside the place it is to have.
-    fn residue(&mut self, verified: &Verified, place: &Path, record: &mut Record) -> Result<Way, Stopped> {
-        let residue = match &verified.way_back {
+    fn residue(
+        &mut self,
+        verified: &Verified,
+        place: &Path,
+        record: &mut Record,
+    ) -> Result<(Way, Option<ResidueProof>), Stopped> {
+        self.way(&verified.way_back, place, record)
+    }
+
+    fn way(
+        &mut self,
+        way_back: &Result<transcode::Residue, NoWayBack>,
+        place: &Path,
+        record: &mut Record,
+    ) -> Result<(Way, Option<ResidueProof>), Stopped> {
+        if !self.context.way_back {
+            return Ok((self.removed(place), None));
+        }
+        let residue = match way_back {
             Ok(residue) => residue.as_bytes(),
             Err(reason) => {
                 record.no_way_back = (*reason != NoWayBack::NotAsked).then(|| reason.to_string());
-                return Ok(self.removed(place));
+                return Ok((self.removed(place), None));
             }
         };
-        let Some(to) = self.residue_of(place) else { return Ok(Way::None) };
+        let Some(to) = self.residue_of(place) else { return Ok((Way::None, None)) };
         let temporary = Temporary(self.temporary());
         fs::write(&temporary.0, residue).map_err(cannot_write)?;
         record.residue_bytes = Some(residue.len() as u64);
-        Ok(Way::Residue(temporary, to))
+        let proof = ResidueProof { bytes: residue.len() as u64, sha256: hex(&Sha256::digest(residue)) };
+        Ok((Way::Residue(temporary, to), Some(proof)))
     }
 
     /// What was at a place before may have had a residue.
@@ -314,29 +493,39 @@ impl<'a> Worker<'a> {
         self.set.scratch.join(format!("{}-{}.dcm", self.name, self.made))
     }
 
-    fn write(&mut self, item: &Item, source: &Source, job: &mut Job) -> Result<(New, Way, Option<Proof>), Stopped> {
+    fn write(&mut self, item: &Item, source: &Source, job: &mut Job) -> Result<(New, Way, Option<Entry>), Stopped> {
         let path = self.temporary();
-        let record = &mut job.record;
         let began = Instant::now();
-        match transcode::convert(source, self.set.policy, &mut self.context, &path)? {
+        let made = match without_panic(|| transcode::convert(source, self.set.policy, &mut self.context, &path)) {
+            Ok(made) => made.map_err(Stopped::from),
+            Err(panic) => {
+                self.context = self.set.context();
+                Err(Stopped::Unreadable(panic, REPORT))
+            }
+        };
+        let made = match made {
+            Ok(made) => made,
+            // What can be opened is kept as it came, with what is wrong in it; but not what may tell of a person.
+            Err(Stopped::Unreadable(why, hint)) if self.set.deidentify.is_none() => {
+                self.hint = Some(hint);
+                let rule = self.set.policy.decide(source.facts()).rule;
+                (job.record.reason, job.record.rule) = (Some(why), Some(rule));
+                return self.keep(item, source, job, Temporary(path));
+            }
+            Err(stopped) => return Err(stopped),
+        };
+        let record = &mut job.record;
+        match made {
             transcode::Outcome::Converted(verified) => {
                 record.outcome = Outcome::Converted;
                 record.rule = Some(verified.rule.clone());
                 record.transfer_syntax = Some(verified.target_syntax.uid().to_owned());
                 record.bytes_out = Some(verified.bytes_out);
                 record.samples_sha256 = Some(verified.samples_sha256.clone());
-                // Hashes of the source's samples would name it.
-                let proofs = self.set.proofs.filter(|_| self.set.deidentify.is_none());
-                let proof = proofs.map(|proofs| {
-                    let file = job.place.strip_prefix(self.set.destination).unwrap_or(&job.place);
-                    let sha256 = record.source_sha256.as_deref().unwrap_or_default();
-                    let (facts, policy, took) = (source.facts(), &self.policy_hash, began.elapsed());
-                    let evidence = verified.evidence(facts, sha256, policy, &proofs.host, took);
-                    Proof { file: file.to_owned(), evidence }
-                });
                 (record.loss, record.derived_uid) = (verified.loss(), verified.derived_uid.clone());
-                let way = self.residue(&verified, &job.place, record)?;
-                Ok((New::Converted(verified), way, proof))
+                let (way, residue) = self.residue(&verified, &job.place, record)?;
+                let entry = self.proof(item, source, job, &verified, residue, began.elapsed());
+                Ok((New::Converted(verified), way, entry))
             }
             transcode::Outcome::Kept { reason, rule } => {
                 (record.reason, record.rule) = (Some(reason), Some(rule));
@@ -346,8 +535,10 @@ impl<'a> Worker<'a> {
                 (record.reason, record.rule) = (Some(disproved.reason.clone()), Some(disproved.rule.clone()));
                 record.disproved = Some(disproved.check);
                 if let Some(proofs) = self.set.proofs {
+                    let path = self.name_of_source(item);
                     let origin = Origin {
-                        source: self.name_of_source(item).display().to_string(),
+                        source: path.display().to_string(),
+                        source_bytes: names::bytes_of(&path),
                         sha256: record.source_sha256.clone().unwrap_or_default(),
                         sop_instance_uid: source.facts().sop_instance_uid.clone(),
                     };
@@ -358,6 +549,31 @@ impl<'a> Worker<'a> {
         }
     }
 
+    /// What the evidence says of a converted file. Of one that is de-identified, only what it is: hashes of the source's samples
+    /// would name it.
+    fn proof(
+        &self,
+        item: &Item,
+        source: &Source,
+        job: &Job,
+        verified: &Verified,
+        residue: Option<ResidueProof>,
+        took: Duration,
+    ) -> Option<Entry> {
+        let (proofs, record) = (self.set.proofs?, &job.record);
+        if self.set.deidentify.is_some() {
+            return self.copy_entry(item, record, &job.place, verified.file_sha256.clone(), None);
+        }
+        let sha256 = record.source_sha256.as_deref().unwrap_or_default();
+        Some(Entry::Proof(Box::new(Proof {
+            file: self.below(&job.place).to_owned(),
+            source: Some(item.source.clone()),
+            residue,
+            no_way_back: record.no_way_back.clone(),
+            evidence: verified.evidence(source.facts(), sha256, &self.policy_hash, &proofs.host, took),
+        })))
+    }
+
     /// The source as it came; de-identified, what was made of it.
     fn keep(
         &mut self,
@@ -365,21 +581,25 @@ impl<'a> Worker<'a> {
         source: &Source,
         job: &mut Job,
         file: Temporary,
-    ) -> Result<(New, Way, Option<Proof>), Stopped> {
+    ) -> Result<(New, Way, Option<Entry>), Stopped> {
         let record = &mut job.record;
         record.outcome = Outcome::Kept;
         record.transfer_syntax = Some(source.facts().transfer_syntax.uid().to_owned());
-        record.bytes_out = Some(match self.set.deidentify {
+        let (bytes, sha256) = match self.set.deidentify {
             Some(_) => write_proven(source, &file.0)?,
             None => copy_proven(item.bytes_at(), record.source_sha256.as_deref(), &file.0)?,
-        });
+        };
+        record.bytes_out = Some(bytes);
         // What was converted here before had one.
         let way = if self.set.known.done(&job.place).is_some() { self.removed(&job.place) } else { Way::None };
-        Ok((New::Kept(file), way, None))
+        let uid = Some(source.facts().sop_instance_uid.clone());
+        let entry = self.copy_entry(item, &job.record, &job.place, sha256, uid);
+        Ok((New::Kept(file), way, entry))
     }
 }
 
 impl Item {
+    /// Where its bytes are.
     fn bytes_at(&self) -> &Path {
         self.copy.as_deref().unwrap_or(&self.source)
     }
@@ -391,9 +611,13 @@ impl Done {
         let record = &mut self.record;
         (record.outcome, record.reason, self.line, self.full) = match why {
             Stopped::Skipped => (Outcome::Skipped, Some("not a DICOM file".to_owned()), None, false),
-            Stopped::Refused(why, hint) => {
-                let line = file_line("refused", source, &why, Some(hint));
-                (Outcome::Refused, Some(why), Some(line), false)
+            Stopped::LeftOut(why) => {
+                let line = file_line("left out", source, &why, None);
+                (Outcome::Skipped, Some(format!("left out: {why}")), Some(line), false)
+            }
+            Stopped::Unreadable(why, hint) => {
+                let line = file_line("unreadable", source, &why, Some(hint));
+                (Outcome::Unreadable, Some(why), Some(line), false)
             }
             Stopped::Failed { why, hint, full } => {
                 let line = file_line("failed", source, &why, hint);
@@ -410,30 +634,75 @@ impl From<transcode::Error> for Stopped {
         match &error {
             NotDicom => Stopped::Skipped,
             Io(e) => Stopped::Failed { why: reason(e), hint: hint_for(e), full: is_full(e) },
-            Truncated { .. } => {
-                Stopped::Refused(error.to_string(), "the file is cut short: copy or export it again from where it came")
-            }
-            Limit(_) => Stopped::Refused(
+            Truncated { .. } => Stopped::Unreadable(
+                error.to_string(),
+                "the file is cut short: copy or export it again from where it came",
+            ),
+            Limit(_) => Stopped::Unreadable(
                 error.to_string(),
                 "its header announces more than the file can hold, or nests too deeply",
             ),
             Identifying(_) => {
-                Stopped::Refused(error.to_string(), "docs/deidentification.md says what is blocked, and why")
+                Stopped::Unreadable(error.to_string(), "docs/deidentification.md says what is blocked, and why")
             }
-            _ => Stopped::Refused(
-                error.to_string(),
-                "the file contradicts the standard: `firstlight inspect` shows how far it can be read",
-            ),
+            _ => Stopped::Unreadable(error.to_string(), CONTRADICTS),
         }
     }
 }
 
-/// Where the residue of the file `below` a destination is, in the folder of residues.
+/// Why a file could not be opened; what is not meant to be DICOM is passed over.
+fn cannot_open(item: &Item, error: transcode::Error) -> Stopped {
+    if let transcode::Error::Io(_) = error {
+        return error.into();
+    }
+    let mut head = Vec::new();
+    let read = File::open(item.bytes_at()).and_then(|file| file.take(LIKELY_HEAD as u64).read_to_end(&mut head));
+    match (read, error) {
+        (Err(e), _) => transcode::Error::from(e).into(),
+        (Ok(_), error) if !item.listed && !is_likely_dicom(&head, &item.source) => {
+            drop(error);
+            Stopped::Skipped
+        }
+        (Ok(_), transcode::Error::NotDicom) => {
+            Stopped::Unreadable("no data set can be found in it".into(), CONTRADICTS)
+        }
+        (Ok(_), error) => error.into(),
+    }
+}
+
+/// Did a version before write it in a way that is mended since? Only tiny images are looked into.
+fn is_outdated(place: &Path, done: &Record, facts: &transcode::Facts) -> bool {
+    let htj2k = done.transfer_syntax.as_deref().is_some_and(|uid| transcode::TransferSyntax::new(uid).is_htj2k());
+    htj2k
+        && facts.longest_side() <= 16
+        && Source::open(place).and_then(|written| transcode::has_empty_levels(&written)).unwrap_or(false)
+}
+
+/// Where the residue of the file `below` a destination is, in the folder of residues: beside a name that leaves no room for the
+/// ending, or a path that is very long, under a name made from its hash.
 pub fn residue_path(folder: &Path, below: &Path) -> PathBuf {
+    const ENDING: &str = ".residue";
+    let hashed =
+        |path: &Path| format!("long-{}{ENDING}", &hex(&Sha256::digest(path.as_os_str().as_encoded_bytes()))[..32]);
+    if below.as_os_str().len() > LONGEST_PATH {
+        return folder.join(hashed(below));
+    }
+    let name = below.file_name().unwrap_or_default();
+    if name.len() + ENDING.len() > LONGEST_NAME {
+        return folder.join(below.with_file_name(hashed(Path::new(name))));
+    }
     let mut path = folder.join(below).into_os_string();
-    path.push(".residue");
+    path.push(ENDING);
     path.into()
 }
+
+/// Bytes of a name that every file system takes.
+const LONGEST_NAME: usize = 255;
+/// Bytes of a path below a destination that leave room for what is before it.
+const LONGEST_PATH: usize = 2048;
+
+const REPORT: &str = "please report it with this file, if it may be shared";
+const CONTRADICTS: &str = "the file contradicts the standard: `firstlight inspect` shows how far it can be read";
 
 pub(crate) fn cannot_write(error: io::Error) -> Stopped {
     let why = format!("cannot write the destination: {}", reason(&error));
@@ -460,7 +729,7 @@ fn plan_only(record: &mut Record, decision: Decision) {
 }
 
 /// Copies the source, and proves on what was read that it is the file that was hashed before.
-fn copy_proven(source: &Path, sha256: Option<&str>, copy: &Path) -> Result<u64, Stopped> {
+fn copy_proven(source: &Path, sha256: Option<&str>, copy: &Path) -> Result<(u64, String), Stopped> {
     let cannot_read = |e| Stopped::from(transcode::Error::from(e));
     let mut from = File::open(source).map_err(cannot_read)?;
     let mut to = File::create(copy).map_err(cannot_write)?;
@@ -474,30 +743,32 @@ fn copy_proven(source: &Path, sha256: Option<&str>, copy: &Path) -> Result<u64, 
         to.write_all(&buffer[..n]).map_err(cannot_write)?;
         total += n as u64;
     }
-    if sha256.is_some_and(|want| want != hex(&hash.finalize())) {
+    let found = hex(&hash.finalize());
+    if sha256.is_some_and(|want| want != found) {
         return Err(Stopped::Failed {
             why: "the file changed while it was read".into(),
             hint: Some("run the same command again when nothing writes to it"),
             full: false,
         });
     }
-    Ok(total)
+    Ok((total, found))
 }
 
 /// Writes a de-identified instance as it is, and proves on what is read back that it is that.
-fn write_proven(source: &Source, copy: &Path) -> Result<u64, Stopped> {
+fn write_proven(source: &Source, copy: &Path) -> Result<(u64, String), Stopped> {
     let mut to = io::BufWriter::new(File::create(copy).map_err(cannot_write)?);
     source.copy_to(&mut to)?;
     to.into_inner().map_err(|e| cannot_write(e.into_error()))?;
     let written = Source::open(copy)?;
-    if written.sha256()? != source.sha256()? {
+    let sha256 = written.sha256()?;
+    if sha256 != source.sha256()? {
         return Err(Stopped::Failed {
             why: "what was written is not what was read back".into(),
             hint: None,
             full: false,
         });
     }
-    Ok(written.len())
+    Ok((written.len(), sha256))
 }
 
 /// A de-identified instance that a person should look at.
@@ -508,8 +779,4 @@ fn flag_line(item: &Item, record: &Record) -> Option<String> {
 
 fn name_of(uid: &str) -> String {
     hex(&Sha256::digest(uid.as_bytes()))[..16].to_owned()
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

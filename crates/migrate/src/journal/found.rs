@@ -2,8 +2,9 @@
 
 use super::Journal;
 use crate::Error;
-use crate::source::bytes_of;
+use crate::source::{bytes_of, path_of};
 use rusqlite::{ErrorCode, OptionalExtension, params};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 /// How an item is reached.
@@ -15,12 +16,16 @@ pub enum Kind {
     Zip = 1,
     /// An entry of a tar file.
     Tar = 2,
-    /// An entry of a tar file that is compressed as a whole.
-    TarGz = 3,
+    /// An entry of a tar file that is compressed as a whole, or what is compressed alone.
+    Stream = 3,
     /// An instance of a DICOMweb server.
     Web = 4,
     /// An instance that waits in the archive itself.
     Backlog = 5,
+    /// A file that a DICOMDIR names.
+    Listed = 6,
+    /// An entry of a zip file whose directory is gone.
+    ZipCut = 7,
 }
 
 impl Kind {
@@ -28,9 +33,11 @@ impl Kind {
         match number {
             1 => Kind::Zip,
             2 => Kind::Tar,
-            3 => Kind::TarGz,
+            3 => Kind::Stream,
             4 => Kind::Web,
             5 => Kind::Backlog,
+            6 => Kind::Listed,
+            7 => Kind::ZipCut,
             _ => Kind::File,
         }
     }
@@ -45,8 +52,8 @@ pub struct Found {
     pub path: PathBuf,
     /// Number or offset of the entry of a packed file.
     pub part: u64,
-    /// Name of the entry of a packed file.
-    pub name: String,
+    /// Name of the entry of a packed file, as it is written there.
+    pub name: Vec<u8>,
     /// Path below the destination, where the layout mirrors the source.
     pub place: Option<PathBuf>,
     /// Size; 0 where a server does not say.
@@ -82,8 +89,8 @@ impl Journal {
         let rank = self.order.rank();
         let sql = format!(
             "INSERT INTO items (source, kind, path, part, name, place, bytes, modified, modality, syntax, date, rank) \
-             SELECT ?1, kind, ?3, ?4, ?5, ?6, bytes, modified, ?9, ?10, date, {rank} FROM \
-             (SELECT ?2 AS kind, ?7 AS bytes, ?8 AS modified, ?11 AS date) WHERE true \
+             SELECT ?1, kind, ?3, ?4, ?5, ?6, bytes, modified, modality, ?10, date, {rank} FROM \
+             (SELECT ?2 AS kind, ?7 AS bytes, ?8 AS modified, ?9 AS modality, ?11 AS date) WHERE true \
              ON CONFLICT (path, part) DO UPDATE SET bytes = excluded.bytes, modified = excluded.modified, \
              modality = excluded.modality, syntax = excluded.syntax, date = excluded.date, rank = excluded.rank, \
              place = excluded.place, \
@@ -100,7 +107,7 @@ impl Journal {
                     item.kind as i64,
                     bytes_of(&item.path),
                     item.part,
-                    item.name.as_bytes(),
+                    item.name,
                     place,
                     item.bytes,
                     item.modified,
@@ -111,7 +118,13 @@ impl Journal {
                 match done {
                     Ok(_) => {}
                     Err(e) if e.sqlite_error_code() == Some(ErrorCode::ConstraintViolation) => {
-                        clashes.push(Clash { one: item.path.clone(), place: item.place.clone().unwrap_or_default() });
+                        let place = item.place.clone().unwrap_or_default();
+                        let sql = "SELECT path, name, kind FROM items WHERE place = ?";
+                        let other = transaction.prepare_cached(sql)?.query_row([bytes_of(&place)], |row| {
+                            Ok(shown(Kind::of(row.get(2)?), &path_of(row.get(0)?), &row.get::<_, Vec<u8>>(1)?))
+                        });
+                        let one = shown(item.kind, &item.path, &item.name);
+                        clashes.push(Clash { one, other: other.optional()?.unwrap_or_default(), place });
                     }
                     Err(e) => return Err(e.into()),
                 }
@@ -166,6 +179,21 @@ impl Journal {
 pub struct Clash {
     /// The one that came second.
     pub one: PathBuf,
+    /// The one that came first.
+    pub other: PathBuf,
     /// Path below the destination.
     pub place: PathBuf,
+}
+
+/// What a user calls an item.
+pub(super) fn shown(kind: Kind, path: &Path, name: &[u8]) -> PathBuf {
+    match kind {
+        Kind::File | Kind::Listed | Kind::Backlog | Kind::Web => path.to_owned(),
+        Kind::Zip | Kind::Tar | Kind::Stream | Kind::ZipCut => {
+            let mut shown = path.as_os_str().to_owned();
+            shown.push("!");
+            shown.push(std::ffi::OsStr::from_bytes(name));
+            shown.into()
+        }
+    }
 }

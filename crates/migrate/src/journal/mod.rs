@@ -8,10 +8,14 @@ mod found;
 mod work;
 
 pub use found::{Clash, Found, Kind};
-pub use work::{Class, Counts, Ended, Row};
+pub use work::{Class, Counts, Ended, Row, Said, Way};
+pub(crate) use work::{Sample, census, samples};
 
 use crate::Error;
-use rusqlite::{Connection, OptionalExtension, params};
+use crate::dicomdir::MODALITY;
+use crate::estimate::Plan;
+use crate::source::bytes_of;
+use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -39,21 +43,25 @@ impl Order {
         }
     }
 
-    fn rank(self) -> &'static str {
-        match self {
+    fn rank(self) -> String {
+        let rank = match self {
             // Entries of one packed stream stay together, at the end.
             Order::Largest => "CASE kind WHEN 3 THEN 0 ELSE -bytes END",
             Order::Newest => "CASE kind WHEN 3 THEN 0 ELSE -date END",
             Order::AsFound => "0",
-        }
+        };
+        format!("CASE modality WHEN '{MODALITY}' THEN {LAST} ELSE {rank} END")
     }
 }
 
+/// Rank of what names others, a DICOMDIR: it comes after them.
+pub(crate) const LAST: i64 = i64::MAX;
+
 /// The journal of a destination, held by this run.
 pub struct Journal {
-    db: Connection,
+    pub(crate) db: Connection,
     order: Order,
-    _lock: File,
+    _lock: Option<File>,
 }
 
 impl Journal {
@@ -70,18 +78,39 @@ impl Journal {
 
     /// Opens the journal called `name`, and makes it when there is none.
     pub fn open(destination: &Path, name: &str, order: Order) -> Result<Journal, Error> {
-        let folder = Journal::folder(destination);
-        make_folder(&folder)?;
-        let lock = lock(&folder.join(format!("{name}.lock")), destination)?;
+        Journal::open_in(&Journal::folder(destination), destination, name, order)
+    }
+
+    /// Opens a journal that is kept in `folder`, and not beside the destination, which must not hold what it tells.
+    pub fn open_in(folder: &Path, destination: &Path, name: &str, order: Order) -> Result<Journal, Error> {
+        let beside = Journal::folder(destination);
+        make_folder(&beside)?;
+        make_folder(folder)?;
+        let lock = lock(&beside.join(format!("{name}.lock")), destination)?;
         let db = Connection::open(folder.join(format!("{name}.sqlite")))?;
         db.pragma_update(None, "journal_mode", "WAL")?;
         db.pragma_update(None, "synchronous", "FULL")?;
         db.pragma_update(None, "cache_size", -16_000)?;
         db.pragma_update(None, "foreign_keys", true)?;
+        Journal::over(db, order, Some(lock)).and_then(|journal| sync(folder).map(|()| journal))
+    }
+
+    /// A journal that is forgotten at the end, for commands that need the walk alone.
+    pub fn in_memory() -> Result<Journal, Error> {
+        Journal::over(Connection::open_in_memory()?, Order::AsFound, None)
+    }
+
+    fn over(db: Connection, order: Order, lock: Option<File>) -> Result<Journal, Error> {
         let version: i64 = db.query_row("PRAGMA user_version", [], |row| row.get(0))?;
         match version {
-            0 => db.execute_batch(concat!("BEGIN; ", include_str!("v1.sql"), " PRAGMA user_version = 1; COMMIT;"))?,
-            1 => {}
+            0 => db.execute_batch(concat!(
+                "BEGIN; ",
+                include_str!("v1.sql"),
+                include_str!("v2.sql"),
+                " PRAGMA user_version = 2; COMMIT;"
+            ))?,
+            1 => db.execute_batch(concat!("BEGIN; ", include_str!("v2.sql"), " PRAGMA user_version = 2; COMMIT;"))?,
+            2 => {}
             _ => {
                 return Err(Error::usage(
                     "the journal was made by a newer version",
@@ -89,21 +118,49 @@ impl Journal {
                 ));
             }
         }
-        sync(&folder)?;
         let mut journal = Journal { db, order, _lock: lock };
         journal.put_in_order()?;
         Ok(journal)
     }
 
-    /// Opens the journal of a migration to look at it, while it runs or not.
-    pub fn look(destination: &Path) -> Result<Counts, Error> {
-        let path = Journal::folder(destination).join("migration.sqlite");
+    /// What the journal called `name` counts, and what it expects of what waits; looked at while a run goes on, or not.
+    pub fn look(folder: &Path, name: &str) -> Result<Option<(Counts, Plan)>, Error> {
+        let path = folder.join(format!("{name}.sqlite"));
         if !path.is_file() {
-            let what = format!("{} has no migration", destination.display());
-            return Err(Error::usage(what, "name the destination of one"));
+            return Ok(None);
         }
-        let db = Connection::open(&path)?;
-        work::counts(&db, &[])
+        let db = read_only(&path)?;
+        let version: i64 = db.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+        let counts = work::counts(&db, &[], version)?;
+        let plan = if version < 2 { Plan::default() } else { Plan::make(&db, &[])? };
+        Ok(Some((counts, plan)))
+    }
+
+    /// What is wrong with the journal called `name`, and how its log ends; nothing where there is none.
+    pub(crate) fn checked(folder: &Path, name: &str) -> Result<Option<Checked>, Error> {
+        let path = folder.join(format!("{name}.sqlite"));
+        if !path.is_file() {
+            return Ok(None);
+        }
+        let db = read_only(&path)?;
+        let whole: String = db.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))?;
+        if whole != "ok" {
+            return Ok(Some(Checked { fault: Some(whole), head: None, waiting: 0 }));
+        }
+        let sql = "SELECT value FROM meta WHERE name = 'head'";
+        let head = db.query_row(sql, [], |row| row.get(0)).optional()?;
+        let waiting = db.query_row("SELECT count(*) FROM items WHERE state = 0", [], |row| row.get(0))?;
+        Ok(Some(Checked { fault: None, head, waiting }))
+    }
+
+    /// Does a process hold the migration (or import) called `name` into the destination? `None` where that can't be told.
+    pub fn held(destination: &Path, name: &str) -> Option<bool> {
+        let file = File::open(Journal::folder(destination).join(format!("{name}.lock"))).ok()?;
+        match file.try_lock_shared() {
+            Ok(()) => Some(false),
+            Err(TryLockError::WouldBlock) => Some(true),
+            Err(TryLockError::Error(_)) => None,
+        }
     }
 
     /// A remembered word.
@@ -140,7 +197,7 @@ impl Journal {
         Ok(())
     }
 
-    /// The source is to be walked once more; what was refused or failed is looked at again, and with `all` everything.
+    /// The source is to be walked once more; what can't be read or failed is looked at again, and with `all` everything.
     pub fn again(&mut self, source: i64, all: bool) -> Result<(), Error> {
         let transaction = self.db.transaction()?;
         transaction.execute("UPDATE sources SET walked = 0 WHERE id = ?", [source])?;
@@ -161,6 +218,30 @@ impl Journal {
         transaction.commit()?;
         Ok(())
     }
+}
+
+/// What a journal is found to be.
+#[derive(Debug)]
+pub(crate) struct Checked {
+    /// The first thing that is wrong with it.
+    pub fault: Option<String>,
+    /// The head of its log.
+    pub head: Option<String>,
+    /// Items that wait.
+    pub waiting: u64,
+}
+
+/// Opens a journal to look at it; nothing is written, and the storage may be one that can't be.
+fn read_only(path: &Path) -> Result<Connection, Error> {
+    let mut log = path.as_os_str().to_owned();
+    log.push("-wal");
+    if Path::new(&log).exists() {
+        return Ok(Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?);
+    }
+    // Nobody has it open: it can be read as it lies.
+    let text: String = bytes_of(path).iter().map(|byte| format!("%{byte:02X}")).collect();
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
+    Ok(Connection::open_with_flags(format!("file:{text}?immutable=1"), flags)?)
 }
 
 fn remember(db: &Connection, name: &str, value: &str) -> Result<(), Error> {

@@ -23,9 +23,10 @@ CREATE TABLE folders (
 ) STRICT;
 CREATE INDEX folders_left ON folders (source, id) WHERE walked = 0;
 
--- kind: 0 file, 1 entry of a zip, 2 entry of a tar, 3 entry of a tar.gz, 4 instance of a server, 5 of this archive's backlog
--- part: number (zip, tar.gz) or offset (tar) of an entry
--- state: 0 waits, 1 converted, 2 kept, 3 refused, 4 skipped, 5 failed
+-- kind: 0 file, 1 entry of a zip, 2 entry of a tar, 3 entry of a compressed stream, 4 instance of a server, 5 of this archive's backlog,
+-- 6 file that a DICOMDIR names, 7 entry of a zip that is cut short
+-- part: number (zip, stream) or offset (tar, cut zip) of an entry
+-- state: 0 waits, 1 converted, 2 kept, 3 can't be read, 4 skipped, 5 failed
 CREATE TABLE items (
     id       INTEGER PRIMARY KEY,
     source   INTEGER NOT NULL REFERENCES sources,

@@ -1,10 +1,11 @@
 //! The bytes of an item, brought to where they can be read as a file.
 
-use super::pack::{Tar, open_zip};
+use super::pack::{LARGEST, Tar, open_zip};
 use super::retry::Fault;
 use super::web::Server;
+use super::{zip_cut, zip_doubles};
 use crate::journal::{Kind, Row};
-use crate::trouble::{hint_for, reason};
+use crate::trouble::{hint_for, reason, without_panic};
 use std::fs::{self, File};
 use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
@@ -63,11 +64,12 @@ impl<'a> Fetch<'a> {
     /// A copy of the item's bytes; none where the item is a file already.
     pub fn fetch(&mut self, row: &Row) -> Result<Option<Spooled>, Trouble> {
         match row.kind {
-            Kind::File | Kind::Backlog => Ok(None),
+            Kind::File | Kind::Listed | Kind::Backlog => Ok(None),
             Kind::Zip => self.zip_entry(row).map(Some),
             Kind::Tar => self.tar_entry(row).map(Some),
             Kind::Web => self.web_instance(row).map(Some),
-            Kind::TarGz => Err(Trouble::Refused("an entry of a stream is not fetched alone".into())),
+            Kind::ZipCut => self.cut_zip_entry(row).map(Some),
+            Kind::Stream => Err(Trouble::Refused("an entry of a stream is not fetched alone".into())),
         }
     }
 
@@ -75,8 +77,8 @@ impl<'a> Fetch<'a> {
     pub fn stream(&mut self, rows: &[Row], mut each: impl FnMut(&Row, Result<Spooled, Trouble>)) {
         let Some(first) = rows.first() else { return };
         let (mut left, mut number) = (rows, 0);
-        let walked = Tar::open(&first.path, Kind::TarGz).and_then(|mut tar| {
-            tar.each(|entry| {
+        let walked = Tar::open(&first.path, Kind::Stream).and_then(|mut tar| {
+            tar.each(&mut 0, |entry| {
                 let Some((row, rest)) = left.split_first() else { return Ok::<_, io::Error>(false) };
                 if row.part == number {
                     left = rest;
@@ -99,7 +101,7 @@ impl<'a> Fetch<'a> {
         let spooled = match zip.by_index(part) {
             Ok(mut entry) => {
                 let size = entry.size();
-                self.spool(&mut entry, size)
+                self.spool(&mut entry, Some(size))
             }
             Err(e) => Err(Trouble::Refused(e.to_string())),
         };
@@ -110,7 +112,7 @@ impl<'a> Fetch<'a> {
     fn tar_entry(&mut self, row: &Row) -> Result<Spooled, Trouble> {
         let mut file = File::open(&row.path).map_err(|e| cannot_read(&e))?;
         file.seek(SeekFrom::Start(row.part)).map_err(|e| cannot_read(&e))?;
-        self.spool(&mut file.take(row.bytes), row.bytes)
+        self.spool(&mut file.take(row.bytes), Some(row.bytes))
     }
 
     fn web_instance(&mut self, row: &Row) -> Result<Spooled, Trouble> {
@@ -132,13 +134,25 @@ impl<'a> Fetch<'a> {
         }
     }
 
-    /// Writes exactly `size` bytes to a temporary file.
-    fn spool(&mut self, from: &mut dyn Read, size: u64) -> Result<Spooled, Trouble> {
+    fn cut_zip_entry(&mut self, row: &Row) -> Result<Spooled, Trouble> {
         let mut spooled = self.place();
         let mut to = File::create(&spooled.path).map_err(|e| cannot_write(&e))?;
-        let (mut buffer, mut from) = (vec![0; 256 << 10], from.take(size.saturating_add(1)));
+        spooled.bytes =
+            zip_cut::copy(&row.path, row.part % zip_doubles::BEGIN, &mut to).map_err(|e| match e.kind() {
+                io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Trouble::Full,
+                _ => Trouble::Refused(format!("the packed file is damaged: {}", reason(&e))),
+            })?;
+        Ok(spooled)
+    }
+
+    /// Writes all of it to a temporary file; exactly `size` bytes, where that is known.
+    fn spool(&mut self, from: &mut dyn Read, size: Option<u64>) -> Result<Spooled, Trouble> {
+        let mut spooled = self.place();
+        let mut to = File::create(&spooled.path).map_err(|e| cannot_write(&e))?;
+        let (mut buffer, mut from) = (vec![0; 256 << 10], from.take(size.unwrap_or(LARGEST).saturating_add(1)));
         loop {
-            let n = match from.read(&mut buffer) {
+            let read = without_panic(|| from.read(&mut buffer)).map_err(Trouble::Refused)?;
+            let n = match read {
                 Ok(0) => break,
                 Ok(n) => n,
                 Err(e) => return Err(Trouble::Refused(format!("the packed file is damaged: {}", reason(&e)))),
@@ -146,7 +160,7 @@ impl<'a> Fetch<'a> {
             to.write_all(&buffer[..n]).map_err(|e| cannot_write(&e))?;
             spooled.bytes += n as u64;
         }
-        match spooled.bytes == size {
+        match size.is_none_or(|size| spooled.bytes == size) && spooled.bytes <= LARGEST {
             true => Ok(spooled),
             false => Err(Trouble::Refused("the packed file is damaged: an entry has not the size it says".into())),
         }

@@ -1,18 +1,16 @@
 //! Folders, walked as a stream: what is still to be entered is in the journal, not in memory.
 
+use super::form::{self, Form};
 use super::{CHUNK, Census, Walked, date, or_dash, pack};
 use crate::Error;
 use crate::dicomdir;
 use crate::journal::{Found, Kind};
 use crate::trouble::{file_line, hint_for, reason};
-use std::fs::{self, File, Metadata};
-use std::io::{self, Read};
+use std::fs::{self, Metadata};
+use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use transcode::{Head, Source};
-
-/// Bytes that say what a file is.
-const HEAD: u64 = 32 << 10;
 
 /// Walks a folder, the files of a DICOMDIR, a packed file, or takes one file.
 pub(super) fn walk(census: &mut Census, path: &Path) -> Result<(), Error> {
@@ -25,13 +23,16 @@ pub(super) fn walk(census: &mut Census, path: &Path) -> Result<(), Error> {
         return walk_dicomdir(census, path);
     }
     let relative = path.file_name().map(PathBuf::from).unwrap_or_default();
-    look_into(census, vec![Entry { path: path.to_owned(), relative, meta }], true)
+    look_into(census, vec![Entry { path: path.to_owned(), relative, meta, kind: Kind::File }], true)
 }
 
 fn walk_folders(census: &mut Census) -> Result<(), Error> {
     while let Some(folder) = census.journal.next_folder(census.source)? {
         match fs::read_dir(&folder.path) {
-            Ok(entries) => enter(census, entries, &folder.path, &folder.relative)?,
+            Ok(entries) => {
+                census.indexes.enter(&folder.path, folder.relative.components().count());
+                enter(census, entries, &folder.path, &folder.relative)?;
+            }
             Err(e) => (census.told)(cannot_read(&folder.path, &e)),
         }
         if census.stopped() {
@@ -56,7 +57,10 @@ fn enter(census: &mut Census, entries: fs::ReadDir, folder: &Path, relative: &Pa
             };
             let (path, relative) = (entry.path(), relative.join(entry.file_name()));
             match fs::metadata(&path) {
-                Ok(meta) if meta.is_file() => files.push(Entry { path, relative, meta }),
+                Ok(meta) if meta.is_file() => {
+                    let kind = if census.indexes.names(&path) { Kind::Listed } else { Kind::File };
+                    files.push(Entry { path, relative, meta, kind });
+                }
                 Ok(meta) if meta.is_dir() => {
                     if census.outside.is_some() && path.canonicalize().ok() == census.outside {
                         (census.told)(note(&path, "the destination, left out of the sources"));
@@ -94,7 +98,9 @@ fn walk_dicomdir(census: &mut Census, path: &Path) -> Result<(), Error> {
         for path in files {
             let relative = path.strip_prefix(folder).unwrap_or(path).to_owned();
             match fs::metadata(path) {
-                Ok(meta) if meta.is_file() => there.push(Entry { path: path.clone(), relative, meta }),
+                Ok(meta) if meta.is_file() => {
+                    there.push(Entry { path: path.clone(), relative, meta, kind: Kind::Listed });
+                }
                 Ok(_) => (census.told)(Walked::Trouble(file_line(
                     "cannot read",
                     path,
@@ -113,12 +119,16 @@ struct Entry {
     path: PathBuf,
     relative: PathBuf,
     meta: Metadata,
+    kind: Kind,
 }
 
 /// What the first bytes of a file say.
 enum Look {
     Instance(Option<Head>),
+    /// It names other files.
+    Index,
     Pack(Kind),
+    Refused(&'static str),
     Unreadable(io::Error),
 }
 
@@ -130,16 +140,25 @@ fn look_into(census: &mut Census, files: Vec<Entry>, named: bool) -> Result<(), 
             new.push(file);
         }
     }
+    let heads = census.heads;
     let each = new.len().div_ceil(census.jobs.max(1)).max(1);
     let looks: Vec<Look> = std::thread::scope(|scope| {
-        let parts: Vec<_> =
-            new.chunks(each).map(|part| scope.spawn(|| part.iter().map(|file| look(&file.path)).collect())).collect();
+        let parts: Vec<_> = new
+            .chunks(each)
+            .map(|part| scope.spawn(move || part.iter().map(|file| look(&file.path, heads)).collect()))
+            .collect();
         parts.into_iter().flat_map(|part| part.join().unwrap_or_else(|_| Vec::new())).collect()
     });
     let mut found = Vec::new();
     for (file, look) in new.iter().zip(looks) {
         match look {
-            Look::Instance(head) => found.push(instance(census, file, head)),
+            Look::Instance(head) => found.push(instance(census, file, head.as_ref())),
+            Look::Index => found.push(Found { modality: dicomdir::MODALITY.into(), ..instance(census, file, None) }),
+            Look::Refused(what) => {
+                let what = format!("{what}, which is not read here");
+                let hint = Some("unpack it, and name the folder that holds what was in it");
+                (census.told)(Walked::Trouble(file_line("refused", &file.path, &what, hint)));
+            }
             Look::Pack(kind) => {
                 // A packed file that the user named is a folder of its own; found in a folder, it is one below it.
                 let base = if named { PathBuf::new() } else { file.relative.clone() };
@@ -151,34 +170,33 @@ fn look_into(census: &mut Census, files: Vec<Entry>, named: bool) -> Result<(), 
     census.add(found)
 }
 
-fn instance(census: &Census, file: &Entry, head: Option<Head>) -> Found {
+fn instance(census: &Census, file: &Entry, head: Option<&Head>) -> Found {
     let day = |seconds| {
         let day = jiff::Timestamp::from_second(seconds).map(|at| at.to_zoned(jiff::tz::TimeZone::UTC).date());
         day.map_or(0, |day| i64::from(day.year()) * 10_000 + i64::from(day.month()) * 100 + i64::from(day.day()))
     };
-    let told = head.as_ref().map_or(0, |head| date(&head.study_date));
+    let told = head.map_or(0, |head| date(&head.study_date));
     Found {
-        kind: Kind::File,
+        kind: file.kind,
         path: file.path.clone(),
         part: 0,
-        name: String::new(),
+        name: Vec::new(),
         place: census.mirror.then(|| file.relative.clone()),
         bytes: file.meta.len(),
         modified: modified(&file.meta),
-        modality: or_dash(head.as_ref().map_or("", |head| &head.modality)),
-        syntax: or_dash(head.as_ref().map_or("", |head| head.transfer_syntax.uid())),
+        modality: or_dash(head.map_or("", |head| &head.modality)),
+        syntax: or_dash(head.map_or("", |head| head.transfer_syntax.uid())),
         date: if told > 0 { told } else { day(file.meta.mtime()) },
     }
 }
 
-fn look(path: &Path) -> Look {
-    let mut bytes = Vec::new();
-    if let Err(e) = File::open(path).and_then(|file| file.take(HEAD).read_to_end(&mut bytes)) {
-        return Look::Unreadable(e);
-    }
-    match pack::kind(path, &bytes) {
-        Some(kind) => Look::Pack(kind),
-        None => Look::Instance(head(bytes)),
+fn look(path: &Path, heads: bool) -> Look {
+    match form::look(path) {
+        Ok(Form::Pack(kind)) => Look::Pack(kind),
+        Ok(Form::Refused(what)) => Look::Refused(what),
+        Ok(Form::File(bytes)) if dicomdir::begins_one(&bytes) => Look::Index,
+        Ok(Form::File(bytes)) => Look::Instance(if heads { head(bytes) } else { None }),
+        Err(e) => Look::Unreadable(e),
     }
 }
 

@@ -5,17 +5,27 @@
 
 mod fetch;
 mod folder;
+mod form;
+mod indexes;
 mod pack;
 mod retry;
+mod unpack;
 mod web;
+mod zip_cut;
+mod zip_doubles;
 
 pub use fetch::{Fetch, Spooled, Trouble};
+pub(crate) use form::looks_like_dicom;
+pub(crate) use indexes::Indexes;
 pub use web::Server;
 
 use crate::Error;
 use crate::journal::{Clash, Found, Journal, Kind};
+use crate::names;
 use archive::Archive;
+use std::collections::hash_map::DefaultHasher;
 use std::ffi::OsString;
+use std::hash::{BuildHasher, BuildHasherDefault};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -46,7 +56,8 @@ impl Origin {
     /// What the journal calls it.
     pub fn name(&self) -> String {
         match self {
-            Origin::Path(path) => path.display().to_string(),
+            // Two that differ in bytes that are no text are two.
+            Origin::Path(path) => names::bytes_of(path).unwrap_or_else(|| path.display().to_string()),
             Origin::Web(server) => server.root().to_owned(),
             Origin::Backlog(..) => "backlog".into(),
         }
@@ -63,10 +74,14 @@ pub struct Census<'a> {
     pub mirror: bool,
     /// The destination, which is never a source.
     pub outside: Option<PathBuf>,
+    /// Look for modality, transfer syntax and date.
+    pub heads: bool,
     /// Files looked into at once.
     pub jobs: usize,
     /// Set when it is to end.
     pub stop: &'a AtomicBool,
+    /// What DICOMDIRs name that lie in the folders walked.
+    pub indexes: Indexes,
     /// Hears of progress and of trouble.
     pub told: &'a mut dyn FnMut(Walked),
 }
@@ -105,7 +120,7 @@ impl Census<'_> {
                 kind: Kind::Backlog,
                 path: [&waits.key.study, &waits.key.series, &waits.key.sop].iter().collect(),
                 part: 0,
-                name: String::new(),
+                name: Vec::new(),
                 place: None,
                 bytes: waits.bytes,
                 modified: waits.id,
@@ -138,6 +153,11 @@ fn or_dash(text: &str) -> String {
 fn date(text: &str) -> i64 {
     let digits: String = text.chars().filter(char::is_ascii_digit).take(8).collect();
     if digits.len() == 8 { digits.parse().unwrap_or(0) } else { 0 }
+}
+
+/// What stands for a path where millions are remembered.
+fn hash(path: &Path) -> u64 {
+    BuildHasherDefault::<DefaultHasher>::default().hash_one(path.as_os_str())
 }
 
 /// A path as the journal keeps it.

@@ -10,6 +10,7 @@ use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
+use transcode::Uid;
 use ureq::http::Response;
 use ureq::tls::{RootCerts, TlsConfig};
 use ureq::{Agent, Body};
@@ -160,7 +161,7 @@ fn found(instance: &Value, path: &str, modality: &str, date: i64) -> Option<Foun
         kind: Kind::Web,
         path: format!("{path}/{sop}").into(),
         part: 0,
-        name: String::new(),
+        name: Vec::new(),
         place: None,
         // Not told by a server: what its pixels would be, uncompressed.
         bytes: (size * number("00280008").unwrap_or(1.0)) as u64,
@@ -210,8 +211,7 @@ fn text(object: &Value, tag: &str) -> String {
 
 /// A UID that may be put into an address.
 fn uid(object: &Value, tag: &str) -> Option<String> {
-    Some(text(object, tag))
-        .filter(|uid| !uid.is_empty() && uid.len() <= 64 && uid.bytes().all(|b| b.is_ascii_digit() || b == b'.'))
+    Uid::parse(&text(object, tag)).map(String::from)
 }
 
 /// Writes the one part of a multipart answer, or an answer that is the instance itself. Cut short, it is tried again.

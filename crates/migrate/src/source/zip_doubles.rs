@@ -1,0 +1,49 @@
+//! Entries of a zip file whose name is there again: the crate `zip` keeps one entry a name, the last. The others are found by their
+//! records in the directory (APPNOTE 4.3.12) and read by their own headers, as those of a zip file that is cut.
+
+use std::collections::HashSet;
+use std::fs::File;
+use std::io::{self, BufReader, Read, Seek, SeekFrom};
+use zip::ZipArchive;
+
+const RECORD: usize = 46;
+/// Added to where its header begins, for the journal: the entries that `zip` shows have their numbers below.
+pub(super) const BEGIN: u64 = 1 << 62;
+
+/// An entry that the directory names and `zip` does not show.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Double {
+    /// Its path as written.
+    pub name: Vec<u8>,
+    /// Where its header begins.
+    pub at: u64,
+    /// Its size unpacked, and packed.
+    pub size: u64,
+    pub packed: u64,
+}
+
+/// The records of the directory of `file` that are none of the entries shown. Those of entries over 4 GiB are left out.
+pub(super) fn of(zip: &mut ZipArchive<BufReader<File>>, file: &mut BufReader<File>) -> io::Result<Vec<Double>> {
+    let mut shown = HashSet::new();
+    for part in 0..zip.len() {
+        shown.extend(zip.by_index_raw(part).ok().map(|entry| entry.central_header_start()));
+    }
+    let (mut at, mut doubles) = (zip.central_directory_start(), Vec::new());
+    loop {
+        file.seek(SeekFrom::Start(at))?;
+        let mut record = Vec::new();
+        file.by_ref().take(RECORD as u64).read_to_end(&mut record)?;
+        if record.len() < RECORD || !record.starts_with(b"PK\x01\x02") {
+            return Ok(doubles);
+        }
+        let two = |n: usize| usize::from(u16::from_le_bytes([record[n], record[n + 1]]));
+        let four = |n: usize| u32::from_le_bytes([record[n], record[n + 1], record[n + 2], record[n + 3]]);
+        if !shown.contains(&at) && four(42) != u32::MAX {
+            let mut name = Vec::new();
+            file.by_ref().take(two(28) as u64).read_to_end(&mut name)?;
+            let (size, packed) = (four(24).into(), four(20).into());
+            doubles.push(Double { name, at: zip.offset() + u64::from(four(42)), size, packed });
+        }
+        at += (RECORD + two(28) + two(30) + two(32)) as u64;
+    }
+}

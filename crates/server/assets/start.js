@@ -10,6 +10,7 @@ let words = '';
 let shown = 0;
 let known = null;
 let asked = 0;
+let viewers = { ohif: true, light: false };
 
 function value(row, tag) {
   const values = row[tag]?.Value ?? [];
@@ -43,7 +44,8 @@ function card(row) {
   const uid = first(row, '0020000D');
   const find = (selector) => item.querySelector(selector);
   const name = personName(first(row, '00100010')) || 'No name';
-  find('.card').href = `/viewer/viewer?StudyInstanceUIDs=${encodeURIComponent(uid)}`;
+  item.dataset.study = uid;
+  lead(item);
   find('h2').textContent = name;
   find('h2').title = name;
   find('.what').textContent = first(row, '00081030') || 'No description';
@@ -64,6 +66,18 @@ function card(row) {
   image.addEventListener('error', () => image.parentElement.classList.add('none'));
   image.src = `/dicom-web/studies/${encodeURIComponent(uid)}/thumbnail?viewport=480,360`;
   return item;
+}
+
+/** Where a card leads: to OHIF and the light page, or to what there is of the two. A phone gets the light page. */
+function lead(item) {
+  const uid = encodeURIComponent(item.dataset.study);
+  const [ohif, light] = [`/viewer/viewer?StudyInstanceUIDs=${uid}`, `/light/?study=${uid}`];
+  const small = matchMedia('(max-width: 640px)').matches;
+  item.querySelector('.card').href = viewers.light && (small || !viewers.ohif) ? light : ohif;
+  const second = item.querySelector('.light');
+  second.hidden = !(viewers.light && viewers.ohif);
+  second.href = small ? ohif : light;
+  second.textContent = small ? 'OHIF' : 'Light view';
 }
 
 async function ask(matches, offset) {
@@ -145,7 +159,11 @@ function tell(now) {
   byId('bar-kept').style.width = share(now.kept);
   byId('bar-failed').style.width = share(now.failed);
   byId('version').textContent = `Firstlight ${now.version}`;
-  if (!now.viewer) {
+  if (now.viewer !== viewers.ohif || now.light !== viewers.light) {
+    viewers = { ohif: now.viewer, light: now.light };
+    for (const item of list.children) lead(item);
+  }
+  if (!now.viewer && !now.light) {
     byId('notice').textContent = 'No viewer is installed: the studies are listed, but cannot be opened yet. ';
     const how = document.createElement('a');
     how.href = '/viewer';

@@ -22,10 +22,16 @@ pub struct Config {
     pub web_dir: Option<PathBuf>,
     /// Read Accept as the standard is written (406 included) and not as viewers mean it.
     pub strict_accept: bool,
+    /// The light page says "Not for diagnosis" unless this is set: whoever sets it answers for its use.
+    pub for_diagnosis: bool,
     /// The address clients see (`https://pacs.example.org`), where it is not the Host they ask for.
     pub public_url: Option<String>,
     /// A request that has not been answered by then is given up.
     pub request_timeout: Duration,
+    /// The first head of a connection is there by then, or the connection is closed.
+    pub head_time: Duration,
+    /// A search that takes longer is ended.
+    pub search_time: Duration,
     /// Connections served at once; more wait.
     pub connections: usize,
     /// Bytes of memory for rendered images, decoded frames and prepared replies.
@@ -46,8 +52,11 @@ impl Config {
             viewer_dir: None,
             web_dir: None,
             strict_accept: false,
+            for_diagnosis: false,
             public_url: None,
             request_timeout: Duration::from_secs(60),
+            head_time: Duration::from_secs(10),
+            search_time: Duration::from_secs(10),
             connections: 1024,
             cache_bytes: 256 << 20,
         }

@@ -25,6 +25,10 @@ pub struct Problem {
     message: String,
 }
 
+/// What the client is told, beside the response, so that the id of the request can be added to it.
+#[derive(Debug, Clone)]
+pub struct Told(pub String);
+
 /// The result of a request handler.
 pub type Answered<T> = std::result::Result<T, Problem>;
 
@@ -37,6 +41,11 @@ impl Problem {
     /// 404: there is no such thing here.
     pub fn not_found(what: &str) -> Problem {
         Problem { status: StatusCode::NOT_FOUND, message: format!("no such {what}") }
+    }
+
+    /// 404: what is asked for is not in the file, or not whole, and why.
+    pub fn not_there(why: impl std::fmt::Display) -> Problem {
+        Problem { status: StatusCode::NOT_FOUND, message: why.to_string() }
     }
 
     /// 406: none of the media types the client accepts can be given.
@@ -52,6 +61,24 @@ impl Problem {
     /// 503: too much is being done already.
     pub fn busy() -> Problem {
         Problem { status: StatusCode::SERVICE_UNAVAILABLE, message: "busy, try again".to_owned() }
+    }
+
+    /// 503: no more of these at once.
+    pub fn full(message: &str) -> Problem {
+        Problem { status: StatusCode::SERVICE_UNAVAILABLE, message: message.to_owned() }
+    }
+
+    /// 429: this client asks too often.
+    pub fn too_often(message: &str) -> Problem {
+        Problem { status: StatusCode::TOO_MANY_REQUESTS, message: message.to_owned() }
+    }
+
+    /// 503: a search that took longer than it may.
+    pub fn search_took_too_long() -> Problem {
+        Problem {
+            status: StatusCode::SERVICE_UNAVAILABLE,
+            message: "the search took too long: ask for less, such as one patient or a range of dates".to_owned(),
+        }
     }
 
     /// 414: the target of the request is too long.
@@ -73,6 +100,11 @@ impl Problem {
         }
     }
 
+    /// What the client is told.
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
     /// The status.
     #[cfg(test)]
     pub fn status(&self) -> StatusCode {
@@ -83,26 +115,35 @@ impl Problem {
 impl From<archive::Error> for Problem {
     fn from(error: archive::Error) -> Problem {
         match error {
+            archive::Error::Transcode(error) => error.into(),
             archive::Error::Query(message) => Problem::bad_request(message),
             archive::Error::Closed => Problem::busy(),
+            archive::Error::TooLong => Problem::search_took_too_long(),
             other => Problem::internal(other),
         }
     }
 }
 
+/// What an instance does not have, or has damaged, can't be found in it: that is no failure of the server.
 impl From<transcode::Error> for Problem {
     fn from(error: transcode::Error) -> Problem {
-        Problem::internal(error)
+        match error {
+            transcode::Error::Io(error) => Problem::internal(error),
+            error => {
+                tracing::warn!(%error, "cannot be read out of the stored object");
+                Problem { status: StatusCode::NOT_FOUND, message: error.to_string() }
+            }
+        }
     }
 }
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let body = format!("{}\n", self.message);
-        let mut response = (self.status, body).into_response();
+        let mut response = (self.status, format!("{}\n", self.message)).into_response();
+        response.extensions_mut().insert(Told(self.message));
         let headers = response.headers_mut();
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        if self.status == StatusCode::SERVICE_UNAVAILABLE {
+        if matches!(self.status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS) {
             headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
         }
         response

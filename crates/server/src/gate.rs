@@ -1,25 +1,46 @@
 //! What every request passes, in and out.
 
-use crate::error::Problem;
+use crate::error::{Problem, Told};
 use crate::guard::{self, From};
 use crate::metrics;
+use crate::request_id::{self, RequestId};
 use crate::state::App;
 use axum::body::{Body, HttpBody};
 use axum::extract::{MatchedPath, Request, State};
-use axum::http::{Response, StatusCode, header};
+use axum::http::{HeaderName, HeaderValue, Response, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::IntoResponse;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Instant;
+use tracing::Instrument;
 
 /// Longest target of a request.
 const LONGEST_TARGET: usize = 16 << 10;
 /// Largest body of a request; nothing is stored over HTTP yet.
 const LARGEST_BODY: u64 = 1 << 20;
 
-/// Checks, limits, answers, counts.
+/// Why a frame is not given: its answer has no body.
+const REASON: HeaderName = HeaderName::from_static("x-reason");
+
+/// Gives the request its id, by which the log and the client speak of it, and answers it.
 pub async fn pass(State(app): State<Arc<App>>, request: Request, next: Next) -> Response<Body> {
+    let id = RequestId::next();
+    // Of the least level that there is, so that every line of the request has it.
+    let route = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
+    let span = tracing::error_span!("request", id = id.as_str(), path = named(request.uri().path(), route));
+    let mut response = answer(app, request, next).instrument(span).await;
+    if let Some(Told(message)) = response.extensions_mut().remove() {
+        let body = format!("{message}\nrequest {}\n", id.as_str());
+        response.headers_mut().insert(header::CONTENT_LENGTH, body.len().into());
+        *response.body_mut() = Body::from(body);
+    }
+    response.headers_mut().insert(request_id::HEADER, id.value());
+    response
+}
+
+/// Checks, limits, answers, counts.
+async fn answer(app: Arc<App>, request: Request, next: Next) -> Response<Body> {
     let start = Instant::now();
     let _active = Active::new(&app.metrics.active);
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
@@ -43,15 +64,35 @@ pub async fn pass(State(app): State<Arc<App>>, request: Request, next: Next) -> 
     app.guard.finish(&from, &mut response);
     let length = response.body().size_hint().exact().unwrap_or(0);
     app.metrics.count(route, response.status().as_u16(), start.elapsed(), length);
-    tracing::debug!(%method, path, status = response.status().as_u16(), ms = start.elapsed().as_secs_f64() * 1e3, "answered");
+    let (status, ms) = (response.status().as_u16(), start.elapsed().as_secs_f64() * 1e3);
+    tracing::debug!(%method, status, ms, "answered");
     response
+}
+
+/// The path as the log may have it: words of ours and numbers. Anything else could be a name.
+fn named(path: &str, route: Option<&str>) -> String {
+    let Some(route) = route else { return "another path".into() };
+    let is_number = |piece: &str| piece.bytes().all(|b| b.is_ascii_digit() || b".,".contains(&b));
+    let mut known = route.split('/');
+    let pieces = path.split('/').map(|piece| match known.next() {
+        Some(word) if word == piece => piece,
+        _ if is_number(piece) => piece,
+        _ => "...",
+    });
+    pieces.collect::<Vec<_>>().join("/")
 }
 
 fn within_limits(request: &Request) -> Result<(), Problem> {
     let target = request.uri().path_and_query().map_or(0, |p| p.as_str().len());
     let length =
         request.headers().get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<u64>().ok()).unwrap_or(0);
+    let coding = request.headers().get_all(header::TRANSFER_ENCODING).iter();
+    let coding: Vec<_> = coding.flat_map(|value| value.as_bytes().split(|byte| *byte == b',')).collect();
     match () {
+        // Who reads another framing than we do could slip a request past a proxy (RFC 9112 7.1 and 11.2).
+        () if coding.len() > 1 || coding.iter().any(|c| !c.trim_ascii().eq_ignore_ascii_case(b"chunked")) => {
+            Err(Problem::bad_request("the only transfer coding of a request is chunked, once"))
+        }
         () if target > LONGEST_TARGET => Err(Problem::too_long()),
         () if length > LARGEST_BODY => Err(Problem::too_large()),
         () => Ok(()),
@@ -61,7 +102,10 @@ fn within_limits(request: &Request) -> Result<(), Problem> {
 async fn in_time(app: &App, answer: impl Future<Output = Response<Body>>) -> Response<Body> {
     match tokio::time::timeout(app.config.request_timeout, answer).await {
         Ok(response) => response,
-        Err(_) => Problem::busy().into_response(),
+        Err(_) => {
+            tracing::warn!(seconds = app.config.request_timeout.as_secs(), "a request was given up: it took too long");
+            Problem::busy().into_response()
+        }
     }
 }
 
@@ -75,6 +119,13 @@ fn is_pixels(path: &str) -> bool {
 
 fn empty(response: &mut Response<Body>) {
     *response.body_mut() = Body::empty();
+    // The reason goes where no viewer takes it for pixels.
+    let told = response.extensions_mut().remove::<Told>();
+    if let Some(reason) =
+        told.and_then(|Told(message)| HeaderValue::from_str(&message.escape_default().to_string()).ok())
+    {
+        response.headers_mut().insert(REASON, reason);
+    }
     response.headers_mut().remove(header::CONTENT_TYPE);
     response.headers_mut().insert(header::CONTENT_LENGTH, 0.into());
     debug_assert_ne!(response.status(), StatusCode::OK);
@@ -93,5 +144,25 @@ impl<'a> Active<'a> {
 impl Drop for Active<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_log_has_no_words_of_the_client() {
+        let instances = Some("/dicom-web/studies/{study}/series/{series}/instances/{instance}/bulkdata/{*path}");
+        let named = |path| named(path, instances);
+        assert_eq!(
+            named("/dicom-web/studies/1.2/series/3.4/instances/5"),
+            "/dicom-web/studies/1.2/series/3.4/instances/5"
+        );
+        assert_eq!(
+            named("/dicom-web/studies/Doe%5EJane/series/3.4/instances/5/bulkdata/x/y"),
+            "/dicom-web/studies/.../series/3.4/instances/5/bulkdata/.../..."
+        );
+        assert_eq!(super::named("/Doe", None), "another path");
     }
 }

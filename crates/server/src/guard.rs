@@ -9,9 +9,9 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, 
 use std::net::IpAddr;
 
 /// Headers that a script of an allowed origin may read.
-const EXPOSED: &str = "Content-Range, Content-Length, Accept-Ranges, ETag, Warning";
+const EXPOSED: &str = "Content-Range, Content-Length, Accept-Ranges, ETag, Warning, X-Request-Id";
 /// Headers that it may send.
-const ALLOWED: &str = "Accept, Authorization, Content-Type, If-None-Match, If-Range, Range";
+const ALLOWED: &str = "Accept, Authorization, Content-Type, If-None-Match, If-Range, Range, Session-Participant";
 /// How long a browser may remember a preflight, in seconds.
 const MAX_AGE: &str = "86400";
 
@@ -118,7 +118,7 @@ pub fn preflight<B>(request: &Request<B>, from: &From) -> Option<Response<axum::
     let mut response = Response::new(axum::body::Body::empty());
     *response.status_mut() = StatusCode::NO_CONTENT;
     let headers = response.headers_mut();
-    set(headers, header::ACCESS_CONTROL_ALLOW_METHODS, "GET, HEAD, OPTIONS");
+    set(headers, header::ACCESS_CONTROL_ALLOW_METHODS, "GET, HEAD, OPTIONS, POST");
     set(headers, header::ACCESS_CONTROL_ALLOW_HEADERS, ALLOWED);
     set(headers, header::ACCESS_CONTROL_MAX_AGE, MAX_AGE);
     if request.headers().contains_key("access-control-request-private-network") {

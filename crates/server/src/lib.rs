@@ -4,9 +4,10 @@
 //!
 //! ```text
 //! serve     connections, time limits, shutdown
-//! gate      every request: Host and Origin (guard), limits, counters (metrics), safe headers
+//! gate      every request: its id (request_id), Host and Origin (guard), limits, counters (metrics), safe headers
 //! dicomweb  searches, metadata, instances, frames, levels, bulk data, rendered
 //! viewer    static files; pages: our own; ops: health, metrics, openapi
+//! session   events of a consultation
 //! ```
 //!
 //! Frames are ranges of stored objects: `media` negotiates, `multipart` frames them, `representation` cuts and
@@ -17,6 +18,7 @@ mod cache;
 mod config;
 mod dicomweb;
 mod error;
+mod first_head;
 mod gate;
 mod guard;
 mod media;
@@ -30,9 +32,10 @@ mod range;
 mod render;
 mod reply;
 mod representation;
+mod request_id;
 mod serve;
+mod session;
 mod state;
-mod uid;
 mod viewer;
 
 pub use config::Config;
@@ -43,12 +46,16 @@ use axum::Router;
 
 /// Everything that is served, as a router.
 pub fn router(config: Config) -> Router {
-    let app = state::App::new(config);
+    routes(state::App::new(config))
+}
+
+fn routes(app: std::sync::Arc<state::App>) -> Router {
     Router::new()
         .nest("/dicom-web", dicomweb::routes())
         .merge(viewer::routes())
         .merge(pages::routes())
         .merge(ops::routes())
+        .merge(session::routes())
         .fallback(viewer::at_root)
         .layer(axum::middleware::from_fn_with_state(app.clone(), gate::pass))
         .with_state(app)

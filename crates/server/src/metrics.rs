@@ -6,8 +6,9 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 /// What requests are for; the label `route`.
-const ROUTES: [&str; 11] = [
+const ROUTES: [&str; 13] = [
     "qido",
+    "first",
     "metadata",
     "frames",
     "instances",
@@ -16,11 +17,14 @@ const ROUTES: [&str; 11] = [
     "rendered",
     "thumbnail",
     "viewer",
+    "session",
     "other",
     "rejected",
 ];
+/// What is none of those before it.
+const OTHER: usize = ROUTES.len() - 2;
 /// Statuses that are told apart; the last stands for all others.
-const STATUSES: [u16; 14] = [200, 204, 206, 304, 400, 403, 404, 405, 406, 413, 416, 500, 503, 0];
+const STATUSES: [u16; 16] = [200, 201, 204, 206, 304, 400, 403, 404, 405, 406, 413, 416, 429, 500, 503, 0];
 /// Upper bounds of the time classes, in seconds.
 const BOUNDS: [f64; 8] = [0.0005, 0.001, 0.005, 0.02, 0.1, 0.5, 2.0, 10.0];
 
@@ -42,7 +46,7 @@ pub struct Metrics {
 impl Metrics {
     /// Counts one answered request. `length` is what Content-Length said.
     pub fn count(&self, route: &'static str, status: u16, took: Duration, length: u64) {
-        let route = ROUTES.iter().position(|r| *r == route).unwrap_or(9);
+        let route = ROUTES.iter().position(|r| *r == route).unwrap_or(OTHER);
         let status = STATUSES.iter().position(|s| *s == status).unwrap_or(STATUSES.len() - 1);
         let class = BOUNDS.iter().position(|b| took.as_secs_f64() <= *b).unwrap_or(BOUNDS.len());
         self.requests[route][status].fetch_add(1, Relaxed);
@@ -122,13 +126,18 @@ impl Metrics {
 /// The route label of a matched path.
 pub fn route_of(path: &str) -> &'static str {
     let Some(rest) = path.strip_prefix("/dicom-web") else {
-        return if path.starts_with("/viewer") { "viewer" } else { "other" };
+        return match path.split('/').nth(1) {
+            Some("viewer") => "viewer",
+            Some("session") => "session",
+            _ => "other",
+        };
     };
     match rest.rsplit('/').next().unwrap_or_default() {
         "rendered" => "rendered",
         "thumbnail" => "thumbnail",
         "metadata" => "metadata",
         "levels" => "levels",
+        "first" => "first",
         "studies" | "series" | "instances" => "qido",
         "frames" | "{frames}" => "frames",
         _ if rest.contains("/bulkdata/") => "bulkdata",

@@ -24,18 +24,29 @@ pub fn routes() -> Router<Arc<App>> {
 
 /// Ready when the index answers.
 async fn ready(State(app): State<Arc<App>>) -> Answered<&'static str> {
-    app.read(|app| app.archive.stats().map(|_| "ready\n").map_err(|_| Problem::busy())).await
+    app.read(|app| {
+        app.archive.stats().map(|_| "ready\n").map_err(|error| {
+            tracing::warn!(%error, "not ready");
+            Problem::busy()
+        })
+    })
+    .await
 }
 
 async fn metrics(State(app): State<Arc<App>>, method: Method, headers: HeaderMap) -> Answered<Response<Body>> {
     app.read(move |app| {
-        let mut text = app.metrics.text(app.archive.stats().ok(), app.made.bytes());
-        if let Ok(figures) = app.archive.figures() {
+        let mut text = app.metrics.text(logged(app.archive.stats()), app.made.bytes());
+        if let Some(figures) = logged(app.archive.figures()) {
             quality::write(&mut text, &figures, app.archive.quarantine());
         }
         Ok(Reply::new("text/plain; version=0.0.4; charset=utf-8", text).answer(&method, &headers))
     })
     .await
+}
+
+/// What could not be counted is left out of the figures, and told in the log.
+fn logged<T>(figures: Result<T, archive::Error>) -> Option<T> {
+    figures.inspect_err(|error| tracing::error!(%error, "figures are missing from /metrics")).ok()
 }
 
 /// What is stored and how far conversion is; for the start page.
@@ -45,6 +56,8 @@ async fn status(State(app): State<Arc<App>>, method: Method, headers: HeaderMap)
         let body = json!({
             "version": env!("CARGO_PKG_VERSION"),
             "viewer": app.config.viewer_dir.as_ref().is_some_and(|dir| dir.join("index.html").is_file()),
+            "light": app.config.web_dir.as_ref().is_some_and(|dir| dir.join("light/index.html").is_file()),
+            "notForDiagnosis": !app.config.for_diagnosis,
             "studies": stats.studies,
             "series": stats.series,
             "instances": stats.instances,

@@ -14,6 +14,11 @@ const OURS: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img
 /// The viewer builds code and workers as it runs; but nobody else may frame it.
 const VIEWER: &str = "object-src 'self' blob:; base-uri 'self'; frame-ancestors 'self'";
 
+/// The light page runs our decoder in a worker, and nothing that is not ours.
+const LIGHT: &str = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'; style-src 'self'; \
+                     img-src 'self' blob:; connect-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'self'; \
+                     frame-ancestors 'none'";
+
 /// `/` and its files.
 pub fn routes() -> Router<Arc<App>> {
     Router::new()
@@ -54,6 +59,11 @@ pub fn no_viewer(method: &Method, headers: &HeaderMap) -> Response<Body> {
 /// The policy of the viewer's page.
 pub fn viewer_policy(response: &mut Response<Body>) {
     response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(VIEWER));
+}
+
+/// The policy of the light page.
+pub fn light_policy(response: &mut Response<Body>) {
+    response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(LIGHT));
 }
 
 fn page(text: &'static str, method: &Method, headers: &HeaderMap) -> Response<Body> {

@@ -2,6 +2,7 @@
 //!
 //! Pixel data never comes this way: its bytes are never coded again.
 
+use crate::error::{Answered, Problem};
 use crate::range;
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
@@ -29,6 +30,14 @@ impl Reply {
     /// A reply that is to be asked for again each time.
     pub fn new(content_type: &'static str, bytes: impl Into<Bytes>) -> Reply {
         Reply { content_type, tag: None, encoding: None, cache: "private, no-cache", bytes: bytes.into() }
+    }
+
+    /// What is kept compressed: given as it is, or undone for a client that does not take gzip.
+    pub fn prepared(content_type: &'static str, gzip: Bytes, headers: &HeaderMap) -> Answered<Reply> {
+        if accepts(headers, "gzip") {
+            return Ok(Reply { encoding: Some("gzip"), ..Reply::new(content_type, gzip) });
+        }
+        Ok(Reply::new(content_type, gunzip(&gzip).map_err(Problem::internal)?))
     }
 
     /// With an entity tag.
@@ -78,20 +87,26 @@ impl Reply {
 
 /// Does the client take this content coding?
 pub fn accepts(headers: &HeaderMap, coding: &str) -> bool {
+    weight(headers, coding) > 0.0
+}
+
+/// How much the client wants this content coding, 0 to 1 (RFC 9110 12.5.3); 0: not at all.
+pub fn weight(headers: &HeaderMap, coding: &str) -> f32 {
     let lists = headers.get_all(header::ACCEPT_ENCODING).iter().filter_map(|v| v.to_str().ok());
-    let mut best = None;
+    let mut any = 0.0;
     for item in lists.flat_map(|list| list.split(',')) {
         let mut pieces = item.split(';').map(str::trim);
         let name = pieces.next().unwrap_or_default();
-        let refused = pieces.any(|p| p.strip_prefix("q=").is_some_and(|q| q.trim().parse() == Ok(0.0)));
+        let told = pieces.find_map(|p| p.strip_prefix("q=").or(p.strip_prefix("Q=")));
+        let weight = told.map_or(1.0, |q| q.trim().parse().unwrap_or(1.0f32).clamp(0.0, 1.0));
         if name.eq_ignore_ascii_case(coding) {
-            return !refused;
+            return weight;
         }
         if name == "*" {
-            best = Some(!refused);
+            any = weight;
         }
     }
-    best.unwrap_or(false)
+    any
 }
 
 /// Compresses with gzip, quickly.
@@ -119,6 +134,9 @@ mod tests {
         };
         assert!(takes("gzip, deflate, br") && takes("br;q=1, GZIP;q=0.5") && takes("*"));
         assert!(!takes("br") && !takes("gzip;q=0, *") && !takes("identity") && !takes("*;q=0") && !takes(""));
+        let headers =
+            HeaderMap::from_iter([(header::ACCEPT_ENCODING, HeaderValue::from_static("br;q=0.2, gzip, *;q=0.1"))]);
+        assert_eq!(["br", "gzip", "zstd"].map(|coding| weight(&headers, coding)), [0.2, 1.0, 0.1]);
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! where they lie; the whole is never put together.
 
 use crate::range::{self, Wanted};
+use crate::state::App;
 use archive::{Archive, Instance, ObjectReader};
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
@@ -13,9 +14,12 @@ use std::collections::VecDeque;
 use std::io;
 use std::ops::Range;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
-use tokio::task::JoinHandle;
+use tokio::sync::Semaphore;
+use tokio::task::{JoinError, JoinHandle};
+use tracing::Span;
+use transcode::{Outgoing, OutgoingForm};
 
 /// Bytes read from an object at once.
 const CHUNK: u64 = 256 << 10;
@@ -27,6 +31,38 @@ pub enum Object {
     Open(ObjectReader),
     /// Opened when its bytes are due: an answer may be made of thousands of objects.
     Later(Archive, Arc<Instance>),
+    /// Made when its bytes are due.
+    Made(Arc<Made>),
+}
+
+/// An instance in another form than it is stored in, made while it is sent.
+pub struct Made {
+    archive: Archive,
+    instance: Arc<Instance>,
+    form: OutgoingForm,
+    /// Who makes something keeps a core busy.
+    cores: Arc<Semaphore>,
+    open: Mutex<Option<Outgoing>>,
+}
+
+impl Made {
+    /// An instance in a form; `open`: where it is open already.
+    pub fn new(app: &App, instance: &Arc<Instance>, form: OutgoingForm, open: Option<Outgoing>) -> Made {
+        let (archive, cores) = (app.archive.clone(), app.cores.clone());
+        Made { archive, instance: instance.clone(), form, cores, open: Mutex::new(open) }
+    }
+
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let outgoing = match &mut *open {
+            Some(outgoing) => outgoing,
+            none => {
+                let source = self.archive.source(&self.instance).map_err(io::Error::other)?;
+                none.insert(source.outgoing(self.form).map_err(io::Error::other)?)
+            }
+        };
+        outgoing.read_at(offset, buffer).map_err(io::Error::other)
+    }
 }
 
 impl Object {
@@ -36,6 +72,7 @@ impl Object {
             Object::Later(archive, instance) => {
                 archive.object(instance).map_err(io::Error::other)?.read_at(offset, buffer)
             }
+            Object::Made(made) => made.read_at(offset, buffer),
         }
     }
 }
@@ -71,6 +108,14 @@ impl Segment {
             Segment::Stored { object, offset, .. } => {
                 Segment::Stored { object: object.clone(), offset: offset + range.start, len: range.end - range.start }
             }
+        }
+    }
+
+    /// What to hold while it is read, where reading keeps a core busy.
+    fn cores(&self) -> Option<Arc<Semaphore>> {
+        match self {
+            Segment::Stored { object: Object::Made(made), .. } => Some(made.cores.clone()),
+            _ => None,
         }
     }
 
@@ -186,14 +231,19 @@ fn body(mut segments: VecDeque<Segment>) -> io::Result<Body> {
         Some(Segment::Stored { object, offset, .. }) => object.read_at(*offset, &mut [0]),
         _ => Ok(()),
     };
-    first.map(|()| Body::new(Stream { left: total, segments, reading: None }))
+    first.map(|()| Body::new(Stream { left: total, segments, reading: None, request: Span::current() }))
 }
+
+/// What was read, and where the next comes from.
+type ReadFront = (io::Result<Bytes>, Segment);
 
 /// A body that reads one chunk at a time on a thread that may block.
 struct Stream {
+    /// Whose lines in the log are about this body, which outlives the handler.
+    request: Span,
     left: u64,
     segments: VecDeque<Segment>,
-    reading: Option<JoinHandle<(io::Result<Bytes>, Segment)>>,
+    reading: Option<JoinHandle<Result<ReadFront, JoinError>>>,
 }
 
 impl http_body::Body for Stream {
@@ -203,12 +253,14 @@ impl http_body::Body for Stream {
     fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
         loop {
             if let Some(reading) = &mut self.reading {
-                let (read, rest) = ready!(Pin::new(reading).poll(context)).map_err(io::Error::other)?;
+                let (read, rest) = ready!(Pin::new(reading).poll(context)).map_err(io::Error::other)??;
                 self.reading = None;
                 if rest.len() > 0 {
                     self.segments.push_front(rest);
                 }
-                let bytes = read.inspect_err(|error| tracing::error!(%error, "stored object cannot be read"))?;
+                let bytes = read.inspect_err(|error| {
+                    self.request.in_scope(|| tracing::error!(%error, "stored object cannot be read"));
+                })?;
                 self.left -= bytes.len() as u64;
                 return Poll::Ready(Some(Ok(Frame::data(bytes))));
             }
@@ -219,7 +271,14 @@ impl http_body::Body for Stream {
                     return Poll::Ready(Some(Ok(Frame::data(bytes))));
                 }
                 Some(mut stored) => {
-                    self.reading = Some(tokio::task::spawn_blocking(move || (stored.read_front(), stored)))
+                    let span = self.request.clone();
+                    self.reading = Some(tokio::spawn(async move {
+                        let _core = match stored.cores() {
+                            Some(cores) => cores.acquire_owned().await.ok(),
+                            None => None,
+                        };
+                        tokio::task::spawn_blocking(move || span.in_scope(|| (stored.read_front(), stored))).await
+                    }))
                 }
             }
         }
@@ -257,7 +316,11 @@ mod tests {
                 let small = body(segments.clone()).unwrap().collect().await.unwrap().to_bytes();
                 let left = end - start;
                 segments.make_contiguous();
-                let streamed = Body::new(Stream { left, segments, reading: None }).collect().await.unwrap().to_bytes();
+                let streamed = Body::new(Stream { left, segments, reading: None, request: Span::current() })
+                    .collect()
+                    .await
+                    .unwrap()
+                    .to_bytes();
                 assert_eq!(small, whole.as_bytes()[start as usize..end as usize]);
                 assert_eq!(small, streamed);
             }

@@ -2,6 +2,8 @@
 
 use crate::config::Config;
 use crate::error::Error;
+use crate::first_head::FirstHead;
+use crate::state::App;
 use axum::Router;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
@@ -13,16 +15,20 @@ use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 
-/// The head of a request, and the wait for the next one, take no longer.
-const HEAD_TIME: Duration = Duration::from_secs(30);
+/// The wait for the next request of a connection, its head included, takes no longer.
+const IDLE_TIME: Duration = Duration::from_secs(60);
+/// Time between two questions whether an HTTP/2 client is still there.
+const PING: Duration = Duration::from_secs(30);
 /// What is being sent when the server stops has so long to end.
 const LAST_TIME: Duration = Duration::from_secs(10);
 
 /// A server that listens and does not answer yet.
 pub struct Server {
     listener: TcpListener,
+    app: Arc<App>,
     router: Router,
     connections: usize,
+    head_time: Duration,
 }
 
 /// As [`serve`], on a listener that is there already.
@@ -48,8 +54,9 @@ impl Server {
     /// Takes a listener that is there already; its address decides which host names are ours.
     pub fn on(listener: TcpListener, mut config: Config) -> Server {
         config.address = listener.local_addr().unwrap_or(config.address);
-        let connections = config.connections;
-        Server { listener, router: crate::router(config), connections }
+        let (connections, head_time) = (config.connections, config.head_time);
+        let app = App::new(config);
+        Server { listener, router: crate::routes(app.clone()), app, connections, head_time }
     }
 
     /// The address it listens on.
@@ -79,8 +86,9 @@ impl Server {
                 },
                 _ = &mut shutdown => break,
             };
+            let stream = FirstHead::within(self.head_time, prepared(stream));
             let service = TowerToHyperService::new(self.router.clone());
-            let connection = builder.serve_connection(TokioIo::new(prepared(stream)), service).into_owned();
+            let connection = builder.serve_connection(TokioIo::new(stream), service).into_owned();
             let connection = graceful.watch(connection);
             tokio::spawn(async move {
                 if let Err(error) = connection.await {
@@ -91,6 +99,8 @@ impl Server {
             });
         }
         drop(self.listener);
+        // These would not end by themselves.
+        self.app.sessions.close();
         if tokio::time::timeout(LAST_TIME, graceful.shutdown()).await.is_err() {
             tracing::warn!("stopped while answers were still being sent");
         }
@@ -99,8 +109,8 @@ impl Server {
 
 fn builder() -> Builder<TokioExecutor> {
     let mut builder = Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_TIME).max_buf_size(128 << 10);
-    builder.http2().timer(TokioTimer::new()).keep_alive_interval(HEAD_TIME).max_concurrent_streams(256);
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(IDLE_TIME).max_buf_size(128 << 10);
+    builder.http2().timer(TokioTimer::new()).keep_alive_interval(PING).max_concurrent_streams(256);
     builder
 }
 

@@ -1,22 +1,26 @@
-//! The viewer as static files: a single-page application below `/viewer`, our own files before the viewer's.
+//! The viewers as static files: OHIF, a single-page application below `/viewer`, our own files before its own; and the light page at `/light/`.
 //!
 //! The viewer's bundle loads its later pieces from the root of the site, so what is asked for at the root and is a file
 //! of the viewer is given there too.
 
 use crate::error::{Answered, Problem};
 use crate::pages;
+use crate::query::Parameters;
 use crate::reply::{self, Reply};
 use crate::state::App;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::{HeaderMap, Method, Response, Uri};
+use axum::http::{HeaderMap, HeaderValue, Method, Response, Uri, header};
+use axum::response::Redirect;
 use axum::routing::get;
 use bytes::Bytes;
 use percent_encoding::percent_decode_str;
+use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::UNIX_EPOCH;
+use transcode::Uid;
 
 /// Larger files are not read.
 const LARGEST: u64 = 256 << 20;
@@ -27,6 +31,21 @@ pub fn routes() -> Router<Arc<App>> {
         .route("/viewer", get(below_viewer))
         .route("/viewer/", get(below_viewer))
         .route("/viewer/{*path}", get(below_viewer))
+        .route("/light", get(async || Redirect::permanent("/light/")))
+        .route("/light/", get(light))
+}
+
+/// The light page; its other files are found at the root of the site.
+async fn light(State(app): State<Arc<App>>, method: Method, headers: HeaderMap) -> Answered<Response<Body>> {
+    app.read(move |app| {
+        let found = app.config.web_dir.as_ref().map(|web| web.join("light/index.html")).filter(|path| path.is_file());
+        let Some(path) = found else { return Ok(pages::no_viewer(&method, &headers)) };
+        let text = std::fs::read_to_string(path).map_err(Problem::internal)?;
+        let mut response = page(text).compressed(&headers).answer(&method, &headers);
+        pages::light_policy(&mut response);
+        Ok(response)
+    })
+    .await
 }
 
 async fn below_viewer(
@@ -37,7 +56,8 @@ async fn below_viewer(
 ) -> Answered<Response<Body>> {
     let path = uri.path().strip_prefix("/viewer").unwrap_or_default().to_owned();
     app.read(move |app| {
-        let index = || index(app, &method, &headers);
+        let link = Link::of(&uri);
+        let index = || index(app, link.as_ref(), &method, &headers);
         match names(&path) {
             None => Err(Problem::not_found("file")),
             Some(names) if is_route(&names) => index(),
@@ -77,17 +97,60 @@ fn folders(app: &App) -> Vec<PathBuf> {
     web.chain(app.config.viewer_dir.clone()).collect()
 }
 
+/// A link to the viewer that names one study, and whether it signs in with a token of its own.
+struct Link {
+    study: Uid,
+    signed: bool,
+}
+
+impl Link {
+    fn of(uri: &Uri) -> Option<Link> {
+        let query = Parameters::parse(uri.query().filter(|_| uri.path().trim_end_matches('/') == "/viewer/viewer"));
+        Some(Link { study: Uid::parse(query.get("StudyInstanceUIDs")?)?, signed: query.get("token").is_some() })
+    }
+}
+
+/// What draws the study's first picture before the application is there: the head of our own page, if we have one.
+fn first_light(app: &App, Link { study, signed }: &Link) -> Option<String> {
+    let head = app.config.web_dir.as_ref()?.join("viewer/first-light.html");
+    let head = std::fs::read_to_string(head).ok()?.replace("{study}", study.as_str());
+    Some(if *signed { without_preload(head) } else { head })
+}
+
+/// A preload carries no token: what needs one is asked for by the script alone.
+fn without_preload(mut head: String) -> String {
+    let link = head
+        .find("data-first-light")
+        .and_then(|within| Some((head[..within].rfind("<link")?, within + head[within..].find('>')? + 1)));
+    if let Some((start, end)) = link {
+        head.replace_range(start..end, "");
+    }
+    head
+}
+
 /// The application's page, its references to the root of the site moved below `/viewer`.
-fn index(app: &App, method: &Method, headers: &HeaderMap) -> Answered<Response<Body>> {
+fn index(app: &App, link: Option<&Link>, method: &Method, headers: &HeaderMap) -> Answered<Response<Body>> {
     let found = folders(app).into_iter().map(|folder| folder.join("index.html")).find(|path| path.is_file());
     let Some(path) = found.filter(|_| app.config.viewer_dir.is_some()) else {
         return Ok(pages::no_viewer(method, headers));
     };
     let text = std::fs::read_to_string(&path).map_err(Problem::internal)?;
-    let page = Reply::new("text/html; charset=utf-8", move_below_viewer(&text));
-    let mut response = page.compressed(headers).answer(method, headers);
+    let mut text = move_below_viewer(&text);
+    let head = link.and_then(|link| first_light(app, link));
+    if let (Some(head), Some(at)) = (head, text.find("<head>")) {
+        // Our page starts them when the picture is there: they would take half of the line from it.
+        text = text.replace("<script defer src=", "<script type=\"later\" src=");
+        text.insert_str(at + "<head>".len(), &head);
+    }
+    let mut response = page(text).compressed(headers).answer(method, headers);
     pages::viewer_policy(&mut response);
     Ok(response)
+}
+
+/// A page is asked for again each time, and costs no bytes when it is the same.
+fn page(text: String) -> Reply {
+    let tag: String = Sha256::digest(&text)[..16].iter().map(|byte| format!("{byte:02x}")).collect();
+    Reply::new("text/html; charset=utf-8", text).tagged(tag)
 }
 
 /// `="/x` becomes `="/viewer/x`; `="//host` and what is there already stay.
@@ -120,6 +183,8 @@ fn file(app: &App, names: &[String], method: &Method, headers: &HeaderMap) -> An
         bytes,
     };
     let mut response = reply.answer(method, headers);
+    // A worker's script is asked for with another Accept than the same file by a page: it is the same file all the same.
+    response.headers_mut().insert(header::VARY, HeaderValue::from_static("Accept-Encoding"));
     if name.ends_with(".html") {
         pages::viewer_policy(&mut response);
     }
@@ -131,7 +196,7 @@ fn regular(path: &Path) -> Option<(PathBuf, std::fs::Metadata)> {
     (meta.is_file() && meta.len() <= LARGEST).then(|| (path.to_owned(), meta))
 }
 
-/// The bytes of a file in the best coding the client takes: a sidecar (`.br`, `.gz`) that is not older, or compressed
+/// The bytes of a file in the coding the client likes best: a sidecar (`.br`, `.gz`) that is not older, or compressed
 /// once and kept.
 fn coded(
     app: &App,
@@ -145,10 +210,13 @@ fn coded(
     if !is_compressible(name) {
         return Ok((read(path)?, None));
     }
-    for (coding, extension) in [("br", "br"), ("gzip", "gz")] {
+    // The smaller one first: it is taken where the client likes both the same.
+    let mut codings =
+        [("br", "br"), ("gzip", "gz")].map(|(coding, side)| (reply::weight(headers, coding), coding, side));
+    codings.sort_by(|a, b| b.0.total_cmp(&a.0));
+    for (_, coding, extension) in codings.into_iter().filter(|(weight, ..)| *weight > 0.0) {
         let sidecar = PathBuf::from(format!("{}.{extension}", path.display()));
-        let fresh = regular(&sidecar).is_some_and(|(_, side)| side.modified().ok() >= meta.modified().ok());
-        if fresh && reply::accepts(headers, coding) {
+        if regular(&sidecar).is_some_and(|(_, side)| side.modified().ok() >= meta.modified().ok()) {
             return Ok((read(&sidecar)?, Some(coding)));
         }
     }

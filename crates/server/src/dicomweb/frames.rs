@@ -68,12 +68,12 @@ fn answer_stored(app: &App, target: Target) -> Answered<(Target, Plan)> {
         return Ok((target, Plan::Make(Make { instance, numbers, shape, what: What::Jpeg })));
     }
     let object = Object::Open(app.archive.object(&instance)?);
-    let frames: Option<Vec<_>> = numbers.iter().map(|&n| instance.frames.get(n as usize)).collect();
-    let frames = frames.ok_or_else(|| Problem::not_found("frame"))?;
-    let contents = frames.into_iter().map(|frame| {
-        runs(frame).map(|(offset, len)| Segment::Stored { object: object.clone(), offset, len }).collect()
-    });
-    let representation = represent(etag(&instance, &numbers, shape, ""), shape, &wire.part_type(), contents.collect());
+    let content = |n: &u32| {
+        let frame = instance.frame(*n).ok_or_else(|| missing(app, &instance, *n))?;
+        Ok(runs(frame).map(|(offset, len)| Segment::Stored { object: object.clone(), offset, len }).collect())
+    };
+    let contents = numbers.iter().map(content).collect::<Answered<Vec<_>>>()?;
+    let representation = represent(etag(&instance, &numbers, shape, ""), shape, &wire.part_type(), contents);
     let response = representation.answer(&target.method, &target.headers).map_err(Problem::internal)?;
     Ok((target, Plan::Done(Box::new(response))))
 }
@@ -89,6 +89,25 @@ fn numbers(instance: &Instance, asked: Option<&[u32]>) -> Answered<Vec<u32>> {
         Err(Problem::not_found("frame"))
     } else {
         Ok(numbers)
+    }
+}
+
+/// Why a frame is not handed out: the file knows.
+fn missing(app: &App, instance: &Instance, n: u32) -> Problem {
+    match app.archive.source(instance) {
+        Err(error) => error.into(),
+        Ok(source) => source.read_frame(n, &mut Vec::new()).map_or_else(of_file, |()| Problem::not_found("frame")),
+    }
+}
+
+/// What is wrong with a file is not the server's fault: its frame can't be given, and the client is told why.
+fn of_file(error: transcode::Error) -> Problem {
+    match error {
+        transcode::Error::Io(_) => error.into(),
+        other => {
+            tracing::debug!(error = %other, "no frame");
+            Problem::not_there(other)
+        }
     }
 }
 
@@ -134,7 +153,7 @@ impl Wire {
         let bits = u64::from(facts.rows) * u64::from(facts.columns) * u64::from(facts.bits_allocated);
         // Frames of a deflated data set are in no table; frames of single bits may begin within a byte.
         let untold = instance.frames.is_empty() || (facts.frames > 1 && bits % 8 != 0);
-        Wire::in_syntax(TransferSyntax::new(&instance.transfer_syntax), untold)
+        Wire::in_syntax(instance.syntax_of_frames(), untold)
     }
 
     fn in_syntax(stored: TransferSyntax, untold: bool) -> Wire {
@@ -244,7 +263,7 @@ impl Make {
             return Ok(bytes);
         }
         app.metrics.cache_misses.fetch_add(1, Relaxed);
-        let bytes = Bytes::from(app.archive.source(&self.instance)?.jpeg_frame(n)?);
+        let bytes = Bytes::from(app.archive.source(&self.instance)?.jpeg_frame(n).map_err(of_file)?);
         app.made.put(key, bytes.clone(), bytes.len());
         Ok(bytes)
     }
@@ -259,7 +278,7 @@ impl Make {
         app.metrics.cache_misses.fetch_add(1, Relaxed);
         let source = app.archive.source(&self.instance)?;
         let mut bytes = Vec::new();
-        source.decode_frame(n, &mut bytes)?;
+        source.decode_frame(n, &mut bytes).map_err(of_file)?;
         let facts = source.facts();
         if facts.planar == 1 && facts.samples > 1 {
             bytes = by_plane(&bytes, facts.samples.into(), facts.bits_allocated.div_ceil(8).into());

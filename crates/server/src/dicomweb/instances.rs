@@ -1,64 +1,80 @@
-//! Whole instances (PS3.18 10.4.1.1.1): DICOM files as they are stored, their preambles zeroed.
+//! Whole instances (PS3.18 10.4.1.1.1): DICOM files as they are stored, their preambles zeroed, or in the transfer syntax that the
+//! client asks for, made while they are sent.
 
 use super::target::Target;
 use crate::accept::{self, MediaRange};
 use crate::error::{Answered, Problem};
 use crate::media::{self, DICOM, Shape};
 use crate::multipart::Multipart;
-use crate::representation::{Object, Representation, Segment};
+use crate::representation::{Made, Object, Representation, Segment};
 use crate::state::App;
 use archive::Instance;
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::Response;
+use axum::http::{HeaderValue, Response, StatusCode, header};
 use bytes::Bytes;
-use dicom_object::{FileMetaTable, InMemDicomObject};
 use sha2::{Digest, Sha256};
-use std::io::Cursor;
 use std::sync::Arc;
-use transcode::TransferSyntax;
+use transcode::{OutgoingForm, TransferSyntax, sound_file_meta};
 
-/// The preamble, and what follows it (PS3.10 7.1).
+/// The preamble (PS3.10 7.1).
 const PREAMBLE: usize = 128;
-/// Bytes of files that are written anew for one request, when their transfer syntax may not go on the wire.
-const REWRITE: u64 = 512 << 20;
+/// Bytes at the start of a file that are looked at: file meta information is shorter.
+const HEAD: u64 = 4096;
+/// An instance up to this size is made whole, and kept for the ranges that follow; larger ones are made while they are sent.
+const SMALL: u64 = 16 << 20;
+/// Bytes of such instances that one answer holds.
+const HELD: u64 = 32 << 20;
+/// Bytes of frames that are made beforehand, only to see that they can be.
+const CHECKED: u64 = 256 << 20;
 
 /// The instances of a study or series, or one.
 pub async fn retrieve(State(app): State<Arc<App>>, target: Target) -> Answered<Response<Body>> {
     let strict = app.config.strict_accept;
     let wanted = Wanted::of(target.accept().as_deref(), target.instance.is_some(), strict)?;
     let (target, instances) = app.read(move |app| target.find_instances(app).map(|found| (target, found))).await?;
-    if let Some(refused) = instances.iter().find(|instance| !wanted.fits(instance)) {
-        let syntax = &refused.transfer_syntax;
-        return Err(Problem::not_acceptable(format!("stored in transfer syntax {syntax}; ask for transfer-syntax=*")));
-    }
-    let rewrite: u64 = instances.iter().filter(|i| wanted.rewrite(i).is_some()).map(|instance| instance.size).sum();
-    if rewrite > REWRITE {
-        return Err(Problem::not_acceptable("that much is not written anew at once: ask for fewer instances"));
-    }
+    let forms: Vec<_> = instances.iter().map(|instance| wanted.form(instance)).collect();
+    let makes = forms.iter().flatten().any(|form| form.form != OutgoingForm::Stored);
     let work = move |app: &App| {
-        let representation = represent(app, &instances, &wanted)?;
-        representation.answer(&target.method, &target.headers).map_err(Problem::internal)
+        let (representation, holes) = represent(app, &instances, forms)?;
+        let mut response = representation.answer(&target.method, &target.headers).map_err(Problem::internal)?;
+        if let Some(warning) = holes.warning(instances.len()) {
+            if response.status() == StatusCode::OK {
+                *response.status_mut() = StatusCode::PARTIAL_CONTENT;
+            }
+            response.headers_mut().append(header::WARNING, warning);
+        }
+        Ok(response)
     };
-    // Writing anew keeps a core busy; handing out does not.
-    if rewrite > 0 { app.compute(work).await } else { app.read(work).await }
+    // Making keeps a core busy; handing out does not.
+    if makes { app.compute(work).await } else { app.read(work).await }
 }
 
-/// What the client takes.
+/// What the client takes, best first. All offers of a study or series are multipart.
 struct Wanted {
-    shape: Shape,
-    syntax: Option<String>,
+    offers: Vec<Offer>,
     /// It names JPEG XL.
     jpeg_xl: bool,
 }
 
-/// How an instance is written anew before it goes out.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Rewrite {
-    /// Implicit VR and Big Endian never go on the wire (PS3.18 8.7.3).
-    Explicit,
-    /// A recompressed JPEG goes as the JPEG to who does not name JPEG XL.
-    Jpeg,
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Offer {
+    shape: Shape,
+    /// `None`: any.
+    syntax: Option<String>,
+    /// The syntax was not named: it is the standard's default.
+    implied: bool,
+}
+
+/// The form in which an instance goes out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Way {
+    shape: Shape,
+    form: OutgoingForm,
+    /// The transfer syntax on the wire.
+    syntax: String,
+    /// What can't be made may go as it is stored.
+    or_stored: bool,
 }
 
 impl Wanted {
@@ -70,120 +86,256 @@ impl Wanted {
             let shape = match range.essence.as_str() {
                 "*/*" | "multipart/*" | "multipart/related" if accept::covers(&part, DICOM) => Shape::Multipart,
                 _ if one && range.covers(DICOM) => Shape::Single,
+                // Who asks for a study so means its instances.
+                DICOM => Shape::Multipart,
                 _ => return None,
             };
-            let syntax = range.parameter("transfer-syntax").or(strict.then_some(TransferSyntax::EXPLICIT_LITTLE));
+            let named = range.parameter("transfer-syntax");
+            let implied = named.is_none() && strict;
+            let syntax = named.or(strict.then_some(TransferSyntax::EXPLICIT_LITTLE));
             let syntax = syntax.filter(|s| *s != "*" && range.essence != "*/*").map(str::to_owned);
-            Some(Wanted { shape, syntax, jpeg_xl })
+            Some(Offer { shape, syntax, implied })
         };
-        match ranges.iter().find_map(offer) {
-            Some(wanted) => Ok(wanted),
-            None if strict && accept.is_some() => {
-                Err(Problem::not_acceptable("instances are given as application/dicom"))
+        let mut offers: Vec<Offer> = ranges.iter().filter_map(offer).collect();
+        if offers.is_empty() {
+            if strict && accept.is_some() {
+                return Err(Problem::not_acceptable("instances are given as application/dicom"));
             }
-            None => Ok(Wanted { shape: Shape::Multipart, syntax: None, jpeg_xl }),
+            offers.push(Offer { shape: Shape::Multipart, syntax: None, implied: false });
         }
+        Ok(Wanted { offers, jpeg_xl })
     }
 
-    fn fits(&self, instance: &Instance) -> bool {
-        let on_wire = self.on_wire(instance);
-        self.syntax.as_deref().is_none_or(|wanted| wanted == on_wire)
-    }
-
-    /// The transfer syntax an instance has on the wire.
-    fn on_wire<'a>(&self, instance: &'a Instance) -> &'a str {
-        match self.rewrite(instance) {
-            Some(Rewrite::Explicit) => TransferSyntax::EXPLICIT_LITTLE,
-            Some(Rewrite::Jpeg) => TransferSyntax::JPEG_BASELINE,
-            None => &instance.transfer_syntax,
+    /// The first offer that this instance can be given by, or why there is none.
+    fn form(&self, instance: &Instance) -> Answered<Way> {
+        let mut reason = None;
+        for offer in &self.offers {
+            match self.offered(offer, instance) {
+                Ok(way) => return Ok(way),
+                Err(problem) => reason = reason.or(Some(problem)),
+            }
         }
+        Err(reason.unwrap_or_else(|| Problem::not_acceptable("")))
     }
 
-    fn rewrite(&self, instance: &Instance) -> Option<Rewrite> {
-        match instance.transfer_syntax.as_str() {
-            TransferSyntax::IMPLICIT_LITTLE | TransferSyntax::EXPLICIT_BIG => Some(Rewrite::Explicit),
-            TransferSyntax::JPEG_XL_RECOMPRESSION if !self.jpeg_xl => Some(Rewrite::Jpeg),
-            _ => None,
+    fn offered(&self, offer: &Offer, instance: &Instance) -> Answered<Way> {
+        let stored = TransferSyntax::new(&instance.transfer_syntax);
+        // What goes out if any syntax will do. Implicit VR and Big Endian never go on the wire (PS3.18 8.7.3); a recompressed JPEG
+        // goes as the JPEG to who does not name JPEG XL.
+        let (form, syntax) = match stored.uid() {
+            TransferSyntax::IMPLICIT_LITTLE | TransferSyntax::EXPLICIT_BIG => {
+                (OutgoingForm::Explicit, TransferSyntax::EXPLICIT_LITTLE)
+            }
+            TransferSyntax::JPEG_XL_RECOMPRESSION if !self.jpeg_xl => {
+                (OutgoingForm::Jpeg, TransferSyntax::JPEG_BASELINE)
+            }
+            uid => (OutgoingForm::Stored, uid),
+        };
+        let way =
+            |form, syntax: &str, or_stored| Ok(Way { shape: offer.shape, form, syntax: syntax.to_owned(), or_stored });
+        let refuse = |reason: String| Err(Problem::not_acceptable(format!("{reason}; ask for transfer-syntax=*")));
+        let Some(wanted) = offer.syntax.as_deref() else { return way(form, syntax, true) };
+        match wanted {
+            _ if wanted == syntax => way(form, syntax, offer.implied),
+            TransferSyntax::EXPLICIT_LITTLE if stored.is_video() && !offer.implied => {
+                refuse("a video is not given uncompressed".into())
+            }
+            // Where there are only lossy pixels, the default may be what there is (PS3.18 8.7.3.4).
+            TransferSyntax::EXPLICIT_LITTLE if offer.implied && (stored.is_video() || instance.facts.lossy) => {
+                way(form, syntax, true)
+            }
+            TransferSyntax::EXPLICIT_LITTLE => way(OutgoingForm::Explicit, wanted, false),
+            TransferSyntax::ENCAPSULATED_UNCOMPRESSED if !stored.is_video() => {
+                way(OutgoingForm::Encapsulated, wanted, false)
+            }
+            _ => refuse(format!("stored in transfer syntax {stored}")),
         }
-    }
-
-    fn part_type(&self, instance: &Instance) -> String {
-        format!("{DICOM};transfer-syntax={}", self.on_wire(instance))
     }
 }
 
-fn represent(app: &App, instances: &[Arc<Instance>], wanted: &Wanted) -> Answered<Representation> {
-    let etag = etag(instances, wanted);
-    if let (Shape::Single, [instance]) = (wanted.shape, instances) {
-        let segments = content(app, instance, wanted)?;
-        return Ok(Representation { content_type: wanted.part_type(instance), etag, segments });
+/// What an answer lacks.
+#[derive(Default)]
+struct Holes {
+    count: usize,
+    first: Option<Problem>,
+}
+
+impl Holes {
+    /// PS3.18 8.5 has 206 for an answer that is not all that was asked for.
+    fn warning(&self, of: usize) -> Option<HeaderValue> {
+        let reason = self.first.as_ref()?.message();
+        let safe: String =
+            reason.chars().filter(|c| (' '..='~').contains(c) && !"\"\\".contains(*c)).take(300).collect();
+        HeaderValue::try_from(format!(
+            "299 firstlight \"{} of {of} instances are not in this answer: {safe}\"",
+            self.count
+        ))
+        .ok()
+    }
+}
+
+/// One bad instance hides no other: it leaves a hole, which is told.
+fn represent(app: &App, instances: &[Arc<Instance>], ways: Vec<Answered<Way>>) -> Answered<(Representation, Holes)> {
+    let (mut parts, mut holes, mut left) = (Vec::with_capacity(instances.len()), Holes::default(), Budget::default());
+    let single = instances.len() == 1;
+    for (instance, way) in instances.iter().zip(ways) {
+        let content =
+            way.and_then(|mut way| content(app, instance, &mut way, &mut left, single).map(|made| (way, made)));
+        match content {
+            Ok((way, segments)) => parts.push((instance, way, segments)),
+            Err(problem) if single => return Err(problem),
+            Err(problem) => {
+                tracing::warn!(sop = %instance.sop, cause = problem.message(), "left out of the answer");
+                holes.count += 1;
+                holes.first.get_or_insert(problem);
+            }
+        }
+    }
+    if parts.is_empty() {
+        return Err(holes.first.unwrap_or_else(|| Problem::not_found("instance")));
+    }
+    let etag = etag(parts.iter().map(|(instance, way, _)| (*instance, way)));
+    let part_type = |way: &Way| format!("{DICOM};transfer-syntax={}", way.syntax);
+    if single && parts[0].1.shape == Shape::Single {
+        let (_, way, segments) = parts.remove(0);
+        return Ok((Representation { content_type: part_type(&way), etag, segments }, holes));
     }
     let mut body = Multipart::new(&etag);
-    for instance in instances {
-        body.part(&wanted.part_type(instance), content(app, instance, wanted)?);
+    for (_, way, segments) in parts {
+        body.part(&part_type(&way), segments);
     }
     let (content_type, segments) = body.finish(media::DICOM);
-    Ok(Representation { content_type, etag, segments })
+    Ok((Representation { content_type, etag, segments }, holes))
 }
 
-fn etag(instances: &[Arc<Instance>], wanted: &Wanted) -> String {
-    let mut hash = Sha256::new();
-    instances.iter().for_each(|instance| hash.update(instance.object_id.as_bytes()));
-    let hex: String = hash.finalize()[..16].iter().map(|byte| format!("{byte:02x}")).collect();
-    let shape = if wanted.shape == Shape::Multipart { "m" } else { "s" };
-    let form = if instances.iter().any(|i| wanted.rewrite(i) == Some(Rewrite::Jpeg)) { "j" } else { "" };
-    format!("\"{hex}-i-{shape}{form}\"")
-}
-
-/// The file, its preamble zeroed: what stands there could make it something else as well (PS3.10 7.5).
-fn content(app: &App, instance: &Arc<Instance>, wanted: &Wanted) -> Answered<Vec<Segment>> {
-    if let Some(rewrite) = wanted.rewrite(instance) {
-        return Ok(vec![Segment::Memory(rewritten(app, instance, rewrite)?)]);
-    }
-    let object = app.archive.object(instance)?;
-    let size = object.size();
-    let mut head = [0; PREAMBLE + 4];
-    let has_preamble = object.read_at(0, &mut head).is_ok() && &head[PREAMBLE..] == b"DICM";
-    let skip = if has_preamble { PREAMBLE as u64 } else { 0 };
-    let zeros = Segment::Memory(Bytes::from_static(&[0; PREAMBLE]).slice(..skip as usize));
-    let object = Object::Later(app.archive.clone(), instance.clone());
-    Ok(vec![zeros, Segment::Stored { object, offset: skip, len: size - skip }])
-}
-
-/// The same instance in Explicit VR Little Endian, or with the JPEG streams it was made of; kept for the ranges that follow.
-fn rewritten(app: &App, instance: &Instance, rewrite: Rewrite) -> Answered<Bytes> {
-    let key = match rewrite {
-        Rewrite::Explicit => format!("explicit {}", instance.object_id),
-        Rewrite::Jpeg => format!("jpeg {}", instance.object_id),
-    };
-    if let Some(bytes) = app.made.get(&key) {
-        return Ok(bytes);
-    }
-    let mut written = Vec::new();
-    match rewrite {
-        Rewrite::Jpeg => app.archive.source(instance)?.write_jpeg(&mut written)?,
-        Rewrite::Explicit => {
-            let object = app.archive.object(instance)?;
-            let mut bytes = vec![0; object.size() as usize];
-            object.read_at(0, &mut bytes).map_err(Problem::internal)?;
-            written = to_explicit(&bytes).map_err(Problem::internal)?;
+/// Names objects and forms: what has the same tag has the same bytes.
+fn etag<'a>(parts: impl Iterator<Item = (&'a Arc<Instance>, &'a Way)>) -> String {
+    let (mut hash, mut shape, mut forms) = (Sha256::new(), "m", String::new());
+    for (instance, way) in parts {
+        hash.update(instance.object_id.as_bytes());
+        hash.update(letter(way.form));
+        if way.shape == Shape::Single {
+            shape = "s";
+        }
+        if way.form != OutgoingForm::Stored && !forms.contains(letter(way.form)) {
+            forms.push_str(letter(way.form));
         }
     }
-    let bytes = Bytes::from(written);
-    app.made.put(key, bytes.clone(), bytes.len());
-    Ok(bytes)
+    let hex: String = hash.finalize()[..16].iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("\"{hex}-i-{shape}{forms}\"")
 }
 
-fn to_explicit(bytes: &[u8]) -> Result<Vec<u8>, Box<dyn std::error::Error>> {
-    let start = bytes.get(PREAMBLE..PREAMBLE + 4).filter(|magic| magic == b"DICM").map_or(0, |_| PREAMBLE);
-    let file = dicom_object::from_reader(&bytes[start..])?;
-    let mut meta: FileMetaTable = file.meta().clone();
-    meta.transfer_syntax = TransferSyntax::EXPLICIT_LITTLE.to_owned();
-    meta.update_information_group_length();
-    let set: InMemDicomObject = file.into_inner();
-    let mut out = Cursor::new(Vec::with_capacity(bytes.len() + 4096));
-    set.with_exact_meta(meta).write_all(&mut out)?;
-    Ok(out.into_inner())
+fn letter(form: OutgoingForm) -> &'static str {
+    match form {
+        OutgoingForm::Stored => "",
+        OutgoingForm::Explicit => "x",
+        OutgoingForm::Encapsulated => "e",
+        OutgoingForm::Jpeg => "j",
+    }
+}
+
+/// What one answer may do before it begins.
+struct Budget {
+    held: u64,
+    checked: u64,
+}
+
+impl Default for Budget {
+    fn default() -> Budget {
+        Budget { held: HELD, checked: CHECKED }
+    }
+}
+
+/// The bytes of one instance.
+fn content(
+    app: &App,
+    instance: &Arc<Instance>,
+    way: &mut Way,
+    left: &mut Budget,
+    single: bool,
+) -> Answered<Vec<Segment>> {
+    if way.form == OutgoingForm::Stored {
+        return stored(app, instance, left, single);
+    }
+    match made(app, instance, way.form, left, single) {
+        Err(problem) if way.or_stored && is_file(app, instance) => {
+            let cause = problem.message();
+            tracing::warn!(sop = %instance.sop, cause, "goes out as it is stored");
+            (way.form, way.syntax) = (OutgoingForm::Stored, instance.transfer_syntax.clone());
+            stored(app, instance, left, single)
+        }
+        made => made,
+    }
+}
+
+fn head(app: &App, instance: &Arc<Instance>) -> Answered<Vec<u8>> {
+    let object = app.archive.object(instance)?;
+    let mut head = vec![0; object.size().min(HEAD) as usize];
+    object.read_at(0, &mut head).map_err(Problem::internal)?;
+    Ok(head)
+}
+
+/// Is what is stored a file of PS3.10, whatever is in it?
+fn is_file(app: &App, instance: &Arc<Instance>) -> bool {
+    head(app, instance).is_ok_and(|head| head.get(PREAMBLE..PREAMBLE + 4) == Some(b"DICM"))
+}
+
+/// The file as it is stored, its preamble zeroed: what stands there could make it something else as well (PS3.10 7.5). One without
+/// sound file meta information gets it.
+fn stored(app: &App, instance: &Arc<Instance>, left: &mut Budget, single: bool) -> Answered<Vec<Segment>> {
+    let head = head(app, instance)?;
+    if sound_file_meta(&head).is_none_or(|told| told.uid() != instance.transfer_syntax) {
+        match made(app, instance, OutgoingForm::Stored, left, single) {
+            // What can't be read any more is still the file that it was.
+            Err(problem) if head.get(PREAMBLE..PREAMBLE + 4) == Some(b"DICM") => {
+                tracing::warn!(sop = %instance.sop, cause = problem.message(), "goes out as it was received");
+            }
+            made => return made,
+        }
+    }
+    let zeros = Segment::Memory(Bytes::from_static(&[0; PREAMBLE]));
+    let object = Object::Later(app.archive.clone(), instance.clone());
+    Ok(vec![zeros, Segment::Stored { object, offset: PREAMBLE as u64, len: instance.size - PREAMBLE as u64 }])
+}
+
+/// The instance in another form: whole where it is small, else made while it is sent. Its frames are looked at before, as far as the
+/// budget goes, so that what can't be made is known before the answer begins.
+fn made(
+    app: &App,
+    instance: &Arc<Instance>,
+    form: OutgoingForm,
+    left: &mut Budget,
+    single: bool,
+) -> Answered<Vec<Segment>> {
+    let key = format!("instance {form:?} {}", instance.object_id);
+    if let Some(bytes) = app.made.get(&key) {
+        return Ok(vec![Segment::Memory(bytes)]);
+    }
+    let refuse = |error: transcode::Error| match error {
+        transcode::Error::Io(error) => Problem::internal(error),
+        error => {
+            let text = error.to_string();
+            let reason = text.trim_start_matches("unsupported: ");
+            Problem::not_acceptable(format!("{reason}; it can be had as it is stored: ask for transfer-syntax=*"))
+        }
+    };
+    let source = app.archive.source(instance).map_err(|error| match error {
+        archive::Error::Transcode(error) => refuse(error),
+        other => other.into(),
+    })?;
+    let mut outgoing = source.outgoing(form).map_err(refuse)?;
+    let len = outgoing.len();
+    if len <= SMALL.min(left.held) {
+        let mut bytes = vec![0; len as usize];
+        outgoing.read_at(0, &mut bytes).map_err(refuse)?;
+        let bytes = Bytes::from(bytes);
+        app.made.put(key, bytes.clone(), bytes.len());
+        left.held -= len;
+        return Ok(vec![Segment::Memory(bytes)]);
+    }
+    left.checked = outgoing.check(left.checked).map_err(refuse)?;
+    let made = Made::new(app, instance, form, single.then_some(outgoing));
+    Ok(vec![Segment::Stored { object: Object::Made(Arc::new(made)), offset: 0, len }])
 }
 
 #[cfg(test)]
@@ -191,7 +343,7 @@ mod tests {
     use super::*;
 
     fn of(accept: Option<&str>, one: bool, strict: bool) -> Option<(Shape, Option<String>)> {
-        Wanted::of(accept, one, strict).ok().map(|w| (w.shape, w.syntax))
+        Wanted::of(accept, one, strict).ok().map(|w| (w.offers[0].shape, w.offers[0].syntax.clone()))
     }
 
     #[test]

@@ -30,12 +30,7 @@ pub async fn retrieve(State(app): State<Arc<App>>, target: Target) -> Answered<R
                 gzip
             }
         };
-        let mut reply = Reply::new("application/json", gzip).tagged(tag);
-        reply.encoding = Some("gzip");
-        if !reply::accepts(&target.headers, "gzip") {
-            reply.bytes = reply::gunzip(&reply.bytes).map_err(Problem::internal)?.into();
-            reply.encoding = None;
-        }
+        let reply = Reply::prepared("application/json", gzip, &target.headers)?.tagged(tag);
         Ok(reply.answer(&target.method, &target.headers))
     })
     .await
@@ -56,9 +51,10 @@ struct Levels<'a> {
     instances: BTreeMap<&'a str, OfInstance>,
 }
 
+/// Levels of one instance.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct OfInstance {
+pub struct OfInstance {
     transfer_syntax: String,
     body_offset: u64,
     frames: Vec<OfFrame>,
@@ -90,6 +86,13 @@ impl OfInstance {
             body_offset: wire.body_offset(),
             frames: stored.map(OfFrame::of).collect(),
         }
+    }
+
+    /// The same of frame `n` (from 0) alone.
+    pub fn of_frame(instance: &Instance, n: u32) -> OfInstance {
+        let mut of = OfInstance::of(instance);
+        of.frames = of.frames.into_iter().nth(n as usize).into_iter().collect();
+        of
     }
 }
 

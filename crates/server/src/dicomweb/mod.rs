@@ -1,6 +1,7 @@
 //! DICOMweb (PS3.18): searches, metadata, instances, frames, bulk data, rendered images.
 
 mod bulkdata;
+mod first;
 mod frames;
 mod instances;
 mod levels;
@@ -34,6 +35,7 @@ pub fn routes() -> Router<Arc<App>> {
         .route(&below(study, "metadata"), get(metadata::retrieve))
         .route(&below(series, "metadata"), get(metadata::retrieve))
         .route(&below(instance, "metadata"), get(metadata::retrieve))
+        .route(&below(study, "first"), get(first::retrieve))
         .route(&below(series, "levels"), get(levels::retrieve))
         .route(&below(instance, "levels"), get(levels::retrieve))
         .route(&below(instance, "bulkdata/{*path}"), get(bulkdata::retrieve))

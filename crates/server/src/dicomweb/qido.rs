@@ -8,20 +8,27 @@ use crate::state::App;
 use archive::{Fields, Matches, Query, QueryLevel, Tag};
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderValue, Response, header};
+use axum::http::{HeaderValue, Response, header};
 use dicom_core::dictionary::{DataDictionary, DataDictionaryEntry};
 use dicom_dictionary_std::StandardDataDictionary;
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
 
+/// Rows of an answer where the client names no limit.
+const PAGE: usize = 200;
+/// Rows of an answer, whatever the client says.
+const LARGEST_PAGE: usize = 1000;
+
 /// Answers every search; the path says for what and below what.
 pub async fn search(State(app): State<Arc<App>>, target: Target) -> Answered<Response<Body>> {
     let level = level_of(&target.path);
-    let (query, unknown) = parse(&target)?;
-    app.read(move |app| {
-        let mut matches = app.archive.find(level, &query)?;
-        let root = root(app, &target.headers);
-        matches.rows.iter_mut().for_each(|row| add_retrieve_url(row, &root, level, &query));
+    let (mut query, unknown) = parse(&target)?;
+    query.limit = Some(query.limit.unwrap_or(PAGE).min(LARGEST_PAGE));
+    app.search(move |app, patience| {
+        let found = app.archive.find_for(patience, level, &query);
+        let mut matches = found.inspect_err(|error| tracing::warn!(%error, ?level, "a search failed"))?;
+        let root = target.root(app);
+        matches.rows.iter_mut().for_each(|row| finish(row, &root, level, &query));
         let body = serde_json::to_vec(&matches.rows).map_err(Problem::internal)?;
         let mut response =
             Reply::new(DICOM_JSON, body).compressed(&target.headers).answer(&target.method, &target.headers);
@@ -31,6 +38,19 @@ pub async fn search(State(app): State<Arc<App>>, target: Target) -> Answered<Res
         Ok(response)
     })
     .await
+}
+
+/// What a search answers without any wishes: the study, or its series; at most so many as a page holds.
+pub fn rows(app: &App, root: &str, level: QueryLevel, study: &str) -> Answered<Vec<Map<String, Value>>> {
+    let query = Query { study: Some(study.to_owned()), limit: Some(LARGEST_PAGE), ..Query::default() };
+    let mut rows = app.archive.find(level, &query)?.rows;
+    rows.iter_mut().for_each(|row| finish(row, root, level, &query));
+    Ok(rows)
+}
+
+fn finish(row: &mut Map<String, Value>, root: &str, level: QueryLevel, query: &Query) {
+    leave_out_nothing_said(row);
+    add_retrieve_url(row, root, level, query);
 }
 
 fn level_of(path: &str) -> QueryLevel {
@@ -91,13 +111,13 @@ fn tag(name: &str) -> Option<Tag> {
     StandardDataDictionary.by_name(name).map(|entry| entry.tag())
 }
 
-/// The DICOMweb root as the client sees it.
-fn root(app: &App, headers: &HeaderMap) -> String {
-    match &app.config.public_url {
-        Some(url) => format!("{}/dicom-web", url.trim_end_matches('/')),
-        None => {
-            let host = headers.get(header::HOST).and_then(|h| h.to_str().ok()).unwrap_or("localhost");
-            format!("http://{host}/dicom-web")
+/// A value that says nothing (null, or a name without a component) is none: the element is there without `Value` (PS3.18 F.2.5). Archives of earlier versions
+/// hold such values, and OHIF's whole list of studies fails on one.
+fn leave_out_nothing_said(row: &mut Map<String, Value>) {
+    let empty = |value: &Value| value.is_null() || value.as_object().is_some_and(Map::is_empty);
+    for element in row.values_mut().filter_map(Value::as_object_mut) {
+        if element.get("Value").and_then(Value::as_array).is_some_and(|values| values.iter().all(empty)) {
+            element.remove("Value");
         }
     }
 }

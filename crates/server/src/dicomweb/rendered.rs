@@ -31,15 +31,16 @@ pub async fn rendered(State(app): State<Arc<App>>, target: Target) -> Answered<R
     let mut wish = wish(&target, app.config.strict_accept)?;
     wish.enlarge = true;
     let frame = match target.frames.as_deref() {
-        None => 1,
-        Some([one]) => *one,
+        None => None,
+        Some([one]) => Some(*one - 1),
         Some(_) => return Err(Problem::bad_request("one frame at a time is rendered")),
     };
     let (target, instance) = app.read(move |app| target.find_instance(app).map(|found| (target, found))).await?;
     if TransferSyntax::new(&instance.transfer_syntax).is_video() {
         return app.read(move |app| video(app, &target, &instance)).await;
     }
-    respond(app, target, instance, frame - 1, wish).await
+    let frame = frame.unwrap_or_else(|| instance.frame_to_show(0));
+    respond(app, target, instance, frame, wish).await
 }
 
 /// A small image of a frame, or of what stands for an instance, series or study: its middle.
@@ -54,7 +55,7 @@ pub async fn thumbnail(State(app): State<Arc<App>>, target: Target) -> Answered<
         .await?;
     let frame = match target.frames.as_deref() {
         Some(list) => list[0] - 1,
-        None => instance.facts.frames / 2,
+        None => instance.frame_to_show(instance.facts.frames / 2),
     };
     respond(app, target, instance, frame, wish).await
 }
@@ -99,7 +100,7 @@ async fn respond(
             app.metrics.cache_misses.fetch_add(1, Relaxed);
             let (etag, wish) = (etag.clone(), wish.clone());
             app.compute(move |app| {
-                let bytes = Bytes::from(render::render(&app.archive, &instance, frame, &wish)?);
+                let bytes = Bytes::from(render::render(&app.archive, &instance, frame, &wish, &app.room)?);
                 app.made.put(etag, bytes.clone(), bytes.len());
                 Ok(bytes)
             })
@@ -132,7 +133,7 @@ impl From<render::Error> for Problem {
             render::Error::Archive(error) => error.into(),
             // What cannot be decoded is stored and handed out as it is; only it cannot be shown.
             render::Error::Decode(error) => {
-                tracing::debug!(%error, "not rendered");
+                tracing::warn!(%error, "not rendered");
                 Problem::not_found("image: what is stored cannot be decoded")
             }
             other => Problem::internal(other),

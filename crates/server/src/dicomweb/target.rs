@@ -3,11 +3,11 @@
 use crate::error::{Answered, Problem};
 use crate::query::Parameters;
 use crate::state::App;
-use crate::uid::{self, Uid};
 use archive::Instance;
 use axum::extract::{FromRequestParts, RawPathParams};
 use axum::http::{HeaderMap, Method, header, request::Parts};
 use std::sync::Arc;
+use transcode::Uid;
 
 /// A DICOMweb request, taken apart. Whoever holds one holds UIDs that are UIDs.
 #[derive(Debug, Clone)]
@@ -30,6 +30,8 @@ pub struct Target {
     pub frames: Option<Vec<u32>>,
     /// What follows in the path.
     pub rest: Option<String>,
+    /// `scheme://authority` that was asked.
+    asked: String,
 }
 
 impl<S: Send + Sync> FromRequestParts<S> for Target {
@@ -41,14 +43,16 @@ impl<S: Send + Sync> FromRequestParts<S> for Target {
         let value = |name: &str| named.iter().find(|(n, _)| *n == name).map(|(_, v)| v.to_owned());
         let uid = |name: &'static str| match value(name) {
             None => Ok(None),
+            // Padding has no place in an address.
             Some(text) => Uid::parse(&text)
+                .filter(|uid| uid.as_str() == text)
                 .map(Some)
                 .ok_or_else(|| Problem::bad_request(format!("the {name} in the path is no UID"))),
         };
         let frames = match value("frames") {
             None => None,
             Some(text) => Some(
-                uid::parse_frame_list(&text)
+                parse_frame_list(&text)
                     .ok_or_else(|| Problem::bad_request("frames are numbers from 1, joined by commas"))?,
             ),
         };
@@ -58,6 +62,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Target {
             instance: uid("instance")?,
             frames,
             rest: value("path"),
+            asked: asked(parts),
             method: parts.method.clone(),
             headers: parts.headers.clone(),
             path: parts.uri.path().to_owned(),
@@ -75,6 +80,13 @@ impl Target {
     /// Series Instance UID as text.
     pub fn series(&self) -> Option<&str> {
         self.series.as_ref().map(Uid::as_str)
+    }
+
+    /// The DICOMweb root as the client sees it: a URL that is absolute, since viewers disagree about what a relative one is
+    /// relative to.
+    pub fn root(&self, app: &App) -> String {
+        let base = app.config.public_url.as_deref().unwrap_or(&self.asked);
+        format!("{}/dicom-web", base.trim_end_matches('/'))
     }
 
     /// The media types the client accepts: the query's `accept` wins over the header, which may come in several lines.
@@ -105,5 +117,43 @@ impl Target {
         } else {
             Ok(found)
         }
+    }
+}
+
+/// The target has scheme and authority in HTTP/2; else Host has the authority. The guard let only names of ours through.
+fn asked(parts: &Parts) -> String {
+    let scheme = parts.uri.scheme_str().unwrap_or("http");
+    let host = || parts.headers.get(header::HOST).and_then(|host| host.to_str().ok());
+    let authority = parts.uri.authority().map(|a| a.as_str()).or_else(host).unwrap_or("localhost");
+    format!("{scheme}://{authority}")
+}
+
+/// Frame numbers of a path, `1` or `1,3,2`: counted from 1, in the order asked for. At most 4096 of them.
+fn parse_frame_list(text: &str) -> Option<Vec<u32>> {
+    let list: Vec<u32> = text.split(',').map(|n| n.trim().parse().ok().filter(|n| *n >= 1)).collect::<Option<_>>()?;
+    (list.len() <= 4096).then_some(list)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn frame_lists() {
+        assert_eq!(parse_frame_list("1"), Some(vec![1]));
+        assert_eq!(parse_frame_list("3,1,2"), Some(vec![3, 1, 2]));
+        for text in ["", "0", "1,", "-1", "1-3", "x", "99999999999"] {
+            assert_eq!(parse_frame_list(text), None, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn what_was_asked_is_where_addresses_begin() {
+        let of = |uri: &str, host: &str| {
+            let request = axum::http::Request::builder().uri(uri).header(header::HOST, host).body(()).unwrap();
+            asked(&request.into_parts().0)
+        };
+        assert_eq!(of("/dicom-web/studies", "pacs.example.org:8042"), "http://pacs.example.org:8042");
+        assert_eq!(of("https://pacs.example.org/dicom-web/studies", "other"), "https://pacs.example.org");
     }
 }

@@ -1,17 +1,8 @@
-//! Fitting a picture to a viewport (PS3.18 8.3.5.1.4): means of areas going down, straight lines going up.
+//! Fitting rows to a viewport (PS3.18 8.3.5.1.4): means of areas going down, straight lines going up.
 
-use super::Picture;
+use super::Rows;
 
-/// Fits `picture`, which shows an image of `full` columns and rows, into `viewport`, keeping its proportions.
-pub fn fit(picture: Picture, full: (u32, u32), viewport: Option<(u32, u32)>, enlarge: bool) -> Picture {
-    let Some(viewport) = viewport else { return picture };
-    match fitted(full, viewport, enlarge) {
-        (width, height) if (width, height) == (picture.width, picture.height) => picture,
-        (width, height) => resize(&picture, width, height),
-    }
-}
-
-/// The size of an image of `full` columns and rows within `viewport`.
+/// The size of an image of `full` columns and rows within `viewport`, keeping its proportions.
 pub fn fitted(full: (u32, u32), viewport: (u32, u32), enlarge: bool) -> (u32, u32) {
     let (w, h) = (f64::from(full.0.max(1)), f64::from(full.1.max(1)));
     let ratio = (f64::from(viewport.0) / w).min(f64::from(viewport.1) / h);
@@ -19,49 +10,101 @@ pub fn fitted(full: (u32, u32), viewport: (u32, u32), enlarge: bool) -> (u32, u3
     (((w * ratio).round() as u32).max(1), ((h * ratio).round() as u32).max(1))
 }
 
-fn resize(picture: &Picture, width: u32, height: u32) -> Picture {
-    let channels = usize::from(picture.channels);
-    let columns = weights(picture.width, width);
-    let rows = weights(picture.height, height);
-    let in_row = picture.width as usize * channels;
-    let out_row = width as usize * channels;
-    let mut data = Vec::with_capacity(out_row * height as usize);
-    let mut sum = vec![0f32; in_row];
-    for taps in &rows {
-        sum.fill(0.0);
-        for &(y, weight) in taps {
-            let row = &picture.data[y * in_row..(y + 1) * in_row];
-            sum.iter_mut().zip(row).for_each(|(s, &v)| *s += weight * f32::from(v));
+/// Rows of another size, made of the rows below it as they are asked for.
+pub struct Fitted<'a> {
+    of: &'a mut dyn Rows,
+    width: u32,
+    height: u32,
+    /// What each column is made of.
+    columns: Vec<Taps>,
+    /// The last two rows below, by their number.
+    held: [(Option<u32>, Vec<u8>); 2],
+    sum: Vec<f32>,
+}
+
+/// Positions that one position is made of, and their weights, which add up to 1.
+type Taps = Vec<(u32, f32)>;
+
+impl<'a> Fitted<'a> {
+    /// Makes `size` columns and rows of what `of` has.
+    pub fn new(of: &'a mut dyn Rows, size: (u32, u32)) -> Fitted<'a> {
+        let same = size.0 == of.width();
+        let columns = if same { Vec::new() } else { (0..size.0).map(|n| taps(n, of.width(), size.0)).collect() };
+        let line = vec![0; of.row_len()];
+        let sum = vec![0.0; of.row_len()];
+        Fitted { of, width: size.0, height: size.1, columns, held: [(None, line.clone()), (None, line)], sum }
+    }
+
+    /// Row `y` of what is below.
+    fn below(&mut self, y: u32) -> &[u8] {
+        let at = match self.held.iter().position(|(held, _)| *held == Some(y)) {
+            Some(at) => at,
+            None => {
+                self.held.swap(0, 1);
+                self.of.row(y, &mut self.held[1].1);
+                self.held[1].0 = Some(y);
+                1
+            }
+        };
+        &self.held[at].1
+    }
+}
+
+impl Rows for Fitted<'_> {
+    fn width(&self) -> u32 {
+        self.width
+    }
+
+    fn height(&self) -> u32 {
+        self.height
+    }
+
+    fn channels(&self) -> usize {
+        self.of.channels()
+    }
+
+    fn row(&mut self, y: u32, out: &mut [u8]) {
+        if (self.width, self.height) == (self.of.width(), self.of.height()) {
+            return self.of.row(y, out);
         }
-        for taps in &columns {
-            for channel in 0..channels {
-                let value: f32 = taps.iter().map(|&(x, weight)| weight * sum[x * channels + channel]).sum();
-                data.push(value.round().clamp(0.0, 255.0) as u8);
+        let mut sum = std::mem::take(&mut self.sum);
+        sum.fill(0.0);
+        for (from, weight) in taps(y, self.of.height(), self.height) {
+            sum.iter_mut().zip(self.below(from)).for_each(|(s, &v)| *s += weight * f32::from(v));
+        }
+        let channels = self.channels();
+        if self.columns.is_empty() {
+            out.iter_mut().zip(&sum).for_each(|(out, value)| *out = value.round().clamp(0.0, 255.0) as u8);
+        }
+        for (taps, out) in self.columns.iter().zip(out.chunks_exact_mut(channels)) {
+            for (channel, out) in out.iter_mut().enumerate() {
+                let value: f32 = taps.iter().map(|&(x, weight)| weight * sum[x as usize * channels + channel]).sum();
+                *out = value.round().clamp(0.0, 255.0) as u8;
             }
         }
+        self.sum = sum;
     }
-    Picture { width, height, channels: picture.channels, data }
 }
 
-/// For each output position, the input positions it takes from and their weights, which add up to 1.
-fn weights(input: u32, output: u32) -> Vec<Vec<(usize, f32)>> {
+/// What position `n` of `output` is made of.
+fn taps(n: u32, input: u32, output: u32) -> Taps {
     let ratio = f64::from(input) / f64::from(output);
-    (0..output).map(|n| if ratio > 1.0 { area(n, ratio, input) } else { line(n, ratio, input) }).collect()
+    if ratio > 1.0 { area(n, ratio, input) } else { line(n, ratio, input) }
 }
 
-fn area(n: u32, ratio: f64, input: u32) -> Vec<(usize, f32)> {
+fn area(n: u32, ratio: f64, input: u32) -> Taps {
     let (from, to) = (f64::from(n) * ratio, (f64::from(n + 1) * ratio).min(f64::from(input)));
     let taps = (from as u32..(to.ceil() as u32).min(input)).map(|x| {
         let covered = to.min(f64::from(x + 1)) - from.max(f64::from(x));
-        (x as usize, (covered / (to - from)) as f32)
+        (x, (covered / (to - from)) as f32)
     });
     taps.collect()
 }
 
-fn line(n: u32, ratio: f64, input: u32) -> Vec<(usize, f32)> {
+fn line(n: u32, ratio: f64, input: u32) -> Taps {
     let at = ((f64::from(n) + 0.5) * ratio - 0.5).clamp(0.0, f64::from(input - 1));
-    let (left, share) = (at as usize, (at - at.floor()) as f32);
-    let right = (left + 1).min(input as usize - 1);
+    let (left, share) = (at as u32, (at - at.floor()) as f32);
+    let right = (left + 1).min(input - 1);
     vec![(left, 1.0 - share), (right, share)]
 }
 
@@ -69,16 +112,37 @@ fn line(n: u32, ratio: f64, input: u32) -> Vec<(usize, f32)> {
 mod tests {
     use super::*;
 
-    fn grey(width: u32, height: u32, data: &[u8]) -> Picture {
-        Picture { width, height, channels: 1, data: data.to_vec() }
+    /// A grey image in memory.
+    struct Grey(u32, u32, Vec<u8>);
+
+    impl Rows for Grey {
+        fn width(&self) -> u32 {
+            self.0
+        }
+        fn height(&self) -> u32 {
+            self.1
+        }
+        fn channels(&self) -> usize {
+            1
+        }
+        fn row(&mut self, y: u32, out: &mut [u8]) {
+            out.copy_from_slice(&self.2[(y * self.0) as usize..][..self.0 as usize]);
+        }
+    }
+
+    fn resize(width: u32, height: u32, data: &[u8], to: (u32, u32)) -> Vec<u8> {
+        let mut of = Grey(width, height, data.to_vec());
+        let mut fitted = Fitted::new(&mut of, to);
+        let mut out = vec![0; (to.0 * to.1) as usize];
+        out.chunks_mut(to.0 as usize).enumerate().for_each(|(y, row)| fitted.row(y as u32, row));
+        out
     }
 
     #[test]
     fn means_of_areas() {
-        let small = resize(&grey(4, 2, &[0, 100, 200, 200, 100, 0, 200, 200]), 2, 1);
-        assert_eq!(small.data, [50, 200]);
-        let thirds = resize(&grey(3, 1, &[0, 90, 180]), 2, 1);
-        assert_eq!(thirds.data, [30, 150], "a pixel shared by two");
+        assert_eq!(resize(4, 2, &[0, 100, 200, 200, 100, 0, 200, 200], (2, 1)), [50, 200]);
+        assert_eq!(resize(3, 1, &[0, 90, 180], (2, 1)), [30, 150], "a pixel shared by two");
+        assert_eq!(resize(1, 3, &[0, 90, 180], (1, 2)), [30, 150], "a row shared by two");
     }
 
     #[test]
@@ -87,14 +151,19 @@ mod tests {
         assert_eq!(fitted((10, 20), (256, 256), false), (10, 20));
         assert_eq!(fitted((10, 20), (256, 256), true), (128, 256));
         assert_eq!(fitted((10000, 1), (100, 100), false), (100, 1));
-        let larger = fit(grey(1, 1, &[9]), (1, 1), Some((3, 3)), true);
-        assert_eq!((larger.width, larger.height, larger.data), (3, 3, vec![9; 9]));
+        assert_eq!(resize(1, 1, &[9], (3, 3)), [9; 9]);
+        assert_eq!(resize(2, 1, &[9, 7], (2, 1)), [9, 7]);
+    }
+
+    #[test]
+    fn straight_lines_between_rows_and_columns() {
+        assert_eq!(resize(2, 2, &[0, 100, 100, 200], (4, 4))[..8], [0, 25, 75, 100, 25, 50, 100, 125]);
     }
 
     #[test]
     fn a_flat_picture_stays_flat() {
-        let flat = grey(37, 23, &[77; 37 * 23]);
-        assert!(resize(&flat, 10, 7).data.iter().all(|&v| v == 77));
-        assert!(resize(&flat, 64, 64).data.iter().all(|&v| v == 77));
+        let flat = [77; 37 * 23];
+        assert!(resize(37, 23, &flat, (10, 7)).iter().all(|&v| v == 77));
+        assert!(resize(37, 23, &flat, (64, 64)).iter().all(|&v| v == 77));
     }
 }

@@ -1,6 +1,6 @@
 //! Small DICOM files made for the tests.
 
-use dicom_core::value::{PixelFragmentSequence, Value};
+use dicom_core::value::{DataSetSequence, PixelFragmentSequence, Value};
 use dicom_core::{DataElement, PrimitiveValue, Tag, VR};
 use dicom_object::{FileMetaTableBuilder, InMemDicomObject};
 
@@ -98,6 +98,17 @@ impl Made {
         let pixels = frames.concat();
         let made = self.image(columns, rows, 16, 1, "MONOCHROME2").with(0x0028_0008, VR::IS, &frames.len().to_string());
         made.words(0x7FE0_0010, VR::OW, pixels)
+    }
+
+    /// A sequence of these items.
+    pub fn sequence(mut self, tag: u32, items: Vec<InMemDicomObject>) -> Made {
+        self.set.put(DataElement::new(at(tag), VR::SQ, DataSetSequence::from(items)));
+        self
+    }
+
+    /// Unsigned 32-bit grey samples, as little-endian bytes.
+    pub fn bits32(self, columns: u16, rows: u16, pixels: Vec<u8>) -> Made {
+        self.image(columns, rows, 32, 1, "MONOCHROME2").bytes(0x7FE0_0010, VR::OW, pixels)
     }
 
     /// Unsigned 8-bit samples.

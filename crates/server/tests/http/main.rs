@@ -1,6 +1,8 @@
 //! The server as a client sees it: requests in, bytes out, over the router and over real sockets.
 
 mod corpus;
+mod damaged;
+mod first;
 mod frames;
 mod guard;
 mod jpeg_xl;
@@ -10,5 +12,6 @@ mod pages;
 mod ranges;
 mod rendered;
 mod search;
+mod session;
 mod site;
 mod sockets;

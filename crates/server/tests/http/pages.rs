@@ -24,6 +24,7 @@ fn with_viewer() -> Site {
         fs::write(viewer.join("codec.wasm"), "\0asm").unwrap();
         fs::write(viewer.join("big.js"), "y".repeat(5000)).unwrap();
         fs::write(viewer.join("big.js.br"), "brotli").unwrap();
+        fs::write(viewer.join("big.js.gz"), "gzip").unwrap();
         config.viewer_dir = Some(viewer);
         config.web_dir = Some(web);
     })
@@ -67,6 +68,88 @@ async fn files_are_cached_and_compressed() {
     let sidecar = site.send("GET", "/viewer/big.js", &[("accept-encoding", "gzip, br")]).await;
     assert_eq!((sidecar.header("content-encoding"), sidecar.text().as_str()), ("br", "brotli"));
     assert_eq!(sidecar.header("content-type"), "text/javascript; charset=utf-8");
+}
+
+#[tokio::test]
+async fn the_coding_that_the_client_likes_best() {
+    let site = with_viewer();
+    let mut tags = std::collections::HashSet::new();
+    for (accepted, coding, body) in [
+        ("gzip, deflate, br, zstd", "br", "brotli"),
+        ("gzip, deflate", "gzip", "gzip"),
+        ("br;q=0.5, gzip", "gzip", "gzip"),
+        ("br;q=0, gzip;q=0.1", "gzip", "gzip"),
+        ("br;q=0.1", "br", "brotli"),
+        ("*", "br", "brotli"),
+        ("identity", "", "y"),
+        ("br;q=0, gzip;q=0", "", "y"),
+    ] {
+        let answer = site.send("GET", "/viewer/big.js", &[("accept-encoding", accepted)]).await;
+        assert_eq!((answer.header("content-encoding"), answer.text().starts_with(body)), (coding, true), "{accepted}");
+        assert_eq!(answer.header("vary"), "Accept-Encoding", "{accepted}");
+        let tag = answer.header("etag").to_owned();
+        assert!(tag.starts_with('"') && (coding.is_empty() || tag.ends_with(&format!("-{coding}\""))), "{tag}");
+        let held = [("accept-encoding", accepted), ("if-none-match", &tag)];
+        assert_eq!(site.send("GET", "/viewer/big.js", &held).await.status, StatusCode::NOT_MODIFIED, "{accepted}");
+        tags.insert(tag);
+    }
+    assert_eq!(tags.len(), 3, "each coding has a validator of its own");
+    // What is written anew is never told by what was compressed before.
+    let later = std::time::SystemTime::now() + std::time::Duration::from_secs(60);
+    fs::File::options().write(true).open(site.folder().join("ohif/big.js")).unwrap().set_modified(later).unwrap();
+    let plain = site.send("GET", "/viewer/big.js", &[("accept-encoding", "br")]).await;
+    assert_eq!((plain.header("content-encoding"), plain.body.len()), ("", 5000));
+}
+
+#[tokio::test]
+async fn a_link_to_a_study_begins_with_first_light() {
+    let site = Site::beside(&[], |config, folder| {
+        let (viewer, web) = (folder.join("ohif"), folder.join("web"));
+        fs::create_dir_all(&viewer).unwrap();
+        fs::create_dir_all(web.join("viewer")).unwrap();
+        fs::write(viewer.join("index.html"), "<html><head><script defer src=\"/app.js\"></script></head>").unwrap();
+        fs::write(
+            web.join("viewer/first-light.html"),
+            "<link data-first-light href=\"/dicom-web/studies/{study}/first\"><link href=\"a\">",
+        )
+        .unwrap();
+        config.viewer_dir = Some(viewer);
+        config.web_dir = Some(web);
+    });
+    let plain = "<html><head><script defer src=\"/viewer/app.js\"></script></head>";
+    for (target, study) in [
+        ("/viewer/viewer?StudyInstanceUIDs=1.2.3", Some("1.2.3")),
+        ("/viewer/viewer/?hangingprotocolId=mpr&StudyInstanceUIDs=1.2.3", Some("1.2.3")),
+        ("/viewer/viewer?StudyInstanceUIDs=1.2.3&token=abc", Some("1.2.3")),
+        ("/viewer/viewer?StudyInstanceUIDs=1.2.3,1.2.4", None),
+        ("/viewer/viewer?StudyInstanceUIDs=%22%3E%3Cscript%3E", None),
+        ("/viewer/viewer", None),
+        ("/viewer/", None),
+        ("/viewer/?StudyInstanceUIDs=1.2.3", None),
+    ] {
+        let expected = study.map(|uid| {
+            // A preload carries no token.
+            let preload = if target.contains("token") {
+                String::new()
+            } else {
+                format!("<link data-first-light href=\"/dicom-web/studies/{uid}/first\">")
+            };
+            let head = format!("<head>{preload}<link href=\"a\">");
+            // The application's scripts wait for the picture.
+            plain.replace("<head>", &head).replace("defer", "type=\"later\"")
+        });
+        assert_eq!(site.get(target).await.text(), expected.unwrap_or(plain.to_owned()), "{target}");
+    }
+}
+
+#[tokio::test]
+async fn the_page_is_asked_for_again_and_costs_nothing() {
+    let site = with_viewer();
+    let page = site.get("/viewer/viewer?StudyInstanceUIDs=1.2.3").await;
+    assert!(page.header("cache-control").contains("no-cache"), "{}", page.header("cache-control"));
+    let again = site.send("GET", "/viewer/", &[("if-none-match", page.header("etag"))]).await;
+    assert_eq!((again.status, again.body.len()), (StatusCode::NOT_MODIFIED, 0));
+    assert!(again.header("content-security-policy").contains("frame-ancestors"), "a browser takes it from the 304 too");
 }
 
 #[tokio::test]
@@ -139,6 +222,32 @@ async fn for_those_who_run_it() {
 }
 
 #[tokio::test]
+async fn the_light_page_runs_our_decoder_can_be_installed_and_no_more() {
+    let site = Site::beside(&[], |config, folder| {
+        fs::create_dir_all(folder.join("web/light")).unwrap();
+        fs::write(folder.join("web/light/index.html"), "<title>light</title>").unwrap();
+        config.web_dir = Some(folder.join("web"));
+    });
+    let page = site.get("/light/").await;
+    assert_eq!((page.status, page.text().as_str()), (StatusCode::OK, "<title>light</title>"));
+    let policy = page.header("content-security-policy");
+    for rule in
+        ["default-src 'none'", "script-src 'self' 'wasm-unsafe-eval'", "manifest-src 'self'", "connect-src 'self'"]
+    {
+        assert!(policy.contains(rule), "{rule} in {policy}");
+    }
+    assert!(!policy.contains("unsafe-inline") && !policy.contains("'unsafe-eval'"), "{policy}");
+    assert_eq!(site.get("/light").await.header("location"), "/light/");
+}
+
+#[tokio::test]
+async fn who_answers_for_diagnosis_takes_the_notice_off() {
+    let told = async |set: fn(&mut server::Config)| Site::with(&[], set).get("/status.json").await.json();
+    assert_eq!(told(|_| ()).await["notForDiagnosis"], true);
+    assert_eq!(told(|config| config.for_diagnosis = true).await["notForDiagnosis"], false);
+}
+
+#[tokio::test]
 async fn the_description_names_every_resource() {
     let site = Site::of(&[]);
     let openapi = site.get("/openapi.json").await.json();
@@ -147,7 +256,10 @@ async fn the_description_names_every_resource() {
     let instance = "/dicom-web/studies/{study}/series/{series}/instances/{instance}";
     for path in [
         "/dicom-web/studies",
+        "/dicom-web/studies/{study}/first",
         "/dicom-web/studies/{study}/series/{series}/levels",
+        "/session",
+        "/session/{id}/events",
         "/healthz",
         "/readyz",
         "/metrics",

@@ -15,7 +15,7 @@ use tower::ServiceExt;
 pub struct Site {
     pub archive: Archive,
     pub router: Router,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 /// A whole answer.
@@ -46,7 +46,12 @@ impl Site {
         }
         let mut config = Config::new(archive.clone());
         change(&mut config, folder.path());
-        Site { router: server::router(config), archive, _folder: folder }
+        Site { router: server::router(config), archive, folder }
+    }
+
+    /// The folder of the archive.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
     }
 
     /// Sends a request with more headers.

@@ -11,14 +11,19 @@ use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-struct Running {
-    address: SocketAddr,
-    stop: oneshot::Sender<()>,
-    server: JoinHandle<()>,
+/// A server that listens.
+pub struct Running {
+    pub address: SocketAddr,
+    pub stop: oneshot::Sender<()>,
+    pub server: JoinHandle<()>,
     _folder: tempfile::TempDir,
 }
 
-async fn start(files: &[Vec<u8>]) -> Running {
+pub async fn start(files: &[Vec<u8>]) -> Running {
+    start_with(files, |_| {}).await
+}
+
+async fn start_with(files: &[Vec<u8>], change: impl FnOnce(&mut Config)) -> Running {
     let folder = tempfile::TempDir::new().unwrap();
     let archive = Archive::open(folder.path(), Options::default()).unwrap();
     for file in files {
@@ -26,30 +31,32 @@ async fn start(files: &[Vec<u8>]) -> Running {
     }
     let mut config = Config::new(archive);
     config.address = "127.0.0.1:0".parse().unwrap();
+    change(&mut config);
     let server = Server::bind(config).await.unwrap();
     let address = server.address().unwrap();
     let (stop, stopped) = oneshot::channel();
     Running { address, stop, server: tokio::spawn(server.run(stopped)), _folder: folder }
 }
 
-struct Client(BufReader<TcpStream>);
+/// A connection to it.
+pub struct Client(pub BufReader<TcpStream>);
 
 impl Client {
-    async fn connect(address: SocketAddr) -> Client {
+    pub async fn connect(address: SocketAddr) -> Client {
         Client(BufReader::new(TcpStream::connect(address).await.unwrap()))
     }
 
-    async fn send(&mut self, text: &str) {
+    pub async fn send(&mut self, text: &str) {
         self.0.get_mut().write_all(text.as_bytes()).await.unwrap();
     }
 
-    async fn get(&mut self, target: &str, headers: &str) -> (u16, Vec<String>, Vec<u8>) {
+    pub async fn get(&mut self, target: &str, headers: &str) -> (u16, Vec<String>, Vec<u8>) {
         self.send(&format!("GET {target} HTTP/1.1\r\nHost: localhost\r\n{headers}\r\n")).await;
         self.answer().await
     }
 
     /// Status, header lines in lower case, body by Content-Length.
-    async fn answer(&mut self) -> (u16, Vec<String>, Vec<u8>) {
+    pub async fn answer(&mut self) -> (u16, Vec<String>, Vec<u8>) {
         let mut lines = Vec::new();
         loop {
             let mut line = String::new();
@@ -161,4 +168,57 @@ async fn a_client_that_goes_away_harms_nobody() {
 #[tokio::test]
 async fn the_router_serves_without_sockets_too() {
     assert_eq!(Site::of(&[]).get("/healthz").await.status.as_u16(), 200);
+}
+
+#[tokio::test]
+async fn a_connection_that_says_nothing_whole_is_closed() {
+    let running = start_with(&[], |config| config.head_time = Duration::from_millis(200)).await;
+    let mut patient = Client::connect(running.address).await;
+    assert_eq!(patient.get("/healthz", "").await.0, 200);
+    for start in ["", "G", "PRI * HT", "\r\n\r\n", "GET /healthz HTTP/1.1\r\nHost: localhost\r\nX: y"] {
+        let mut client = Client::connect(running.address).await;
+        client.send(start).await;
+        let mut rest = Vec::new();
+        let closed = tokio::time::timeout(Duration::from_secs(20), client.0.read_to_end(&mut rest)).await;
+        assert!(closed.is_ok(), "{start:?} is still open");
+        assert!(
+            rest.is_empty() || rest.starts_with(b"HTTP/1.1 408"),
+            "{start:?}: {:?}",
+            String::from_utf8_lossy(&rest)
+        );
+    }
+    // One that has asked may think longer about its next question.
+    assert_eq!(patient.get("/healthz", "").await.0, 200);
+}
+
+#[tokio::test]
+async fn a_slow_answer_is_no_silence_of_the_client() {
+    let values: Vec<u16> = (0..1024u32 * 1024).map(|n| n as u16).collect();
+    let file = made::Made::new("1.7.5", made::CT, EXPLICIT).grey16(1024, 1024, &[values]).file();
+    let running = start_with(&[file], |config| config.head_time = Duration::from_millis(100)).await;
+    let mut client = Client::connect(running.address).await;
+    let target = format!("{}/frames/1?accept=application/octet-stream", made::path("1.7.5"));
+    client.send(&format!("GET {target} HTTP/1.1\r\nHost: localhost\r\n\r\n")).await;
+    tokio::time::sleep(Duration::from_millis(400)).await;
+    let (status, _, body) = client.answer().await;
+    assert_eq!((status, body.len()), (200, 2 << 20));
+}
+
+#[tokio::test]
+async fn a_body_is_chunked_once_or_not_at_all() {
+    let running = start(&[]).await;
+    for (coding, expected) in [
+        ("Transfer-Encoding: chunked, chunked", 400),
+        ("Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked", 400),
+        ("Transfer-Encoding: gzip, chunked", 400),
+        ("Transfer-Encoding: chunked", 200),
+    ] {
+        let mut client = Client::connect(running.address).await;
+        client
+            .send(&format!(
+                "GET /healthz HTTP/1.1\r\nHost: localhost\r\n{coding}\r\nConnection: close\r\n\r\n0\r\n\r\n"
+            ))
+            .await;
+        assert_eq!(client.answer().await.0, expected, "{coding}");
+    }
 }

@@ -1,7 +1,8 @@
 //! The command line, as typed. Every setting can also come from `FIRSTLIGHT_*`; what is left open is filled by
 //! [`settings`](crate::settings).
 
-use crate::migrate::flags::{ImportFlags, MigrateFlags};
+use crate::migrate::flags::{ImportFlags, MigrateFlags, Rate};
+use ::migrate::Hours;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use serde::Deserialize;
 use std::net::SocketAddr;
@@ -15,8 +16,31 @@ pub struct Cli {
     /// Settings file; without it, firstlight.toml of the current folder is read if there is one
     #[arg(long, global = true, value_name = "FILE", env = "FIRSTLIGHT_CONFIG")]
     pub config: Option<PathBuf>,
+    #[command(flatten)]
+    pub log: LogFlags,
     #[command(subcommand)]
     pub command: Command,
+}
+
+/// The log, on standard error.
+#[derive(Debug, Default, Args)]
+pub struct LogFlags {
+    /// How much is logged: off, error, warn, info, debug or trace; without it, RUST_LOG says so
+    #[arg(long = "log", global = true, value_name = "LEVEL", env = "FIRSTLIGHT_LOG")]
+    pub level: Option<String>,
+    /// How a line of the log is written [default: text]
+    #[arg(long = "log-format", global = true, value_enum, value_name = "FORMAT", env = "FIRSTLIGHT_LOG_FORMAT")]
+    pub format: Option<LogFormat>,
+}
+
+/// How a line of the log is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people
+    Text,
+    /// One JSON object a line, for programs
+    Json,
 }
 
 #[derive(Debug, Subcommand)]
@@ -43,18 +67,32 @@ pub enum Command {
     Quarantine(QuarantineFlags),
     /// Read and decode a whole archive again, and name what is not as it was
     Scrub(ScrubFlags),
+    /// Account for every source, read every byte of a destination, and name what is not as it was
+    Audit(AuditFlags),
     /// Write a page about what was converted, saved and kept, and why
     Report(ReportFlags),
 }
 
 #[derive(Debug, Args)]
 pub struct ConvertFlags {
-    /// Files, folders (with all below them) or a DICOMDIR
-    #[arg(required = true, value_name = "SRC")]
-    pub sources: Vec<PathBuf>,
-    /// Folder that receives the converted files; made if it is not there
-    #[arg(value_name = "DST")]
-    pub destination: PathBuf,
+    /// Files, folders (with all below them), DICOMDIRs, zip or tar files; last, the folder that receives what they become
+    #[arg(required = true, value_name = "SRC]... [DST")]
+    pub paths: Vec<PathBuf>,
+    #[command(flatten)]
+    pub conversion: ConversionFlags,
+    #[command(flatten)]
+    pub pace: PaceFlags,
+    /// Say what would be done and write nothing
+    #[arg(long, short = 'n')]
+    pub dry_run: bool,
+    /// Print nothing but what goes wrong
+    #[arg(long, short)]
+    pub quiet: bool,
+}
+
+/// What becomes of instances: the same of every command that converts.
+#[derive(Debug, Default, Args)]
+pub struct ConversionFlags {
     /// Rules in TOML: a file, or the name of a shipped policy
     #[arg(long, value_name = "FILE|NAME", env = "FIRSTLIGHT_POLICY")]
     pub policy: Option<String>,
@@ -64,9 +102,6 @@ pub struct ConvertFlags {
     /// Write one JSON line per file here ("-": standard output)
     #[arg(long, value_name = "FILE", env = "FIRSTLIGHT_REPORT")]
     pub report: Option<PathBuf>,
-    /// Files worked on at the same time; without it, one per core
-    #[arg(long, short, value_name = "N", env = "FIRSTLIGHT_JOBS")]
-    pub jobs: Option<std::num::NonZeroUsize>,
     /// Take the identity out first (PS3.15 Annex E): "basic", or "basic,OPTION,..."
     #[arg(long, value_name = "PROFILE", env = "FIRSTLIGHT_DEIDENTIFY")]
     pub deidentify: Option<String>,
@@ -84,12 +119,42 @@ pub struct ConvertFlags {
     pub no_way_back: bool,
     #[command(flatten)]
     pub proving: ProvingFlags,
-    /// Say what would be done and write nothing
-    #[arg(long, short = 'n')]
-    pub dry_run: bool,
-    /// Print no progress
-    #[arg(long, short)]
-    pub quiet: bool,
+}
+
+/// What a run may take.
+#[derive(Debug, Default, Args)]
+pub struct PaceFlags {
+    /// Files worked on at the same time; without it, one per core
+    #[arg(long, short, value_name = "N", env = "FIRSTLIGHT_JOBS", value_parser = at_least_one)]
+    pub jobs: Option<std::num::NonZeroUsize>,
+    /// Read at most so many bytes a second, such as 50MB (0: no limit)
+    #[arg(long, value_name = "BYTES")]
+    pub rate: Option<Rate>,
+    /// Begin new files only in these hours, such as 20:00-06:00
+    #[arg(long, value_name = "HH:MM-HH:MM")]
+    pub hours: Option<Hours>,
+    /// Give way to other programs by so much (1 to 19)
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=19))]
+    pub nice: Option<u8>,
+}
+
+/// How a run tells of itself: a migration, which goes on for weeks, and an import.
+#[derive(Debug, Default, Args)]
+pub struct WatchFlags {
+    /// Keep a file for Prometheus here, for the textfile collector of node_exporter (NAME.prom)
+    #[arg(long, value_name = "FILE", env = "FIRSTLIGHT_METRICS_FILE")]
+    pub metrics_file: Option<PathBuf>,
+    /// Answer /metrics on this address of the machine itself, such as 127.0.0.1:9109
+    #[arg(long, value_name = "ADDRESS", env = "FIRSTLIGHT_METRICS_LISTEN")]
+    pub metrics_listen: Option<SocketAddr>,
+    /// Run this by the shell when the run has ended; FIRSTLIGHT_OUTCOME says how, FIRSTLIGHT_EXIT_CODE with which code
+    #[arg(long, value_name = "CMD", env = "FIRSTLIGHT_ON_EXIT")]
+    pub on_exit: Option<String>,
+}
+
+/// A number that is not 0.
+pub fn at_least_one(text: &str) -> Result<std::num::NonZeroUsize, String> {
+    text.parse().map_err(|_| "it is a number, 1 or more".to_owned())
 }
 
 /// What happens to images that may show burned-in text.
@@ -107,17 +172,17 @@ pub enum BurnedIn {
 pub struct ProvingFlags {
     /// Frames that a second decoder looks at: "off", "all", or so many of each class, then a share
     /// [default: 1000, 1%]
-    #[arg(long, value_name = "N, SHARE", env = "FIRSTLIGHT_SECOND_OPINION")]
+    #[arg(long, value_name = "N,SHARE", env = "FIRSTLIGHT_SECOND_OPINION")]
     pub second_opinion: Option<Sampling>,
     /// Gibibytes that the quarantine of what failed a check may hold [default: 10]
     #[arg(long, value_name = "GIB", env = "FIRSTLIGHT_QUARANTINE_GIB")]
     pub quarantine_gib: Option<u32>,
 }
 
-/// What commands other than `convert` are told of de-identification: they refuse, rather than leave it out.
+/// What commands that only store are told of de-identification: they refuse, rather than leave it out.
 #[derive(Debug, Default, Args)]
 pub struct IdentityFlags {
-    /// Not done by this command: `firstlight convert` does it
+    /// Not done by this command: `firstlight convert` and `firstlight migrate` do it
     #[arg(long, value_name = "PROFILE", env = "FIRSTLIGHT_DEIDENTIFY", hide = true)]
     pub deidentify: Option<String>,
 }
@@ -134,8 +199,9 @@ pub enum Layout {
 
 #[derive(Debug, Args)]
 pub struct InspectFlags {
-    /// A DICOM file, or a bare JPEG 2000 codestream
-    pub file: PathBuf,
+    /// DICOM files, folders, or bare JPEG 2000 codestreams
+    #[arg(required = true, value_name = "FILE|DIR")]
+    pub files: Vec<PathBuf>,
     /// Print JSON
     #[arg(long)]
     pub json: bool,
@@ -151,8 +217,9 @@ pub struct PolicyFlags {
 pub enum PolicyCommand {
     /// Say which rule fires for a file, and why
     Explain {
-        /// A DICOM file
-        file: PathBuf,
+        /// DICOM files or folders
+        #[arg(required = true, value_name = "FILE|DIR")]
+        files: Vec<PathBuf>,
         /// Rules in TOML: a file, or the name of a shipped policy
         #[arg(long, value_name = "FILE|NAME", env = "FIRSTLIGHT_POLICY")]
         policy: Option<String>,
@@ -180,7 +247,7 @@ pub struct CompareFlags {
     #[arg(value_name = "DIR")]
     pub folder: PathBuf,
     /// Files that are tried, spread evenly over the folder
-    #[arg(long, value_name = "N", default_value = "200")]
+    #[arg(long, value_name = "N", default_value = "200", value_parser = at_least_one)]
     pub sample: std::num::NonZeroUsize,
     /// Speed of the line for the time to the first image
     #[arg(long, value_name = "SPEED", default_value = "30mbit", value_parser = crate::compare::parse_line)]
@@ -192,18 +259,18 @@ pub struct CompareFlags {
 
 #[derive(Debug, Args)]
 pub struct VerifyFlags {
-    /// DICOM files
-    #[arg(required = true, value_name = "FILE")]
+    /// DICOM files or folders
+    #[arg(required = true, value_name = "FILE|DIR")]
     pub files: Vec<PathBuf>,
 }
 
 #[derive(Debug, Args)]
 pub struct RestoreFlags {
-    /// A file that `convert` wrote; with --data, the UID of an instance, a series or a study
+    /// A file that `convert` or `migrate` wrote; with --data, the UID of an instance, a series or a study
     #[arg(value_name = "FILE|UID")]
     pub what: PathBuf,
     /// Where it goes: a file; of a series or study, a folder. Without it the way back is tried and nothing written
-    #[arg(long, short, value_name = "OUT")]
+    #[arg(long = "output", short = 'o', alias = "out", value_name = "OUT")]
     pub out: Option<PathBuf>,
     /// The residue of FILE, where it is not found by itself
     #[arg(long, value_name = "FILE")]
@@ -227,6 +294,10 @@ pub struct ServeFlags {
     /// Address and port [default: 127.0.0.1:8042]
     #[arg(long, value_name = "ADDRESS", env = "FIRSTLIGHT_LISTEN")]
     pub listen: Option<SocketAddr>,
+    /// Listen beyond this machine although there is no sign-in and no encryption: everyone who reaches the
+    /// port reads every image and every name. Without it put a proxy that asks who it is in front
+    #[arg(long, env = "FIRSTLIGHT_INSECURE")]
+    pub insecure: bool,
     /// Unpacked OHIF (the folder with index.html), shown at /viewer
     #[arg(long, value_name = "DIR", env = "FIRSTLIGHT_VIEWER")]
     pub viewer: Option<PathBuf>,
@@ -237,7 +308,7 @@ pub struct ServeFlags {
     #[arg(long, value_name = "FILE|NAME", env = "FIRSTLIGHT_POLICY")]
     pub policy: Option<String>,
     /// Files converted at the same time; without it, one per core
-    #[arg(long, short, value_name = "N", env = "FIRSTLIGHT_JOBS")]
+    #[arg(long, short, value_name = "N", env = "FIRSTLIGHT_JOBS", value_parser = at_least_one)]
     pub jobs: Option<std::num::NonZeroUsize>,
     /// Origins of other sites whose pages may read (CORS); none without it
     #[arg(long, value_name = "ORIGIN", value_delimiter = ',', env = "FIRSTLIGHT_ALLOWED_ORIGINS")]
@@ -248,6 +319,9 @@ pub struct ServeFlags {
     /// Read the viewer's default Accept as the standard does: uncompressed only
     #[arg(long, env = "FIRSTLIGHT_STRICT_ACCEPT")]
     pub strict_accept: bool,
+    /// Leave "Not for diagnosis" off the light page: you answer for what it is used for
+    #[arg(long, env = "FIRSTLIGHT_FOR_DIAGNOSIS")]
+    pub for_diagnosis: bool,
     /// The address clients see, where a proxy stands in front
     #[arg(long, value_name = "URL", env = "FIRSTLIGHT_PUBLIC_URL")]
     pub public_url: Option<String>,
@@ -268,10 +342,10 @@ pub struct ServeFlags {
 
 #[derive(Debug, Args)]
 pub struct EvidenceFlags {
-    /// SOP Instance UIDs, files that convert wrote, or folders; without any, all of DIR
+    /// SOP Instance UIDs, files that convert or migrate wrote, or folders; without any, all of DIR
     #[arg(value_name = "UID|FILE|DIR")]
-    pub what: Vec<String>,
-    /// An archive, or a folder that convert wrote
+    pub what: Vec<PathBuf>,
+    /// An archive, or a folder that convert or migrate wrote
     #[arg(long, value_name = "DIR", env = "FIRSTLIGHT_DATA")]
     pub data: Option<PathBuf>,
     /// One JSON line per instance, with its frames
@@ -292,7 +366,7 @@ pub struct QuarantineFlags {
 pub enum QuarantineCommand {
     /// List what is in it
     List {
-        /// An archive, or a folder that convert wrote
+        /// An archive, or a folder that convert or migrate wrote
         #[arg(long, value_name = "DIR", env = "FIRSTLIGHT_DATA")]
         data: Option<PathBuf>,
         /// One JSON line per entry
@@ -303,7 +377,7 @@ pub enum QuarantineCommand {
     Show {
         /// Its name, or how it begins
         name: String,
-        /// An archive, or a folder that convert wrote
+        /// An archive, or a folder that convert or migrate wrote
         #[arg(long, value_name = "DIR", env = "FIRSTLIGHT_DATA")]
         data: Option<PathBuf>,
     },
@@ -330,13 +404,39 @@ pub struct ScrubFlags {
 
 #[derive(Debug, Args)]
 pub struct ReportFlags {
-    /// A folder that convert wrote
+    /// A folder that convert or migrate wrote
     #[arg(value_name = "DIR", conflicts_with = "data")]
     pub folder: Option<PathBuf>,
-    /// An archive, or a folder that convert wrote
+    /// An archive, or a folder that convert or migrate wrote
     #[arg(long, value_name = "DIR", env = "FIRSTLIGHT_DATA")]
     pub data: Option<PathBuf>,
     /// The page
     #[arg(long, short, value_name = "FILE", default_value = "report.html")]
     pub output: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub struct AuditFlags {
+    /// What the destination was made from, to be read too; last, the destination: a folder that convert or migrate wrote, or an
+    /// archive
+    #[arg(value_name = "[SRC]... DST")]
+    pub paths: Vec<PathBuf>,
+    /// The destination, where it is not the last argument
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+    /// A head that was signed: a chain of lines must hold it
+    #[arg(long, value_name = "SHA-256")]
+    pub head: Vec<String>,
+    /// Files read at the same time; without it, one per core
+    #[arg(long, short, value_name = "N", env = "FIRSTLIGHT_JOBS")]
+    pub jobs: Option<std::num::NonZeroUsize>,
+    /// Header for DICOMweb servers that are sources, such as "Authorization: Bearer ..."
+    #[arg(long, value_name = "NAME: VALUE", env = "FIRSTLIGHT_SOURCE_HEADER", hide_env_values = true)]
+    pub header: Vec<crate::migrate::flags::Header>,
+    /// One JSON line per finding, and one of the whole
+    #[arg(long)]
+    pub json: bool,
+    /// Print nothing but what goes wrong
+    #[arg(long, short)]
+    pub quiet: bool,
 }

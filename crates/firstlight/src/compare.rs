@@ -3,13 +3,15 @@
 //! Nothing of the folder is written to: what is converted goes to a temporary folder and away again.
 
 use crate::args::CompareFlags;
-use crate::convert::{Walk, walk};
 use crate::failure::{Exit, Failure, without_panic};
 use crate::units;
 use cpu_time::ThreadTime;
+use migrate::{Listed, Listing, Row, Walked};
 use serde::Serialize;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
 use transcode::{Context, Facts, FrameEvidence, Outcome, Pixels, Policy, Source};
 
 /// A first image has at least so many pixels on its longer side: enough to know what one looks at.
@@ -62,13 +64,18 @@ struct Report {
 
 /// Runs the command.
 pub fn run(flags: &CompareFlags) -> Result<Exit, Failure> {
-    let mut walked = Walk::default();
-    walk(&flags.folder, None, &mut walked)?;
-    for trouble in &walked.troubles {
-        eprintln!("{}", trouble.line());
+    let stop = AtomicBool::new(false);
+    let sources = std::slice::from_ref(&flags.folder);
+    let listing = Listing::make(&Listed { sources, mirror: false, outside: None, jobs: 1, stop: &stop })?;
+    for told in &listing.told {
+        if let Walked::Note(line) | Walked::Trouble(line) = told {
+            eprintln!("{line}");
+        }
     }
-    let total = walked.found.iter().map(|f| f.bytes).sum();
-    let sample = Sample::take(walked.found.into_iter().map(|f| (f.path, f.bytes)).collect(), flags.sample.get());
+    // What is packed is not sampled, and not counted.
+    let files = listing.rows.into_iter().filter(Row::is_file).map(|row| (row.path, row.bytes)).collect::<Vec<_>>();
+    let total = files.iter().map(|(_, bytes)| bytes).sum();
+    let sample = Sample::take(files, flags.sample.get());
     if sample.files.is_empty() {
         let line = format!("no DICOM images among the {} looked at", units::count(sample.looked_at, "file"));
         return Err(Failure::new(line).hint("name a folder with DICOM files, or a larger --sample"));

@@ -1,36 +1,39 @@
-//! `firstlight evidence`: what proves that converted instances are what their sources were.
+//! `firstlight evidence`: what proves that instances are what their sources were, and whether their files still are.
 
-use crate::args::EvidenceFlags;
 use crate::failure::{Exit, Failure};
+
 use crate::kept::{self, Kept};
+use crate::output::Stdout;
+use crate::settings::look::Evidence as Asked;
 use crate::units::{bytes, count, time};
 use archive::{Archive, Evidence};
-use migrate::Proof;
-use migrate::proofs::{self, Line};
-use std::collections::HashMap;
-use std::io::{BufWriter, Write, stdout};
-use std::path::{Path, PathBuf};
-use transcode::{Opinion, Source, TransferSyntax};
+use migrate::names::bytes_of;
+use migrate::proofs::{self, Entry, Held, Ledger};
+use migrate::{Outcome, Proof};
+use sha2::{Digest, Sha256};
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+use std::path::Path;
+use transcode::{Opinion, TransferSyntax};
 
 /// Evidence taken from an archive at once.
 const PAGE: usize = 1000;
 
 /// Runs the command.
-pub fn run(flags: EvidenceFlags, data: Option<PathBuf>) -> Result<Exit, Failure> {
-    let mut out = Out::new(&flags);
-    let data = flags.data.or(data);
-    if flags.what.is_empty() {
+pub fn run(set: Asked) -> Result<Exit, Failure> {
+    let mut out = Out::new(&set);
+    let data = set.data;
+    if set.what.is_empty() {
         out.all(&kept::folder(None, data)?)?;
         return out.end();
     }
-    for what in &flags.what {
-        let path = Path::new(what);
+    for path in &set.what {
         if path.is_dir() {
-            out.all(path)?;
+            out.folder(path)?;
         } else if path.is_file() {
             out.file(path)?;
         } else {
-            out.instance(what, &kept::folder(None, data.clone())?)?;
+            out.instance(&path.to_string_lossy(), &kept::folder(None, data.clone())?)?;
         }
     }
     out.end()
@@ -42,21 +45,52 @@ enum Form {
     Csv,
 }
 
+/// How the file stands that the evidence speaks of.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Standing {
+    /// Nobody looked.
+    Unknown,
+    Same,
+    Differs,
+    Missing,
+}
+
 struct Out {
     form: Form,
-    to: BufWriter<std::io::Stdout>,
+    to: BufWriter<Stdout>,
     exit: Exit,
     shown: u64,
+    proven: u64,
+    kept: u64,
+    unreadable: u64,
+    wrong: u64,
+    missing: u64,
 }
 
 impl Out {
-    fn new(flags: &EvidenceFlags) -> Out {
-        let form = match (flags.json, flags.csv) {
+    fn new(set: &Asked) -> Out {
+        let form = match (set.json, set.csv) {
             (true, _) => Form::Json,
             (_, true) => Form::Csv,
             _ => Form::Table,
         };
-        Out { form, to: BufWriter::new(stdout()), exit: Exit::Well, shown: 0 }
+        let to = BufWriter::new(Stdout);
+        Out { form, to, exit: Exit::Well, shown: 0, proven: 0, kept: 0, unreadable: 0, wrong: 0, missing: 0 }
+    }
+
+    /// A destination, or a folder below one.
+    fn folder(&mut self, path: &Path) -> Result<(), Failure> {
+        let own = path.join("index.sqlite").is_file() || path.join(migrate::KEPT).is_dir();
+        let full = path.canonicalize().map_err(|e| Failure::io("read", path, &e))?;
+        let above = full.ancestors().skip(1).find(|dir| dir.join(migrate::KEPT).is_dir());
+        let Some(root) = above.filter(|_| !own) else { return self.all(path) };
+        let below = full.strip_prefix(root).unwrap_or(path);
+        let before = self.shown;
+        self.files(root, |entry| entry.file().starts_with(below))?;
+        if self.shown == before {
+            self.none(path, "there is no evidence of any file in it");
+        }
+        Ok(())
     }
 
     fn all(&mut self, dir: &Path) -> Result<(), Failure> {
@@ -67,14 +101,26 @@ impl Out {
                     let page = archive.evidence_after(after, PAGE).map_err(|e| self.unreadable(&archive, &e))?;
                     let Some(last) = page.last() else { return Ok(()) };
                     after = last.id;
-                    page.iter().try_for_each(|evidence| self.show(&of_archive(evidence), None))?;
+                    page.iter().try_for_each(|evidence| self.show(&of_archive(evidence), Standing::Unknown))?;
                 }
             }
-            Kept::Folder { state, .. } => {
-                let proofs = self.read(&state, |_| true)?;
-                proofs.iter().try_for_each(|proof| self.show(proof, None))
-            }
+            Kept::Folder { root, .. } => self.files(&root, |_| true),
         }
+    }
+
+    /// The evidence of files of a destination, each looked at.
+    fn files(&mut self, root: &Path, asked: impl Fn(&Entry) -> bool) -> Result<(), Failure> {
+        let mut failed = Ok(());
+        self.read(&root.join(migrate::KEPT), asked, |out, entry, held| {
+            if failed.is_ok() {
+                failed = look(&root.join(entry.file()), entry.sha256()).and_then(|standing| match standing {
+                    // A run ended before it got its place; the next one takes that back.
+                    Standing::Missing | Standing::Differs if held.pending => Ok(()),
+                    standing => out.show(&entry, standing),
+                });
+            }
+        })?;
+        failed
     }
 
     /// The evidence of a file, and whether the file is still what it speaks of.
@@ -83,82 +129,88 @@ impl Out {
         let root = kept::root_of(path).ok_or_else(|| {
             told("no folder above it was written by convert".into()).hint("of an archive, name the SOP Instance UID")
         })?;
-        let source = Source::open(path).map_err(|e| told(e.to_string()))?;
-        let sha256 = source.sha256().map_err(|e| told(e.to_string()))?.to_string();
+        let sha256 = hash_of(path).map_err(|e| Failure::io("read", path, &e))?;
         let full = path.canonicalize().map_err(|e| Failure::io("read", path, &e))?;
         let below = full.strip_prefix(&root).unwrap_or(path).to_owned();
-        let proofs =
-            self.read(&root.join(migrate::KEPT), |proof| proof.file == below || proof.evidence.file_sha256 == sha256)?;
-        let Some(proof) = proofs.last() else {
-            eprintln!(
-                "note: {}: there is no evidence: it was kept as it came, or is not of this folder",
-                path.display()
-            );
-            self.exit = self.exit.max(Exit::Refused);
-            return Ok(());
-        };
-        if proof.evidence.file_sha256 != sha256 {
-            self.exit = self.exit.max(Exit::Refused);
+        let (mut here, mut same) = (None, None);
+        let asked = |entry: &Entry| entry.file() == below || entry.sha256() == sha256;
+        self.read(&root.join(migrate::KEPT), asked, |_, entry, _| {
+            let found = if entry.file() == below { &mut here } else { &mut same };
+            *found = Some(entry);
+        })?;
+        match here.or(same) {
+            Some(entry) => {
+                let standing = if entry.sha256() == sha256 { Standing::Same } else { Standing::Differs };
+                self.show(&entry, standing)
+            }
+            None => {
+                self.none(path, "there is no evidence: it is not of this folder, or was kept by an earlier version");
+                Ok(())
+            }
         }
-        self.show(proof, Some(proof.evidence.file_sha256 == sha256))
     }
 
     fn instance(&mut self, uid: &str, dir: &Path) -> Result<(), Failure> {
-        let found = match kept::open(dir)? {
+        let before = self.shown;
+        match kept::open(dir)? {
             Kept::Archive(archive) => {
                 let found = archive.evidence_of(uid).map_err(|e| Failure::new(e.to_string()))?;
-                found.iter().map(of_archive).collect()
+                found.iter().try_for_each(|evidence| self.show(&of_archive(evidence), Standing::Unknown))?;
             }
-            Kept::Folder { state, .. } => self.read(&state, |proof| proof.evidence.sop_instance_uid == uid)?,
-        };
-        if found.is_empty() {
+            Kept::Folder { root, .. } => self.files(&root, |entry| entry.sop_instance_uid() == Some(uid))?,
+        }
+        if self.shown == before {
             eprintln!("note: {}: no evidence of such an instance in {}", uid.escape_debug(), dir.display());
             self.exit = self.exit.max(Exit::Refused);
         }
-        found.iter().try_for_each(|proof| self.show(proof, None))
+        Ok(())
     }
 
-    /// The lines of a folder that are asked for; of a file that was written again the last one.
-    fn read(&mut self, state: &Path, asked: impl Fn(&Proof) -> bool) -> Result<Vec<Proof>, Failure> {
-        let unreadable = |e: &std::io::Error| Failure::io("read the evidence in", state, e);
-        let lines = match proofs::evidence(state) {
-            Ok(lines) => lines,
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(e) => return Err(unreadable(&e)),
-        };
-        let (mut places, mut proofs) = (HashMap::new(), Vec::<Proof>::new());
-        for line in lines {
-            match line.map_err(|e| unreadable(&e))? {
-                Line::Proof(proof) if asked(&proof) => match places.insert(proof.file.clone(), proofs.len()) {
-                    Some(at) => {
-                        places.insert(proof.file.clone(), at);
-                        proofs[at] = *proof;
-                    }
-                    None => proofs.push(*proof),
-                },
-                Line::Proof(_) => {}
-                Line::Damaged(n) => {
-                    eprintln!(
-                        "damaged: line {n} of {} is not what was written",
-                        state.join("evidence.jsonl").display()
-                    );
-                    self.exit = self.exit.max(Exit::Refused);
-                }
-            }
+    fn none(&mut self, path: &Path, what: &str) {
+        eprintln!("note: {}: {what}", path.display());
+        self.exit = self.exit.max(Exit::Refused);
+    }
+
+    /// The lines of a folder that are asked for and stand.
+    fn read(
+        &mut self,
+        state: &Path,
+        asked: impl Fn(&Entry) -> bool,
+        mut each: impl FnMut(&mut Out, Entry, &Held),
+    ) -> Result<(), Failure> {
+        let read = proofs::standing(state, asked, |entry, held| each(self, entry, held));
+        let Ledger { troubles, .. } = read.map_err(|e| Failure::io("read the evidence in", state, &e))?;
+        for trouble in troubles {
+            eprintln!("damaged: line {} of {}: {}", trouble.line, state.join("evidence.jsonl").display(), trouble.what);
+            self.exit = self.exit.max(Exit::Refused);
         }
-        Ok(proofs)
+        Ok(())
     }
 
     fn unreadable(&self, _archive: &Archive, error: &archive::Error) -> Failure {
         Failure::new(error.to_string()).hint("firstlight scrub --data DIR finds and names what is damaged")
     }
 
-    fn show(&mut self, proof: &Proof, same: Option<bool>) -> Result<(), Failure> {
+    fn show(&mut self, entry: &Entry, standing: Standing) -> Result<(), Failure> {
         self.shown += 1;
+        match (standing, entry) {
+            (Standing::Differs, _) => self.wrong += 1,
+            (Standing::Missing, _) => self.missing += 1,
+            (_, Entry::Proof(_)) => self.proven += 1,
+            (_, Entry::Copy(copy)) if copy.outcome == Outcome::Unreadable => self.unreadable += 1,
+            (_, _) => self.kept += 1,
+        }
+        if matches!(standing, Standing::Differs | Standing::Missing) {
+            self.exit = self.exit.max(Exit::Refused);
+            if !matches!(self.form, Form::Table) {
+                let what = if standing == Standing::Missing { "it is not there" } else { "it is not what was proven" };
+                eprintln!("wrong: {}: {what}", entry.file().display());
+            }
+        }
         let written = match self.form {
-            Form::Json => serde_json::to_string(proof).map_err(std::io::Error::from).map(|json| json + "\n"),
-            Form::Csv => Ok(csv(proof, self.shown == 1)),
-            Form::Table => Ok(line(proof, same)),
+            Form::Json => entry.json().map_err(io::Error::from).map(|json| json + "\n"),
+            Form::Csv => Ok(csv(entry, self.shown == 1)),
+            Form::Table => Ok(line(entry, standing)),
         };
         written
             .and_then(|text| self.to.write_all(text.as_bytes()))
@@ -168,25 +220,68 @@ impl Out {
     fn end(mut self) -> Result<Exit, Failure> {
         self.to.flush().map_err(|e| Failure::new(format!("cannot print: {e}")))?;
         if matches!(self.form, Form::Table) {
-            eprintln!("{} proven", count(self.shown, "instance"));
+            let mut parts = vec![format!("{} proven", count(self.proven, "instance"))];
+            let more = [
+                (self.kept, "kept, by the hash of their bytes"),
+                (self.unreadable, "unreadable, by the hash of their bytes"),
+                (self.missing, "NOT THERE"),
+            ];
+            parts.extend(more.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}")));
+            if self.wrong > 0 {
+                parts.push(format!("{} NOT what was proven", count(self.wrong, "instance")));
+            }
+            eprintln!("{}", parts.join(", "));
         }
         Ok(self.exit)
     }
 }
 
-/// Evidence of an archive in the shape of that of a folder.
-fn of_archive(evidence: &Evidence) -> Proof {
-    let file = Path::new("objects").join(&evidence.proof.file_sha256);
-    Proof { file, evidence: evidence.proof.clone() }
+fn look(path: &Path, sha256: &str) -> Result<Standing, Failure> {
+    match hash_of(path) {
+        Ok(found) if found == sha256 => Ok(Standing::Same),
+        Ok(_) => Ok(Standing::Differs),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(Standing::Missing),
+        Err(e) => Err(Failure::io("read", path, &e)),
+    }
 }
 
-fn line(proof: &Proof, same: Option<bool>) -> String {
-    let agreed = proof.evidence.frames.iter().filter(|frame| matches!(frame.opinion, Opinion::Agreed(_))).count();
-    let whole = match same {
-        None => "",
-        Some(true) => "  the file is what was proven",
-        Some(false) => "  THE FILE IS NOT WHAT WAS PROVEN",
+fn hash_of(path: &Path) -> io::Result<String> {
+    let mut hash = Sha256::new();
+    io::copy(&mut File::open(path)?, &mut hash)?;
+    Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+/// Evidence of an archive in the shape of that of a folder.
+fn of_archive(evidence: &Evidence) -> Entry {
+    let file = Path::new("objects").join(&evidence.proof.file_sha256);
+    let evidence = evidence.proof.clone();
+    Entry::Proof(Box::new(Proof { file, source: None, residue: None, no_way_back: None, evidence }))
+}
+
+fn line(entry: &Entry, standing: Standing) -> String {
+    let whole = match standing {
+        Standing::Unknown => "",
+        Standing::Same => "  the file is what was proven",
+        Standing::Differs => "  THE FILE IS NOT WHAT WAS PROVEN",
+        Standing::Missing => "  THE FILE IS NOT THERE",
     };
+    let proof = match entry {
+        Entry::Proof(proof) => proof,
+        Entry::Copy(copy) => {
+            let word = match copy.outcome {
+                Outcome::Converted => "converted and de-identified",
+                Outcome::Unreadable => "unreadable, as it came",
+                _ if copy.deidentified => "de-identified",
+                _ => "kept as it came",
+            };
+            let reason = copy.reason.as_deref().map(|reason| format!(": {reason}")).unwrap_or_default();
+            let uid = copy.sop_instance_uid.as_deref().unwrap_or("-");
+            let (made, size, name) = (time(copy.made), bytes(copy.bytes), copy.file.display());
+            return format!("{made}  --  {uid:<40}  {:>12}  {size:>8}  {name} {word}{reason}{whole}\n", "");
+        }
+        Entry::Withdrawn { .. } => return String::new(),
+    };
+    let agreed = proof.evidence.frames.iter().filter(|frame| matches!(frame.opinion, Opinion::Agreed(_))).count();
     format!(
         "{}  {:<2}  {:<40}  {:>12}  {:>8} -> {:>8}  {}, by {} ({} of them seen by another decoder){whole}\n",
         time(proof.evidence.made),
@@ -201,15 +296,16 @@ fn line(proof: &Proof, same: Option<bool>) -> String {
     )
 }
 
-/// One row for each frame.
-fn csv(proof: &Proof, head: bool) -> String {
+/// One row for each frame; `file_bytes` holds all bytes of a name that is no UTF-8.
+fn csv(entry: &Entry, head: bool) -> String {
     let mut out = String::new();
     if head {
         out.push_str(
             "file,sop_instance_uid,modality,frame,sha256_before,sha256_after,length,level_ends,level_crc32,\
-             second_opinion,source_transfer_syntax,transfer_syntax,codec,rule,policy,made,host\n",
+             second_opinion,source_transfer_syntax,transfer_syntax,codec,rule,policy,made,host,file_bytes\n",
         );
     }
+    let Entry::Proof(proof) = entry else { return out };
     for (n, frame) in (1..).zip(&proof.evidence.frames) {
         let joined = |texts: Vec<String>| texts.join(" ");
         let opinion = match &frame.opinion {
@@ -217,7 +313,7 @@ fn csv(proof: &Proof, head: bool) -> String {
             Opinion::Agreed(decoder) => format!("agreed: {decoder}"),
             Opinion::Without(why) => format!("none: {why}"),
         };
-        let cells: [String; 17] = [
+        let cells: [String; 18] = [
             proof.file.display().to_string(),
             proof.evidence.sop_instance_uid.clone(),
             proof.evidence.modality.clone(),
@@ -235,6 +331,7 @@ fn csv(proof: &Proof, head: bool) -> String {
             proof.evidence.policy.clone(),
             time(proof.evidence.made),
             proof.evidence.host.clone(),
+            bytes_of(&proof.file).unwrap_or_default(),
         ];
         out.push_str(&cells.map(|cell| quoted(&cell)).join(","));
         out.push('\n');

@@ -25,6 +25,13 @@ impl From<Exit> for ExitCode {
     }
 }
 
+impl From<migrate::Error> for Failure {
+    fn from(error: migrate::Error) -> Failure {
+        let failure = Failure::new(error.to_string());
+        error.hint().into_iter().fold(failure, Failure::hint)
+    }
+}
+
 /// An error that ends the command.
 #[derive(Debug)]
 pub struct Failure {

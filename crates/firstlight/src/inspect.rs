@@ -1,12 +1,15 @@
-//! `firstlight inspect FILE`: what a file holds, and the byte where each resolution level of each frame ends.
+//! `firstlight inspect FILE|DIR...`: what a file holds, and the byte where each resolution level of each frame ends.
 
 use crate::args::InspectFlags;
 use crate::failure::{Exit, Failure, hint_for, reason};
+use crate::files::{self, Named};
 use crate::units::count;
 use htj2k::{Header, Index, Limits, Progression};
 use serde::Serialize;
+use std::fs::File;
+use std::io::Read;
 use std::path::Path;
-use transcode::{Facts, Pixels, Source, TransferSyntax};
+use transcode::{Facts, LIKELY_HEAD, Pixels, Source, TransferSyntax, is_likely_dicom};
 
 /// Start of codestream and of its first marker segment (T.800 A.4.1, A.5.1).
 const CODESTREAM: [u8; 4] = [0xff, 0x4f, 0xff, 0x51];
@@ -15,6 +18,9 @@ const CODESTREAM: [u8; 4] = [0xff, 0x4f, 0xff, 0x51];
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Inspected {
+    /// In a folder, the one it is told of.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    file: Option<String>,
     transfer_syntax: Option<String>,
     rows: u32,
     columns: u32,
@@ -46,26 +52,42 @@ struct Level {
 
 /// Runs the command.
 pub fn run(flags: &InspectFlags) -> Result<Exit, Failure> {
-    if starts_as_codestream(&flags.file) {
-        return inspect_codestream(flags);
+    let mut before = false;
+    files::each(&flags.files, |file| {
+        if before && !flags.json {
+            println!();
+        }
+        before = true;
+        let inspected = inspect_one(&file, flags.json);
+        before &= !matches!(inspected, Ok(None));
+        inspected.map(|exit| exit.unwrap_or(Exit::Well))
+    })
+}
+
+/// Nothing where it is no DICOM and none was said to be.
+fn inspect_one(file: &Named, json: bool) -> Result<Option<Exit>, Failure> {
+    if starts_as_codestream(file.path) {
+        return inspect_codestream(file, json).map(Some);
     }
-    let source = match Source::open(&flags.file) {
+    let source = match Source::open(file.path) {
         Ok(source) => source,
-        Err(e) => return refuse(&flags.file, &e),
+        Err(transcode::Error::NotDicom) if file.found => return Ok(None),
+        Err(e) => return refuse(file.name, &e).map(Some),
     };
-    let inspected = match inspect(&source) {
+    let mut inspected = match inspect(&source) {
         Ok(inspected) => inspected,
-        Err(e) => return refuse(&flags.file, &e),
+        Err(e) => return refuse(file.name, &e).map(Some),
     };
-    if flags.json {
-        return print_json(&inspected);
+    if json {
+        inspected.file = file.found.then(|| file.name.display().to_string());
+        return print_json(&inspected).map(Some);
     }
     let facts = source.facts();
-    println!("file     {}", flags.file.display());
+    println!("file     {}", file.name.display());
     println!("syntax   {}", syntax_line(&facts.transfer_syntax));
     println!("image    {}", image_line(facts));
     print_text(&inspected);
-    Ok(Exit::Well)
+    Ok(Some(Exit::Well))
 }
 
 /// One line and a hint for a file that can't be read; the exit code says whose fault it is.
@@ -77,7 +99,10 @@ pub fn refuse(path: &Path, error: &transcode::Error) -> Result<Exit, Failure> {
         }
         transcode::Error::NotDicom => {
             Failure::new(format!("{}: {error}", path.display()))
-                .hint("it has neither a DICOM prefix nor a data set that can be read")
+                .hint(match is_meant_to_be(path) {
+                    true => "its name or its first bytes say DICOM, and no data set can be found in it",
+                    false => "it has neither a DICOM prefix nor a data set that can be read",
+                })
                 .print();
             Ok(Exit::Refused)
         }
@@ -88,6 +113,12 @@ pub fn refuse(path: &Path, error: &transcode::Error) -> Result<Exit, Failure> {
             Ok(Exit::Refused)
         }
     }
+}
+
+fn is_meant_to_be(path: &Path) -> bool {
+    let mut head = Vec::new();
+    let read = File::open(path).and_then(|file| file.take(LIKELY_HEAD as u64).read_to_end(&mut head));
+    read.is_ok() && is_likely_dicom(&head, path)
 }
 
 /// `CT  512 x 512, 1 frame, 16 bits signed, MONOCHROME2`.
@@ -118,6 +149,7 @@ pub fn syntax_line(syntax: &TransferSyntax) -> String {
 fn inspect(source: &Source) -> Result<Inspected, transcode::Error> {
     let facts = source.facts();
     let mut inspected = Inspected {
+        file: None,
         transfer_syntax: Some(facts.transfer_syntax.uid().to_owned()),
         rows: facts.rows,
         columns: facts.columns,
@@ -131,7 +163,7 @@ fn inspect(source: &Source) -> Result<Inspected, transcode::Error> {
         if frame.fragments.len() > 1 {
             shown.fragments.clone_from(&frame.fragments);
         }
-        if facts.transfer_syntax.is_htj2k() {
+        if facts.syntax_of_frames().is_htj2k() && frame.fault().is_none() {
             bytes.clear();
             source.read_frame(n, &mut bytes)?;
             if let Ok(index) = Index::read(&bytes, &Limits::default()) {
@@ -157,12 +189,12 @@ fn starts_as_codestream(path: &Path) -> bool {
     std::fs::File::open(path).and_then(|mut file| file.read_exact(&mut start)).is_ok() && start == CODESTREAM
 }
 
-fn inspect_codestream(flags: &InspectFlags) -> Result<Exit, Failure> {
-    let bytes = std::fs::read(&flags.file).map_err(|e| Failure::io("read", &flags.file, &e))?;
+fn inspect_codestream(file: &Named, json: bool) -> Result<Exit, Failure> {
+    let bytes = std::fs::read(file.path).map_err(|e| Failure::io("read", file.name, &e))?;
     let index = match Index::read(&bytes, &Limits::default()) {
         Ok(index) => index,
         Err(e) => {
-            Failure::new(format!("{}: {e}", flags.file.display()))
+            Failure::new(format!("{}: {e}", file.name.display()))
                 .hint("the codestream is cut short or damaged")
                 .print();
             return Ok(Exit::Refused);
@@ -170,12 +202,18 @@ fn inspect_codestream(flags: &InspectFlags) -> Result<Exit, Failure> {
     };
     let frame = Frame { offset: 0, length: bytes.len() as u64, levels: levels(&index), fragments: Vec::new() };
     let (rows, columns) = (index.header.height, index.header.width);
-    let inspected =
-        Inspected { transfer_syntax: None, rows, columns, frames: vec![frame], codestream: Some(index.header) };
-    if flags.json {
+    let inspected = Inspected {
+        file: None,
+        transfer_syntax: None,
+        rows,
+        columns,
+        frames: vec![frame],
+        codestream: Some(index.header),
+    };
+    if json {
         return print_json(&inspected);
     }
-    println!("file     {}", flags.file.display());
+    println!("file     {}", file.name.display());
     println!("syntax   a bare codestream");
     print_text(&inspected);
     Ok(Exit::Well)

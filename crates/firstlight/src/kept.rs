@@ -1,4 +1,4 @@
-//! What `evidence`, `quarantine`, `scrub` and `report` look into: an archive, or a folder that `convert` wrote.
+//! What `evidence`, `quarantine`, `scrub` and `report` look into: an archive, or a folder that `convert` or `migrate` wrote.
 
 use crate::failure::Failure;
 use archive::{Archive, Options};
@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 pub enum Kept {
     /// An archive.
     Archive(Archive),
-    /// A folder that `convert` wrote.
+    /// A folder that `convert` or `migrate` wrote.
     Folder {
         /// The folder.
         root: PathBuf,
@@ -26,15 +26,18 @@ pub fn open(dir: &Path) -> Result<Kept, Failure> {
     if state.is_dir() {
         return Ok(Kept::Folder { root: dir.to_owned(), state });
     }
-    Err(Failure::new(format!("{} is neither an archive nor a folder that convert wrote", dir.display()))
-        .hint("name the folder given to serve as --data, or the DST of convert"))
+    Err(no_archive(dir).hint("name the folder given to serve as --data, or the DST of convert or migrate"))
+}
+
+/// The words for a folder that is none of ours.
+pub fn no_archive(dir: &Path) -> Failure {
+    Failure::new(format!("{} holds no archive", dir.display()))
 }
 
 /// Opens an archive that is there.
 pub fn archive(dir: &Path) -> Result<Archive, Failure> {
     if !dir.join("index.sqlite").is_file() {
-        return Err(Failure::new(format!("{} is no archive", dir.display()))
-            .hint("--data names the folder of an archive, as given to serve"));
+        return Err(no_archive(dir).hint("--data names the folder of an archive, as given to serve"));
     }
     Archive::open(dir, Options::default()).map_err(|e| crate::serve::cannot_open(dir, &e))
 }
@@ -42,11 +45,12 @@ pub fn archive(dir: &Path) -> Result<Archive, Failure> {
 /// The folder that was named, or the one of the settings.
 pub fn folder(named: Option<PathBuf>, data: Option<PathBuf>) -> Result<PathBuf, Failure> {
     named.or(data).ok_or_else(|| {
-        Failure::new("no folder was named").hint("say --data DIR: an archive, or a folder that convert wrote")
+        Failure::new("no folder was named")
+            .hint("say --data DIR: an archive, or a folder that convert or migrate wrote")
     })
 }
 
-/// The folder above a file that `convert` wrote.
+/// The folder above a file that `convert` or `migrate` wrote.
 pub fn root_of(file: &Path) -> Option<PathBuf> {
     let file = file.canonicalize().ok()?;
     file.ancestors().skip(1).find(|dir| dir.join(migrate::KEPT).is_dir()).map(Path::to_owned)

@@ -1,12 +1,18 @@
 //! The `firstlight` command: converts DICOM with proof, looks into it, serves it.
 
+#[macro_use]
+mod output;
+
 mod args;
+mod audit;
 mod compare;
 mod convert;
 mod evidence;
 mod failure;
+mod files;
 mod inspect;
 mod kept;
+mod log;
 mod migrate;
 mod policy;
 mod quarantine;
@@ -26,28 +32,32 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     failure::quiet_caught_panics();
-    let exit = run(Cli::parse()).unwrap_or_else(|failure| {
+    let exit = run(Cli::parse()).and_then(|exit| output::end().map(|()| exit)).unwrap_or_else(|failure| {
         failure.print();
         Exit::Environment
     });
     exit.into()
 }
 
-/// Flags are parsed, settings of the file fill what they leave open, then one command does its work.
+/// Flags are parsed, settings of the file fill what they leave open, the log starts, then one command does its work.
 fn run(cli: Cli) -> Result<Exit, Failure> {
     let file = settings::File::load(cli.config.as_deref())?;
+    let usual = if matches!(cli.command, Command::Serve(_)) { "info" } else { "warn" };
+    let (wanted, format) = settings::log(cli.log, &file);
+    log::start(wanted, usual, format)?;
     match cli.command {
         Command::Convert(flags) => convert::run(settings::convert(flags, file)?),
-        Command::Migrate(flags) => migrate::run(flags, file),
-        Command::Import(flags) => migrate::import(flags, file),
+        Command::Migrate(flags) => migrate::run(settings::migrate(flags, file)?),
+        Command::Import(flags) => migrate::import(settings::import(flags, file)?),
         Command::Inspect(flags) => inspect::run(&flags),
-        Command::Policy(flags) => policy::run(flags, file),
+        Command::Policy(flags) => policy::run(settings::look::policy(flags, file)),
         Command::Verify(flags) => verify::run(&flags),
-        Command::Restore(flags) => restore::run(&settings::restore(flags, file)),
+        Command::Restore(flags) => restore::run(&settings::look::restore(flags, file)),
         Command::Serve(flags) => serve::run(settings::serve(flags, file)?),
-        Command::Evidence(flags) => evidence::run(flags, file.data),
-        Command::Quarantine(flags) => quarantine::run(flags, file.data),
-        Command::Scrub(flags) => scrub::run(flags, file.data, file.scrub_days),
-        Command::Report(flags) => report::run(flags, file.data),
+        Command::Evidence(flags) => evidence::run(settings::look::evidence(flags, file)),
+        Command::Quarantine(flags) => quarantine::run(settings::look::quarantine(flags, file)?),
+        Command::Scrub(flags) => scrub::run(settings::look::scrub(flags, file)?),
+        Command::Audit(flags) => audit::run(settings::audit(flags, file)?),
+        Command::Report(flags) => report::run(&settings::look::report(flags, file)?),
     }
 }

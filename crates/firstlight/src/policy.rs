@@ -1,21 +1,18 @@
 //! `firstlight policy explain|check|compare|list|show`, and where a policy comes from: a shipped one by name, or a file.
 
-use crate::args::{PolicyCommand, PolicyFlags};
 use crate::failure::{Exit, Failure};
-use crate::settings;
-use std::path::Path;
+use crate::files;
+use crate::settings::look::Policy as Asked;
+use std::path::{Path, PathBuf};
 use transcode::{Action, Policy, Source};
 
 /// Runs the command.
-pub fn run(flags: PolicyFlags, file: settings::File) -> Result<Exit, Failure> {
-    match flags.command {
-        PolicyCommand::Explain { file: path, policy } => {
-            let name = policy.or(file.policy).unwrap_or_else(settings::default_policy);
-            explain(&path, &name)
-        }
-        PolicyCommand::Check { file: path } => check(&path),
-        PolicyCommand::Compare(flags) => crate::compare::run(&flags),
-        PolicyCommand::List => {
+pub fn run(asked: Asked) -> Result<Exit, Failure> {
+    match asked {
+        Asked::Explain { files, policy } => explain(&files, &policy),
+        Asked::Check(path) => check(&path),
+        Asked::Compare(flags) => crate::compare::run(&flags),
+        Asked::List => {
             for name in Policy::SHIPPED {
                 let purpose = Policy::shipped_text(name).and_then(|text| text.lines().next()).unwrap_or_default();
                 let purpose = purpose.trim_start_matches("# ").split(". ").next().unwrap_or_default();
@@ -23,7 +20,7 @@ pub fn run(flags: PolicyFlags, file: settings::File) -> Result<Exit, Failure> {
             }
             Ok(Exit::Well)
         }
-        PolicyCommand::Show { name } => {
+        Asked::Show(name) => {
             print!("{}", Policy::shipped_text(&name).ok_or_else(|| unknown(&name))?);
             Ok(Exit::Well)
         }
@@ -46,12 +43,23 @@ pub fn load(name: &str) -> Result<Policy, Failure> {
     })
 }
 
-fn explain(path: &Path, name: &str) -> Result<Exit, Failure> {
+fn explain(paths: &[PathBuf], name: &str) -> Result<Exit, Failure> {
     let policy = load(name)?;
-    let source = match Source::open(path) {
-        Ok(source) => source,
-        Err(e) => return crate::inspect::refuse(path, &e),
-    };
+    let mut before = false;
+    files::each(paths, |file| {
+        let source = match Source::open(file.path) {
+            Ok(source) => source,
+            Err(transcode::Error::NotDicom) if file.found => return Ok(Exit::Well),
+            Err(e) => return crate::inspect::refuse(file.name, &e),
+        };
+        if std::mem::replace(&mut before, true) {
+            println!();
+        }
+        explain_one(&source, file.name, &policy, name)
+    })
+}
+
+fn explain_one(source: &Source, path: &Path, policy: &Policy, name: &str) -> Result<Exit, Failure> {
     let facts = source.facts();
     let decision = policy.decide(facts);
     println!("file    {}", path.display());
@@ -64,7 +72,8 @@ fn explain(path: &Path, name: &str) -> Result<Exit, Failure> {
     match decision.then {
         Action::Convert(target) => {
             let becomes = crate::inspect::syntax_line(&target.transfer_syntax());
-            println!("rule    {}: becomes {becomes}", decision.rule);
+            let smaller = if decision.only_if_smaller { ", only if that is smaller" } else { "" };
+            println!("rule    {}: becomes {becomes}{smaller}", decision.rule);
         }
         Action::Keep { reason } => println!("rule    {}: kept as received: {reason}", decision.rule),
     }
@@ -85,5 +94,5 @@ fn check(name: &str) -> Result<Exit, Failure> {
 fn unknown(name: &str) -> Failure {
     let names = Policy::SHIPPED.join(", ");
     Failure::new(format!("no policy is called {name:?}"))
-        .hint(format!("shipped are {names}; a file is named by its path"))
+        .hint(format!("these are shipped: {names}; a file of rules is named by its path"))
 }

@@ -1,20 +1,21 @@
 //! `firstlight restore FILE|UID -o OUT`: the file that came in, byte for byte.
 //!
-//! A file that `convert` wrote finds its residue in the `.firstlight/residue` of the destination it lies in, or beside it as
+//! A file that `convert` or `migrate` wrote finds its residue in the `.firstlight/residue` of the destination it lies in, or beside it as
 //! FILE.residue. An archive has its own. What is written is compared by its SHA-256 before it gets its name, so OUT is whole or not there.
 
-use crate::args::RestoreFlags;
-use crate::convert::state::records;
 use crate::failure::{Exit, Failure, file_line, without_panic};
+use crate::settings::look::Restore;
 use crate::units::{bytes, count};
 use archive::{Archive, InstanceKey, Options};
+use migrate::proofs::{self, Held};
+use migrate::records::{self, Told};
 use migrate::{Outcome, Record, residue_path};
 use sha2::{Digest, Sha256};
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use tempfile::NamedTempFile;
-use transcode::{Residue, RestoreError, Source};
+use transcode::{Residue, RestoreError, Source, Uid};
 
 /// A residue is never larger.
 const MOST: u64 = 64 << 20;
@@ -28,8 +29,8 @@ enum Stopped {
 }
 
 /// Runs the command.
-pub fn run(flags: &RestoreFlags) -> Result<Exit, Failure> {
-    let done = if flags.what.exists() { from_file(flags) } else { from_archive(flags) };
+pub fn run(set: &Restore) -> Result<Exit, Failure> {
+    let done = if set.what.exists() { from_file(set) } else { from_archive(set) };
     match done {
         Ok(exit) => Ok(exit),
         Err(Stopped::Environment(failure)) => Err(failure),
@@ -40,17 +41,17 @@ pub fn run(flags: &RestoreFlags) -> Result<Exit, Failure> {
     }
 }
 
-fn from_file(flags: &RestoreFlags) -> Result<Exit, Stopped> {
-    let file = std::path::absolute(&flags.what).map_err(|e| cannot("read", &flags.what, &e))?;
+fn from_file(set: &Restore) -> Result<Exit, Stopped> {
+    let file = std::path::absolute(&set.what).map_err(|e| cannot("read", &set.what, &e))?;
     if file.is_dir() {
         let failure = Failure::new(format!("{} is a folder", file.display()));
         return Err(Stopped::Environment(failure.hint("name a file that `convert` wrote, or with --data a UID")));
     }
-    let residue = match flags.residue.clone().or_else(|| find_residue(&file)) {
+    let residue = match set.residue.clone().or_else(|| find_residue(&file)) {
         Some(path) => read_residue(&path)?,
-        None => return give_back_kept(&file, flags),
+        None => return give_back_kept(&file, set),
     };
-    let restored = write(flags.out.as_deref(), flags.force, &mut |out| {
+    let restored = write(set.out.as_deref(), set.force, &mut |out| {
         let restored = without_panic(|| {
             let object = Source::open(&file)?;
             residue.restore(&object, out)
@@ -58,7 +59,7 @@ fn from_file(flags: &RestoreFlags) -> Result<Exit, Stopped> {
         restored.map_err(|panic| wrong(&file, panic))?.map_err(|e| cannot_restore(&file, e))
     });
     restored?;
-    tell(&residue.original_sha256(), residue.original_len(), flags.out.as_deref());
+    tell(&residue.original_sha256(), residue.original_len(), set.out.as_deref());
     Ok(Exit::Well)
 }
 
@@ -86,58 +87,115 @@ fn read_residue(path: &Path) -> Result<Residue, Stopped> {
     Residue::parse(stored).map_err(|e| cannot_restore(path, e))
 }
 
+/// What a destination remembers of a file.
+struct Remembered {
+    outcome: Outcome,
+    /// SHA-256 of the file as it was written, where that is known.
+    sha256: Option<String>,
+    no_way_back: Option<String>,
+    source: Option<PathBuf>,
+    deidentified: bool,
+}
+
 /// A file without a residue may be what came in itself.
-fn give_back_kept(file: &Path, flags: &RestoreFlags) -> Result<Exit, Stopped> {
+fn give_back_kept(file: &Path, set: &Restore) -> Result<Exit, Stopped> {
     let sha256 = hash_of(file).map_err(|e| cannot("read", file, &e))?;
-    let record = remembered(file, &sha256).ok_or_else(|| {
+    let known = remembered(file, &sha256)?.ok_or_else(|| {
         let failure = Failure::new(format!("{} has no residue, and no destination remembers it", file.display()));
-        Stopped::Wrong(failure.hint("restore it where `convert` wrote it, or name its residue with --residue"))
+        let hint = "restore it where `convert` or `migrate` wrote it, or name its residue with --residue";
+        Stopped::Wrong(failure.hint(hint))
     })?;
-    if record.outcome != Outcome::Kept {
-        let why = record.no_way_back.unwrap_or_else(|| "its residue is missing".into());
-        let failure = Failure::new(format!("{}: no way back: {why}", file.display()));
-        let hint = format!("it was made from {}: that file is the original", record.source.display());
-        return Err(Stopped::Wrong(failure.hint(hint)));
+    if known.deidentified {
+        let failure = Failure::new(format!("{}: no way back, on purpose: it was de-identified", file.display()));
+        return Err(Stopped::Wrong(failure.hint("who holds the key and the original knows which one it is")));
     }
-    if record.source_sha256.as_ref() != Some(&sha256) {
+    if known.outcome == Outcome::Converted {
+        let why = known.no_way_back.unwrap_or_else(|| "its residue is missing".into());
+        let failure = Failure::new(format!("{}: no way back: {why}", file.display()));
+        return Err(Stopped::Wrong(match known.source {
+            Some(source) => failure.hint(format!("it was made from {}: that file is the original", source.display())),
+            None => failure.hint("the file it was made from is the original"),
+        }));
+    }
+    if known.sha256.as_ref() != Some(&sha256) {
         let failure = Failure::new(format!("{} is not what was kept: it was changed since", file.display()));
         return Err(Stopped::Wrong(failure.hint("bring it back from a backup, or from where it came")));
     }
     let mut len = 0;
-    write(flags.out.as_deref(), flags.force, &mut |out| {
+    write(set.out.as_deref(), set.force, &mut |out| {
         let mut from = File::open(file).map_err(|e| cannot("read", file, &e))?;
         let mut hash = Hashing { out, hash: Sha256::new() };
         len = io::copy(&mut from, &mut hash).map_err(|e| cannot("write what is restored from", file, &e))?;
         if hex(&hash.hash.finalize()) == sha256 { Ok(()) } else { Err(wrong(file, "it changed while it was read")) }
     })?;
-    tell(&sha256, len, flags.out.as_deref());
+    eprintln!("note: {} was kept as it came: it is its own way back", file.display());
+    tell(&sha256, len, set.out.as_deref());
     Ok(Exit::Well)
 }
 
-/// What a destination above remembers of a file: by its place, or where the folder was moved, by its bytes.
-fn remembered(file: &Path, sha256: &str) -> Option<Record> {
+/// What a destination above remembers of a file: by its place, or where the file was moved, by its bytes. The evidence knows
+/// best; a destination of an earlier version has only records of what it kept.
+fn remembered(file: &Path, sha256: &str) -> Result<Option<Remembered>, Stopped> {
+    for (folder, below) in destinations(file) {
+        let (mut here, mut same) = (None, None);
+        let asked = |entry: &proofs::Entry| entry.file() == below || entry.sha256() == sha256;
+        let read = proofs::standing(&folder, asked, |entry, held| {
+            let found = if entry.file() == below { &mut here } else { &mut same };
+            *found = Some(Remembered::of_evidence(held.clone()));
+        });
+        read.map_err(|e| cannot("read the evidence in", &folder, &e))?;
+        let same = same.filter(|known: &Remembered| known.outcome != Outcome::Converted);
+        if let Some(known) = here.or(same).or_else(|| recorded(&folder, file, sha256)) {
+            return Ok(Some(known));
+        }
+    }
+    Ok(None)
+}
+
+fn recorded(folder: &Path, file: &Path, sha256: &str) -> Option<Remembered> {
     let mut found = None;
-    for (folder, _) in destinations(file) {
-        for record in records(&folder).into_iter().flatten() {
-            let here = record.destination.as_deref() == Some(file);
-            let same = record.outcome == Outcome::Kept && record.source_sha256.as_deref() == Some(sha256);
-            if here || (same && found.is_none()) {
-                found = Some(record);
-            }
+    for told in records::read(folder).map_while(Result::ok) {
+        let Told::Record { record, .. } = told else { continue };
+        let here = record.destination.as_deref() == Some(file);
+        let same = record.outcome == Outcome::Kept && record.source_sha256.as_deref() == Some(sha256);
+        if here || (same && found.is_none()) {
+            found = Some(Remembered::of_record(*record));
         }
     }
     found
 }
 
-fn from_archive(flags: &RestoreFlags) -> Result<Exit, Stopped> {
-    let uid = flags.what.to_string_lossy();
-    let is_uid = !uid.is_empty() && uid.len() <= 64 && uid.bytes().all(|b| b.is_ascii_digit() || b == b'.');
-    let Some(data) = flags.data.as_deref().filter(|_| is_uid) else {
+impl Remembered {
+    fn of_evidence(held: Held) -> Remembered {
+        Remembered {
+            outcome: held.outcome,
+            sha256: Some(hex(&held.sha256)),
+            no_way_back: held.no_way_back,
+            source: held.source,
+            deidentified: held.deidentified,
+        }
+    }
+
+    fn of_record(record: Record) -> Remembered {
+        Remembered {
+            outcome: record.outcome,
+            sha256: record.source_sha256,
+            no_way_back: record.no_way_back,
+            source: Some(record.source),
+            deidentified: record.deidentified.is_some(),
+        }
+    }
+}
+
+fn from_archive(set: &Restore) -> Result<Exit, Stopped> {
+    let uid = set.what.to_string_lossy();
+    let is_uid = Uid::parse(&uid).is_some();
+    let Some(data) = set.data.as_deref().filter(|_| is_uid) else {
         let hint = if is_uid { "to restore by UID, say --data DIR" } else { "check the path" };
         return Err(Stopped::Environment(Failure::new(format!("{uid} is not there")).hint(hint)));
     };
     if !data.join("index.sqlite").is_file() {
-        let failure = Failure::new(format!("{} holds no archive", data.display()));
+        let failure = crate::kept::no_archive(data);
         return Err(Stopped::Environment(failure.hint("--data names the folder that `serve` keeps")));
     }
     let broken = |e: archive::Error| Stopped::Environment(Failure::new(format!("the archive {}: {e}", data.display())));
@@ -145,16 +203,16 @@ fn from_archive(flags: &RestoreFlags) -> Result<Exit, Stopped> {
     let keys = archive.named(&uid).map_err(broken)?;
     match &keys[..] {
         [] => Err(Stopped::Wrong(Failure::new(format!("no instance, series or study {uid} in {}", data.display())))),
-        [key] if key.sop == *uid => one(&archive, key, flags.out.as_deref(), flags.force).map(|()| Exit::Well),
-        keys => Ok(many(&archive, keys, flags)),
+        [key] if key.sop == *uid => one(&archive, key, set.out.as_deref(), set.force).map(|()| Exit::Well),
+        keys => Ok(many(&archive, keys, set)),
     }
 }
 
 /// Every instance of a series or study; goes on after one that can't be restored.
-fn many(archive: &Archive, keys: &[InstanceKey], flags: &RestoreFlags) -> Exit {
+fn many(archive: &Archive, keys: &[InstanceKey], set: &Restore) -> Exit {
     let mut exit = Exit::Well;
     for key in keys {
-        let place = flags.out.as_deref().map(|out| {
+        let place = set.out.as_deref().map(|out| {
             out.join(&hex(&Sha256::digest(&key.series))[..16])
                 .join(format!("{}.dcm", &hex(&Sha256::digest(&key.sop))[..16]))
         });
@@ -162,7 +220,7 @@ fn many(archive: &Archive, keys: &[InstanceKey], flags: &RestoreFlags) -> Exit {
             .as_deref()
             .and_then(Path::parent)
             .map_or(Ok(()), |folder| fs::create_dir_all(folder).map_err(|e| cannot("make", folder, &e)));
-        match folder.and_then(|()| one(archive, key, place.as_deref(), flags.force)) {
+        match folder.and_then(|()| one(archive, key, place.as_deref(), set.force)) {
             Ok(()) => {}
             Err(Stopped::Wrong(failure)) => {
                 failure.print();

@@ -1,14 +1,11 @@
 //! `firstlight scrub`: reads and decodes a whole archive again, and names what is not as it was.
 
-use crate::args::ScrubFlags;
 use crate::failure::{Exit, Failure};
 use crate::kept;
-use crate::settings;
 use crate::stop::Stop;
 use crate::units::{bytes, count, time};
 use archive::{Archive, Fault, Pass, Scrub};
 use serde_json::json;
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 /// Time between two lines about how far it is.
@@ -17,13 +14,16 @@ const EVERY: Duration = Duration::from_secs(5);
 const LOOK: Duration = Duration::from_millis(500);
 
 /// Runs the command.
-pub fn run(flags: ScrubFlags, data: Option<PathBuf>, days: Option<f64>) -> Result<Exit, Failure> {
-    let archive = kept::archive(&kept::folder(flags.data, data)?)?;
-    let days = if flags.now { None } else { settings::days(flags.days.or(days))? };
-    let stop = Stop::on_interrupt();
+pub fn run(set: crate::settings::look::Scrub) -> Result<Exit, Failure> {
+    let (dir, stop) = (&set.data, Stop::on_interrupt());
+    if !dir.join("index.sqlite").is_file() && dir.join(migrate::KEPT).is_dir() {
+        return Err(Failure::new(format!("{} is a folder of files, not an archive", dir.display()))
+            .hint("firstlight audit DST reads every byte of it and names what is not as it was"));
+    }
+    let archive = kept::archive(dir)?;
     let mut last = Instant::now();
     let mut told = |pass: Pass, fault: Option<&Fault>| match fault {
-        Some(fault) if flags.json => println!("{}", json_of(fault)),
+        Some(fault) if set.json => println!("{}", json_of(fault)),
         Some(fault) => println!("{}", line(fault)),
         None if last.elapsed() >= EVERY => {
             last = Instant::now();
@@ -31,7 +31,7 @@ pub fn run(flags: ScrubFlags, data: Option<PathBuf>, days: Option<f64>) -> Resul
         }
         None => {}
     };
-    let how = Scrub { days, restart: flags.restart };
+    let how = Scrub { days: set.days, restart: set.restart };
     let (pass, faults) = archive.scrub(how, stop.flag(), &mut told).map_err(|e| Failure::new(e.to_string()))?;
     if stop.asked() {
         eprintln!("stopped: {}; the same command goes on from here", progress(pass));
@@ -40,7 +40,7 @@ pub fn run(flags: ScrubFlags, data: Option<PathBuf>, days: Option<f64>) -> Resul
     let known = archive.faults().map_err(|e| Failure::new(e.to_string()))?;
     // A pass that went on tells what it had found before it was stopped.
     for fault in known.iter().filter(|known| !faults.iter().any(|f| (f.kind, &f.name) == (known.kind, &known.name))) {
-        println!("{}", if flags.json { json_of(fault) } else { line(fault) });
+        println!("{}", if set.json { json_of(fault) } else { line(fault) });
     }
     eprintln!(
         "scrub: {} read and compared, {}: {}",
@@ -58,7 +58,7 @@ pub fn forever(archive: &Archive, days: f64, stop: &Stop) {
         let due = match archive.scrub_pass() {
             Ok(Some(Pass { began, ended: Some(_), .. })) => began.saturating_add(pause.as_secs() as i64),
             Ok(_) => 0,
-            Err(e) => return eprintln!("error: scrubbing stopped: {e}"),
+            Err(e) => return tracing::error!(error = %e, "scrubbing stopped"),
         };
         if now() < due {
             std::thread::sleep(LOOK);
@@ -66,16 +66,14 @@ pub fn forever(archive: &Archive, days: f64, stop: &Stop) {
         }
         let mut told = |_: Pass, fault: Option<&Fault>| {
             if let Some(fault) = fault {
-                eprintln!("fault: {}", line(fault));
+                tracing::error!("fault: {}", line(fault));
             }
         };
         match archive.scrub(Scrub { days: Some(days), restart: false }, stop.flag(), &mut told) {
-            Ok((pass, _)) if pass.ended.is_some() => eprintln!("scrub: {}", progress(pass)),
+            Ok((pass, _)) if pass.ended.is_some() => tracing::info!("scrub: {}", progress(pass)),
             Ok(_) => {}
             Err(e) => {
-                return eprintln!(
-                    "error: scrubbing stopped: {e}\nhint: firstlight scrub --now finds what is in the way"
-                );
+                return tracing::error!(error = %e, "scrubbing stopped: firstlight scrub --now finds what is in the way");
             }
         }
         std::thread::sleep(LOOK);

@@ -3,14 +3,14 @@
 //! Three things run beside each other until Ctrl-C: the server, the import of what `--import` names, and the conversion
 //! of what waits for it.
 
-use crate::convert::{Found, Walk, walk};
-use crate::failure::{Exit, Failure, file_line, reason};
+use crate::failure::{Exit, Failure, reason};
 use crate::policy;
 use crate::settings;
 use crate::stop::Stop;
 use crate::units::{bytes, count, duration, saved};
-use archive::{Archive, Event, Ingested, Options, Release};
-use migrate::dicomdir;
+use archive::{Archive, Event, Ingested, Options, Release, Taken, Unservable};
+use migrate::{Fetch, Listed, Listing, Row, Trouble, Walked, apart, dicomdir, with_each};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use server::{Config, Server};
 use std::io::ErrorKind;
 use std::net::SocketAddr;
@@ -25,28 +25,32 @@ const EVERY: Duration = Duration::from_secs(5);
 /// How often the converter looks for new work.
 const LOOK: Duration = Duration::from_millis(500);
 
+/// How often it looks through all jobs for some that wait again.
+const LOOK_AGAIN: Duration = Duration::from_secs(60);
 /// How often received objects are looked through that may go.
 const RELEASE: Duration = Duration::from_secs(600);
 
 /// Runs the command.
 pub fn run(set: settings::Serve) -> Result<Exit, Failure> {
+    // Before the archive is opened: whoever sees it open may stop it.
+    let stop = Stop::on_interrupt();
     let policy = policy::load(&set.policy)?;
     check_folders(&set)?;
+    apart::check(&set.import, &set.data)?;
+    apart::check_destination(&set.data)?;
     let archive = Archive::open(&set.data, options(&set)).map_err(|e| cannot_open(&set.data, &e))?;
-    let mut import = Walk::default();
-    for source in &set.import {
-        walk(source, Some(&set.data), &mut import)?;
-    }
-    let stop = Stop::on_interrupt();
+    let (sources, outside) = (&*set.import, Some(&*set.data));
+    let import = Listing::make(&Listed { sources, mirror: false, outside, jobs: set.jobs, stop: stop.flag() })?;
     let runtime = tokio::runtime::Runtime::new().map_err(|e| Failure::new(format!("cannot start threads: {e}")))?;
     let bound = runtime.block_on(Server::bind(config(&set, archive.clone())));
     let bound = bound.map_err(|e| cannot_listen(set.listen, &e))?;
+    raise_limit_of_files();
     println!("{}", greeting(&set, bound.address().unwrap_or(set.listen)));
 
-    let imported = AtomicBool::new(import.found.is_empty());
+    let imported = AtomicBool::new(import.rows.is_empty());
     std::thread::scope(|scope| {
         scope.spawn(|| {
-            take_in(&archive, &import, set.jobs, &stop);
+            take_in(&archive, import, &set, &stop);
             imported.store(true, Relaxed);
         });
         if set.convert {
@@ -85,6 +89,7 @@ fn config(set: &settings::Serve, archive: Archive) -> Config {
     config.viewer_dir.clone_from(&set.viewer);
     config.web_dir.clone_from(&set.web);
     config.strict_accept = set.strict_accept;
+    config.for_diagnosis = set.for_diagnosis;
     config.public_url.clone_from(&set.public_url);
     config
 }
@@ -116,11 +121,24 @@ fn cannot_listen(address: SocketAddr, error: &server::Error) -> Failure {
 }
 
 fn greeting(set: &settings::Serve, address: SocketAddr) -> String {
+    let exposed =
+        if set.exposed { "\n  insecure  everyone who reaches this port reads every image and every name" } else { "" };
     let viewer = if set.viewer.is_some() { format!("\n  viewer    http://{address}/viewer") } else { String::new() };
     format!(
-        "Firstlight serves {} at http://{address}/{viewer}\n  DICOMweb  http://{address}/dicom-web",
+        "Firstlight serves {} at http://{address}/{viewer}\n  DICOMweb  http://{address}/dicom-web{exposed}",
         set.data.display()
     )
+}
+
+/// Each connection, each object that is read and each reader of the index takes a descriptor: as many as the system lets us have.
+fn raise_limit_of_files() {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    if limit.current != limit.maximum
+        && let Err(error) = setrlimit(Resource::Nofile, raised)
+    {
+        tracing::warn!(%error, "the limit of open files stays as it is");
+    }
 }
 
 pub fn cannot_open(data: &Path, error: &archive::Error) -> Failure {
@@ -133,28 +151,54 @@ pub fn cannot_open(data: &Path, error: &archive::Error) -> Failure {
 }
 
 /// Stores every file of the walk; each is durable and listed before the next is taken.
-fn take_in(archive: &Archive, import: &Walk, jobs: usize, stop: &Stop) {
-    for trouble in &import.troubles {
-        eprintln!("{}", trouble.line());
+fn take_in(archive: &Archive, import: Listing, set: &settings::Serve, stop: &Stop) {
+    for told in &import.told {
+        if let Walked::Note(line) | Walked::Trouble(line) = told {
+            tracing::warn!("{line}");
+        }
     }
-    if import.found.is_empty() {
+    if import.rows.is_empty() {
         return;
     }
-    let files: Vec<&Found> = import.found.iter().filter(|found| !dicomdir::named_so(&found.path)).collect();
-    let total = files.len() as u64;
-    eprintln!("import: {}", count(total, "file"));
+    let index = |row: &Row| row.is_index() || (row.is_file() && dicomdir::named_so(&row.path));
+    let rows: Vec<Row> = import.rows.into_iter().filter(|row| !index(row)).collect();
+    let total = rows.len() as u64;
+    let scratch = set.data.join(migrate::KEPT).join("serve-tmp");
+    if rows.iter().any(|row| !row.is_file())
+        && let Err(e) = std::fs::create_dir_all(&scratch)
+    {
+        return tracing::error!("cannot make {}: {}", scratch.display(), reason(&e));
+    }
+    let portions = Listing::portions(rows);
+    tracing::info!("import: {}", count(total, "file"));
     let (next, counts, lines) = (AtomicUsize::new(0), Imported::default(), Lines::new());
     std::thread::scope(|scope| {
-        for _ in 0..jobs {
-            scope.spawn(|| {
-                while let Some(found) = files.get(next.fetch_add(1, Relaxed)).filter(|_| !stop.asked()) {
-                    counts.add(found, archive.ingest(&found.path));
-                    lines.now_and_then(|elapsed| counts.line(total, elapsed));
+        for name in 0..set.jobs {
+            let (counts, lines, next, portions, scratch) = (&counts, &lines, &next, &portions, &scratch);
+            scope.spawn(move || {
+                let mut fetch = Fetch::new(scratch, &[], stop.flag(), name);
+                while let Some(rows) = portions.get(next.fetch_add(1, Relaxed)).filter(|_| !stop.asked()) {
+                    with_each(rows, &mut fetch, |row, fetched| {
+                        match fetched {
+                            Ok(copy) => {
+                                let file = copy.as_ref().map_or(&*row.path, |copy| copy.path());
+                                counts.add(row, archive.ingest_or_keep(file, &row.shown(), row.is_listed()));
+                            }
+                            Err(trouble) => counts.not_had(row, &trouble),
+                        }
+                        lines.now_and_then(|elapsed| counts.line(total, elapsed));
+                    });
                 }
             });
         }
     });
-    eprintln!("{}", counts.line(total, lines.started.elapsed()));
+    let _ = std::fs::remove_dir_all(&scratch);
+    tracing::info!("{}", counts.line(total, lines.started.elapsed()));
+}
+
+/// A path as a line can have it.
+fn shown(path: &Path) -> String {
+    path.display().to_string().escape_debug().to_string()
 }
 
 #[derive(Default)]
@@ -163,42 +207,64 @@ struct Imported {
     there: AtomicU64,
     conflicts: AtomicU64,
     skipped: AtomicU64,
-    refused: AtomicU64,
+    unserved: AtomicU64,
+    unreadable: AtomicU64,
+    failed: AtomicU64,
     bytes: AtomicU64,
 }
 
 impl Imported {
-    fn add(&self, found: &Found, result: Result<Ingested, archive::Error>) {
-        self.bytes.fetch_add(found.bytes, Relaxed);
+    fn add(&self, row: &Row, result: Result<Taken, archive::Error>) {
+        self.bytes.fetch_add(row.bytes, Relaxed);
+        let path = shown(&row.shown());
         let counter = match result {
-            Ok(Ingested::Stored(_)) => &self.stored,
-            Ok(Ingested::Duplicate(_)) => &self.there,
-            Ok(Ingested::Conflict(_)) => {
-                eprintln!("{}", file_line("note", &found.path, &"another object has its UIDs: both are kept", None));
+            Ok(Taken::Ingested(Ingested::Stored(_))) => &self.stored,
+            Ok(Taken::Ingested(Ingested::Duplicate(_))) => &self.there,
+            Ok(Taken::Unserved { why: Unservable::NoInstance, reason, .. }) => {
+                tracing::warn!(file = %path, %reason, "kept, not served");
+                &self.unserved
+            }
+            Ok(Taken::Unserved { why: Unservable::Unreadable, reason, .. }) => {
+                tracing::warn!(file = %path, %reason, "unreadable");
+                &self.unreadable
+            }
+            Ok(Taken::Ingested(Ingested::Conflict(_))) => {
+                tracing::warn!(file = %path, "another object has its UIDs: both are kept");
                 &self.conflicts
             }
             Err(archive::Error::Transcode(transcode::Error::NotDicom)) => &self.skipped,
             Err(e) => {
-                let hint =
-                    matches!(e, archive::Error::Full).then_some("make room on the archive's disk and start again");
-                eprintln!("{}", file_line("refused", &found.path, &e, hint));
-                &self.refused
+                tracing::warn!(file = %path, error = %e, "not imported");
+                &self.failed
             }
         };
         counter.fetch_add(1, Relaxed);
     }
 
+    fn not_had(&self, row: &Row, trouble: &Trouble) {
+        let why = match trouble {
+            Trouble::Refused(why) | Trouble::Failed(why, _) => why,
+            Trouble::Full => "no space left on the archive's disk",
+        };
+        tracing::warn!(file = %shown(&row.shown()), error = %why, "not imported");
+        self.failed.fetch_add(1, Relaxed);
+    }
+
     fn line(&self, total: u64, elapsed: Duration) -> String {
         let of = |counter: &AtomicU64| counter.load(Relaxed);
-        let done = [&self.stored, &self.there, &self.conflicts, &self.skipped, &self.refused].map(of);
-        let [stored, there, conflicts, skipped, refused] = done;
+        let done =
+            [&self.stored, &self.there, &self.conflicts, &self.skipped, &self.unserved, &self.unreadable, &self.failed]
+                .map(of);
+        let [stored, there, conflicts, skipped, unserved, unreadable, failed] = done;
         let size = bytes(of(&self.bytes));
         let named = [
             ("stored", stored),
             ("there before", there),
             ("in conflict", conflicts),
             ("skipped (not DICOM)", skipped),
-            ("refused", refused),
+            ("kept, not served", unserved),
+            ("unreadable", unreadable),
+            ("failed", failed),
         ];
         let named: Vec<String> = named.iter().filter(|(_, n)| *n > 0).map(|(name, n)| format!("{n} {name}")).collect();
         format!(
@@ -214,23 +280,28 @@ impl Imported {
 /// Converts what waits, and what comes later, until the stop.
 fn convert(archive: &Archive, policy: &Policy, jobs: usize, stop: &Stop, imported: &AtomicBool) {
     let (totals, lines) = (Mutex::new(Totals::default()), Lines::new());
-    let mut told = 0;
+    let (mut told, mut looked) = (0, None::<Instant>);
     while !stop.asked() {
+        // A look at all jobs is for what was kept under another policy, died or failed; new ones are counted.
+        let is_due = looked.is_none_or(|looked| looked.elapsed() >= LOOK_AGAIN);
+        if !is_due && imported.load(Relaxed) && !archive.stats().is_ok_and(|stats| stats.pending > 0) {
+            std::thread::sleep(LOOK);
+            continue;
+        }
+        looked = Some(Instant::now());
         let was_imported = imported.load(Relaxed);
         let progress = |event: Event| {
             let totals = totals.lock().map(|mut totals| totals.add(&event)).unwrap_or_default();
             lines.now_and_then(|elapsed| totals.line(elapsed));
         };
         if let Err(e) = archive.convert_pending(policy, jobs, stop.flag(), &progress) {
-            eprintln!(
-                "error: conversion stopped: {e}\nhint: what is stored is served as it was received; start again to go on"
-            );
+            tracing::error!(error = %e, "conversion stopped; what is stored is served as it was received: start again to go on");
             return;
         }
         let totals = totals.lock().map(|totals| *totals).unwrap_or_default();
         if was_imported && totals.done() > told {
             told = totals.done();
-            eprintln!("{}", totals.line(lines.started.elapsed()));
+            tracing::info!("{}", totals.line(lines.started.elapsed()));
         }
         std::thread::sleep(LOOK);
     }
@@ -240,18 +311,19 @@ fn convert(archive: &Archive, policy: &Policy, jobs: usize, stop: &Stop, importe
 fn release(archive: &Archive, after: Duration, stop: &Stop) {
     let told = |release: Release| {
         if let Release::Kept { key, error } = release {
-            let line = file_line("received object kept", Path::new(&key.sop), &error, Some("`firstlight verify` it"));
-            eprintln!("{line}");
+            tracing::warn!(instance = %key.sop.escape_debug(), %error, "the received object stays: `firstlight verify` it");
         }
     };
     while !stop.asked() {
         match archive.release_received(after, stop.flag(), &told) {
             Ok(done) if done.objects > 0 => {
                 let objects = count(done.objects, "received object");
-                eprintln!("released: {objects}, {} free; each can be restored", bytes(done.bytes));
+                tracing::info!("released: {objects}, {} free; each can be restored", bytes(done.bytes));
             }
             Ok(_) => {}
-            Err(e) => eprintln!("error: releasing received objects: {e}\nhint: nothing is lost; it is tried again"),
+            Err(e) => {
+                tracing::error!(error = %e, "received objects were not released; nothing is lost, it is tried again")
+            }
         }
         let waited = Instant::now();
         while waited.elapsed() < RELEASE && !stop.asked() {
@@ -279,7 +351,7 @@ impl Totals {
             }
             Event::Kept { .. } => self.kept += 1,
             Event::Failed { key, error } => {
-                eprintln!("kept as received: {}: {error}", key.sop.escape_debug());
+                tracing::warn!(instance = %key.sop.escape_debug(), %error, "kept as received: the conversion failed");
                 self.failed += 1;
             }
             _ => {}
@@ -319,7 +391,7 @@ impl Lines {
         let mut last = self.last.lock().unwrap_or_else(|e| e.into_inner());
         if last.elapsed() >= EVERY {
             *last = Instant::now();
-            eprintln!("{}", line(self.started.elapsed()));
+            tracing::info!("{}", line(self.started.elapsed()));
         }
     }
 }

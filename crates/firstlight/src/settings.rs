@@ -2,9 +2,19 @@
 //!
 //! Flags and variables arrive merged in [`args`](crate::args); this fills what both leave open.
 
-use crate::args::{BurnedIn, ConvertFlags, IdentityFlags, Layout, ProvingFlags, RestoreFlags, ServeFlags};
+mod audit;
+pub mod look;
+mod migrate;
+
+pub use migrate::{Asked, Import, Watch};
+
+use crate::args::{
+    BurnedIn, ConversionFlags, ConvertFlags, IdentityFlags, Layout, LogFlags, LogFormat, PaceFlags, ProvingFlags,
+    ServeFlags,
+};
 use crate::failure::Failure;
-use migrate::Proving;
+use crate::log;
+use ::migrate::{Limits, Proving};
 use serde::Deserialize;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
@@ -18,25 +28,32 @@ const SEE: &str = "docs/configuration.md lists every setting";
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct File {
-    pub policy: Option<String>,
+    policy: Option<String>,
     layout: Option<Layout>,
     report: Option<PathBuf>,
     deidentify: Option<String>,
     key: Option<PathBuf>,
     burned_in: Option<BurnedIn>,
-    pub jobs: Option<NonZeroUsize>,
-    pub data: Option<PathBuf>,
+    jobs: Option<NonZeroUsize>,
+    data: Option<PathBuf>,
     listen: Option<SocketAddr>,
+    insecure: bool,
+    log: Option<String>,
+    log_format: Option<LogFormat>,
     viewer: Option<PathBuf>,
     web: Option<PathBuf>,
     allowed_origins: Vec<String>,
     allowed_hosts: Vec<String>,
     strict_accept: bool,
+    for_diagnosis: bool,
     public_url: Option<String>,
     release_received_after: Option<String>,
     second_opinion: Option<String>,
     quarantine_gib: Option<u32>,
-    pub scrub_days: Option<f64>,
+    metrics_file: Option<PathBuf>,
+    metrics_listen: Option<SocketAddr>,
+    on_exit: Option<String>,
+    scrub_days: Option<f64>,
 }
 
 /// What `convert` works with.
@@ -48,7 +65,8 @@ pub struct Convert {
     pub layout: Layout,
     pub report: Option<PathBuf>,
     pub deidentify: Option<Deidentify>,
-    pub jobs: usize,
+    pub limits: Limits,
+    pub nice: Option<u8>,
     pub way_back: bool,
     pub dry_run: bool,
     pub quiet: bool,
@@ -70,6 +88,8 @@ pub struct Serve {
     pub data: PathBuf,
     pub import: Vec<PathBuf>,
     pub listen: SocketAddr,
+    /// It listens beyond this machine, and was told that it may.
+    pub exposed: bool,
     pub viewer: Option<PathBuf>,
     pub web: Option<PathBuf>,
     pub policy: String,
@@ -77,6 +97,7 @@ pub struct Serve {
     pub allowed_origins: Vec<String>,
     pub allowed_hosts: Vec<String>,
     pub strict_accept: bool,
+    pub for_diagnosis: bool,
     pub public_url: Option<String>,
     pub convert: bool,
     /// What was received goes so long after its conversion; never without it.
@@ -105,31 +126,64 @@ fn parse(text: &str, path: &Path) -> Result<File, Failure> {
     })
 }
 
+/// What becomes of instances: the same of every command that converts into a folder tree.
+struct Conversion {
+    policy: String,
+    layout: Option<Layout>,
+    report: Option<PathBuf>,
+    deidentify: Option<Deidentify>,
+    way_back: bool,
+    proving: Proving,
+}
+
 /// Completes the flags of `convert`.
-pub fn convert(flags: ConvertFlags, mut file: File) -> Result<Convert, Failure> {
-    let deidentify = deidentify(&flags, &mut file)?;
+pub fn convert(mut flags: ConvertFlags, mut file: File) -> Result<Convert, Failure> {
+    let destination = flags.paths.pop().unwrap_or_default();
+    if flags.paths.is_empty() {
+        return Err(Failure::new("convert needs the folder that receives the converted files")
+            .hint("firstlight convert SRC... DST"));
+    }
+    let conversion = conversion(flags.conversion, &destination, &mut file)?;
+    let (limits, nice) = pace(&flags.pace, &file);
+    Ok(Convert {
+        sources: flags.paths,
+        destination,
+        policy: conversion.policy,
+        layout: conversion.layout.unwrap_or(Layout::Mirror),
+        report: conversion.report,
+        deidentify: conversion.deidentify,
+        limits,
+        nice,
+        way_back: conversion.way_back,
+        dry_run: flags.dry_run,
+        quiet: flags.quiet,
+        proving: conversion.proving,
+    })
+}
+
+fn conversion(flags: ConversionFlags, destination: &Path, file: &mut File) -> Result<Conversion, Failure> {
+    let deidentify = deidentify(&flags, destination, file)?;
     let layout = flags.layout.or(file.layout);
     if deidentify.is_some() && layout == Some(Layout::Mirror) {
         return Err(Failure::new("names of files and folders tell whose they are: they can't be mirrored")
             .hint("leave --layout out, or say --layout study"));
     }
-    let usual = if deidentify.is_some() { Layout::Study } else { Layout::Mirror };
-    Ok(Convert {
-        sources: flags.sources,
-        destination: flags.destination,
-        policy: flags.policy.or(file.policy).unwrap_or_else(default_policy),
-        layout: layout.unwrap_or(usual),
-        report: flags.report.or(file.report),
+    Ok(Conversion {
+        policy: flags.policy.or(file.policy.take()).unwrap_or_else(default_policy),
+        layout: if deidentify.is_some() { Some(Layout::Study) } else { layout },
+        report: flags.report.or(file.report.take()),
         deidentify,
-        jobs: jobs(flags.jobs.or(file.jobs)),
         way_back: !flags.no_way_back,
-        dry_run: flags.dry_run,
-        quiet: flags.quiet,
         proving: proving(flags.proving, &file.second_opinion, file.quarantine_gib)?,
     })
 }
 
-fn deidentify(flags: &ConvertFlags, file: &mut File) -> Result<Option<Deidentify>, Failure> {
+fn pace(flags: &PaceFlags, file: &File) -> (Limits, Option<u8>) {
+    let rate = flags.rate.map(|rate| rate.0).filter(|rate| *rate > 0);
+    (Limits { jobs: jobs(flags.jobs.or(file.jobs)), rate, hours: flags.hours, paused: false }, flags.nice)
+}
+
+fn deidentify(flags: &ConversionFlags, destination: &Path, file: &mut File) -> Result<Option<Deidentify>, Failure> {
     let key = flags.key.clone().or(file.key.take());
     let Some(list) = flags.deidentify.clone().or(file.deidentify.take()) else {
         let stray = key.is_some() || flags.make_key || flags.burned_in.or(file.burned_in).is_some();
@@ -147,7 +201,7 @@ fn deidentify(flags: &ConvertFlags, file: &mut File) -> Result<Option<Deidentify
         let of_key = whole(key.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new(".")));
         of_key.starts_with(whole(folder))
     };
-    if inside(&flags.destination) {
+    if inside(destination) {
         return Err(Failure::new(format!("the key {} lies in the destination", key.display()))
             .hint("whoever has both can tell whose the objects are: keep the key elsewhere"));
     }
@@ -158,25 +212,31 @@ fn deidentify(flags: &ConvertFlags, file: &mut File) -> Result<Option<Deidentify
     Ok(Some(Deidentify { profile, key, make_key: flags.make_key, burned_in }))
 }
 
-/// Only `convert` takes the identity out. A command that was told to and can't must not write objects that still have it.
+/// Only `convert` and `migrate` take the identity out. A command that was told to and can't must not write objects that still have it.
 pub fn keeps_identity(command: &str, flags: &IdentityFlags, file: &File) -> Result<(), Failure> {
     if flags.deidentify.is_none() && file.deidentify.is_none() {
         return Ok(());
     }
-    Err(Failure::new(format!("{command} takes no identity out, and deidentify is set"))
-        .hint("`firstlight convert --deidentify` does; for this command unset it in firstlight.toml and FIRSTLIGHT_DEIDENTIFY"))
+    Err(Failure::new(format!("{command} takes no identity out, and deidentify is set")).hint(
+        "`firstlight convert --deidentify` and `firstlight migrate --deidentify` do; for this command unset it in firstlight.toml and FIRSTLIGHT_DEIDENTIFY",
+    ))
 }
+
+pub use audit::{Audit, audit};
+pub use migrate::{import, migrate};
 
 /// Completes the flags of `serve`.
 pub fn serve(flags: ServeFlags, file: File) -> Result<Serve, Failure> {
     keeps_identity("serve", &flags.identity, &file)?;
     let data = flags.data.or(file.data);
+    let listen = flags.listen.or(file.listen).unwrap_or(SocketAddr::from(([127, 0, 0, 1], 8042)));
     Ok(Serve {
+        exposed: exposed(listen, flags.insecure || file.insecure)?,
         data: data.ok_or_else(|| {
             Failure::new("serve needs the folder of the archive").hint("say --data DIR; it is made if it is not there")
         })?,
         import: flags.import,
-        listen: flags.listen.or(file.listen).unwrap_or(SocketAddr::from(([127, 0, 0, 1], 8042))),
+        listen,
         viewer: flags.viewer.or(file.viewer),
         web: flags.web.or(file.web),
         policy: flags.policy.or(file.policy).unwrap_or_else(default_policy),
@@ -184,6 +244,7 @@ pub fn serve(flags: ServeFlags, file: File) -> Result<Serve, Failure> {
         allowed_origins: or(flags.allowed_origins, file.allowed_origins),
         allowed_hosts: or(flags.allowed_hosts, file.allowed_hosts),
         strict_accept: flags.strict_accept || file.strict_accept,
+        for_diagnosis: flags.for_diagnosis || file.for_diagnosis,
         public_url: flags.public_url.or(file.public_url),
         convert: !flags.no_convert,
         proving: proving(flags.proving, &file.second_opinion, file.quarantine_gib)?,
@@ -195,9 +256,23 @@ pub fn serve(flags: ServeFlags, file: File) -> Result<Serve, Failure> {
     })
 }
 
-/// Completes the flags of `restore`.
-pub fn restore(flags: RestoreFlags, file: File) -> RestoreFlags {
-    RestoreFlags { data: flags.data.or(file.data), ..flags }
+/// Is it an address that other machines reach? That has to be said, for whoever reaches it reads everything.
+fn exposed(listen: SocketAddr, insecure: bool) -> Result<bool, Failure> {
+    match (listen.ip().to_canonical().is_loopback(), insecure) {
+        (true, _) => Ok(false),
+        (false, true) => Ok(true),
+        (false, false) => Err(Failure::new(format!(
+            "on {listen} everyone who reaches the port would read every image and every name: there is no sign-in and no encryption"
+        ))
+        .hint("listen on 127.0.0.1 behind a proxy that has both (docs/deployment.md), or say --insecure")),
+    }
+}
+
+/// What decides how much is logged, and how it is written.
+pub fn log(flags: LogFlags, file: &File) -> (log::Wanted, LogFormat) {
+    let variable = std::env::var("RUST_LOG").ok();
+    let wanted = log::Wanted { flag: flags.level, variable, file: file.log.clone() };
+    (wanted, flags.format.or(file.log_format).unwrap_or(LogFormat::Text))
 }
 
 /// A time as users write it: a number and d, h or m; `None` is never.
@@ -276,6 +351,17 @@ mod tests {
     }
 
     #[test]
+    fn other_machines_are_let_in_only_when_it_is_said() {
+        let exposed = |address: &str, insecure| exposed(address.parse().unwrap(), insecure).ok();
+        for near in ["127.0.0.1:8042", "127.9.9.9:1", "[::1]:8042", "[::ffff:127.0.0.1]:8042"] {
+            assert_eq!((exposed(near, false), exposed(near, true)), (Some(false), Some(false)), "{near}");
+        }
+        for far in ["0.0.0.0:8042", "[::]:8042", "10.0.0.1:80", "192.168.1.7:8042", "[::ffff:10.0.0.1]:1"] {
+            assert_eq!((exposed(far, false), exposed(far, true)), (None, Some(true)), "{far}");
+        }
+    }
+
+    #[test]
     fn identity_is_not_kept_in_silence() {
         let asked = |flag: Option<&str>, file: &str| {
             let flags = IdentityFlags { deidentify: flag.map(Into::into) };
@@ -288,23 +374,81 @@ mod tests {
     fn flags_win_over_the_file() {
         let file = || parse("jobs = 2\nlayout = \"study\"\n", Path::new("f.toml")).unwrap();
         let flags = |jobs| ConvertFlags {
-            sources: vec![],
-            destination: "d".into(),
-            policy: None,
-            layout: None,
-            report: None,
-            deidentify: None,
-            key: None,
-            make_key: false,
-            burned_in: None,
-            jobs,
-            no_way_back: false,
+            paths: vec!["s".into(), "d".into()],
+            conversion: ConversionFlags::default(),
+            pace: PaceFlags { jobs, ..PaceFlags::default() },
             dry_run: false,
             quiet: false,
-            proving: ProvingFlags::default(),
         };
-        assert_eq!(convert(flags(None), file()).unwrap().jobs, 2);
+        assert_eq!(convert(flags(None), file()).unwrap().limits.jobs, 2);
         let set = convert(flags(NonZeroUsize::new(5)), file()).unwrap();
-        assert_eq!((set.jobs, set.layout), (5, Layout::Study));
+        assert_eq!((set.limits.jobs, set.layout), (5, Layout::Study));
+    }
+
+    /// Each setting, by command: what is typed, its variable, what is in the file, and what it makes of the run.
+    #[test]
+    fn every_source_of_a_setting_reaches_the_run() {
+        use crate::args::{Cli, Command};
+        use clap::{CommandFactory, Parser};
+        let ready = |command: &str, typed: &[&str], file: &str| {
+            let usual: &[&str] = match command {
+                "serve" => &["firstlight", "serve", "--data", "d"],
+                other => &["firstlight", other, "s", "d"],
+            };
+            let cli = Cli::try_parse_from(usual.iter().chain(typed)).unwrap();
+            let file = parse(file, Path::new("f.toml")).unwrap();
+
+            match cli.command {
+                Command::Convert(flags) => format!("{:?}", convert(flags, file).unwrap()),
+                Command::Migrate(flags) => format!("{:?}", migrate(flags, file).unwrap()),
+                Command::Serve(flags) => format!("{:?}", serve(flags, file).unwrap()),
+                other => panic!("{other:?}"),
+            }
+        };
+        let (all, some) = (["convert", "migrate", "serve"].as_slice(), ["convert", "migrate"].as_slice());
+        for (commands, name, typed, variable, line, becomes) in [
+            (all, "policy", "p", "POLICY", "policy = \"p\"", "policy: \"p\""),
+            (all, "jobs", "7", "JOBS", "jobs = 7", "jobs: 7"),
+            (all, "second-opinion", "all", "SECOND_OPINION", "second_opinion = \"all\"", "share: 1.0"),
+            (all, "quarantine-gib", "3", "QUARANTINE_GIB", "quarantine_gib = 3", "quarantine: 3221225472"),
+            (some, "layout", "study", "LAYOUT", "layout = \"study\"", "Study"),
+            (some, "report", "r", "REPORT", "report = \"r\"", "report: Some(\"r\")"),
+            (&all[1..2], "metrics-file", "m", "METRICS_FILE", "metrics_file = \"m\"", "metrics_file: Some(\"m\")"),
+            (&all[1..2], "on-exit", "e", "ON_EXIT", "on_exit = \"e\"", "on_exit: Some(\"e\")"),
+            (
+                &all[1..2],
+                "metrics-listen",
+                "127.0.0.1:1",
+                "METRICS_LISTEN",
+                "metrics_listen = \"127.0.0.1:1\"",
+                "metrics_listen: Some(127.0.0.1:1)",
+            ),
+        ] {
+            for command in commands {
+                let flag = format!("--{name}");
+                assert!(!ready(command, &[], "").contains(becomes), "{command} {name}: the usual is another");
+                assert!(ready(command, &[&flag, typed], "").contains(becomes), "{command} {flag}");
+                assert!(ready(command, &[], line).contains(becomes), "{command} {line}: {}", ready(command, &[], line));
+                // What clap finds in the variable takes the place of what is typed.
+                let cli = Cli::command();
+                let args = cli.find_subcommand(command).unwrap();
+                let arg = args.get_arguments().find(|arg| arg.get_long() == Some(name)).unwrap();
+                let env = arg.get_env().and_then(|env| env.to_str()).unwrap_or_default();
+                assert_eq!(env, format!("FIRSTLIGHT_{variable}"), "{command} {name}");
+            }
+        }
+        // De-identification needs a key.
+        for command in some {
+            let asked = ready(command, &[], "deidentify = \"basic\"\nkey = \"/elsewhere/k\"\nburned_in = \"flag\"\n");
+            assert!(asked.contains("key: \"/elsewhere/k\"") && asked.contains("burned_in: Flag"), "{asked}");
+            let typed = ["--deidentify", "basic", "--key", "/elsewhere/k", "--burned-in", "flag"];
+            let typed = ready(command, &typed, "");
+            assert!(typed.contains("key: \"/elsewhere/k\"") && typed.contains("burned_in: Flag"), "{typed}");
+            for (typed, becomes) in
+                [("--rate=5kB", "rate: Some(5000)"), ("--hours=1:00-2:00", "from: 60"), ("--nice=3", "nice: Some(3)")]
+            {
+                assert!(ready(command, &[typed], "").contains(becomes), "{command} {typed}");
+            }
+        }
     }
 }

@@ -19,7 +19,7 @@ impl Stop {
             if flag.0.swap(true, Ordering::SeqCst) {
                 leave_now();
             }
-            eprintln!("stopping: what is under way is finished first; once more to end at once");
+            crate::log::say("stopping: what is under way is finished first; once more to end at once");
         });
         stop
     }
@@ -37,16 +37,16 @@ impl Stop {
 
 /// A folder of temporary files that goes with the process, however it ends by Ctrl-C.
 pub fn remove_at_exit(folder: PathBuf) {
-    *scratch().lock().unwrap_or_else(|e| e.into_inner()) = Some(folder);
+    scratch().lock().unwrap_or_else(|e| e.into_inner()).push(folder);
 }
 
-fn scratch() -> &'static Mutex<Option<PathBuf>> {
-    static SCRATCH: OnceLock<Mutex<Option<PathBuf>>> = OnceLock::new();
+fn scratch() -> &'static Mutex<Vec<PathBuf>> {
+    static SCRATCH: OnceLock<Mutex<Vec<PathBuf>>> = OnceLock::new();
     SCRATCH.get_or_init(Mutex::default)
 }
 
 fn leave_now() -> ! {
-    if let Some(folder) = scratch().lock().unwrap_or_else(|e| e.into_inner()).as_deref() {
+    for folder in scratch().lock().unwrap_or_else(|e| e.into_inner()).iter() {
         let _ = std::fs::remove_dir_all(folder);
     }
     std::process::exit(Exit::Stopped as i32)

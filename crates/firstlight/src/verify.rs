@@ -1,8 +1,9 @@
-//! `firstlight verify FILE...`: decodes every frame and prints the SHA-256 of the samples, in the order and type that
+//! `firstlight verify FILE|DIR...`: decodes every frame and prints the SHA-256 of the samples, in the order and type that
 //! the report uses.
 
 use crate::args::VerifyFlags;
 use crate::failure::{Exit, Failure, without_panic};
+use crate::files;
 use crate::inspect::refuse;
 use crate::units::count;
 use sha2::{Digest, Sha256};
@@ -11,27 +12,20 @@ use transcode::Source;
 
 /// Runs the command. Goes on after a file that is wrong.
 pub fn run(flags: &VerifyFlags) -> Result<Exit, Failure> {
-    let mut exit = Exit::Well;
-    for file in &flags.files {
-        let one = match without_panic(|| verify(file)) {
-            Ok(Ok(())) => Ok(Exit::Well),
-            Ok(Err(e)) => refuse(file, &e),
-            Err(panic) => {
-                let failure = Failure::new(format!("{}: {panic}", file.display()));
-                failure.hint("please report it with this file, if it may be shared").print();
-                Ok(Exit::Refused)
-            }
-        };
-        exit = exit.max(one.unwrap_or_else(|failure| {
-            failure.print();
-            Exit::Environment
-        }));
-    }
-    Ok(exit)
+    files::each(&flags.files, |file| match without_panic(|| verify(file.path, file.name)) {
+        Ok(Ok(())) => Ok(Exit::Well),
+        Ok(Err(transcode::Error::NotDicom)) if file.found => Ok(Exit::Well),
+        Ok(Err(e)) => refuse(file.name, &e),
+        Err(panic) => {
+            let failure = Failure::new(format!("{}: {panic}", file.name.display()));
+            failure.hint("please report it with this file, if it may be shared").print();
+            Ok(Exit::Refused)
+        }
+    })
 }
 
-fn verify(file: &Path) -> Result<(), transcode::Error> {
-    let source = Source::open(file)?;
+fn verify(path: &Path, file: &Path) -> Result<(), transcode::Error> {
+    let source = Source::open(path)?;
     if source.facts().frames == 0 {
         println!("{:<64}  {}: no pixels", "-", file.display());
         return Ok(());

@@ -1,10 +1,13 @@
 //! What `convert --deidentify` needs before it starts: a key that lies elsewhere, and a destination of its own.
 
-use super::state::{Known, records};
+use super::state::Known;
 use crate::failure::Failure;
 use crate::settings::Deidentify;
 use migrate::Journal;
+use migrate::records::{self, Told};
+use std::fs::DirBuilder;
 use std::io;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use transcode::deidentify::{Deidentifier, Key, KeyError};
 
@@ -12,7 +15,9 @@ use transcode::deidentify::{Deidentifier, Key, KeyError};
 pub fn load(set: &Deidentify) -> Result<Deidentifier, Failure> {
     let key = match Key::load(&set.key) {
         Err(KeyError::Io(e)) if e.kind() == io::ErrorKind::NotFound && set.make_key => {
-            let key = Key::create(&set.key);
+            let folder = set.key.parent().filter(|folder| !folder.as_os_str().is_empty());
+            let made = folder.map_or(Ok(()), |folder| DirBuilder::new().recursive(true).mode(0o700).create(folder));
+            let key = made.map_err(KeyError::Io).and_then(|()| Key::create(&set.key));
             if key.is_ok() {
                 eprintln!("made the key {}: keep it safe and apart from what is written", set.key.display());
             }
@@ -35,8 +40,9 @@ pub fn load(set: &Deidentify) -> Result<Deidentifier, Failure> {
 }
 
 /// A destination holds de-identified objects alone, or none: neither its files nor what is remembered beside them, be it of sources
-/// that were refused, must tell one from the other.
+/// that can't be read, must tell one from the other.
 pub fn check_destination(by: Option<&Deidentifier>, known: &Known, destination: &Path) -> Result<(), Failure> {
+    check_journal(by.is_some(), destination)?;
     let (mixed, what) = match by {
         Some(_) => {
             (known.tells_of(false) || Journal::is_in(destination), "or names objects that are not de-identified")
@@ -46,10 +52,15 @@ pub fn check_destination(by: Option<&Deidentifier>, known: &Known, destination: 
     if mixed { Err(other_kind(destination, what)) } else { Ok(()) }
 }
 
-/// As [`check_destination`], of a run whose journal names its sources.
-pub fn check_journal(destination: &Path) -> Result<(), Failure> {
-    let told = records(&Journal::folder(destination)).into_iter().flatten().any(|record| record.deidentified.is_some());
-    if told { Err(other_kind(destination, "de-identified objects")) } else { Ok(()) }
+/// As [`check_destination`], of a run whose log is that of a migration.
+pub fn check_journal(deidentify: bool, destination: &Path) -> Result<(), Failure> {
+    let mixed = records::read(&Journal::folder(destination))
+        .any(|told| matches!(told, Ok(Told::Record { record, .. }) if record.deidentified.is_some() != deidentify));
+    if mixed || (deidentify && Journal::is_in(destination)) {
+        let what = if deidentify { "or names objects that are not de-identified" } else { "de-identified objects" };
+        return Err(other_kind(destination, what));
+    }
+    Ok(())
 }
 
 fn other_kind(destination: &Path, what: &str) -> Failure {

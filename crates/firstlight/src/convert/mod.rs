@@ -16,19 +16,19 @@ use crate::failure::{Exit, Failure};
 use crate::policy;
 use crate::settings;
 use crate::stop::{self, Stop};
-use migrate::{Item, Made, Placer, Proofs, Settings, Worker, together};
+use migrate::{Fetch, Made, Placer, Proofs, Row, Settings, Throttle, Worker, make_row, together, with_each};
 use plan::Plan;
 use progress::Progress;
-use record::Report;
 use state::State;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc;
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Duration;
 use summary::Summary;
 use transcode::Policy;
 use transcode::deidentify::Deidentifier;
 
-pub use plan::{Found, Walk, walk};
+pub use record::Report;
+pub use summary::way_back_line;
 
 /// Files that are put in their place together: at most so many, or those of so long.
 const TOGETHER: usize = 32;
@@ -36,21 +36,24 @@ const LONGEST: Duration = Duration::from_millis(200);
 
 /// Runs the command.
 pub fn run(set: settings::Convert) -> Result<Exit, Failure> {
+    if let Some(nice) = set.nice {
+        migrate::be_nice(nice);
+    }
     let policy = policy::load(&set.policy)?;
     let deidentifier = set.deidentify.as_ref().map(deidentify::load).transpose()?;
-    let plan = Plan::make(&set)?;
-    let report = Report::create(set.report.as_deref())?;
     let stop = Stop::on_interrupt();
+    let plan = Plan::make(&set, stop.flag())?;
+    let report = Report::create(set.report.as_deref())?;
     let state = if set.dry_run { State::none(&plan.destination) } else { State::open(&plan.destination)? };
     deidentify::check_destination(deidentifier.as_ref(), &state.known(), &plan.destination)?;
     stop::remove_at_exit(state.scratch().to_owned());
     let proofs = if set.dry_run { None } else { Some(open_proofs(&state, &set)?) };
-    let progress = Progress::start(plan.items.len() as u64, plan.bytes(), set.quiet);
+    let progress = Progress::start(plan.files(), plan.bytes(), set.quiet);
 
     let mut summary = Summary::new(set.dry_run);
-    for trouble in &plan.troubles {
-        progress.say(&trouble.line());
-        summary.environment(trouble.counts);
+    for (line, counts) in &plan.troubles {
+        progress.say(line);
+        summary.environment(*counts);
     }
     let by = deidentifier.as_ref();
     let told = work(&set, &policy, by, &plan, proofs.as_ref(), state, report, &progress, &stop, &mut summary);
@@ -59,11 +62,11 @@ pub fn run(set: settings::Convert) -> Result<Exit, Failure> {
 
     if set.report.as_deref().is_some_and(|path| path.as_os_str() == "-") {
         eprint!("{summary}");
-    } else {
+    } else if !set.quiet {
         print!("{summary}");
     }
     if stop.asked() {
-        let left = plan.items.len() as u64 - summary.files();
+        let left = plan.files().saturating_sub(summary.files());
         eprintln!("stopped: {} left; the same command goes on from here", crate::units::count(left, "file"));
         return Ok(Exit::Stopped);
     }
@@ -91,41 +94,61 @@ fn work(
     stop: &Stop,
     summary: &mut Summary,
 ) -> Result<(), Failure> {
-    let next = AtomicUsize::new(0);
     let known = state.known();
     let scratch = state.scratch().to_owned();
     let residues = state.residues();
     let residues = residues.as_deref().filter(|_| set.way_back);
-    let take = || if stop.asked() { None } else { plan.items.get(next.fetch_add(1, Ordering::Relaxed)) };
+    let mut placer = Placer::new(&plan.destination, residues, proofs);
+    let throttle = Throttle::new(set.limits);
     std::thread::scope(|scope| {
-        let (results, inbox) = mpsc::sync_channel::<(&Item, Made)>(TOGETHER);
-        for name in 0..set.jobs.min(plan.items.len()) {
-            let (results, take, known, scratch) = (results.clone(), &take, &known, &scratch);
-            scope.spawn(move || {
-                let destination = &plan.destination;
-                let (known, dry_run) = (&**known, set.dry_run);
-                let shared = Settings { policy, destination, known, scratch, residues, proofs, dry_run, deidentify };
-                let mut worker = Worker::new(shared, name);
-                while let Some(item) = take() {
-                    if results.send((item, worker.make(item))).is_err() {
-                        return;
+        let (over, ended) = mpsc::channel::<()>();
+        let throttle = &throttle;
+        scope.spawn(move || {
+            // Who waits for the hours, or for bytes, hears of a stop.
+            while !stop.asked() && ended.recv_timeout(LONGEST) == Err(RecvTimeoutError::Timeout) {}
+            throttle.close();
+        });
+        let _over = over;
+        // What names other files comes when those have their places.
+        for portions in [&plan.portions, &plan.indexes] {
+            let next = AtomicUsize::new(0);
+            let take = || if stop.asked() { None } else { portions.get(next.fetch_add(1, Ordering::Relaxed)) };
+            std::thread::scope(|scope| {
+                let (results, inbox) = mpsc::sync_channel::<(u64, Made)>(TOGETHER);
+                for name in 0..set.limits.jobs.min(portions.len()) {
+                    let (results, take, known, scratch) = (results.clone(), &take, &known, &scratch);
+                    scope.spawn(move || {
+                        let destination = &plan.destination;
+                        let (known, dry_run) = (&**known, set.dry_run);
+                        let shared =
+                            Settings { policy, destination, known, scratch, residues, proofs, dry_run, deidentify };
+                        let mut worker = Worker::new(shared, name);
+                        let mut fetch = Fetch::new(scratch, &[], stop.flag(), name);
+                        while let Some(leave) = throttle.admit() {
+                            let Some(rows) = take() else { return };
+                            leave.spend(rows.iter().map(|row| row.bytes).sum());
+                            with_each(rows, &mut fetch, |row: &Row, fetched| {
+                                // Nobody listens only when the run has ended with an error.
+                                let _ = results.send((row.bytes, make_row(&mut worker, row, fetched)));
+                            });
+                        }
+                    });
+                }
+                drop(results);
+                while let Some(made) = together(&inbox, TOGETHER, LONGEST) {
+                    let (bytes, made): (Vec<_>, Vec<_>) = made.into_iter().unzip();
+                    for (bytes, done) in bytes.into_iter().zip(placer.settle(made)) {
+                        state.remember(&done.record)?;
+                        report.write(&done.record)?;
+                        if let Some(line) = &done.line {
+                            progress.say(line);
+                        }
+                        progress.advance(bytes, &done.record);
+                        summary.add(&done);
                     }
                 }
-            });
-        }
-        drop(results);
-        let mut placer = Placer::new(&plan.destination, residues, proofs);
-        while let Some(made) = together(&inbox, TOGETHER, LONGEST) {
-            let (items, made): (Vec<_>, Vec<_>) = made.into_iter().unzip();
-            for (item, done) in items.into_iter().zip(placer.settle(made)) {
-                state.remember(&done.record)?;
-                report.write(&done.record)?;
-                if let Some(line) = &done.line {
-                    progress.say(line);
-                }
-                progress.advance(item.bytes, &done.record);
-                summary.add(&done);
-            }
+                Ok::<_, Failure>(())
+            })?;
         }
         Ok(())
     })

@@ -1,5 +1,6 @@
 //! How far it is: a bar on a terminal, plain lines elsewhere; both on standard error.
 
+use crate::log;
 use crate::units;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use migrate::{Outcome, Record};
@@ -28,8 +29,10 @@ impl Progress {
     pub fn start(files: u64, bytes: u64, quiet: bool) -> Progress {
         let terminal = std::io::stderr().is_terminal();
         let now = Instant::now();
+        let bar = (terminal && !quiet).then(|| bar(bytes));
+        log::above(bar.clone());
         Progress {
-            bar: (terminal && !quiet).then(|| bar(bytes)),
+            bar,
             plain: (!terminal && !quiet).then(|| Mutex::new(now)),
             started: now,
             files,
@@ -72,6 +75,7 @@ impl Progress {
     /// Takes the bar away.
     pub fn finish(&self) {
         if let Some(bar) = &self.bar {
+            log::above(None);
             bar.finish_and_clear();
         }
     }

@@ -1,9 +1,10 @@
 //! Where report lines go: JSON, one per file.
 
 use crate::failure::Failure;
+use crate::output::Stdout;
 use migrate::Record;
 use std::fs::File;
-use std::io::{self, BufWriter, Write};
+use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 /// Where report lines go.
@@ -14,8 +15,9 @@ impl Report {
     pub fn create(path: Option<&Path>) -> Result<Report, Failure> {
         let Some(path) = path else { return Ok(Report(None)) };
         if path.as_os_str() == "-" {
-            return Ok(Report(Some((path.to_owned(), Box::new(io::stdout())))));
+            return Ok(Report(Some((path.to_owned(), Box::new(Stdout)))));
         }
+        migrate::apart::check_file(path)?;
         let file = File::create(path).map_err(|e| Failure::io("write the report", path, &e))?;
         Ok(Report(Some((path.to_owned(), Box::new(BufWriter::new(file))))))
     }
@@ -23,8 +25,9 @@ impl Report {
     /// Adds a line; it is there for a reader at once.
     pub fn write(&mut self, record: &Record) -> Result<(), Failure> {
         let Some((path, out)) = &mut self.0 else { return Ok(()) };
-        let mut line = serde_json::to_vec(record).map_err(|e| Failure::new(format!("cannot write the report: {e}")))?;
-        line.push(b'\n');
-        out.write_all(&line).and_then(|()| out.flush()).map_err(|e| Failure::io("write the report", path, &e))
+        let json = record.json().map_err(|e| Failure::new(format!("cannot write the report: {e}")))?;
+        out.write_all((json + "\n").as_bytes())
+            .and_then(|()| out.flush())
+            .map_err(|e| Failure::io("write the report", path, &e))
     }
 }

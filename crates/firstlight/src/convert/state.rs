@@ -1,13 +1,15 @@
 //! What the destination already holds: `DST/.firstlight/converted.jsonl`, one report line per file that was written.
 //!
-//! A line is added after its file is durable, so a run that is cut at any moment repeats at most the files under way,
+//! What `migrate` put there is known too. Lines are a [chain](migrate::chain). A line is added after its file is durable, so a run that is cut at any moment repeats at most the files under way,
 //! with the same result. Temporary files live in `DST/.firstlight/tmp`, on the same file system as what they become.
 
 use crate::failure::Failure;
+use migrate::chain::Chain;
+use migrate::records::{self, Told};
 use migrate::{Memory, Outcome, Record, lock_soon};
 use std::collections::HashMap;
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{self, BufRead, BufReader, Seek, SeekFrom, Write};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -46,17 +48,11 @@ impl Known {
     }
 }
 
-/// The records of a destination, oldest first, without keeping them: what `restore` asks.
-pub fn records(folder: &Path) -> io::Result<impl Iterator<Item = Record>> {
-    let lines = BufReader::new(File::open(folder.join("converted.jsonl"))?).split(b'\n').map_while(Result::ok);
-    Ok(lines.filter_map(|line| serde_json::from_slice(&line).ok()))
-}
-
 /// The memory of a destination, locked by this run.
 pub struct State {
     scratch: PathBuf,
     known: Arc<Known>,
-    file: Option<File>,
+    file: Option<(File, Chain)>,
     path: PathBuf,
 }
 
@@ -71,15 +67,16 @@ impl State {
         let mut file = open().map_err(|e| Failure::io("open", &path, &e))?;
         lock(&file, destination)?;
         clear(&scratch).map_err(|e| Failure::io("prepare", &scratch, &e))?;
-        let known = read(&mut file).map_err(|e| Failure::io("read", &path, &e))?;
-        Ok(State { scratch, known: Arc::new(known), file: Some(file), path })
+        let chain = Chain::go_on(&mut file).map_err(|e| Failure::io("read", &path, &e))?;
+        let known = read(&folder).map_err(|e| Failure::io("read", &path, &e))?;
+        Ok(State { scratch, known: Arc::new(known), file: Some((file, chain)), path })
     }
 
     /// Remembers nothing and writes nothing.
     pub fn none(destination: &Path) -> State {
         let folder = destination.join(migrate::KEPT);
         let path = folder.join("converted.jsonl");
-        let known = File::open(&path).and_then(|mut file| read(&mut file)).unwrap_or_default();
+        let known = read(&folder).unwrap_or_default();
         State { scratch: folder.join("tmp"), known: Arc::new(known), file: None, path }
     }
 
@@ -106,22 +103,30 @@ impl State {
     /// Adds a file that was written, or that could not be: the report of a destination tells of both.
     pub fn remember(&mut self, record: &Record) -> Result<(), Failure> {
         let told = record.outcome != Outcome::Skipped && !record.unchanged;
-        let Some(file) = self.file.as_mut().filter(|_| told) else { return Ok(()) };
-        let line = serde_json::to_string(record)
-            .map_err(|e| Failure::new(format!("cannot write {}: {e}", self.path.display())))?;
+        let Some((file, chain)) = self.file.as_mut().filter(|_| told) else { return Ok(()) };
+        let cannot = |e: io::Error| Failure::io("write", &self.path, &e);
+        let json = record.json().map_err(|e| cannot(e.into()))?;
+        let (before, mut next) = (file.metadata().map_err(cannot)?.len(), chain.clone());
         // A full disk costs the memory of this file, not the batch: the next run finds it and looks again.
-        match file.write_all(format!("{line}\n").as_bytes()) {
-            Err(e) if e.kind() != io::ErrorKind::StorageFull && e.kind() != io::ErrorKind::FileTooLarge => {
-                Err(Failure::io("write", &self.path, &e))
+        match file.write_all(next.line(json).as_bytes()) {
+            Ok(()) => {
+                *chain = next;
+                Ok(())
             }
-            _ => Ok(()),
+            Err(error) => {
+                let _ = file.set_len(before);
+                match error.kind() {
+                    io::ErrorKind::StorageFull | io::ErrorKind::FileTooLarge => Ok(()),
+                    _ => Err(cannot(error)),
+                }
+            }
         }
     }
 }
 
 impl Drop for State {
     fn drop(&mut self) {
-        if let Some(file) = &self.file {
+        if let Some((file, _)) = &self.file {
             let _ = file.sync_all();
             let _ = fs::remove_dir_all(&self.scratch);
         }
@@ -149,15 +154,13 @@ fn clear(scratch: &Path) -> io::Result<()> {
     fs::create_dir_all(scratch)
 }
 
-/// The last line of a destination wins. A line that a killed run did not finish is closed, so that the next one is whole.
-fn read(file: &mut File) -> io::Result<Known> {
+/// The last line of a destination wins.
+fn read(folder: &Path) -> io::Result<Known> {
     let mut known = Known::default();
-    file.seek(SeekFrom::Start(0))?;
-    for line in BufReader::new(&*file).split(b'\n') {
-        if let Ok(record) = serde_json::from_slice(&line?) {
-            known.add(record);
+    for told in records::read(folder) {
+        if let Told::Record { record, .. } = told? {
+            known.add(*record);
         }
     }
-    migrate::close_last_line(file)?;
     Ok(known)
 }

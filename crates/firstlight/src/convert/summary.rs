@@ -10,7 +10,7 @@ use std::fmt;
 #[derive(Debug)]
 pub struct Summary {
     rules: BTreeMap<String, Row>,
-    refused: u64,
+    unreadable: u64,
     skipped: u64,
     failed: u64,
     walked: u64,
@@ -41,7 +41,7 @@ impl Summary {
     pub fn new(dry_run: bool) -> Summary {
         Summary {
             rules: BTreeMap::new(),
-            refused: 0,
+            unreadable: 0,
             skipped: 0,
             failed: 0,
             walked: 0,
@@ -61,7 +61,7 @@ impl Summary {
         let record = &done.record;
         self.disproved += u64::from(record.disproved.is_some());
         match record.outcome {
-            Outcome::Refused => self.refused += 1,
+            Outcome::Unreadable => self.unreadable += 1,
             Outcome::Skipped => self.skipped += 1,
             Outcome::Failed => self.failed += 1,
             Outcome::Converted | Outcome::Kept => {
@@ -78,14 +78,14 @@ impl Summary {
 
     /// Files counted so far.
     pub fn files(&self) -> u64 {
-        self.total().files() + self.refused + self.skipped + self.failed
+        self.total().files() + self.unreadable + self.skipped + self.failed
     }
 
     /// The exit code.
     pub fn exit(&self) -> Exit {
         if self.failed + self.walked > 0 {
             Exit::Environment
-        } else if self.refused + self.disproved > 0 {
+        } else if self.unreadable + self.disproved > 0 {
             Exit::Refused
         } else {
             Exit::Well
@@ -104,7 +104,7 @@ impl Summary {
 
     fn last_line(&self) -> String {
         let mut parts = vec![format!("{} converted", self.total().converted), format!("{} kept", self.total().kept)];
-        parts.push(format!("{} refused", self.refused));
+        parts.push(format!("{} unreadable", self.unreadable));
         parts.push(format!("{} skipped (not DICOM)", self.skipped));
         if self.failed + self.walked > 0 {
             parts.push(format!("{} failed", self.failed + self.walked));
@@ -130,15 +130,20 @@ impl Ways {
     }
 
     fn line(&self) -> Option<String> {
-        if self.files + self.none == 0 {
-            return None;
-        }
-        let cost = match self.files {
-            0 => String::new(),
-            _ => format!(": {} beside {}", units::bytes(self.bytes), units::bytes(self.bytes_in)),
-        };
-        Some(format!("way back for {} of {} converted{cost}", self.files, self.files + self.none))
+        way_back_line((self.files, self.bytes, self.bytes_in), self.none)
     }
+}
+
+/// How many converted files have a way back (so many files, its bytes, those of the sources), and how many have none.
+pub fn way_back_line((files, bytes, bytes_in): (u64, u64, u64), none: u64) -> Option<String> {
+    if files + none == 0 {
+        return None;
+    }
+    let cost = match files {
+        0 => String::new(),
+        _ => format!(": {} beside {}", units::bytes(bytes), units::bytes(bytes_in)),
+    };
+    Some(format!("way back for {files} of {} converted{cost}", files + none))
 }
 
 impl Row {

@@ -13,9 +13,23 @@ pub fn show(plan: &Plan, already: &Counts, limits: &Limits) {
     print!("{}", table(&rows(plan), 3));
     println!("{}", saved_line(plan));
     println!("{}", hours_line(plan, limits));
+    ahead(plan).iter().for_each(|line| println!("{line}"));
     if already.done() > 0 {
         println!("done before: {}", count(already.done(), "file"));
     }
+}
+
+/// What the samples tell of what can't be read, and of ways back.
+pub fn ahead(plan: &Plan) -> Option<String> {
+    if plan.samples == 0 {
+        return None;
+    }
+    let about = |(of_samples, all): (u64, f64), what: &str| match of_samples {
+        0 => format!("none {what}"),
+        _ => format!("about {:.0} {what} ({of_samples} of {})", all.max(1.0), count(plan.samples, "sample")),
+    };
+    let (unreadable, one_way) = (about(plan.unreadable, "can't be read"), about(plan.one_way, "will have no way back"));
+    Some(format!("estimate: of {}, {unreadable}, {one_way}", count(plan.items, "file")))
 }
 
 fn rows(plan: &Plan) -> Vec<Vec<String>> {
@@ -62,7 +76,9 @@ fn hours_line(plan: &Plan, limits: &Limits) -> String {
     let mut with = vec![count(limits.jobs as u64, "job")];
     with.extend(limits.rate.map(|rate| format!("at most {}/s", bytes(rate))));
     with.extend(limits.hours.filter(|hours| hours.minutes() < 24 * 60).map(|hours| format!("from {hours}")));
-    format!("estimate: takes {} to {} with {}", hours_text(from), hours_text(to), with.join(", "))
+    let (from, to) = (hours_text(from), hours_text(to));
+    let time = if from == to { from } else { format!("{from} to {to}") };
+    format!("estimate: takes {time} with {}", with.join(", "))
 }
 
 fn hours_text(hours: f64) -> String {

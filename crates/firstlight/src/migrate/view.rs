@@ -1,8 +1,10 @@
 //! How a run stands: a live view on a terminal, plain lines elsewhere; both on standard error.
 
+use crate::log;
 use crate::units::{bytes, count, duration, saved};
 use ::migrate::{Control, Counts, Hold, Snapshot};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use std::collections::BTreeMap;
 use std::io::IsTerminal;
 use std::time::{Duration, Instant};
 
@@ -30,6 +32,7 @@ impl View {
     pub fn start(quiet: bool, convert: bool) -> View {
         let terminal = std::io::stderr().is_terminal();
         let live = (terminal && !quiet).then(Live::start);
+        log::above(live.as_ref().and_then(|live| live.lines.first().cloned()));
         View { live, plain: (!terminal && !quiet).then(Instant::now), held: None, convert }
     }
 
@@ -68,6 +71,7 @@ impl View {
     /// Takes the live view away.
     pub fn finish(&self) {
         if let Some(live) = &self.live {
+            log::above(None);
             let _ = live.all.clear();
         }
     }
@@ -93,7 +97,7 @@ fn lines(snapshot: &Snapshot, convert: bool) -> Vec<String> {
     let share = share(counts);
     let full = (share * WIDTH as f64) as usize;
     let bar = format!("{}{}", "━".repeat(full), "╌".repeat(WIDTH.saturating_sub(full)));
-    let reasons = top(counts, 2);
+    let reasons = top(&counts.reasons, 2);
     vec![
         format!("{bar} {:.1} %  {}", share * 100.0, state_line(snapshot)),
         format!("  done     {}", progress_line(snapshot)),
@@ -104,7 +108,7 @@ fn lines(snapshot: &Snapshot, convert: bool) -> Vec<String> {
     ]
 }
 
-fn share(counts: &Counts) -> f64 {
+pub fn share(counts: &Counts) -> f64 {
     let of = |done: u64, all: u64| if all == 0 { 1.0 } else { done as f64 / all as f64 };
     // Whichever is behind: neither many small files nor few large ones make it look nearly done.
     of(counts.done(), counts.items()).min(of(counts.bytes().saturating_sub(counts.waiting.1), counts.bytes()))
@@ -117,7 +121,7 @@ fn progress_line(snapshot: &Snapshot) -> String {
     format!("{of}, {} of {}", bytes(done), bytes(counts.bytes()))
 }
 
-fn rate_line(snapshot: &Snapshot) -> String {
+pub fn rate_line(snapshot: &Snapshot) -> String {
     let left =
         snapshot.left.map_or_else(|| "time left not known yet".to_owned(), |left| format!("{} left", duration(left)));
     let rate = if snapshot.items_rate < 10.0 {
@@ -128,13 +132,13 @@ fn rate_line(snapshot: &Snapshot) -> String {
     format!("{}/s, {rate} files/s, {left}, {} so far", bytes(snapshot.bytes_rate as u64), duration(snapshot.elapsed))
 }
 
-fn outcome_line(counts: &Counts, convert: bool) -> String {
+pub fn outcome_line(counts: &Counts, convert: bool) -> String {
     let mut parts = if convert {
         vec![format!("{} converted", counts.converted.0), format!("{} kept", counts.kept.0)]
     } else {
         vec![format!("{} stored", counts.kept.0 + counts.converted.0)]
     };
-    parts.push(format!("{} refused", counts.refused));
+    parts.push(format!("{} unreadable", counts.unreadable));
     parts.push(format!("{} skipped (not DICOM)", counts.skipped));
     if counts.failed > 0 {
         parts.push(format!("{} failed", counts.failed));
@@ -142,8 +146,11 @@ fn outcome_line(counts: &Counts, convert: bool) -> String {
     parts.join(", ")
 }
 
-fn saved_line(counts: &Counts) -> String {
+pub fn saved_line(counts: &Counts) -> String {
     let before = counts.done_bytes();
+    if before == 0 {
+        return "nothing yet".into();
+    }
     let after = (before as i64 - counts.saved).max(0) as u64;
     format!("{} became {} ({})", bytes(before), bytes(after), saved(before, after))
 }
@@ -161,9 +168,9 @@ fn state_line(snapshot: &Snapshot) -> String {
     parts.join(", ")
 }
 
-/// Why most were kept.
-fn top(counts: &Counts, most: usize) -> Vec<String> {
-    let mut reasons: Vec<_> = counts.reasons.iter().filter(|(reason, _)| !reason.is_empty()).collect();
+/// The reasons most are of.
+pub fn top(reasons: &BTreeMap<String, u64>, most: usize) -> Vec<String> {
+    let mut reasons: Vec<_> = reasons.iter().filter(|(reason, _)| !reason.is_empty()).collect();
     reasons.sort_by_key(|(_, n)| std::cmp::Reverse(**n));
     reasons.into_iter().take(most).map(|(reason, n)| format!("{n} × {reason}")).collect()
 }
@@ -173,17 +180,10 @@ pub fn closing(counts: &Counts, convert: bool) -> Vec<String> {
     let mut lines = vec![format!("{}: {}", count(counts.done(), "file"), outcome_line(counts, convert))];
     if convert {
         lines.push(saved_line(counts));
-        lines.extend(top(counts, 8).into_iter().map(|reason| format!("  kept {reason}")));
+        lines.extend(top(&counts.reasons, 8).into_iter().map(|reason| format!("  kept {reason}")));
     }
-    lines
-}
-
-/// How a migration stands, from outside.
-pub fn standing(counts: &Counts, control: &Control) -> Vec<String> {
-    let of = format!("{} of {}", counts.done(), count(counts.items(), "file"));
-    let mut lines = vec![format!("{of}, {:.1} %; {}", share(counts) * 100.0, control_line(control))];
-    lines.extend(closing(counts, true).into_iter().skip(1));
-    lines.insert(1, outcome_line(counts, true));
+    lines.extend(top(&counts.troubles, 8).into_iter().map(|reason| format!("  trouble {reason}")));
+    lines.extend(crate::convert::way_back_line(counts.ways, counts.one_way));
     lines
 }
 
@@ -209,7 +209,7 @@ mod tests {
             waiting: (750, 750_000_000),
             converted: (200, 240_000_000),
             kept: (40, 10_000_000),
-            refused: 4,
+            unreadable: 4,
             skipped: 6,
             saved: 150_000_000,
             reasons: [("already lossy".to_owned(), 40)].into(),
@@ -225,7 +225,7 @@ mod tests {
                 "━━━━━━━━━━╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌╌ 25.0 %  running, 2 jobs, at most 50.0 MB/s, hours 20:00-06:00",
                 "  done     250 of 1000 files, 250 MB of 1.00 GB",
                 "  rate     3.30 MB/s, 12 files/s, 1 h 02 min left, 0 s so far",
-                "  outcome  200 converted, 40 kept, 4 refused, 6 skipped (not DICOM)",
+                "  outcome  200 converted, 40 kept, 4 unreadable, 6 skipped (not DICOM)",
                 "  saved    250 MB became 100 MB (60.0 %)",
                 "  kept     40 × already lossy",
             ]

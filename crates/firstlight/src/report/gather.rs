@@ -1,14 +1,12 @@
-//! What the report tells, taken from a folder that `convert` wrote or from an archive. No value of an instance is in it but modality,
+//! What the report tells, taken from a folder that `convert` or `migrate` wrote, or from an archive. No value of an instance is in it but modality,
 //! transfer syntax and UID.
 
 use crate::failure::Failure;
-use archive::{Archive, Decision, Fault, FaultKind, Pass, State};
-use migrate::proofs;
-use migrate::{Outcome, Record};
+use archive::{Archive, Decision, Fault, FaultKind, Pass, State, Unservable, Unserved};
+use migrate::chain::{self, Head};
+use migrate::{Outcome, Record, proofs, records};
 use std::collections::{BTreeMap, HashMap};
-use std::fs::File;
-use std::io::{BufRead, BufReader};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use transcode::{Class, Quarantined, Tally, general_reason, reason_class};
 
 /// Failures that are listed one by one.
@@ -25,8 +23,12 @@ pub struct Facts {
     pub converted: u64,
     pub kept: u64,
     pub pending: u64,
-    /// Conversions that failed, and files that could not be read.
+    /// Conversions that failed, and files that the environment kept from being read or written.
     pub failed: u64,
+    /// DICOM that can't be read.
+    pub unreadable: u64,
+    /// Kept as they came because something is wrong in them.
+    pub damaged: u64,
     /// Of the instances that were converted.
     pub bytes_in: u64,
     pub bytes_out: u64,
@@ -43,6 +45,8 @@ pub struct Facts {
     pub quarantine: Vec<Quarantined>,
     pub scrub: Option<Pass>,
     pub faults: Vec<Fault>,
+    /// The files of records and of evidence.
+    pub heads: Vec<Head>,
 }
 
 #[derive(Debug, Default)]
@@ -63,12 +67,13 @@ pub struct Case {
 }
 
 impl Facts {
-    /// Of a folder that `convert` wrote.
+    /// Of a folder that `convert` or `migrate` wrote.
     pub fn of_folder(root: &Path, state: &Path) -> Result<Facts, Failure> {
         let mut facts = Facts { place: root.display().to_string(), ..Facts::default() };
         for record in last_records(state)?.into_values() {
             facts.add_record(record);
         }
+        facts.add_heads(state)?;
         facts.opinions = proofs::opinions(state);
         let quarantine = proofs::quarantine(state);
         facts.quarantine = quarantine
@@ -89,24 +94,46 @@ impl Facts {
                 self.bytes_kept += record.bytes_in;
                 let reason = record.reason.as_deref().unwrap_or("no reason was recorded");
                 self.add_reason(record.rule.as_deref().unwrap_or("-"), reason);
+                if is_damage(reason) {
+                    self.damaged += 1;
+                    self.add_file("kept", record);
+                }
             }
-            Outcome::Refused | Outcome::Failed => {
-                let refused = record.outcome == Outcome::Refused;
+            Outcome::Unreadable => {
+                self.unreadable += 1;
+                self.add_file("unreadable", record);
+            }
+            Outcome::Failed => {
                 self.failed += 1;
-                let path = record.source.display().to_string();
-                self.add_case(Case {
-                    kind: if refused { "refused" } else { "failed" },
-                    what: record.reason.unwrap_or_default(),
-                    next: if refused {
-                        format!("firstlight inspect '{path}'")
-                    } else {
-                        "run the same command again".into()
-                    },
-                    place: path,
-                });
+                self.add_file("failed", record);
             }
             Outcome::Skipped => {}
         }
+    }
+
+    /// A file that needs a look.
+    fn add_file(&mut self, kind: &'static str, record: Record) {
+        let path = record.source.display().to_string();
+        let next = match kind {
+            "failed" => "run the same command again".to_owned(),
+            _ => format!("firstlight inspect '{path}'"),
+        };
+        self.add_case(Case { kind, what: record.reason.unwrap_or_default(), next, place: path });
+    }
+
+    fn add_heads(&mut self, state: &Path) -> Result<(), Failure> {
+        self.heads = chain::heads(state).map_err(|e| Failure::io("read the records in", state, &e))?;
+        for head in &self.heads {
+            for trouble in &head.troubles {
+                self.failures.push(Case {
+                    kind: "record",
+                    what: trouble.what.to_string(),
+                    place: format!("line {} of {}", trouble.line, head.file.display()),
+                    next: "bring the file back from a backup".into(),
+                });
+            }
+        }
+        Ok(())
     }
 
     fn add_converted(
@@ -156,10 +183,29 @@ impl Facts {
 
     /// Of an archive.
     pub fn of_archive(archive: &Archive, dir: &Path) -> Result<Facts, Failure> {
-        Facts::read_archive(archive, dir).map_err(|e| {
+        let mut facts = Facts::read_archive(archive, dir).map_err(|e| {
             Failure::new(format!("cannot read the archive: {e}"))
                 .hint("firstlight scrub finds and names what is damaged")
-        })
+        })?;
+        // What import and migrate did not get into it, no index knows.
+        let state = dir.join(migrate::KEPT);
+        for record in last_records(&state)?.into_values().filter(|record| record.destination.is_none()) {
+            facts.add_record(record);
+        }
+        facts.add_heads(&state)?;
+        Ok(facts)
+    }
+
+    fn add_unserved(&mut self, object: Unserved) {
+        self.bytes_kept += object.bytes;
+        if object.why == Unservable::NoInstance {
+            self.kept += 1;
+            return self.add_reason("not served", &object.reason);
+        }
+        self.unreadable += 1;
+        let place = object.source.display().to_string();
+        let next = format!("kept as the object {}", object.object_id);
+        self.add_case(Case { kind: "unreadable", what: object.reason, place, next });
     }
 
     fn read_archive(archive: &Archive, dir: &Path) -> Result<Facts, archive::Error> {
@@ -185,12 +231,13 @@ impl Facts {
             if !disproved {
                 facts.add_case(Case {
                     kind: "failed",
-                    next: format!("tried {} times; served as it was received", decision.attempts),
+                    next: format!("tried {}; served as it was received", times(decision.attempts.into())),
                     place: format!("SOP instance {}", decision.key.sop),
                     what: decision.reason,
                 });
             }
         })?;
+        archive.unserved()?.into_iter().for_each(|object| facts.add_unserved(object));
         let figures = archive.figures()?;
         facts.opinions = figures.opinions.into_iter().collect();
         facts.scrub = figures.scrub;
@@ -207,6 +254,11 @@ impl Facts {
             facts.failures.push(Case { kind: "fault", what: fault.what.clone(), place, next: next.into() });
         }
         Ok(facts)
+    }
+
+    /// What a person should look at, but for the quarantine.
+    pub fn to_look_at(&self) -> u64 {
+        self.failed + self.unreadable + self.damaged + self.faults.len() as u64
     }
 
     /// The share of bytes saved of what was converted, in percent.
@@ -232,14 +284,20 @@ fn each_decision(archive: &Archive, state: State, mut each: impl FnMut(Decision)
 }
 
 /// What was last said of each source.
-fn last_records(state: &Path) -> Result<HashMap<std::path::PathBuf, Record>, Failure> {
-    let path = state.join("converted.jsonl");
-    let unreadable = |e: std::io::Error| Failure::io("read", &path, &e);
-    let mut records = HashMap::new();
-    for line in BufReader::new(File::open(&path).map_err(unreadable)?).split(b'\n') {
-        // A line that a killed run did not finish.
-        let Ok(record) = serde_json::from_slice::<Record>(&line.map_err(unreadable)?) else { continue };
-        records.insert(record.source.clone(), record);
+fn last_records(state: &Path) -> Result<HashMap<PathBuf, Record>, Failure> {
+    records::last(state).map_err(|e| Failure::io("read the records in", state, &e))
+}
+
+/// Does the reason say that something is wrong in the file itself?
+fn is_damage(reason: &str) -> bool {
+    const WORDS: [&str; 5] = ["truncated", "malformed", "over the limit", "internal error", "damaged"];
+    WORDS.iter().any(|word| reason.contains(word))
+}
+
+fn times(n: u64) -> String {
+    match n {
+        1 => "once".into(),
+        2 => "twice".into(),
+        n => format!("{n} times"),
     }
-    Ok(records)
 }

@@ -6,22 +6,22 @@ mod gather;
 mod page;
 mod plots;
 
-use crate::args::ReportFlags;
 use crate::failure::{Exit, Failure};
 use crate::kept::{self, Kept};
+use crate::settings::look::Report;
 use gather::Facts;
-use std::path::PathBuf;
 
 /// Runs the command.
-pub fn run(flags: ReportFlags, data: Option<PathBuf>) -> Result<Exit, Failure> {
-    let dir = kept::folder(flags.folder.or(flags.data), data)?;
-    let facts = match kept::open(&dir)? {
-        Kept::Archive(archive) => Facts::of_archive(&archive, &dir)?,
+pub fn run(set: &Report) -> Result<Exit, Failure> {
+    let dir = &set.folder;
+    migrate::apart::check_file(&set.output)?;
+    let facts = match kept::open(dir)? {
+        Kept::Archive(archive) => Facts::of_archive(&archive, dir)?,
         Kept::Folder { root, state } => Facts::of_folder(&root, &state)?,
     };
     let now = std::time::UNIX_EPOCH.elapsed().map_or(0, |d| d.as_secs() as i64);
     let page = page::page(&facts, now);
-    std::fs::write(&flags.output, page).map_err(|e| Failure::io("write", &flags.output, &e))?;
-    eprintln!("report: {}", flags.output.display());
+    std::fs::write(&set.output, page).map_err(|e| Failure::io("write", &set.output, &e))?;
+    eprintln!("report: {}", set.output.display());
     Ok(Exit::Well)
 }

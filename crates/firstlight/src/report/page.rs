@@ -28,8 +28,15 @@ pub fn page(facts: &Facts, now: i64) -> String {
         section(&mut out, "Speed over time", &plot);
     }
     section(&mut out, "Kept as received, and why", &reasons(facts));
-    section(&mut out, "What needs a look", &failures(&facts.failures, facts.failed as usize + facts.quarantine.len()));
+    section(
+        &mut out,
+        "What needs a look",
+        &failures(&facts.failures, facts.to_look_at() as usize + facts.quarantine.len()),
+    );
     section(&mut out, "Proof", &proof(facts));
+    if !facts.heads.is_empty() {
+        section(&mut out, "Records", &heads(facts));
+    }
     let _ = writeln!(
         out,
         "<footer>Made by Firstlight {} on {} UTC. This file loads nothing and holds no patient's name.</footer></main></body></html>",
@@ -61,7 +68,7 @@ fn section(out: &mut String, title: &str, body: &str) {
 }
 
 fn head(out: &mut String, facts: &Facts, now: i64) {
-    let well = facts.failed == 0 && facts.faults.is_empty() && facts.quarantine.is_empty();
+    let well = facts.failures.is_empty() && facts.to_look_at() == 0 && facts.quarantine.is_empty();
     let (class, word) = if well { ("good", "All is well") } else { ("warn", "Needs a look") };
     let what = if facts.archive { "Archive" } else { "Folder" };
     let _ = write!(
@@ -74,7 +81,7 @@ fn head(out: &mut String, facts: &Facts, now: i64) {
 }
 
 fn tiles(out: &mut String, facts: &Facts) {
-    let total = facts.converted + facts.kept + facts.pending + facts.failed;
+    let total = facts.converted + facts.kept + facts.pending + facts.failed + facts.unreadable;
     let saved = facts.bytes_in.saturating_sub(facts.bytes_out);
     let each = if facts.converted == 0 { 0.0 } else { 1000.0 * facts.seconds / facts.converted as f64 };
     let tiles = [
@@ -83,9 +90,9 @@ fn tiles(out: &mut String, facts: &Facts) {
         ("Kept as received", grouped(facts.kept), bytes(facts.bytes_kept), ""),
         (
             "Need a look",
-            grouped(facts.failed + facts.faults.len() as u64),
-            format!("{} in quarantine", facts.quarantine.len()),
-            if facts.failed + facts.faults.len() as u64 == 0 { "" } else { "bad" },
+            grouped(facts.to_look_at()),
+            format!("{} unreadable, {} in quarantine", grouped(facts.unreadable), facts.quarantine.len()),
+            if facts.to_look_at() == 0 { "" } else { "bad" },
         ),
     ];
     out.push_str("<div class=\"tiles\">");
@@ -94,7 +101,7 @@ fn tiles(out: &mut String, facts: &Facts) {
     }
     let _ = write!(out, "</div><div class=\"bar\">{}</div>", plots::outcomes(facts));
     out.push_str(
-        "<p class=\"key\"><i class=\"after\"></i>converted <i class=\"kept\"></i>kept <i class=\"pending\"></i>waiting <i class=\"bad\"></i>failed</p>",
+        "<p class=\"key\"><i class=\"after\"></i>converted <i class=\"kept\"></i>kept <i class=\"pending\"></i>waiting <i class=\"bad\"></i>failed or unreadable</p>",
     );
 }
 
@@ -192,6 +199,26 @@ fn proof(facts: &Facts) -> String {
         out += &table(&["second opinions", "agreed", "disagreed", "no decoder here", "not asked"], 1, rows);
     }
     out
+}
+
+/// Whoever signs the page signs the heads, and each head stands for every line before it.
+fn heads(facts: &Facts) -> String {
+    let rows = facts.heads.iter().map(|head| {
+        let name = head.file.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let mut state = vec![match head.troubles.len() as u64 {
+            0 => "whole".to_owned(),
+            n => count(n, "wrong line"),
+        }];
+        state.extend((head.unchained > 0).then(|| format!("{} of an earlier version", count(head.unchained, "line"))));
+        state.extend(head.after.as_ref().map(|after| format!("goes on from {}", &after[..16])));
+        let head_of =
+            if head.lines == head.unchained { "none yet".into() } else { format!("<code>{}</code>", head.head) };
+        vec![escape(&name), head_of, escape(&state.join(", ")), grouped(head.lines)]
+    });
+    "<p>Each line of these files holds the one before it. The head, which is the last, stands for all of them: a line that is \
+     changed, added, moved or missing gives another head.</p>"
+        .to_owned()
+        + &table(&["file", "head", "", "lines"], 3, rows)
 }
 
 /// Cells are HTML; from column `numbers` on they stand to the right.

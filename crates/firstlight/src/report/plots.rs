@@ -106,10 +106,10 @@ pub fn outcomes(facts: &Facts) -> String {
         ("after", "converted", facts.converted),
         ("kept", "kept", facts.kept),
         ("pending", "waiting", facts.pending),
-        ("bad", "failed", facts.failed),
+        ("bad", "failed or unreadable", facts.failed + facts.unreadable),
     ];
     let total = parts.iter().map(|part| part.2).sum::<u64>().max(1) as f64;
-    let mut svg = open(22.0, "Converted, kept, waiting, failed");
+    let mut svg = open(22.0, "Converted, kept, waiting, failed or unreadable");
     let mut x = 0.0;
     for (class, name, n) in parts.iter().filter(|part| part.2 > 0) {
         let width = (*n as f64 / total * WIDTH).max(3.0);

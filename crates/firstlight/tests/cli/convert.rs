@@ -1,7 +1,8 @@
 //! `firstlight convert` as a user sees it: output, exit codes, the tree it writes and the report.
 
-use crate::place::{Image, Place, read};
+use crate::place::{Image, Place, cut_in_header, read};
 use insta::assert_snapshot;
+use std::path::Path;
 
 fn batch() -> Place {
     let place = Place::new();
@@ -60,13 +61,14 @@ fn the_study_layout_names_nothing_by_dicom_values() {
 #[test]
 fn the_report_has_one_line_a_file() {
     let place = batch();
-    place.image("in/cut.dcm", Image { seed: 3, cut: 100, ..Image::default() });
+    place.image("in/cut.dcm", Image { seed: 3, ..Image::default() });
+    cut_in_header(&place.path("in/cut.dcm"));
     let output = place.run(&["convert", "in", "out", "--jobs", "1", "--report", "report.jsonl"]);
     assert_eq!(output.status.code(), Some(1));
     let mut lines = place.report("report.jsonl");
     lines.sort_by_key(|line| line["source"].as_str().map(str::to_owned));
     let outcomes: Vec<&str> = lines.iter().filter_map(|line| line["outcome"].as_str()).collect();
-    assert_eq!(outcomes, ["converted", "converted", "refused", "skipped"]);
+    assert_eq!(outcomes, ["converted", "converted", "unreadable", "skipped"]);
     let large = &lines[0];
     assert_eq!(large["rule"], "grey-large");
     assert_eq!(large["source_transfer_syntax"], "1.2.840.10008.1.2.1");
@@ -78,7 +80,9 @@ fn the_report_has_one_line_a_file() {
         large["destination"].as_str().is_some_and(|path| path.starts_with('/') && path.ends_with("out/a/large.dcm"))
     );
     assert!(large["seconds"].as_f64().is_some_and(|seconds| seconds > 0.0));
-    assert!(lines[2]["destination"].is_null() && lines[2]["samples_sha256"].is_null());
+    assert!(lines[2]["samples_sha256"].is_null());
+    let kept = lines[2]["destination"].as_str().expect("kept in its place");
+    assert_eq!(read(Path::new(kept)), read(&place.path("in/cut.dcm")));
 }
 
 #[test]
@@ -91,11 +95,11 @@ fn the_report_can_go_to_standard_output() {
 }
 
 #[test]
-fn a_truncated_file_is_one_line_and_a_hint() {
+fn a_truncated_file_is_kept_and_one_line() {
     let place = batch();
     place.image("in/cut.dcm", Image { seed: 3, cut: 100, ..Image::default() });
     assert_snapshot!(place.shown(&["convert", "in/cut.dcm", "out"]));
-    assert!(place.tree("out").is_empty());
+    assert_eq!(read(&place.path("out/cut.dcm")), read(&place.path("in/cut.dcm")));
 }
 
 #[test]
@@ -144,12 +148,15 @@ fn settings_come_from_flags_then_variables_then_the_file() {
 fn what_keeps_the_identity_refuses_to_take_it_out() {
     let place = batch();
     place.file("firstlight.toml", b"deidentify = \"basic\"\nkey = \"key\"\n");
-    for command in [&["migrate", "in", "out"][..], &["import", "in", "--data", "out"], &["serve", "--data", "out"]] {
+    for command in [&["import", "in", "--data", "out"][..], &["serve", "--data", "out"]] {
         let shown = place.shown(command);
         assert!(shown.contains(&format!("error: {} takes no identity out", command[0])), "{shown}");
-        assert!(shown.contains("hint: `firstlight convert --deidentify` does") && shown.contains("exit 2"), "{shown}");
+        assert!(shown.contains("hint: `firstlight convert --deidentify` and") && shown.contains("exit 2"), "{shown}");
         assert!(!place.path("out").exists());
     }
+    let shown = place.shown(&["migrate", "in", "out", "--archive"]);
+    assert!(shown.contains("error: out: nothing is de-identified on the way into an archive"), "{shown}");
+    assert!(shown.contains("exit 2") && !place.path("out").exists(), "{shown}");
 }
 
 #[test]

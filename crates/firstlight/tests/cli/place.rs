@@ -157,6 +157,13 @@ fn element(file: &mut Vec<u8>, group: u16, number: u16, vr: &[u8; 2], value: &[u
     file.resize(file.len() + padded - value.len(), pad);
 }
 
+/// Cuts an image in its header, behind the tag of Rows.
+pub fn cut_in_header(path: &Path) {
+    let whole = read(path);
+    let rows = whole.windows(4).position(|tag| tag == [0x28, 0, 0x10, 0]).expect("an image has rows");
+    fs::write(path, &whole[..rows + 9]).expect("it can be written");
+}
+
 /// Reads a file of the folder.
 pub fn read(path: &Path) -> Vec<u8> {
     fs::read(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))

@@ -1,13 +1,14 @@
 //! Evidence, quarantine and report of a folder, as a user sees them.
 
-use crate::place::{Image, Place};
+use crate::place::{Image, Place, cut_in_header};
 use std::fs;
 
 fn converted() -> Place {
     let place = Place::new();
     place.image("in/a/small.dcm", Image::default());
     place.image("in/a/large.dcm", Image { rows: 1001, seed: 2, ..Image::default() });
-    place.image("in/cut.dcm", Image { seed: 3, cut: 9, ..Image::default() });
+    place.image("in/cut.dcm", Image { seed: 3, ..Image::default() });
+    cut_in_header(&place.path("in/cut.dcm"));
     place.run(&["convert", "in", "out", "--quiet"]);
     place
 }
@@ -21,7 +22,10 @@ fn json(place: &Place, arguments: &[&str]) -> Vec<serde_json::Value> {
 fn every_frame_has_its_hashes_and_every_level_its_checksum() {
     let place = converted();
     let all = json(&place, &["evidence", "out", "--json"]);
-    assert_eq!(all.len(), 2);
+    // The one that can't be read has the hash of its bytes.
+    assert_eq!(all.len(), 3);
+    let cut = all.iter().find(|entry| entry["file"] == "cut.dcm").expect("listed");
+    assert!(cut["outcome"] == "unreadable" && cut["file_sha256"].is_string() && cut["frames"].is_null(), "{cut}");
     let large = all.iter().find(|proof| proof["file"] == "a/large.dcm").expect("listed");
     let frame = &large["frames"][0];
     assert_eq!(frame["sha256_before"], frame["sha256_after"]);
@@ -34,7 +38,7 @@ fn every_frame_has_its_hashes_and_every_level_its_checksum() {
         assert!(!large[key].is_null(), "{key}");
     }
     let csv = String::from_utf8(place.run(&["evidence", "out", "--csv"]).stdout).unwrap();
-    assert_eq!((csv.lines().count(), csv.lines().next().unwrap().split(',').count()), (3, 17));
+    assert_eq!((csv.lines().count(), csv.lines().next().unwrap().split(',').count()), (3, 18));
 }
 
 #[test]
@@ -73,6 +77,12 @@ fn the_report_is_one_file_without_names() {
 #[test]
 fn an_empty_quarantine_and_a_folder_of_nobody() {
     let place = converted();
+    let unreadable = place.run(&["quarantine", "list", "--data", "out"]);
+    assert_eq!(unreadable.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&unreadable.stdout).contains("in/cut.dcm: truncated"), "{unreadable:?}");
+    fs::remove_dir_all(place.path("out")).unwrap();
+    fs::remove_file(place.path("in/cut.dcm")).unwrap();
+    assert!(place.run(&["convert", "in", "out", "--quiet"]).status.success());
     assert!(place.run(&["quarantine", "list", "--data", "out"]).status.success());
     let wrong = place.run(&["quarantine", "list", "--data", "in"]);
     assert_eq!(wrong.status.code(), Some(2));

@@ -2,39 +2,37 @@
 /**
  * Lands the stock OHIF viewer in a folder that `firstlight serve --viewer DIR` can hand out.
  *
- *     node scripts/fetch-viewer.mjs [DIR] [--no-gzip]
+ *     node scripts/fetch-viewer.mjs [DIR] [--no-compression]
  *
  * The package named in viewer.json comes from the npm registry and must have the SHA-512 written there. Its `dist` is
  * unpacked without `ort/` (136 MB that the viewer does not load) and moved below the public path. The published build
  * was made for the root of a host; the public path is a constant of that build, so it is set where the build wrote it:
  * in index.html, in the style sheets, in the manifest and in each bundle's runtime. Nothing else is touched.
  *
- * Every text file of some size gets a `.gz` beside it, so that the server need not compress at run time.
+ * Every text file of some size gets a `.br` and a `.gz` beside it (some minutes, once), so that the server need not compress at run time.
  */
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { mkdir, mkdtemp, readFile, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
-import { dirname, extname, join, resolve } from 'node:path';
+import { mkdir, mkdtemp, readFile, readdir, rename, rm, writeFile } from 'node:fs/promises';
+import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { gzip } from 'node:zlib';
+import { compressAll } from './compress.mjs';
 
 const run = promisify(execFile);
-const compress = promisify(gzip);
 
 const HERE = dirname(fileURLToPath(import.meta.url));
 const STAMP = '.firstlight-viewer.json';
 /** Raised when what this script does to the files changes, so that an older folder is made anew. */
-const RECIPE = 1;
+const RECIPE = 2;
 const LEFT_OUT = ['ort', 'app-config.js', 'sw.js'];
-const COMPRESSED = new Set(['.js', '.css', '.html', '.json', '.jsonc', '.svg', '.wasm', '.txt', '.map']);
 
 async function main() {
   const args = process.argv.slice(2);
-  const withGzip = !args.includes('--no-gzip');
+  const compressing = !args.includes('--no-compression');
   const target = resolve(args.find(arg => !arg.startsWith('--')) ?? join(HERE, '..', '..', '.cache', 'viewer'));
   const viewer = JSON.parse(await readFile(join(HERE, '..', 'viewer.json'), 'utf8'));
-  const stamp = JSON.stringify({ ...viewer, recipe: RECIPE, gzip: withGzip });
+  const stamp = JSON.stringify({ ...viewer, recipe: RECIPE, compressed: compressing });
 
   if ((await readFile(join(target, STAMP), 'utf8').catch(() => '')) === stamp) {
     console.error(`viewer: ${viewer.package} ${viewer.version} is in ${target}`);
@@ -47,11 +45,10 @@ async function main() {
     await run('tar', ['-xzf', archive, '-C', work, ...LEFT_OUT.map(name => `--exclude=package/dist/${name}`)]);
     const dist = join(work, 'package', 'dist');
     await relocate(dist, viewer.publicPath);
-    const saved = withGzip ? await compressAll(dist) : 0;
+    const note = compressing ? await compress(dist) : '';
     await writeFile(join(dist, STAMP), stamp);
     await rm(target, { recursive: true, force: true });
     await rename(dist, target);
-    const note = withGzip ? `, ${(saved / 1e6).toFixed(1)} MB saved by gzip` : '';
     console.error(`viewer: ${viewer.package} ${viewer.version} unpacked in ${target}${note}`);
   } finally {
     await rm(work, { recursive: true, force: true });
@@ -96,20 +93,17 @@ async function relocate(dist, path) {
   }
 }
 
-async function compressAll(folder) {
-  let saved = 0;
-  for (const entry of await readdir(folder, { recursive: true, withFileTypes: true })) {
-    if (!entry.isFile() || !COMPRESSED.has(extname(entry.name))) continue;
-    const path = join(entry.parentPath, entry.name);
-    if ((await stat(path)).size < 1024) continue;
-    const bytes = await readFile(path);
-    const packed = await compress(bytes, { level: 9 });
-    if (packed.length < bytes.length * 0.9) {
-      await writeFile(`${path}.gz`, packed);
-      saved += bytes.length - packed.length;
-    }
-  }
-  return saved;
+/** Says how far it is, a line for each tenth. */
+async function compress(folder) {
+  const begun = Date.now();
+  let told = 0;
+  const all = await compressAll(folder, ({ files, done, bytes, read }) => {
+    const tenth = Math.floor((10 * read) / bytes);
+    if (tenth > told) console.error(`viewer: compressing, ${tenth * 10} % (${done} of ${files} files, ${Math.round((Date.now() - begun) / 1000)} s)`);
+    told = Math.max(told, tenth);
+  });
+  const mb = bytes => `${(bytes / 1e6).toFixed(1)} MB`;
+  return `, ${mb(all.bytes)} of text are ${mb(all.br)} with brotli and ${mb(all.gz)} with gzip`;
 }
 
 main().catch(error => {

@@ -16,27 +16,47 @@ const PACKET = 1448;
 const QUEUE_LIMIT = 64 * 1024;
 
 export class ShapingProxy {
+  /** Every request of a frame, or of what the server renders of one: its path, when it was asked, and how many of its bytes had left when, `[ms since the epoch, bytes]`. */
+  frames = [];
   #line;
   #server;
+  #drops = new Set();
+  #gone = false;
 
   constructor({ host = '127.0.0.1', port, mbit = 30, delay = 10 }) {
     this.#line = new Line(mbit, delay);
     this.#server = net.createServer({ noDelay: true }, client => {
+      if (this.#gone) return client.destroy();
       const upstream = net.connect({ host, port, noDelay: true });
       const lane = this.#line.lane(client, upstream);
-      client.on('data', bytes => upstream.write(bytes) || client.pause());
+      client.on('data', bytes => {
+        this.#see(bytes, lane);
+        upstream.write(bytes) || client.pause();
+      });
       upstream.on('drain', () => client.resume());
       client.on('end', () => upstream.end());
       upstream.on('data', bytes => lane.push(bytes));
       upstream.on('end', () => lane.end());
       const drop = () => {
+        this.#drops.delete(drop);
         lane.close();
         client.destroy();
         upstream.destroy();
       };
+      this.#drops.add(drop);
       client.on('error', drop).on('close', drop);
       upstream.on('error', drop);
     });
+  }
+
+  /** HTTP/1.1 has one answer at a time on a connection: from a request on its bytes are that request's. */
+  #see(bytes, lane) {
+    const path = /^GET (\S+) HTTP/.exec(bytes.toString('latin1', 0, 400))?.[1];
+    if (!path) return;
+    lane.frame = undefined;
+    if (!/\/frames\/\d+(\/rendered(\?\S*)?)?$/.test(path)) return;
+    lane.frame = { path, at: performance.timeOrigin + performance.now(), sent: 0, log: [] };
+    this.frames.push(lane.frame);
   }
 
   /** Bytes that have crossed the line towards the client. */
@@ -44,14 +64,40 @@ export class ShapingProxy {
     return this.#line.bytes;
   }
 
+  /** From now on the line is this fast, and so long. */
+  shape(mbit, delay) {
+    this.#line.shape(mbit, delay);
+  }
+
+  /** Bytes that had crossed the line by a time, in ms since the epoch. */
+  until(at) {
+    return this.#line.until(at);
+  }
+
   /** Stops the line: what is on it waits. */
   hold() {
     this.#line.held = true;
   }
 
+  /** Breaks every connection that there is. */
+  cut() {
+    for (const drop of [...this.#drops]) drop();
+  }
+
   /** Lets the line go on. */
   release() {
     this.#line.held = false;
+  }
+
+  /** The server is gone: every connection is lost, and no new one is made. */
+  leave() {
+    this.#gone = true;
+    for (const drop of [...this.#drops]) drop();
+  }
+
+  /** The server is there again. */
+  comeBack() {
+    this.#gone = false;
   }
 
   listen(port = 0) {
@@ -76,13 +122,37 @@ class Line {
   #lanes = [];
   #free = 0;
   #timer = null;
+  /** What had crossed when, `[ms since the epoch, bytes]`. */
+  #log = [[0, 0]];
 
   constructor(mbit, delay) {
+    this.shape(mbit, delay);
+  }
+
+  shape(mbit, delay) {
     this.#bytesPerMs = (mbit * 1e6) / 8 / 1000;
     this.#delay = delay;
   }
 
+  until(at) {
+    let low = 0;
+    for (let high = this.#log.length; high - low > 1; ) {
+      const middle = (low + high) >> 1;
+      if (this.#log[middle][0] <= at) low = middle;
+      else high = middle;
+    }
+    return this.#log[low][1];
+  }
+
   lane(client, upstream) {
+    /** What has left and not arrived: in order, also when the delay became shorter meanwhile. */
+    const flying = [];
+    const deliver = action => {
+      flying.push({ action, due: performance.now() + this.#delay });
+      setTimeout(() => {
+        while (flying.length > 0 && flying[0].due <= performance.now() + 1) flying.shift().action();
+      }, this.#delay);
+    };
     const lane = {
       queue: [],
       waiting: 0,
@@ -95,17 +165,19 @@ class Line {
       },
       end: () => {
         lane.ended = true;
-        if (lane.queue.length === 0) this.#deliver(() => client.end());
+        if (lane.queue.length === 0) deliver(() => client.end());
       },
       close: () => {
         lane.queue.length = 0;
         this.#lanes = this.#lanes.filter(other => other !== lane);
       },
       send: packet => {
+        const { frame } = lane;
+        if (frame) frame.log.push([performance.timeOrigin + performance.now(), (frame.sent += packet.length)]);
         lane.waiting -= packet.length;
         if (lane.waiting < QUEUE_LIMIT / 2) upstream.resume();
-        this.#deliver(() => client.writable && client.write(packet));
-        if (lane.ended && lane.queue.length === 0) this.#deliver(() => client.end());
+        deliver(() => client.writable && client.write(packet));
+        if (lane.ended && lane.queue.length === 0) deliver(() => client.end());
       },
     };
     this.#lanes.push(lane);
@@ -117,12 +189,16 @@ class Line {
     this.#lanes = [];
   }
 
-  #deliver(action) {
-    setTimeout(action, this.#delay);
-  }
-
   #wake() {
     if (this.#timer === null) this.#timer = setTimeout(() => this.#turn(), 1);
+  }
+
+  /** A line of the log for each millisecond is enough. */
+  #note() {
+    const at = performance.timeOrigin + performance.now();
+    const last = this.#log.at(-1);
+    if (at - last[0] < 1) last[1] = this.bytes;
+    else this.#log.push([at, this.bytes]);
   }
 
   /** Sends what the time since the last turn allows, one packet of each lane after the other. */
@@ -138,6 +214,7 @@ class Line {
       this.#free += packet.length / this.#bytesPerMs;
       this.bytes += packet.length;
       lane.send(packet);
+      this.#note();
     }
     this.#wake();
   }

@@ -16,16 +16,43 @@ export const INSTANCE = '00080018';
 export class Archive {
   #child;
   #folder;
+  /** What the server said. */
+  #said = '';
 
-  /** Serves `sources`, converted to HTJ2K, and waits until each of the `expected` instances is. */
-  static async start(sources, expected) {
+  /** Serves `sources`, converted to HTJ2K, and OHIF, and waits until each of the `expected` instances is. Our own files are those of `web`. */
+  static async start(sources, expected, web = join(ROOT, 'web', 'dist')) {
+    return Archive.#start(sources, expected, ['--viewer', viewer(), '--web', web]);
+  }
+
+  /** The same with the rules of a policy by which each instance becomes `syntax`. */
+  static async startAs({ policy, syntax }, sources, expected) {
+    const archive = new Archive();
+    await archive.#spawn(sources, ['--viewer', viewer(), '--web', join(ROOT, 'web', 'dist')], policy);
+    await archive.#converted(expected, ({ transferSyntax }) => transferSyntax === syntax);
+    return archive;
+  }
+
+  /** The same for clients that bring their own pages. */
+  static async startWithoutPages(sources, expected) {
+    return Archive.#start(sources, expected, []);
+  }
+
+  static async #start(sources, expected, pages) {
     const archive = new Archive();
     if (process.env.FIRSTLIGHT_URL) {
       archive.url = process.env.FIRSTLIGHT_URL;
     } else {
-      await archive.#spawn(sources);
+      await archive.#spawn(sources, pages);
     }
     await archive.#converted(expected);
+    return archive;
+  }
+
+  /** Serves `sources` as they are and converted, and waits until the server has nothing more to say of it. */
+  static async serve(sources) {
+    const archive = new Archive();
+    await archive.#spawn(sources, ['--viewer', viewer(), '--web', join(ROOT, 'web', 'dist')]);
+    await archive.#quiet();
     return archive;
   }
 
@@ -47,7 +74,7 @@ export class Archive {
       for (const series of await this.json(`/studies/${uid}/series`)) {
         const path = `/studies/${uid}/series/${series[SERIES].Value[0]}`;
         const levels = (await this.json(`${path}/levels`)).instances;
-        all.push({ study: uid, path, modality: series['00080060'].Value[0], levels });
+        all.push({ study: uid, path, modality: series['00080060'].Value[0], date: study['00080020']?.Value?.[0] ?? '', levels });
       }
     }
     return all;
@@ -59,31 +86,40 @@ export class Archive {
     if (this.#folder) await rm(this.#folder, { recursive: true, force: true });
   }
 
-  async #spawn(sources) {
+  async #spawn(sources, pages, policy = 'htj2k-all') {
     this.#folder = await mkdtemp(join(tmpdir(), 'firstlight-browser-'));
-    const args = ['serve', '--data', this.#folder, '--listen', '127.0.0.1:0', '--policy', 'htj2k-all'];
-    args.push('--viewer', viewer(), '--web', join(ROOT, 'web', 'dist'));
+    const args = ['serve', '--data', this.#folder, '--listen', '127.0.0.1:0', '--policy', policy, ...pages];
     for (const source of sources) args.push('--import', source);
     this.#child = spawn(binary(), args, { stdio: ['ignore', 'pipe', 'pipe'] });
-    let said = '';
-    this.#child.stderr.on('data', bytes => (said += bytes));
+    this.#child.stderr.on('data', bytes => (this.#said += bytes));
     this.url = await new Promise((found, fail) => {
       this.#child.on('error', fail);
-      this.#child.on('exit', code => fail(new Error(`the server ended with code ${code}: ${said}`)));
+      this.#child.on('exit', code => fail(new Error(`the server ended with code ${code}: ${this.#said}`)));
       this.#child.stdout.on('data', bytes => {
-        said += bytes;
-        const address = /http:\/\/127\.0\.0\.1:\d+/.exec(said);
+        this.#said += bytes;
+        const address = /http:\/\/127\.0\.0\.1:\d+/.exec(this.#said);
         if (address) found(address[0]);
       });
     });
   }
 
-  async #converted(expected) {
+  /** All files are taken in, and for five seconds no conversion was told of. */
+  async #quiet() {
+    const deadline = Date.now() + 600_000;
+    let before = '';
+    while (!/import: \d+ of \d+ files/.test(this.#said) || this.#said !== before) {
+      if (Date.now() > deadline) throw new Error(`ten minutes were not enough to take in and convert: ${this.#said.slice(-400)}`);
+      before = this.#said;
+      await new Promise(later => setTimeout(later, 5000));
+    }
+  }
+
+  async #converted(expected, is = ({ transferSyntax, frames }) => transferSyntax === HTJ2K_RPCL && frames[0]?.ends.length > 0) {
     const deadline = Date.now() + 300_000;
     for (;;) {
       const series = await this.series().catch(() => []);
       const instances = series.flatMap(each => Object.values(each.levels));
-      const ready = instances.filter(each => each.transferSyntax === HTJ2K_RPCL && each.frames[0]?.ends.length > 0);
+      const ready = instances.filter(is);
       if (ready.length >= expected) return;
       if (Date.now() > deadline) throw new Error(`${ready.length} of ${expected} instances were converted in five minutes`);
       await new Promise(later => setTimeout(later, 500));

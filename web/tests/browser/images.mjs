@@ -6,16 +6,18 @@ import { join, resolve } from 'node:path';
 
 const ROOT = resolve(import.meta.dirname, '..', '..', '..');
 const SHARED = process.env.FIRSTLIGHT_SHARED ?? resolve(ROOT, '..', 'shared');
-const CORPUS = join(SHARED, 'data', 'open');
+export const CORPUS = join(SHARED, 'data', 'open');
 
 const RADIOGRAPH = 'xr/pylibjpeg-data__966_fixed.dcm';
 const SERIES = 'ct/nlst-149872';
+/** Of each kind that first light treats in another way: JPEG, colour, indices, a report. */
+const OTHERS = ['xr/torchxrayvision__1.2.276.0.7230010.3.1.4.8323329.6904.1517875201.850819.dcm', 'colour-pattern/cornerstone3D__TestPattern_RGB.dcm', 'colour-pattern/cornerstone3D__TestPattern_Palette.dcm', 'nonimage/highdicom__sr_document.dcm'];
 /** The sample that `make start` fetches: uncompressed, so its own bytes are the reference. */
 const SAMPLE = 'radiograph-1.dcm';
 
 /**
  * @returns {{ radiograph: { path: string, hashes: Set<string>, over2000: boolean } | null,
- *             series: { path: string, slices: number, hashes: Set<string> } | null }}
+ *             series: { path: string, slices: number, hashes: Set<string> } | null, others: string[] }}
  */
 export function images() {
   if (existsSync(join(CORPUS, 'REFERENCE.tsv'))) {
@@ -24,10 +26,11 @@ export function images() {
     return {
       radiograph: { path: join(CORPUS, RADIOGRAPH), hashes: new Set([reference.get(RADIOGRAPH)]), over2000: true },
       series: { path: join(CORPUS, SERIES), slices: slices.length, hashes: new Set(slices.map(path => reference.get(path))) },
+      others: OTHERS.map(path => join(CORPUS, path)).filter(existsSync),
     };
   }
   const sample = fetchSample();
-  return { radiograph: sample && { path: sample, hashes: new Set([nativeSamples(sample)]), over2000: false }, series: null };
+  return { radiograph: sample && { path: sample, hashes: new Set([nativeSamples(sample)]), over2000: false }, series: null, others: [] };
 }
 
 /** SHA-256 of the samples by path, of the files on which the reference decoders agree. */

@@ -1,11 +1,13 @@
 /** A radiograph on a slow line: coarse, finer, complete; nothing can be measured before. */
+import { Screencast } from '../screencast.mjs';
 import { Viewer } from './viewer.mjs';
 
 const TOKEN = 'browser-test';
 
 /** Opens the image as a user does and looks at what is shown, asked for and, in the end, there. */
-export async function loads({ checks, browser, url, series, image, picture }) {
-  const viewer = await Viewer.open(browser, url, `/viewer/viewer?StudyInstanceUIDs=${series.study}&token=${TOKEN}`);
+export async function loads({ checks, browser, url, series, image, proxy, picture }) {
+  proxy.frames.length = 0;
+  const viewer = await Viewer.open(browser, url, `/viewer/viewer?StudyInstanceUIDs=${series.study}&token=${TOKEN}`, slowFrames(proxy));
   await viewer.until(`each => each.state === 'complete'`);
   const shown = (await viewer.history()).filter(each => each.quality !== undefined);
   const previews = shown.filter(each => each.quality < 8);
@@ -19,37 +21,90 @@ export async function loads({ checks, browser, url, series, image, picture }) {
   checks.that('every preview wears the badge', previews.every(each => /not for measurement/.test(each.badge ?? '') && each.state === 'preview'));
   checks.that('the full image does not', last.badge === null && last.state === 'complete');
 
-  cutsAtLevels(checks, viewer, series);
+  comesOnce(checks, viewer, series);
   authorized(checks, viewer, url);
 
   const hash = await viewer.page.evaluate(samplesOfStack);
   checks.that('its pixels are those of the reference decoders', image.hashes.has(hash), hash);
   checks.that('no prefix failed to decode', viewer.troubles.length === 0, viewer.troubles[0]);
 
-  const { started, asked } = await viewer.page.evaluate(() => {
-    const frames = performance.getEntriesByType('resource').filter(entry => /\/frames\/1$/.test(entry.name));
-    return { started: Math.round(Math.min(...frames.map(entry => entry.startTime))), asked: frames.length };
-  });
-  console.log(`     first image ${previews[0]?.at - started} ms, complete ${last.at - started} ms after the first of ${asked} requests`);
+  const started = Math.round(proxy.frames[0].at - (await viewer.page.evaluate(() => performance.timeOrigin)));
+  console.log(`     first image ${previews[0]?.at - started} ms, complete ${last.at - started} ms after the first of ${proxy.frames.length} requests`);
   await picture(viewer, 'radiograph-complete');
   await viewer.close();
 }
 
-/** Each range that was asked for ends where a level ends, or takes all the rest. */
-function cutsAtLevels(checks, viewer, series) {
-  const [{ bodyOffset, frames }] = Object.values(series.levels);
-  const ends = new Set(frames[0].ends.map(end => bodyOffset + end));
-  const ranges = viewer.ranges().map(request => request.range);
-  const cuts = ranges.map(range => /^bytes=\d+-(\d+)$/.exec(range ?? '')).filter(Boolean).map(found => Number(found[1]) + 1);
-  checks.that('the frame came in ranges', ranges.length >= 3 && ranges.every(range => range !== null), ranges.join(' '));
-  checks.that('each cut is where a level ends', cuts.length > 0 && cuts.every(cut => ends.has(cut)), cuts.join(', '));
+/** Opened from the list: its first image is seen while the page's own thread is busy, where OHIF's pane will be. */
+export async function comesFirst({ checks, browser, url, series }) {
+  const viewer = await Viewer.open(browser, url, '/viewer/');
+  const { page } = viewer;
+  const devtools = await viewer.context.newCDPSession(page);
+  await page.waitForSelector('table', { timeout: 90_000 });
+  for (const opening of ['the first time', 'the second time']) {
+    await page.waitForTimeout(1000);
+    const cast = await Screencast.start(devtools);
+    const { at, end, box } = await page.evaluate(openWhileBusy, { path: `/viewer/viewer?StudyInstanceUIDs=${series.study}`, busy: 1500 });
+    await page.waitForFunction(() => globalThis.cornerstone?.getRenderingEngines()?.[0]?.getViewports()[0]?.getCornerstoneImage?.()?.imageQualityStatus === 8, undefined, { timeout: 60_000 });
+    const { drawn, place } = await page.evaluate(() => {
+      const { left, top, width, height } = document.querySelector('[data-cy="viewport-pane"] .cornerstone-canvas').getBoundingClientRect();
+      return { drawn: { ...document.getElementById('firstlight-first-picture').dataset }, place: { left, top, width, height } };
+    });
+    await page.waitForFunction(() => document.getElementById('firstlight-first-picture').hidden, undefined, { timeout: 10_000 });
+    await page.waitForTimeout(500);
+    await cast.stop();
+    const rounded = Object.fromEntries(Object.entries(place).map(([side, value]) => [side, Math.round(value)]));
+    const [seen] = await cast.judge(browser, [at], rounded, await page.screenshot({ type: 'jpeg', quality: 90 }));
+    const said = seen ? `after ${Math.round(seen.at - at)} of ${Math.round(end - at)} ms, SSIM ${seen.ssim.toFixed(3)}; drawn ${Math.round(drawn.at - at)}` : 'never';
+    checks.that(`${opening} it is seen while the page is busy, and like the final picture`, seen !== undefined && seen.at < end && seen.ssim >= 0.9, said);
+    const off = Math.max(...Object.keys(place).map(side => Math.abs(place[side] - box[side])));
+    const where = `${off.toFixed(1)} pixels off: ${JSON.stringify(rounded)}`;
+    checks.that(`${opening} it lies where the pane will be`, off <= (opening === 'the first time' ? 24 : 2), where);
+    await page.evaluate(go, '/viewer/');
+    await page.waitForSelector('table', { timeout: 60_000 });
+  }
+  const kept = await page.evaluate(() => localStorage.getItem('firstlight-pane'));
+  checks.that('what is kept of it are four numbers', /^\[(-?[\d.]+,){3}-?[\d.]+\]$/.test(kept), kept);
+  await viewer.close();
+}
+
+/** In the page: a study is opened, and the page is busy for so many ms before OHIF begins. */
+function openWhileBusy({ path, busy }) {
+  const at = performance.timeOrigin + performance.now();
+  history.pushState(null, '', path);
+  while (performance.timeOrigin + performance.now() < at + busy);
+  const { left, top, width, height } = document.getElementById('firstlight-first-picture').getBoundingClientRect();
+  dispatchEvent(new PopStateEvent('popstate'));
+  return { at, end: at + busy, box: { left, top, width, height } };
+}
+
+/** In the page: another page of the application. */
+function go(path) {
+  history.pushState(null, '', path);
+  dispatchEvent(new PopStateEvent('popstate'));
+}
+
+/** The line is fast for the application, and slow as soon as a frame is asked for: OHIF takes longer to start than a fast line for an image. */
+const slowFrames = proxy => async page => {
+  proxy.shape(30, 10);
+  page.on('request', request => /\/frames\/\d+$/.test(request.url()) && proxy.shape(4, 80));
+};
+
+/** One request brings the frame; a further one, if there is any, begins where the one before ended, and that is where a level ends. */
+function comesOnce(checks, viewer, series) {
+  const [{ frames }] = Object.values(series.levels);
+  const ends = new Set(frames[0].ends);
+  const ranges = viewer.ranges().map(({ range }) => /^bytes=(\d+)-(\d*)$/.exec(range ?? 'bytes=0-'));
+  const parts = ranges.map(found => [Number(found[1]), found[2] === '' ? null : Number(found[2]) + 1]);
+  const joined = parts.every(([from], n) => from === (n === 0 ? 0 : parts[n - 1][1]));
+  checks.that('the frame was asked for once, or each time from where the last time ended', parts.length > 0 && joined && parts.at(-1)[1] === null, JSON.stringify(parts));
+  checks.that('each cut is where a level ends', parts.every(([, to]) => to === null || ends.has(to)));
 }
 
 function authorized(checks, viewer, url) {
   const root = `${url}/dicom-web/`;
   const ranges = viewer.ranges();
   const others = viewer.requests.filter(request => !request.url.startsWith(root));
-  checks.that('byte ranges carry Authorization', ranges.length > 0 && ranges.every(request => request.authorization === `Bearer ${TOKEN}`));
+  checks.that('frames carry Authorization', ranges.length > 0 && ranges.every(request => request.authorization === `Bearer ${TOKEN}`));
   const inside = viewer.requests.filter(request => request.url.startsWith(root));
   const without = inside.filter(request => request.authorization === null);
   checks.that('so does every request below the DICOMweb root', without.length === 0, without[0]?.url ?? `${inside.length} requests`);
@@ -58,7 +113,7 @@ function authorized(checks, viewer, url) {
 
 /** Stops the line while a preview is shown, and tries what must not work then; after the rest has come, it must. */
 export async function isLocked({ checks, browser, url, series, proxy, picture }) {
-  const viewer = await Viewer.open(browser, url, `/viewer/viewer?StudyInstanceUIDs=${series.study}`);
+  const viewer = await Viewer.open(browser, url, `/viewer/viewer?StudyInstanceUIDs=${series.study}`, slowFrames(proxy));
   await viewer.until(`each => each.state === 'preview' && each.quality === 6`);
   proxy.hold();
   await viewer.page.waitForTimeout(1000);
@@ -71,6 +126,8 @@ export async function isLocked({ checks, browser, url, series, proxy, picture })
     await viewer.drag([0.4, 0.4], [0.6, 0.6]);
     const readout = await viewer.page.evaluate(() => document.querySelectorAll('.svg-layer [data-annotation-uid], .svg-layer text').length);
     const there = await viewer.annotations();
+    const why = await viewer.page.locator('.firstlight-tool-note').textContent();
+    checks.that(`${tool} says at the cursor why it waits`, /preview/.test(why ?? ''), why);
     checks.that(`${tool} on a preview is refused`, there.length === 0 && readout === 0, [...there, `${readout} texts`].join(' '));
   }
   await viewer.activate('WindowLevel');
@@ -91,6 +148,12 @@ export async function isLocked({ checks, browser, url, series, proxy, picture })
   await viewer.page.mouse.down();
   proxy.release();
   await viewer.until(`each => each.state === 'complete'`);
+  const note = await viewer.page.locator('.firstlight-tool-note').textContent({ timeout: 2000 }).catch(() => null);
+  checks.that('the note tells that the tool can be used now', /can be used now/.test(note ?? ''), note);
+  const captured = await viewer.page.locator('[role="dialog"]').first().waitFor({ timeout: 10_000 }).then(() => true, () => false);
+  checks.that('the capture that was refused begins by itself', captured);
+  await viewer.page.keyboard.press('Escape');
+  await viewer.page.locator('[role="dialog"]').first().waitFor({ state: 'hidden' });
   await viewer.page.mouse.move(box.x + box.width * 0.5, box.y + box.height * 0.6, { steps: 5 });
   await viewer.page.mouse.up();
   await viewer.page.waitForTimeout(600);
@@ -112,23 +175,30 @@ export async function isLocked({ checks, browser, url, series, proxy, picture })
   await viewer.close();
 }
 
-/** Answers the last range, once, out of another object of the same size: a mixture must not pass for the image. */
-export async function survives({ checks, browser, url, series, image }) {
-  let changed = 0;
+/** Breaks the line in the middle, and answers for the rest, once, out of another object of the same size: a mixture must not pass for the image. */
+export async function survives({ checks, browser, url, series, image, proxy }) {
+  let changed;
   const change = async route => {
-    const last = /^bytes=\d+-$/.test(route.request().headers().range ?? '') && changed++ === 0;
-    if (!last) return route.continue();
+    const { range = '' } = route.request().headers();
+    if (changed !== undefined || !/^bytes=[1-9]\d*-$/.test(range)) return route.continue();
+    changed = range;
     const response = await route.fetch();
     const body = (await response.body()).map((byte, i) => (i > 10_000 && i < 50_000 ? byte ^ 0x15 : byte));
     return route.fulfill({ response, body: Buffer.from(body), headers: { ...response.headers(), etag: '"another"' } });
   };
   const path = `/viewer/viewer?StudyInstanceUIDs=${series.study}`;
-  const viewer = await Viewer.open(browser, url, path, page => page.route('**/frames/1', change));
+  const prepare = async page => {
+    await slowFrames(proxy)(page);
+    await page.route('**/frames/1', change);
+  };
+  const viewer = await Viewer.open(browser, url, path, prepare);
+  await viewer.until(`each => each.state === 'preview' && each.quality === 6`);
+  proxy.cut();
   await viewer.until(`each => each.state === 'complete'`);
   const shown = (await viewer.history()).filter(each => each.quality !== undefined);
-  const whole = viewer.ranges().filter(request => request.range === null);
-  checks.that('ranges of two objects are never joined', changed === 1 && shown.filter(each => each.quality === 8).length === 1);
-  checks.that('the image is then fetched whole', whole.length === 1);
+  const asked = viewer.ranges().map(({ range }) => range);
+  checks.that('ranges of two objects are never joined', changed !== undefined && shown.filter(each => each.quality === 8).length === 1);
+  checks.that('the image is then fetched anew, from its beginning', asked[asked.indexOf(changed) + 1] === null, `${changed} of ${JSON.stringify(asked)}`);
   const hash = await viewer.page.evaluate(samplesOfStack);
   checks.that('and has the pixels of the reference decoders', image.hashes.has(hash), hash);
   await viewer.close();
@@ -140,7 +210,7 @@ function window() {
 }
 
 /** In the page: SHA-256 of the stored samples (before the modality transformation), little endian, of the shown image. */
-async function samplesOfStack() {
+export async function samplesOfStack() {
   const viewport = globalThis.cornerstone.getRenderingEngines()[0].getViewports()[0];
   const { imageId } = viewport.getCornerstoneImage();
   const image = globalThis.cornerstone.cache.getImage(imageId) ?? viewport.getCornerstoneImage();

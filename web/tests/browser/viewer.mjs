@@ -17,10 +17,10 @@ const FLAGS = [
 ];
 const WINDOW = { width: 1280, height: 800 };
 
-export async function launch() {
+export async function launch(options = {}) {
   const executablePath = process.env.CHROMIUM ?? ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find(existsSync);
   if (!executablePath) throw new Error('no Chromium here; install the package chromium, or name the program in CHROMIUM');
-  return chromium.launch({ executablePath, args: FLAGS });
+  return chromium.launch({ executablePath, args: FLAGS, ...options });
 }
 
 export class Viewer {

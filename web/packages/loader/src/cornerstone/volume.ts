@@ -1,0 +1,300 @@
+/**
+ * The slices of a volume: a level that is useful in the panes of every slice before any slice is full, outwards from what is looked at, re-ordered as
+ * the user moves. Each slice has one buffer of full size, which finer levels are written into.
+ */
+import type { StreamState } from '../frame-stream.ts';
+import { usefulLevel, type FrameLevels } from '../levels.ts';
+import { expandInto } from '../loading/expand.ts';
+import { ARRAYS, type ArrayName, type Picture, type PixelArray } from '../loading/picture.ts';
+import { volumeOrder } from '../order.ts';
+import { QUALITY, type AnyViewport, type AnyVolume, type Cornerstone, type ImagesListener, type ImagesLoader, type LoadedImage } from './api.ts';
+import type { Frames, FramesClient, FrameWish, Wishes } from './frames.ts';
+import { canLoad, comesWhole, makeImage, shapeOf, sizeOf } from './image.ts';
+import { crossing, leastLike, likenessBetween, type Crossing } from './likeness.ts';
+import { Redraw, type Pane } from './redraw.ts';
+
+/** Neighbours that stand in for a slice until it comes: how far, and what Cornerstone3D calls that. */
+const NEIGHBOURS = [[-1, QUALITY.adjacent], [1, QUALITY.adjacent], [-2, QUALITY.far], [2, QUALITY.far]] as const;
+/** Every so many slices first, so that planes across them have something everywhere. */
+const STRIDE = 4;
+/** How like its final picture a plane shall be (SSIM) before the rest of the slices becomes full. */
+const ALIKE = 0.9;
+/** So many slices may be under way when it is told which lack most. */
+const UNDER_WAY = 8;
+
+interface Slice {
+  image: LoadedImage;
+  values: PixelArray;
+  /** What is in the buffer; none while a neighbour's values stand in. */
+  level: number | undefined;
+}
+
+/** The slice that an image of ours belongs to: two volumes of one series share it. */
+const SLICES = new WeakMap<LoadedImage, Slice>();
+
+export class VolumeClient implements FramesClient, ImagesLoader {
+  readonly #cornerstone: Cornerstone;
+  readonly #frames: Frames;
+  readonly #fallback: ImagesLoader;
+  readonly #ready: (imageIds: readonly string[]) => Promise<unknown>;
+  readonly #onStart: (client: VolumeClient) => void;
+  /** The level of each slice that this volume was told of. */
+  readonly #told = new Map<string, number>();
+  readonly #place = new Map<string, number>();
+  #imageIds: string[] = [];
+  #volume: AnyVolume | undefined;
+  #redraw: Redraw | undefined;
+  #levelsKnown = false;
+  #useful = 1;
+  #focus = 0;
+  #missing = 0;
+  #reached = 0;
+  /** Slices that show something, be it a neighbour's values. */
+  readonly #covered = new Set<number>();
+  #done: (() => void) | undefined;
+
+  /** `ready` settles when the levels of a series are known, or are not to be had. */
+  constructor(cornerstone: Cornerstone, frames: Frames, fallback: ImagesLoader, ready: (imageIds: readonly string[]) => Promise<unknown>, onStart: (client: VolumeClient) => void) {
+    [this.#cornerstone, this.#frames, this.#fallback, this.#ready, this.#onStart] = [cornerstone, frames, fallback, ready, onStart];
+  }
+
+  get volumeId(): string | undefined {
+    return this.#volume?.volumeId;
+  }
+
+  loadImages(imageIds: string[], listener: ImagesListener): Promise<unknown> {
+    if (imageIds.length === 0 || !imageIds.every(imageId => this.#canLoad(imageId))) return this.#fallback.loadImages(imageIds, listener);
+    const volume = (this.#volume = listener as AnyVolume);
+    this.#imageIds = imageIds;
+    imageIds.forEach((imageId, n) => this.#place.set(imageId, n));
+    this.#missing = imageIds.length;
+    this.#redraw = new Redraw(() => this.#veiled());
+    volume.autoRenderOnLoad = false;
+    this.#look();
+    const done = new Promise<void>(resolve => (this.#done = resolve));
+    this.#takeWhatIsThere();
+    this.#onStart(this);
+    this.#frames.add(this);
+    for (const imageId of imageIds) this.onState(imageId, this.#frames.state(imageId));
+    void this.#ready(imageIds).finally(() => {
+      this.#levelsKnown = true;
+      this.#look();
+    });
+    return done;
+  }
+
+  close(): void {
+    this.#frames.remove(this);
+    this.#redraw?.close();
+    for (const { viewport } of this.#viewports()) veil(viewport, false);
+    this.#done?.();
+  }
+
+  /** The panes or the crosshairs moved: what is near them comes first. */
+  look(): void {
+    if (this.#missing > 0) this.#look();
+  }
+
+  wishes(): Wishes {
+    if (this.#missing === 0 || this.#volume?.loadStatus?.cancelled) return { now: [], later: [] };
+    // Until the levels are known a part of a frame can only be had by breaking off: the slice that is looked at comes whole.
+    if (!this.#levelsKnown && !comesWhole(this.#cornerstone, this.#imageIds[0]!)) return { now: [this.#wish(this.#imageIds[this.#focus]!, 0)], later: [] };
+    const now = volumeOrder(this.#imageIds.length, this.#focus, this.#useful, { stride: STRIDE, lacking: this.#lacking() }).filter(({ slice, level }) => !this.holds(this.#imageIds[slice]!, level)).map(({ slice, level }) => this.#wish(this.#imageIds[slice]!, level));
+    return { now, later: [] };
+  }
+
+  holds(imageId: string, level: number): boolean {
+    return (this.#told.get(imageId) ?? Infinity) <= level;
+  }
+
+  onPicture(imageId: string, picture: Picture): void {
+    const at = this.#place.get(imageId);
+    if (at === undefined || !this.#volume || this.#volume.loadStatus?.cancelled) return;
+    if (!this.holds(imageId, picture.level)) this.#take(imageId, at, picture);
+  }
+
+  onState(imageId: string, state: StreamState): void {
+    const at = this.#place.get(imageId);
+    if (state.state !== 'failed' || at === undefined || !this.#volume || this.holds(imageId, 0)) return;
+    // What this loader cannot have, the stock one may.
+    const options = { ...this.#volume.getLoaderImageOptions(imageId) };
+    this.#cornerstone.imageLoader.loadAndCacheImage(imageId, options).then(
+      image => {
+        image.imageQualityStatus ??= QUALITY.full;
+        this.#told.set(imageId, 0);
+        this.#tell(imageId, image);
+      },
+      (reason: unknown) => {
+        this.#volume?.errorCallback(imageId, true, reason);
+        this.#ended();
+      }
+    );
+  }
+
+  #wish(frame: string, level: number): FrameWish {
+    const type = this.#volume!.dataType in ARRAYS ? (this.#volume!.dataType as ArrayName) : undefined;
+    return { frame, level, shape: { ...shapeOf(this.#cornerstone, frame), type, full: sizeOf(this.#cornerstone, frame) } };
+  }
+
+  #canLoad(imageId: string): boolean {
+    return canLoad(this.#cornerstone, imageId) && this.#cornerstone.metaData.get('imagePixelModule', imageId)?.samplesPerPixel === 1;
+  }
+
+  /** What another viewport has loaded already. */
+  #takeWhatIsThere(): void {
+    for (const imageId of this.#imageIds) {
+      const image = this.#cornerstone.cache.getImage(imageId);
+      if (image && (image.imageQualityStatus ?? QUALITY.full) >= QUALITY.full && image.columns === sizeOf(this.#cornerstone, imageId).width) {
+        this.#told.set(imageId, 0);
+        this.#tell(imageId, image);
+        continue;
+      }
+      const best = this.#frames.best(imageId);
+      if (best) this.#take(imageId, this.#place.get(imageId)!, best);
+    }
+  }
+
+  #take(imageId: string, at: number, picture: Picture): void {
+    const slice = this.#slice(imageId);
+    if (slice.level === undefined || slice.level > picture.level) this.#fill(slice, imageId, picture);
+    this.#told.set(imageId, picture.level);
+    // Which slices lack most can be told now.
+    if (picture.level > 0 && (this.#told.size === this.#imageIds.length - UNDER_WAY || this.#told.size === this.#imageIds.length)) this.#frames.replan();
+    slice.image.imageQualityStatus = picture.level === 0 ? QUALITY.full : QUALITY.reduced;
+    if (picture.level === 0) this.#keep(imageId, slice.image);
+    else this.#frames.cache.drop(imageId);
+    this.#tell(imageId, slice.image);
+    for (const [offset, quality] of NEIGHBOURS) this.#standIn(slice, at + offset, quality);
+  }
+
+  /** The slice's own buffer. */
+  #slice(imageId: string): Slice {
+    const there = this.#existing(imageId);
+    if (there) return there;
+    const { width, height } = sizeOf(this.#cornerstone, imageId);
+    const values = new (ARRAYS[this.#volume!.dataType as ArrayName] ?? Float32Array)(width * height);
+    const slice: Slice = { values, image: makeImage(this.#cornerstone, imageId, { values, width, height, min: 0, max: 0 }, QUALITY.far), level: undefined };
+    SLICES.set(slice.image, slice);
+    this.#cornerstone.cache.setPartialImage(imageId, slice.image);
+    this.#volume!.voxelManager?.invalidateCache?.();
+    return slice;
+  }
+
+  #existing(imageId: string): Slice | undefined {
+    const image = this.#cornerstone.cache.getImage(imageId);
+    return image && SLICES.get(image);
+  }
+
+  #fill(slice: Slice, imageId: string, { level, width, values, min, max }: Picture): void {
+    const full = sizeOf(this.#cornerstone, imageId);
+    if (width === full.width) slice.values.set(values);
+    else expandInto(slice.values, full.width, full.height, values, width, level);
+    [slice.image.minPixelValue, slice.image.maxPixelValue] = [min, max];
+    slice.level = level;
+  }
+
+  /** A neighbour's values, until the slice's own come. */
+  #standIn(from: Slice, at: number, quality: number): void {
+    const imageId = this.#imageIds[at];
+    if (imageId === undefined) return;
+    const slice = this.#existing(imageId);
+    if (this.#told.has(imageId)) return;
+    if (slice && (slice.level !== undefined || (slice.image.imageQualityStatus ?? 0) >= quality)) return;
+    const stand = slice ?? this.#slice(imageId);
+    stand.values.set(from.values);
+    stand.image.imageQualityStatus = quality;
+    this.#tell(imageId, stand.image);
+  }
+
+  #keep(imageId: string, image: LoadedImage): void {
+    const { cache, eventTarget, triggerEvent } = this.#cornerstone;
+    cache.putImageLoadObject(imageId, { promise: Promise.resolve(image) }).catch(() => undefined);
+    this.#frames.delivered(imageId, image);
+    triggerEvent(eventTarget, 'CORNERSTONE_IMAGE_LOADED', { image });
+  }
+
+  #tell(imageId: string, image: LoadedImage): void {
+    this.#volume!.successCallback(imageId, image);
+    this.#covered.add(this.#place.get(imageId)!);
+    if (image.imageQualityStatus === QUALITY.full) this.#ended();
+    const reached = this.#stage();
+    if (reached > this.#reached) this.#redraw?.now();
+    else this.#redraw?.soon();
+    this.#reached = reached;
+  }
+
+  /** What a user waits for, and is drawn at once: 1, something everywhere; 2, every slice at a level that is enough for the planes. */
+  #stage(): number {
+    const count = this.#imageIds.length;
+    if (this.#reached === 2 || this.#covered.size < count) return this.#reached;
+    return this.#told.size === count && this.#lacking().length === 0 ? 2 : 1;
+  }
+
+  #ended(): void {
+    this.#missing--;
+    if (this.#missing > 0) return;
+    this.#redraw?.now();
+    this.#frames.remove(this);
+    this.#done?.();
+  }
+
+  /**
+   * The panes to draw. One of which a part has not come is black, for its texture holds the value 0 there, which is white in many windows; who wants to
+   * know why reads it beside the pane.
+   */
+  #veiled(): Pane[] {
+    const all = this.#covered.size === this.#imageIds.length;
+    const axis = Array.from(this.#volume!.direction).slice(6, 9);
+    return this.#viewports().filter(({ viewport }) => {
+      const normal = viewport.getCamera?.().viewPlaneNormal ?? axis;
+      const along = Math.abs(normal.reduce((sum, value, n) => sum + value * (axis[n] ?? 0), 0)) > 0.99;
+      const shown = all || (along && this.#covered.has(this.#focus));
+      veil(viewport, !shown);
+      return shown;
+    });
+  }
+
+  #viewports(): Pane[] {
+    const id = this.#volume?.volumeId;
+    const engines = this.#cornerstone.getRenderingEngines() ?? [];
+    return engines.flatMap(engine => engine.getViewports().filter(viewport => id !== undefined && viewport.getAllVolumeIds?.().includes(id)).map(viewport => ({ engine, viewport })));
+  }
+
+  /** The slices whose useful level is not enough for a plane that crosses them between its samples. */
+  #lacking(): number[] {
+    if (this.#useful === 0 || this.#told.size < this.#imageIds.length - UNDER_WAY) return [];
+    const slices = this.#imageIds.map(imageId => this.#existing(imageId));
+    const likeness = (of: Crossing) => slices.map(slice => (slice?.level ? likenessBetween(slice.values, of) : 1));
+    return [...new Set(this.#crossings().flatMap(of => leastLike(likeness(of), ALIKE)))];
+  }
+
+  #crossings(): Crossing[] {
+    const slice = { ...sizeOf(this.#cornerstone, this.#imageIds[0]!), direction: this.#volume!.direction, apart: 2 ** this.#useful };
+    return this.#viewports().flatMap(({ viewport }) => {
+      const { viewPlaneNormal: normal, focalPoint } = viewport.getCamera?.() ?? {};
+      const window = viewport.getProperties?.().voiRange;
+      const index = focalPoint && this.#volume!.imageData?.worldToIndex?.(focalPoint);
+      return (normal && index && window && crossing(slice, { normal, index, window })) || [];
+    });
+  }
+
+  /** Where the panes look, and which level is useful in the largest of them. */
+  #look(): void {
+    const count = this.#imageIds.length;
+    const size = sizeOf(this.#cornerstone, this.#imageIds[0]!);
+    const levels: FrameLevels = this.#frames.levels(this.#imageIds[0]!) ?? { ...size, ends: [1, 2, 3, 4, 5, 6] };
+    const panes = this.#viewports().map(({ viewport }) => viewport);
+    const side = Math.max(0, ...panes.map(({ canvas }) => Math.min(canvas?.width ?? 0, canvas?.height ?? 0))) || 400;
+    const scale = side / Math.max(size.width, size.height);
+    this.#useful = Math.min(2, usefulLevel(levels, { width: size.width * scale, height: size.height * scale }));
+    const focal = panes.map(viewport => viewport.getCamera?.().focalPoint).find(point => point !== undefined);
+    const index = focal && this.#volume?.imageData?.worldToIndex?.(focal)?.[2];
+    this.#focus = Math.max(0, Math.min(count - 1, Math.round(index !== undefined && Number.isFinite(index) ? index : count / 2)));
+    this.#veiled();
+    this.#frames.replan();
+  }
+}
+
+function veil({ canvas }: AnyViewport, hidden: boolean): void {
+  if (canvas?.style) canvas.style.visibility = hidden ? 'hidden' : '';
+}

@@ -1,0 +1,244 @@
+/**
+ * Fetches and decodes what a page wants, away from it: a page that draws does not hold up the line. The page says what it wants in order; pictures and
+ * states go back as they come.
+ */
+import type { HtImage } from '@firstlight/htj2k';
+import { FrameStream, type Decoders, type Pauses } from '../frame-stream.ts';
+import { coarsest, endOf, type FrameLevels } from '../levels.ts';
+import { LineMeter } from '../line.ts';
+import { Scheduler } from '../scheduler.ts';
+import type { FromLoader, Job, LineState, ToLoader } from './messages.ts';
+import { pictureOf } from './picture.ts';
+
+/** So much of the line is kept in requests: small frames end before the next is asked for. */
+const AHEAD_S = 0.15;
+/** Frames whose bytes are there may wait for the decoder while the line goes on with others: so many. */
+const BACKLOG = 8;
+/** A level that is coarser than those of worth is, while these are farther away than this. */
+const SOON_MS = 250;
+/** How often the page is told of the line while requests are open. */
+const TOLD_MS = 500;
+
+export type DecodeWhole = (frame: string, bytes: Uint8Array, transferSyntax: string) => Promise<HtImage>;
+
+export interface FrameLoaderOptions {
+  decoders: Decoders;
+  /** Decodes frames of other transfer syntaxes, which come whole. */
+  decodeWhole?: DecodeWhole | undefined;
+  say(message: FromLoader, transfer: ArrayBuffer[]): void;
+  fetch?: typeof fetch;
+  /** Told of each decoded level before the page is; its samples are the page's afterwards. */
+  onImage?: (frame: string, image: HtImage) => void;
+}
+
+export class FrameLoader {
+  readonly #options: FrameLoaderOptions;
+  readonly #meter = new LineMeter();
+  readonly #scheduler: Scheduler;
+  readonly #jobs = new Map<string, Job>();
+  readonly #streams = new Map<string, FrameStream>();
+  readonly #levels = new Map<string, FrameLevels>();
+  /** The finest level that the page has of a frame. */
+  readonly #given = new Map<string, number>();
+  readonly #failed = new Set<string>();
+  #headers: Record<string, string> = {};
+  #requests = 5;
+  #pauses: Partial<Pauses> | undefined;
+  #bytes = 0;
+  /** Requests that are open. */
+  #asking = 0;
+  #replanning = false;
+  #order: readonly Job[] = [];
+  /** What the page said last. */
+  #wanted: readonly Job[] = [];
+  #lead: Job | undefined;
+  #telling: ReturnType<typeof setTimeout> | undefined;
+  #renewing: { promise: Promise<boolean>; settle(worked: boolean): void } | undefined;
+
+  constructor(options: FrameLoaderOptions) {
+    this.#options = options;
+    this.#scheduler = new Scheduler({
+      open: (frame, ended) => this.#open(frame, ended),
+      has: (frame, level) => this.#has(frame, level),
+      concurrency: () => this.#room(),
+    });
+  }
+
+  hear(message: ToLoader): void {
+    switch (message.type) {
+      case 'start':
+        this.#requests = message.requests;
+        this.#pauses = message.pauses;
+        return;
+      case 'want':
+        return this.#want(message.jobs, message.headers);
+      case 'forget':
+        for (const frame of message.frames) this.#forget(frame);
+        return;
+      case 'renewed':
+        this.#headers = message.headers;
+        this.#renewing?.settle(message.worked);
+        this.#renewing = undefined;
+        return;
+      case 'retry':
+        this.#failed.clear();
+        // What waits for its next try has it now.
+        for (const [frame, level] of this.#scheduler.active) {
+          this.#streams.get(frame)?.pause();
+          this.#streams.get(frame)?.want(level);
+        }
+        this.#scheduler.want(this.#order.map(({ frame, level }) => ({ frame, level })));
+    }
+  }
+
+  /** A frame that is known here to come first, before the page is free to say so: it goes before all else, until the page wants it too. */
+  lead(job: Job | undefined, headers: Record<string, string> = this.#headers): void {
+    this.#lead = job;
+    this.#want(this.#wanted, headers);
+  }
+
+  #want(wanted: readonly Job[], headers: Record<string, string>): void {
+    const lead = this.#lead;
+    if (lead && wanted.some(({ frame, level }) => frame === lead.frame && level <= lead.level)) this.#lead = undefined;
+    const jobs = this.#lead ? [this.#lead, ...wanted] : wanted;
+    this.#headers = headers;
+    this.#wanted = wanted;
+    this.#order = jobs;
+    // What a stream is under way for stays known, though it is not wanted now.
+    for (const frame of this.#jobs.keys()) if (!this.#streams.has(frame)) this.#jobs.delete(frame);
+    const seen = new Set<string>();
+    for (const job of jobs) {
+      if (!seen.has(job.frame)) this.#jobs.set(job.frame, job);
+      seen.add(job.frame);
+      if (job.levels && !this.#levels.has(job.frame)) this.#levels.set(job.frame, job.levels);
+    }
+    this.#replanning = true;
+    this.#scheduler.want(jobs.map(({ frame, level }) => ({ frame, level })));
+    this.#replanning = false;
+  }
+
+  #has(frame: string, level: number): boolean {
+    if (this.#failed.has(frame)) return true;
+    const given = this.#given.get(frame);
+    const levels = this.#levels.get(frame);
+    return given !== undefined && given <= Math.min(level, levels ? coarsest(levels) : level);
+  }
+
+  /** Requests and frames that wait for the decoder. A request that is under way is not broken off because the line has become slower. */
+  #room(): number {
+    const decoding = Math.min(BACKLOG, Math.max(0, this.#scheduler.active.size - this.#asking));
+    const requests = this.#concurrency();
+    return decoding + (this.#replanning ? requests : Math.max(requests, this.#asking));
+  }
+
+  #concurrency(): number {
+    const { throughput } = this.#meter;
+    const next: number[] = [];
+    for (const { frame, level } of this.#order) {
+      if (next.length >= this.#requests) break;
+      const levels = this.#levels.get(frame);
+      if (levels && !this.#has(frame, level)) next.push(endOf(levels, Math.min(level, coarsest(levels))));
+    }
+    if (throughput === undefined || next.length === 0) return Math.min(this.#requests, 3);
+    const mean = next.reduce((sum, bytes) => sum + bytes, 0) / next.length;
+    const within = throughput * (AHEAD_S + (this.#meter.delay ?? 0) / 1000);
+    return Math.max(2, Math.min(this.#requests, Math.ceil(within / mean)));
+  }
+
+  #open(frame: string, ended: () => void): FrameStream {
+    const stream: FrameStream = new FrameStream({
+      url: this.#jobs.get(frame)!.url,
+      decoders: this.#options.decoders,
+      levels: this.#levels.get(frame),
+      begun: this.#jobs.get(frame)!.begun,
+      meter: { begin: () => this.#reading() },
+      fetch: (input, init) => (this.#options.fetch ?? fetch)(input, { ...init, headers: { ...this.#headers, ...(init?.headers as Record<string, string>) } }),
+      renew: () => this.#renew(),
+      decodeWhole: (bytes, syntax) => this.#options.decodeWhole?.(frame, bytes, syntax) ?? Promise.reject(new Error(`no decoder for transfer syntax ${syntax}`)),
+      ...(this.#pauses && { pauses: this.#pauses }),
+      worth: level => this.#worth(frame, level, stream.levels),
+      onImage: image => {
+        if (stream.levels) this.#levels.set(frame, stream.levels);
+        this.#options.onImage?.(frame, image);
+        const picture = pictureOf(image, this.#jobs.get(frame)!.shape);
+        this.#given.set(frame, picture.level);
+        this.#options.say({ type: 'picture', frame, picture, levels: stream.levels, line: this.#line() }, [picture.values.buffer as ArrayBuffer]);
+      },
+      onState: state => {
+        if (stream.levels) this.#levels.set(frame, stream.levels);
+        if (state.state === 'failed') this.#failed.add(frame);
+        this.#options.say({ type: 'state', frame, state, levels: stream.levels, line: this.#line() }, []);
+        if (state.state === 'complete' || state.state === 'failed') queueMicrotask(() => this.#close(frame));
+        if (state.state === 'resting') queueMicrotask(ended);
+      },
+    });
+    this.#streams.set(frame, stream);
+    return stream;
+  }
+
+  #worth(frame: string, level: number, levels: FrameLevels | undefined): boolean {
+    const worth = this.#jobs.get(frame)?.worth ?? [];
+    if (levels) this.#levels.set(frame, levels);
+    const useful = Math.max(0, ...worth);
+    if (level <= useful) return worth.includes(level);
+    if (!levels || worth.length === 0 || this.#given.has(frame)) return false;
+    const { throughput } = this.#meter;
+    const missing = endOf(levels, Math.min(useful, coarsest(levels))) - endOf(levels, level);
+    return throughput !== undefined && (missing / throughput) * 1000 > SOON_MS;
+  }
+
+  #reading(): ReturnType<LineMeter['begin']> {
+    const reading = this.#meter.begin();
+    let open = true;
+    this.#asking++;
+    this.#tellSoon();
+    return {
+      received: bytes => {
+        this.#bytes += bytes;
+        reading.received(bytes);
+      },
+      end: () => {
+        reading.end();
+        if (!open) return;
+        open = false;
+        this.#asking--;
+        queueMicrotask(() => this.#scheduler.refill());
+      },
+    };
+  }
+
+  #line(): LineState {
+    return { throughput: this.#meter.throughput, delay: this.#meter.delay, bytes: this.#bytes, open: this.#asking };
+  }
+
+  #tellSoon(): void {
+    this.#telling ??= setTimeout(() => {
+      this.#telling = undefined;
+      this.#options.say({ type: 'line', line: this.#line() }, []);
+      if (this.#asking > 0) this.#tellSoon();
+    }, TOLD_MS);
+  }
+
+  /** One question for all frames that were turned away. */
+  #renew(): Promise<boolean> {
+    if (!this.#renewing) {
+      let settle: (worked: boolean) => void = () => undefined;
+      const promise = new Promise<boolean>(resolve => (settle = resolve));
+      this.#renewing = { promise, settle };
+      this.#options.say({ type: 'renew' }, []);
+    }
+    return this.#renewing.promise;
+  }
+
+  #forget(frame: string): void {
+    this.#given.delete(frame);
+    this.#failed.delete(frame);
+    this.#close(frame);
+  }
+
+  #close(frame: string): void {
+    this.#streams.get(frame)?.close();
+    this.#streams.delete(frame);
+    this.#scheduler.forget(frame);
+  }
+}

@@ -1,7 +1,7 @@
 # Firstlight: two commands to know are `make start` and `make test`.
 
 .DEFAULT_GOAL := help
-.PHONY: help start test setup build samples bench-codec bench-convert bench-migrate bench-policy judge-pairs test-migrate fuzz wasm clean
+.PHONY: help start test setup build samples bench-codec bench-convert bench-migrate bench-audit bench-viewer bench-policy judge-pairs test-migrate test-audit sweep fuzz wasm clean
 
 help: ## Show what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -34,12 +34,27 @@ bench-migrate: ## Migrate 100,000 instances, a million files, an object of 5.6 G
 	@scripts/setup.sh build judges
 	@scripts/bench/run.sh migrate $(ARGS)
 
+bench-audit: ## Audit the corpus, converted and imported: MB for each second of CPU time
+	@scripts/setup.sh build judges
+	@scripts/bench/run.sh audit $(if $(DICOM),"$(DICOM)")
+
+bench-viewer: ## The viewer beside stock OHIF on slow lines, hours; goes on where it was (ARGS="--parts radiographs --runs 1 --table")
+	@scripts/setup.sh build start judges
+	@scripts/bench/run.sh viewer $(ARGS)
+
 judge-pairs: ## The whole corpus to every target, judged by decoders that are not ours: a table (make test takes a sample)
 	@scripts/test.sh pairs
 
 test-migrate: ## Migrations through 200 kills, 20 full disks, 50 power cuts (make test does fewer)
 	@scripts/setup.sh build judges test
 	@scripts/test_migrate.sh
+
+test-audit: ## The audit: 1,000 seeded faults, and no false alarm after 20 kills (make test does fewer)
+	@scripts/setup.sh build judges test
+	@scripts/test_audit.sh
+
+sweep: ## Every URL of the corpus, every study in OHIF, 3,000 damaged files (make test takes samples)
+	@scripts/test.sh sweep-all studies-all mutants-all
 
 bench-policy: ## Compare the shipped policies on the corpus (or DICOM=/a/folder): the numbers of docs/choosing-a-policy.md
 	@scripts/setup.sh build

@@ -65,10 +65,24 @@ judges_venv() {
   echo "$venv/bin/python"
 }
 
+# stamp PATH...: changes with what git tracks there.
+stamp() { (git ls-files -s "$@" 2>/dev/null; git diff HEAD -- "$@" 2>/dev/null) | sha256sum | cut -c1-16; }
+
+# The codec for browsers, built once per change of its sources.
+build_wasm() {
+  local stamp
+  stamp=$(stamp crates/htj2k scripts/wasm.sh)
+  if [ "$(cat "$CACHE/wasm/.stamp" 2>/dev/null)" = "$stamp" ] && [ -f "$CACHE/wasm/htj2k-scalar.wasm" ]; then return; fi
+  say "building the codec for browsers"
+  "$ROOT/scripts/wasm.sh" >&2
+  echo "$stamp" >"$CACHE/wasm/.stamp"
+}
+
 # The web side: packages from the npm registry, built once per change of its sources.
 build_web() {
   local stamp
-  stamp=$( (git ls-files -s web 2>/dev/null; git diff HEAD -- web 2>/dev/null) | sha256sum | cut -c1-16)
+  build_wasm
+  stamp=$(stamp web)-$(cat "$CACHE/wasm/.stamp")
   if [ "$(cat web/dist/.stamp 2>/dev/null)" = "$stamp" ] && [ -d web/node_modules ]; then return; fi
   say "building the web side"
   (cd web && retry 3 npm ci --no-audit --no-fund --loglevel=error >&2 && npm run --silent build >&2)

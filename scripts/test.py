@@ -22,8 +22,8 @@ VITEST = r"^ *Tests +(?:(?P<failed>\d+) failed \| )?(?P<passed>\d+) passed(?: \|
 PLAIN = r"^(?:\w+: )?(?P<passed>\d+) passed, (?P<failed>\d+) failed(?:, (?P<skipped>\d+) skipped)?$"
 
 
-# Steps that run only where they are named: `judges` holds a sample of them.
-ON_DEMAND = {"pairs"}
+# Steps that run only where they are named: the others hold samples of them.
+ON_DEMAND = {"pairs", "sweep-all", "studies-all", "mutants-all"}
 
 
 def steps():
@@ -40,12 +40,19 @@ def steps():
         "threads": ("cargo test --locked -p htj2k --features rayon --test region", LIBTEST),
         "setup": ("scripts/setup.sh test", None),
         "commands": (f"{python} -m pytest -q tests/commands", PYTEST),
+        "sweep": (f"{python} tests/sweep/sweep.py --sample 12", PLAIN),
+        "sweep-all": (f"cargo build --locked --quiet -p firstlight && {python} tests/sweep/sweep.py", PLAIN),
+        "mutants-all": (f"FIRSTLIGHT_MUTANTS=3000 {python} -m pytest -q tests/commands/test_mutated.py", PYTEST),
         "judges": (f"{python} -m pytest -q -n 2 --dist worksteal tests/judges", PYTEST),
         "pairs": (f"cargo build --locked --quiet -p firstlight && FIRSTLIGHT_PAIRS=all {python} -m pytest -q -n 2 --dist worksteal tests/judges/test_pairs.py", PYTEST),
         "htj2k": (f"cargo build --locked --quiet -p htj2k --example htj2k && {python} -W ignore tests/judges/htj2k_interop.py --binary $HTJ2K_BIN", PLAIN),
         "fuzz": ("NICE=0 scripts/fuzz.sh 30", PLAIN),
         "web": (". scripts/lib.sh; build_web; cd web && npm test", VITEST),
+        "packages": (". scripts/lib.sh; build_web; cd web && node tests/packages/run.mjs", PLAIN),
+        "cornerstone": (". scripts/lib.sh; build_web; cd web && node tests/cornerstone/run.mjs", PLAIN),
         "browser": (". scripts/lib.sh; build_web; fetch_viewer; cd web && npm run --silent test:browser", PLAIN),
+        "studies": (". scripts/lib.sh; build_web; fetch_viewer; cd web && node tests/browser/studies.mjs --sample 12", PLAIN),
+        "studies-all": (". scripts/lib.sh; build_web; fetch_viewer; cd web && node tests/browser/studies.mjs", PLAIN),
         "wasm": ("scripts/wasm.sh --test", PLAIN),
     }
 

@@ -15,16 +15,25 @@ toolchain() {
 
 tools() { (cd web/tests/wasm && [ node_modules/.package-lock.json -nt package-lock.json ] || retry 3 npm ci --no-audit --no-fund --loglevel=error >&2); }
 
-build() {
-  PATH=/usr/bin:$PATH RUSTC_BOOTSTRAP=1 CARGO_TARGET_DIR=$TARGET RUSTFLAGS="-C target-feature=+simd128,+bulk-memory" \
+# one NAME FEATURES OPTIONS...: a module for machines with these features. Inlining beyond small functions makes it a fifth larger and no faster; of
+# the standard library the small forms serve (what sorts here sorts a few entries).
+one() {
+  local name=$1 features=$2; shift 2
+  PATH=/usr/bin:$PATH RUSTC_BOOTSTRAP=1 CARGO_TARGET_DIR=$TARGET/$name RUSTFLAGS="-C target-feature=$features -C panic=immediate-abort -Z unstable-options -C llvm-args=-inline-threshold=60" \
     cargo build --quiet --release --locked --manifest-path crates/htj2k/wasm/Cargo.toml --target wasm32-unknown-unknown \
-    -Zbuild-std=std,panic_abort
-  mkdir -p "$OUT"
-  web/tests/wasm/node_modules/.bin/wasm-opt -O3 --enable-simd --enable-bulk-memory --enable-sign-ext --enable-nontrapping-float-to-int \
+    -Zbuild-std=std,panic_abort -Zbuild-std-features=optimize_for_size
+  web/tests/wasm/node_modules/.bin/wasm-opt -O3 "$@" --enable-bulk-memory --enable-sign-ext --enable-nontrapping-float-to-int \
     --enable-mutable-globals --enable-multivalue --enable-reference-types \
-    "$TARGET/wasm32-unknown-unknown/release/htj2k_wasm.wasm" -o "$OUT/htj2k.wasm"
+    "$TARGET/$name/wasm32-unknown-unknown/release/htj2k_wasm.wasm" -o "$OUT/$name.wasm"
+  say "$OUT/$name.wasm: $(stat -c %s "$OUT/$name.wasm") bytes, $(gzip -9c "$OUT/$name.wasm" | wc -c) with gzip"
+}
+
+# With SIMD, and for browsers without it.
+build() {
+  mkdir -p "$OUT"
+  one htj2k +simd128,+bulk-memory --enable-simd
+  one htj2k-scalar +bulk-memory
   cp crates/htj2k/wasm/loader.js "$OUT/loader.js"
-  say "$OUT/htj2k.wasm: $(stat -c %s "$OUT/htj2k.wasm") bytes, $(gzip -9c "$OUT/htj2k.wasm" | wc -c) with gzip"
 }
 
 toolchain

@@ -6,7 +6,10 @@ rounds' own ratios: what slows a whole round down does not change its ratio. Eac
 stream: lossless, RPCL, TLM, a tile-part per resolution, 64 x 64 blocks, the same number of decompositions. Each side's stream is
 decoded by the other and compared before anything is timed.
 
-usage: codec.py [--rounds N] [--seconds S] [--only WORD]
+It tells the processor, the load, the SIMD level that our codec chose there and the version of OpenJPH. Where the machine has several levels, a second
+table holds them against each other in the same way, again in turns.
+
+usage: codec.py [--rounds N] [--seconds S] [--only WORD] [--levels]     (--levels: the second table alone)
 """
 import argparse
 import json
@@ -64,6 +67,19 @@ class Ours:
         """(seconds for one, bytes of the stream)"""
         nanoseconds, size = self.ask(verb, n, *more).split("\t")
         return int(nanoseconds) / 1e9 / n, int(size)
+
+
+def processor():
+    """Its name as it calls itself, family and model (x86) or part (Arm), and which vector instructions it has."""
+    facts = {}
+    for line in pathlib.Path("/proc/cpuinfo").read_text().splitlines():
+        key, _, value = line.partition(":")
+        facts.setdefault(key.strip(), value.strip())
+    name = facts.get("model name") or f"Arm implementer {facts.get('CPU implementer', '?')} part {facts.get('CPU part', '?')}"
+    numbers = f"family {facts['cpu family']} model {facts['model']}" if "cpu family" in facts else ""
+    has = set((facts.get("flags") or facts.get("Features") or "").split())
+    shown = [flag for flag in ("sse2", "avx2", "bmi2", "avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl", "asimd", "sve") if flag in has]
+    return ", ".join(filter(None, [name, numbers, f"{len(os.sched_getaffinity(0))} processors", " ".join(shown)]))
 
 
 def first_frame(path):
@@ -168,6 +184,46 @@ def compare(ours, name, array, bits, signed, options):
     return seconds, {what: statistics.median(r[a] / r[b] for r in rounds) for what, (a, b) in ratios.items()}, our_size, len(theirs)
 
 
+def compare_levels(ours, name, array, bits, signed, levels, options):
+    """Of one image and each level: (median MB/s of encoding, of decoding, medians of the rounds' ratios to the first level)."""
+    _, _, once = prepare(ours, name, array, bits, signed, decompositions(*array.shape[:2]))
+    n = max(1, round(options.seconds / max(once, 1e-5)))
+
+    def both(level):
+        ours.ask("simd", level)
+        # What it has at hand for its work is made in the first.
+        ours.timed("encode", 1), ours.timed("decode", 1)
+        return ours.timed("encode", n)[0], ours.timed("decode", n)[0]
+
+    rounds = [{level: both(level) for level in (levels if number % 2 else reversed(levels))} for number in range(options.rounds + 1)][1:]
+    speed = lambda level, verb: array.nbytes / statistics.median(r[level][verb] for r in rounds) / 1e6
+    ratio = lambda level, verb: statistics.median(r[levels[0]][verb] / r[level][verb] for r in rounds)
+    return {level: (speed(level, 0), speed(level, 1), ratio(level, 0), ratio(level, 1)) for level in levels}
+
+
+def levels_table(ours, levels, options):
+    """Every level of this machine beside the one that is chosen here, but for the plain oracle."""
+    levels = [level for level in levels if level != "Scalar"]
+    if len(levels) < 2:
+        print(f"\nthis machine has one fast level, {levels[0]}: nothing to hold it against")
+        return
+    print(f"\nSIMD levels, in turns, MB/s to encode and decode; ratio = of the level's speed to {levels[0]}'s, by rounds")
+    head = f"{'class':6} {'image':52}" + "".join(f"  {level + ' enc':>11} {'dec':>5}" for level in levels)
+    head += "".join(f"  {level + ' enc':>11} {'dec':>5}" for level in (f"{level}/" for level in levels[1:]))
+    print(head + "\n" + "-" * len(head))
+    ratios = {level: ([], []) for level in levels[1:]}
+    for kind, name, array, bits, signed in images(options.only):
+        of = compare_levels(ours, name, array, bits, signed, levels, options)
+        row = f"{kind:6} {name[-52:]:52}" + "".join(f"  {of[level][0]:11.0f} {of[level][1]:5.0f}" for level in levels)
+        print(row + "".join(f"  {of[level][2]:11.2f} {of[level][3]:5.2f}" for level in levels[1:]), flush=True)
+        for level, (encode, decode) in ratios.items():
+            encode.append(of[level][2])
+            decode.append(of[level][3])
+    print("-" * len(head))
+    for level, (encode, decode) in ratios.items():
+        print(f"{level} to {levels[0]}, geometric means: encode {geometric_mean(encode):.3f}, decode {geometric_mean(decode):.3f}")
+
+
 def geometric_mean(values):
     return math.exp(statistics.fmean(map(math.log, values)))
 
@@ -182,15 +238,24 @@ def main():
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--seconds", type=float, default=0.06)
     parser.add_argument("--only", help="a class, or part of a file's name")
+    parser.add_argument("--levels", action="store_true", help="hold the SIMD levels of this machine against each other, and nothing else")
     options = parser.parse_args()
     if not OPEN.is_dir():
         sys.exit("codec: the corpus is not here: nothing to measure")
-    print(f"OpenJPH {next(w for w in imagecodecs.version().split(', ') if w.startswith('openjph'))}, one thread, CPU time, "
+    ours = Ours()
+    levels = ours.ask("simd").split("\t")
+    print(f"processor: {processor()}; load of the last minute {os.getloadavg()[0]:.1f}\n"
+          f"our SIMD level: {levels[0]}; also here: {', '.join(levels[1:])}")
+    if options.levels:
+        levels_table(ours, levels, options)
+        return
+    peer = next(w for w in imagecodecs.version().split(", ") if w.startswith("openjph"))
+    print(f"peer: OpenJPH, {peer}, as imagecodecs {imagecodecs.__version__} has it; one thread, CPU time, "
           f"medians of {options.rounds} rounds; MB/s of samples; ratio = ours / OpenJPH's, by rounds, higher is better;\n"
           "incr: all levels one after another as the bytes arrive, lev 3: the image at an eighth, both in full decodes")
     head = f"{'class':6} {'image':52} {'size':>11} {'bits':>4}  {'enc':>6} {'peer':>6} {'ratio':>6}  {'dec':>6} {'peer':>6} {'ratio':>6}  {'bytes':>8} {'incr':>5} {'lev 3':>6}"
     print(head + "\n" + "-" * len(head))
-    ours, ratios, sizes, incremental, coarse = Ours(), {"encode": [], "decode": []}, [], [], []
+    ratios, sizes, incremental, coarse = {"encode": [], "decode": []}, [], [], []
     for kind, name, array, bits, signed in images(options.only):
         seconds, parts, our_size, peer_size = compare(ours, name, array, bits, signed, options)
         size = "x".join(map(str, array.shape[1::-1])) + ("x3" if array.ndim == 3 else "")
@@ -204,6 +269,8 @@ def main():
             coarse.append(parts["level"])
         print(f"{row} {100 * (our_size / peer_size - 1):+7.3f}% {parts['incremental']:5.2f} {100 * parts['level']:5.1f}%", flush=True)
     print("-" * len(head))
+    levels_table(ours, levels, options)
+    print(f"load of the last minute {os.getloadavg()[0]:.1f}")
     for verb, (goal, floor) in GOALS.items():
         bar(f"codec-{verb}-geometric-mean", geometric_mean(ratios[verb]), ">=", goal)
         bar(f"codec-{verb}-lowest-image", min(ratios[verb]), ">=", floor)

@@ -38,6 +38,11 @@ def one_line(done, kind, name):
     return lines[about[0]]
 
 
+def kept_in_its_place(lines, out, batch, name, outcome="unreadable"):
+    assert lines[name]["outcome"] == outcome and lines[name]["destination"] == str(out / name) and lines[name]["reason"]
+    assert (out / name).read_bytes() == (batch / name).read_bytes()
+
+
 def rest_went_on(lines, out, bad=None):
     assert lines["a-good.dcm"]["outcome"] == lines["z-good.dcm"]["outcome"] == "converted"
     written = tree(out)
@@ -45,14 +50,30 @@ def rest_went_on(lines, out, bad=None):
     assert not list((out / ".firstlight").glob("tmp/*"))
 
 
+def stays_as_it_came(done, lines, out, name, why):
+    """Kept byte for byte, with the one line that says why."""
+    assert done.returncode == 0 and lines[name]["outcome"] == "kept" and why in lines[name]["reason"], done.stderr
+    assert done.stderr.startswith("kept: ") and why in done.stderr and done.stderr.count("\n") == 1, done.stderr
+    assert tree(out)[name] == (out.parent / "in" / name).read_bytes()
+
+
 def test_truncated_file(batch):
+    """The header is there, the pixels are not: kept as it came."""
     whole = (batch / "a-good.dcm").read_bytes()
     (batch / "m-cut.dcm").write_bytes(whole[: len(whole) // 2])
     done, lines, out = convert(batch)
+    stays_as_it_came(done, lines, out, "m-cut.dcm", "truncated: element (7FE0,0010)")
+    rest_went_on(lines, out)
+
+
+def test_file_truncated_in_its_header(batch):
+    whole = (batch / "a-good.dcm").read_bytes()
+    (batch / "m-cut.dcm").write_bytes(whole[: whole.index(struct.pack("<HH", 0x0028, 0x0010)) + 9])
+    done, lines, out = convert(batch)
     assert done.returncode == 1
-    assert "truncated" in one_line(done, "refused", "m-cut.dcm")
-    assert lines["m-cut.dcm"]["outcome"] == "refused" and lines["m-cut.dcm"]["destination"] is None
-    rest_went_on(lines, out, "m-cut.dcm")
+    assert "truncated" in one_line(done, "unreadable", "m-cut.dcm")
+    kept_in_its_place(lines, out, batch, "m-cut.dcm")
+    rest_went_on(lines, out)
 
 
 def test_text_file(batch):
@@ -71,9 +92,8 @@ def test_forged_length(batch, length):
     at = data.rindex(struct.pack("<HH2sHI", 0x7FE0, 0x0010, b"OW", 0, 64 * 64 * 2))
     (batch / "m-forged.dcm").write_bytes(data[: at + 8] + struct.pack("<I", length) + data[at + 12 :])
     done, lines, out = convert(batch)
-    assert done.returncode == 1
-    one_line(done, "refused", "m-forged.dcm")
-    rest_went_on(lines, out, "m-forged.dcm")
+    stays_as_it_came(done, lines, out, "m-forged.dcm", "truncated: element (7FE0,0010)")
+    rest_went_on(lines, out)
 
 
 def test_forged_length_of_an_attribute(batch):
@@ -82,18 +102,18 @@ def test_forged_length_of_an_attribute(batch):
     (batch / "m-forged.dcm").write_bytes(data[: at + 6] + b"\xfe\xff" + data[at + 8 :])
     done, lines, out = convert(batch)
     assert done.returncode == 1
-    one_line(done, "refused", "m-forged.dcm")
-    rest_went_on(lines, out, "m-forged.dcm")
+    one_line(done, "unreadable", "m-forged.dcm")
+    kept_in_its_place(lines, out, batch, "m-forged.dcm")
+    rest_went_on(lines, out)
 
 
 def test_huge_image_with_100_bytes(batch):
-    """65535 x 65535 with 100 bytes of data: refused before memory is taken for it."""
+    """65535 x 65535 with 100 bytes of data: kept before memory is taken for it."""
     make_image(batch / "m-huge.dcm", seed=3, Rows=65535, Columns=65535, PixelData=b"\0" * 100)
     limit = lambda: resource.setrlimit(resource.RLIMIT_AS, (2 << 30, 2 << 30))  # noqa: E731
     done, lines, out = convert(batch, preexec_fn=limit)
-    assert done.returncode == 1
-    one_line(done, "refused", "m-huge.dcm")
-    rest_went_on(lines, out, "m-huge.dcm")
+    stays_as_it_came(done, lines, out, "m-huge.dcm", "truncated: pixel data of 65535 x 65535")
+    rest_went_on(lines, out)
 
 
 def test_huge_encapsulated_image(batch):
@@ -156,11 +176,10 @@ def test_links_to_folders_end(batch):
 
 
 def test_destination_inside_source(batch):
+    """A source is never written to, also not below it."""
     done = firstlight("convert", batch, batch / "converted")
-    assert done.returncode == 0, done.stderr
-    again = firstlight("convert", batch, batch / "converted")
-    assert again.returncode == 0 and "2 of them done before" in again.stdout
-    assert set(tree(batch)) == {"a-good.dcm", "z-good.dcm", "converted/a-good.dcm", "converted/z-good.dcm"}
+    assert done.returncode == 2 and "sources are never written to" in done.stderr
+    assert set(tree(batch)) == {"a-good.dcm", "z-good.dcm"} and not (batch / "converted").exists()
 
 
 def test_limit_on_file_size(batch):

@@ -2,8 +2,6 @@
 import gzip
 import json
 import random
-import re
-import signal
 import subprocess
 import time
 
@@ -13,34 +11,12 @@ import pydicom
 import pytest
 from dicomweb_client import DICOMwebClient
 
-from common import BINARY, make_image
+from common import make_image
+from served import Served
 
 OHIF = "multipart/related; type=application/octet-stream; transfer-syntax=*"
 SINGLE = "application/octet-stream; transfer-syntax=*"
 RPCL, JPEG_LS = "1.2.840.10008.1.2.4.202", "1.2.840.10008.1.2.4.80"
-
-
-class Server:
-    def __init__(self, folder, images):
-        self.log = open(folder / "serve.log", "w+")
-        command = [BINARY, "serve", "--data", folder / "data", "--import", images, "--listen", "127.0.0.1:0"]
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=self.log, stdin=subprocess.DEVNULL, text=True)
-        line = self.process.stdout.readline()
-        found = re.search(r"http://(127\.0\.0\.1:\d+)/", line)
-        assert found, f"no address: {line!r} {self.talk()}"
-        self.host = found.group(1)
-        self.root = f"http://{self.host}"
-        self.dicomweb = f"{self.root}/dicom-web"
-
-    def talk(self):
-        self.log.flush()
-        self.log.seek(0)
-        return self.log.read()
-
-    def stop(self):
-        self.process.send_signal(signal.SIGINT)
-        assert self.process.wait(timeout=30) in (0, 130), self.talk()
-        assert "panicked" not in self.talk()
 
 
 class Reply:
@@ -70,7 +46,7 @@ def sources(tmp_path_factory):
 @pytest.fixture(scope="module")
 def server(tmp_path_factory, sources):
     folder = tmp_path_factory.mktemp("served")
-    server = Server(folder, next(iter(sources.values())).parent)
+    server = Served(folder, next(iter(sources.values())).parent)
     yield server
     server.stop()
 
@@ -205,6 +181,43 @@ def test_host_and_origin_are_checked(server, levels, large):
     assert curl(url, "-H", f"Origin: {server.root}", accept=OHIF).status == 200
 
 
+def test_the_first_picture_is_told_in_one_answer(server, levels):
+    study = f"{server.dicomweb}/studies/2.25.1"
+    body = lambda url: json.loads(curl(url).body)
+    answer = curl(f"{study}/first")
+    first = json.loads(answer.body)
+    assert answer.status == 200 and answer.headers["content-type"] == "application/json"
+    assert [first["study"]] == body(f"{server.dicomweb}/studies?StudyInstanceUID=2.25.1")
+    assert first["series"] == body(f"{study}/series")
+    picture = first["first"]
+    instances = body(f"{study}/series/2.25.2/instances")
+    assert (picture["series"], picture["instance"], picture["frame"]) == ("2.25.2", instances[0]["00080018"]["Value"][0], 1)
+    assert [picture["metadata"]] == body(f"{instance_url(server, picture['instance'])}/metadata")
+    assert picture["levels"] == levels[picture["instance"]], "these images have one frame"
+    assert curl(f"{study}/first", "-H", f"If-None-Match: {answer.headers['etag']}").status == 304
+    head = curl(f"{study}/first", "--head")
+    assert (head.status, head.headers["content-length"]) == (200, str(len(answer.body)))
+    for missing, sentence in (("studies/2.25.9/first", b"no such study"), ("studies/2.25.1/first?series=2.25.9", b"no such series")):
+        reply = curl(f"{server.dicomweb}/{missing}")
+        assert reply.status == 404 and reply.body.startswith(sentence)
+
+
+def test_a_session_ends_with_the_server(tmp_path, sources):
+    server = Served(tmp_path, next(iter(sources.values())).parent)
+    session = json.loads(curl(f"{server.root}/session", "-X", "POST").body)["session"]
+    listener = subprocess.Popen(["curl", "-s", "-S", "-N", f"{server.root}/session/{session}/events"], stdout=subprocess.PIPE, text=True)
+    assert [listener.stdout.readline() for _ in range(2)] == ["id:2\n", "event:hello\n"]
+    key = json.loads(listener.stdout.readline().removeprefix("data:"))["key"]
+    pointer = json.dumps({"event": "pointer", "data": {"instance": "1.2", "frame": 1, "at": [1.5, 2.5]}})
+    url = f"{server.root}/session/{session}/events"
+    assert curl(url, "-H", f"Session-Participant: {key}", "-d", pointer).status == 204
+    assert curl(url, "-H", "Session-Participant: x", "-d", pointer).status == 403
+    assert [listener.stdout.readline() for _ in range(3)][1:] == ["id:3\n", "event:pointer\n"]
+    server.stop()
+    listener.communicate(timeout=30)
+    assert listener.returncode == 0, "the answer was ended, not cut"
+
+
 def test_health_and_metrics(server, levels):
     for path in ("healthz", "readyz", "metrics", "openapi.json"):
         assert curl(f"{server.root}/{path}").status == 200, path
@@ -212,7 +225,7 @@ def test_health_and_metrics(server, levels):
 
 def test_started_again_it_serves_the_same(tmp_path, sources):
     images = next(iter(sources.values())).parent
-    first = Server(tmp_path, images)
+    first = Served(tmp_path, images)
     url = f"{first.dicomweb}/studies/2.25.1/series/2.25.2/instances"
     for _ in range(300):
         if len(json.loads(curl(url).body or b"[]") if curl(url).status == 200 else []) == len(sources):
@@ -220,7 +233,7 @@ def test_started_again_it_serves_the_same(tmp_path, sources):
         time.sleep(0.1)
     first.process.kill()
     first.process.wait()
-    again = Server(tmp_path, images)
+    again = Served(tmp_path, images)
     try:
         found = json.loads(curl(f"{again.dicomweb}/studies/2.25.1/series/2.25.2/instances").body)
         assert len(found) == len(sources)

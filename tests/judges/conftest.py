@@ -92,9 +92,10 @@ def oracle():
 
 
 def pytest_generate_tests(metafunc):
-    """`each_converted`, `each_kept`, `each_rpcl`: one test per file; one visible skip where there is no corpus."""
+    """`each_converted`, `each_index`, `each_kept`, `each_rpcl`: one test per file; one visible skip where there is no corpus."""
     choices = {
-        "each_converted": lambda run: run.with_outcome("converted"),
+        "each_converted": lambda run: [path for path in run.with_outcome("converted") if run.report[path]["rule"] != "dicomdir"],
+        "each_index": lambda run: [path for path in run.with_outcome("converted") if run.report[path]["rule"] == "dicomdir"],
         "each_kept": lambda run: run.with_outcome("kept"),
         "each_rpcl": lambda run: sorted(path for path, line in run.report.items() if (line["transfer_syntax"] or "").endswith(".4.202")),
     }

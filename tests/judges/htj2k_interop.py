@@ -84,6 +84,9 @@ class Judge:
             if bits + (image.ndim == 3) <= 27:
                 self.check("ours by OpenJPEG", what, attempt(openjpeg_decode, stream, image), image)
             for level in levels[1:]:
+                if level > decompositions(stream):
+                    self.check("a level that is not there", f"{what} level {level}", numpy.array(self.both_refuse(stream, image, level)), numpy.array(True))
+                    continue
                 theirs = attempt(openjph_decode, stream, level)
                 ours = self.ours_decode(stream, image.dtype, level)
                 if isinstance(theirs, Exception) or isinstance(ours, Exception):
@@ -99,6 +102,15 @@ class Judge:
                 self.counts["OpenJPH refuses"] += 1
                 continue
             self.check("OpenJPH's by ours", f"{what} {options}", self.ours_decode(theirs, image.dtype), image)
+
+
+    def both_refuse(self, stream, image, level):
+        return all(isinstance(got, Exception) for got in (attempt(openjph_decode, stream, level), self.ours_decode(stream, image.dtype, level)))
+
+
+def decompositions(stream):
+    """How often the picture was halved: the first parameter of SPcod (T.800, table A.15). A tiny picture is halved less."""
+    return stream[stream.index(b"\xff\x52") + 9]
 
 
 def attempt(function, *args):

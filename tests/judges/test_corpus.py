@@ -126,6 +126,21 @@ def test_kept_is_the_same_file(each_kept, result):
     assert digest(line["destination"]) == digest(line["source"])
 
 
+def test_a_dicomdir_says_what_its_files_have_become(each_index, result):
+    """Read by pydicom: the same records in the same order, and of each file that is there its transfer syntax."""
+    source, target = (pydicom.dcmread(path) for path in (CORPUS / each_index, result.report[each_index]["destination"]))
+    records, before = target.DirectoryRecordSequence, source.DirectoryRecordSequence
+    assert [record.DirectoryRecordType for record in records] == [record.DirectoryRecordType for record in before]
+    folder, known = pathlib.Path(result.report[each_index]["destination"]).parent, 0
+    for record in records:
+        names = record.get("ReferencedFileID")
+        file = names and folder.joinpath(*([names] if isinstance(names, str) else names))
+        if file and file.is_file():
+            known += 1
+            assert pydicom.dcmread(file, stop_before_pixels=True).file_meta.TransferSyntaxUID == record.ReferencedTransferSyntaxUIDInFile
+    assert known, "it would not have been written anew"
+
+
 def test_no_new_error_of_the_standard(each_converted, result, tmp_path):
     """dciodvfy reports no error that the source did not have."""
     source = errors_of(readable(CORPUS / each_converted, tmp_path))

@@ -252,7 +252,8 @@ def test_what_cannot_be_cleaned_is_blocked_and_not_named_in_what_is_kept(tmp_pat
     (tmp_path / "src" / "cut.dcm").write_bytes((tmp_path / "src" / "us.dcm").read_bytes()[:3000])
     done, out, report = deidentify(tmp_path, [tmp_path / "src"])
     assert done.returncode == 1 and not written(out)
-    assert {line["outcome"] for line in report} == {"refused"} and len(report) == 5
+    assert {line["outcome"] for line in report} == {"unreadable"} and len(report) == 5
+    assert all(line["destination"] is None for line in report)
     assert all(str(tmp_path) not in json.dumps(line) and "MKBLK" not in json.dumps(line) for line in report)
     assert all(f"{name}.dcm" in done.stderr for name in ("yes", "us", "screen", "document", "cut")), done.stderr
     assert not [name for name, data in everything(out).items() if b"MKBLK" in data]
@@ -282,13 +283,13 @@ def test_a_destination_holds_one_kind(tmp_path):
     assert done.returncode == 2 and "choose another destination" in done.stderr
 
 
-def test_a_destination_that_names_refused_sources_takes_no_deidentified_objects(tmp_path):
+def test_a_destination_that_names_unreadable_sources_takes_no_deidentified_objects(tmp_path):
     made(tmp_path / "src" / "a.dcm", ExplicitVRLittleEndian, Markers("RFD"))
     path = tmp_path / "src" / "a.dcm"
     good = path.read_bytes()
     path.write_bytes(good[: len(good) // 2])
     assert firstlight("convert", tmp_path / "src", tmp_path / "out").returncode == 1
-    assert not written(tmp_path / "out")
+    (tmp_path / "out" / "a.dcm").unlink()
     path.write_bytes(good)
     done, _, _ = deidentify_quietly(tmp_path)
     assert done.returncode == 2 and "choose another destination" in done.stderr
@@ -305,7 +306,14 @@ def test_migrations_and_deidentified_objects_do_not_mix(tmp_path):
     done = firstlight("migrate", tmp_path / "src", out, "--sample", 0)
     assert done.returncode == 2 and "holds de-identified objects" in done.stderr and written(out) == before
     done = firstlight("migrate", "--deidentify", "basic", tmp_path / "src", tmp_path / "other")
-    assert done.returncode == 2 and "takes no identity out" in done.stderr and not (tmp_path / "other").exists()
+    assert done.returncode == 2 and "needs a key" in done.stderr and not (tmp_path / "other").exists()
+    # A migration takes the identity out too, and not into what holds others.
+    keyed = ("--deidentify", "basic", "--key", tmp_path / "key", "--sample", 0)
+    assert firstlight("migrate", *keyed, tmp_path / "src", tmp_path / "other").returncode == 0
+    assert firstlight("migrate", tmp_path / "src", tmp_path / "named", "--sample", 0).returncode == 0
+    before = written(tmp_path / "named")
+    done = firstlight("migrate", *keyed, tmp_path / "src", tmp_path / "named")
+    assert done.returncode == 2 and "not de-identified" in done.stderr and written(tmp_path / "named") == before
 
 
 def deidentify_quietly(tmp_path):

@@ -10,9 +10,8 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::Response;
 use bytes::Bytes;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use sha2::{Digest, Sha256};
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Levels of the instances of a series, or of one instance.
@@ -46,9 +45,15 @@ fn tag(instances: &[Arc<Instance>]) -> String {
     hash.finalize()[..16].iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
+/// In the order of the series, which is mostly that of its slices: a client may begin with it before it knows more.
 #[derive(Serialize)]
 struct Levels<'a> {
-    instances: BTreeMap<&'a str, OfInstance>,
+    #[serde(serialize_with = "as_object")]
+    instances: Vec<(&'a str, OfInstance)>,
+}
+
+fn as_object<S: Serializer>(pairs: &[(&str, OfInstance)], to: S) -> Result<S::Ok, S::Error> {
+    to.collect_map(pairs.iter().map(|(uid, of)| (uid, of)))
 }
 
 /// Levels of one instance.
@@ -124,7 +129,7 @@ mod tests {
             frames: vec![OfFrame::of(&frame), OfFrame::of(&plain)],
         };
         assert_eq!(
-            serde_json::to_string(&Levels { instances: BTreeMap::from([("9.9", of)]) }).unwrap(),
+            serde_json::to_string(&Levels { instances: vec![("9.9", of)] }).unwrap(),
             "{\"instances\":{\"9.9\":{\"transferSyntax\":\"1.2\",\"bodyOffset\":123,\"frames\":[\
              {\"length\":100,\"ends\":[20,100],\"crc32\":[20,99]},{\"length\":7,\"ends\":[]}]}}}"
         );

@@ -55,7 +55,7 @@ describe('a loader', () => {
   it('begins with what leads, whatever the page wants meanwhile, until the page wants that too or nobody does', async () => {
     const { server, loader, levels, want } = start();
     server.piece = 50;
-    loader.lead(job('a', 0, { worth: [2] }), { Authorization: 'Bearer x' });
+    loader.lead([job('a', 0, { worth: [2] })], { Authorization: 'Bearer x' });
     want();
     want(job('b', 0));
     await until(() => levels('a').includes(2));
@@ -63,11 +63,27 @@ describe('a loader', () => {
     want(job('a', 0), job('b', 0));
     want(job('b', 0));
     await until(() => server.asked[0]!.aborted);
-    loader.lead(job('c', 0));
+    loader.lead([job('c', 0)]);
     await until(() => server.asked.some(({ url }) => url.endsWith('/c')));
-    loader.lead(undefined);
+    loader.lead([]);
     await until(() => server.asked.find(({ url }) => url.endsWith('/c'))!.aborted);
     await until(() => levels('b').includes(0));
+  });
+
+  it('has many frames lead until the page has an order of its own for them', async () => {
+    const { server, loader, levels, want } = start();
+    server.piece = 50;
+    loader.lead(['a', 'b', 'c', 'd'].map(frame => job(frame, 1)));
+    want(job('e', 1));
+    await until(() => levels('a').includes(1));
+    want(job('e', 1), job('d', 1));
+    await until(() => levels('c').includes(1));
+    expect(server.asked.map(({ url }) => url.at(-1)).slice(0, 3)).toEqual(['a', 'b', 'c']);
+    loader.lead(['f', 'g', 'h'].map(frame => job(frame, 1)));
+    want(job('h', 1), job('f', 1));
+    await until(() => levels('f').includes(1));
+    await new Promise(later => setTimeout(later, 20));
+    expect(levels('g')).toEqual([]);
   });
 
   it('loads again what the page has let go', async () => {

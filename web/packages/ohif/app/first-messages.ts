@@ -16,6 +16,8 @@ export type ToPainter =
   | ({ type: 'ask' } & Study)
   /** It is opened: its first image is shown as soon as it is there. */
   | ({ type: 'open' } & Study)
+  /** It is opened as a volume: its slices are loaded ahead. The shorter side of a pane has so many device pixels. */
+  | ({ type: 'volume'; side: number } & Study)
   /** What was asked is asked anew. */
   | { type: 'forget' }
   /** The viewer shows its own, or the study was left. */

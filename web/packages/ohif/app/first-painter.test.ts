@@ -57,7 +57,7 @@ function start() {
   const log: string[] = [];
   const leads: unknown[] = [];
   const said: FromPainter[] = [];
-  const painter = new FirstPainter(() => ({ lead: (job: unknown) => leads.push(job) }) as unknown as FrameLoader, message => said.push(message));
+  const painter = new FirstPainter(() => ({ lead: (jobs: unknown[]) => leads.push(...(jobs.length > 0 ? jobs : [undefined])) }) as unknown as FrameLoader, message => said.push(message));
   painter.hear({ type: 'canvas', canvas: canvas(log) });
   painter.hear({ type: 'room', width: 600, height: 500, scale: 1 });
   log.length = 0;

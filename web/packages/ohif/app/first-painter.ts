@@ -10,6 +10,7 @@ import { paint } from '../first-light/paint.ts';
 import { plan, type First, type Plan } from '../first-light/plan.ts';
 import { FirstAnswers, firstFrame, type FirstAnswer } from '../src/first-document.ts';
 import type { FromPainter, Study, ToPainter } from './first-messages.ts';
+import { slicesAhead } from './volume-lead.ts';
 
 /** Pictures of studies that were looked at in the list: so many are kept. */
 const KEPT = 6;
@@ -47,12 +48,14 @@ export class FirstPainter {
       case 'ask':
       case 'open':
         return void this.#take({ root: message.root, study: message.study, headers: message.headers, opened: message.type === 'open' });
+      case 'volume':
+        return void this.#ahead(message, message.side);
       case 'forget':
         this.#drawings.clear();
         return this.#answers.forget();
       case 'close':
         this.#subject = undefined;
-        this.#loader()?.lead(undefined);
+        this.#loader()?.lead([]);
         this.#clear();
         this.#say({ type: 'cleared' });
     }
@@ -87,7 +90,15 @@ export class FirstPainter {
     const frame = firstFrame(root, study, document!);
     if (!frame) return;
     const { imageId, url, shape, levels } = frame;
-    this.#loader()?.lead({ frame: imageId, url, level: 0, worth: [level], shape, levels }, headers);
+    this.#loader()?.lead([{ frame: imageId, url, level: 0, worth: [level], shape, levels }], headers);
+  }
+
+  /** Nothing is drawn of it: its panes show planes that only the viewer knows. */
+  async #ahead({ root, study, headers }: Study, side: number): Promise<void> {
+    const subject: Subject = (this.#subject = { root, study, headers, opened: true });
+    const { document } = await this.#answers.ask(root, study, fetch, headers);
+    const jobs = document ? await slicesAhead(subject, document, side, fetch).catch(() => []) : [];
+    if (this.#subject === subject) this.#loader()?.lead(jobs, headers);
   }
 
   /** What must not be reduced, or is not stored by levels, is rendered by the server. */

@@ -69,6 +69,12 @@ export class FirstPicture implements FirstSource {
     this.#end = watch(this.#view, { onLook: () => this.#lie(), onFailure: () => undefined, onShown: why => this.#shown(why) });
   }
 
+  openVolume(root: string, study: string): void {
+    this.#close();
+    const { innerWidth, innerHeight, devicePixelRatio } = this.#view;
+    this.#post({ type: 'volume', root, study, headers: this.#headers(), side: Math.round(devicePixelRatio * Math.min(innerWidth / 3, innerHeight)) });
+  }
+
   end(): void {
     this.#close();
     this.#canvas.hidden = false;

@@ -74,15 +74,17 @@ export function createExtension(root: string, { loader, wasm, requests = 5, onFi
       frames.clear();
     },
   };
-  // Planes of a volume begin elsewhere than at its first image.
-  watchStudies(
-    view,
-    study => {
+  watchStudies(view, {
+    opened: study => {
       opened.begin();
-      void (isVolume() ? first.warm(study) : first.open(study));
+      void first.open(study);
     },
-    () => first.end()
-  );
+    openedVolume: study => {
+      opened.begin();
+      first.openVolume(study);
+    },
+    left: () => first.end(),
+  });
   watchList(view, study => void first.warm(study));
 
   return {

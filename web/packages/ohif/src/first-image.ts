@@ -12,6 +12,8 @@ export interface FirstSource {
   ask(root: string, study: string): Promise<FirstAnswer>;
   /** The study is opened: its first image is to be shown as soon as it is there. */
   open?(root: string, study: string): void;
+  /** It is opened as planes of a volume: the slices are wanted. */
+  openVolume?(root: string, study: string): void;
   /** The study was left. */
   end?(): void;
   /** What was asked is asked anew. */
@@ -52,6 +54,12 @@ export class FirstImage implements FramesClient {
     this.#opened = named && { ...named, document: { ...named.document } };
     const there = named && this.#frames.best(named.imageId);
     if (there && this.#opened) this.onFirst?.(this.#opened.document, there);
+  }
+
+  /** The study is opened as planes of a volume. */
+  openVolume(study: string): void {
+    this.end();
+    if (!this.#absent) this.#source.openVolume?.(this.#root, study);
   }
 
   /** The user may open the study next. */

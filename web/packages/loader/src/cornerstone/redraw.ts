@@ -1,13 +1,14 @@
 /**
- * Draws the panes of a volume in batches: the next one waits for twice as long as drawing takes, so that loading has its share of the processor. Drawing
- * is over when the page is on the screen: without a graphics card that comes long after Cornerstone3D says that it has drawn.
+ * Draws the panes of a volume in batches: the next one waits for twice as long as drawing takes, so that loading has its share of the processor, and
+ * for longer once what is seen is useful and only becomes finer. Drawing is over when the page is on the screen: without a graphics card that comes long after Cornerstone3D says that it has drawn.
  */
 import type { AnyViewport } from './api.ts';
 
 const RENDERED = 'CORNERSTONE_IMAGE_RENDERED';
-/** Of the time, drawing takes one part in so many. */
-const SHARE = 3;
-const [LEAST_MS, MOST_MS] = [120, 1600];
+/** Of the time, drawing takes one part in so many: at first, and when only finer values come. */
+const [SHARE, CALM_SHARE] = [3, 6];
+/** The gap between two drawings. */
+const [LEAST_MS, CALM_LEAST_MS, MOST_MS] = [120, 600, 1600];
 /** A pane that is not drawn within this time is hidden, and never will be. */
 const HIDDEN_MS = 800;
 
@@ -17,6 +18,7 @@ export class Redraw {
   readonly #panes: () => Pane[];
   #timer: ReturnType<typeof setTimeout> | undefined;
   #gap = LEAST_MS;
+  #isCalm = false;
   #begun = 0;
   #drawnAt = 0;
   #drawing = false;
@@ -51,6 +53,11 @@ export class Redraw {
     for (const engine of new Set(panes.map(pane => pane.engine))) engine.renderViewports(panes.filter(pane => pane.engine === engine).map(({ viewport }) => viewport.id));
   }
 
+  /** What is seen is useful from now on. */
+  calm(): void {
+    this.#isCalm = true;
+  }
+
   close(): void {
     this.#closed = true;
     clearTimeout(this.#timer);
@@ -62,7 +69,8 @@ export class Redraw {
     this.#timer = undefined;
     this.#drawing = false;
     this.#drawnAt = performance.now();
-    this.#gap = Math.min(MOST_MS, Math.max(LEAST_MS, (this.#drawnAt - this.#begun) * (SHARE - 1)));
+    const [least, share] = this.#isCalm ? [CALM_LEAST_MS, CALM_SHARE] : [LEAST_MS, SHARE];
+    this.#gap = Math.min(MOST_MS, Math.max(least, (this.#drawnAt - this.#begun) * (share - 1)));
     const again = this.#again;
     this.#again = undefined;
     if (again) this[again]();

@@ -98,9 +98,14 @@ export class VolumeClient implements FramesClient, ImagesLoader {
   wishes(): Wishes {
     if (this.#missing === 0 || this.#volume?.loadStatus?.cancelled) return { now: [], later: [] };
     // Until the levels are known a part of a frame can only be had by breaking off: the slice that is looked at comes whole.
-    if (!this.#levelsKnown && !comesWhole(this.#cornerstone, this.#imageIds[0]!)) return { now: [this.#wish(this.#imageIds[this.#focus]!, 0)], later: [] };
+    if (!this.#areLevelsKnown() && !comesWhole(this.#cornerstone, this.#imageIds[0]!)) return { now: [this.#wish(this.#imageIds[this.#focus]!, 0)], later: [] };
     const now = volumeOrder(this.#imageIds.length, this.#focus, this.#useful, { stride: STRIDE, lacking: this.#lacking() }).filter(({ slice, level }) => !this.holds(this.#imageIds[slice]!, level)).map(({ slice, level }) => this.#wish(this.#imageIds[slice]!, level));
     return { now, later: [] };
+  }
+
+  /** Those of the whole series, or as far as the worker has begun with it by itself. */
+  #areLevelsKnown(): boolean {
+    return this.#levelsKnown || this.#frames.levels(this.#imageIds[this.#focus]!) !== undefined;
   }
 
   holds(imageId: string, level: number): boolean {
@@ -218,6 +223,7 @@ export class VolumeClient implements FramesClient, ImagesLoader {
     this.#covered.add(this.#place.get(imageId)!);
     if (image.imageQualityStatus === QUALITY.full) this.#ended();
     const reached = this.#stage();
+    if (reached === 2) this.#redraw?.calm();
     if (reached > this.#reached) this.#redraw?.now();
     else this.#redraw?.soon();
     this.#reached = reached;

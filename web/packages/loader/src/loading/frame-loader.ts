@@ -51,7 +51,7 @@ export class FrameLoader {
   #order: readonly Job[] = [];
   /** What the page said last. */
   #wanted: readonly Job[] = [];
-  #lead: Job | undefined;
+  #leads: readonly Job[] = [];
   #telling: ReturnType<typeof setTimeout> | undefined;
   #renewing: { promise: Promise<boolean>; settle(worked: boolean): void } | undefined;
 
@@ -91,16 +91,18 @@ export class FrameLoader {
     }
   }
 
-  /** A frame that is known here to come first, before the page is free to say so: it goes before all else, until the page wants it too. */
-  lead(job: Job | undefined, headers: Record<string, string> = this.#headers): void {
-    this.#lead = job;
+  /**
+   * Frames that are known here to come first, before the page is free to say so. Each goes before all else until the page wants it too; a page that
+   * wants several of them has an order of its own, and none leads any more.
+   */
+  lead(jobs: readonly Job[], headers: Record<string, string> = this.#headers): void {
+    this.#leads = jobs;
     this.#want(this.#wanted, headers);
   }
 
   #want(wanted: readonly Job[], headers: Record<string, string>): void {
-    const lead = this.#lead;
-    if (lead && wanted.some(({ frame, level }) => frame === lead.frame && level <= lead.level)) this.#lead = undefined;
-    const jobs = this.#lead ? [this.#lead, ...wanted] : wanted;
+    this.#leads = leftOf(this.#leads, wanted);
+    const jobs = [...this.#leads, ...wanted];
     this.#headers = headers;
     this.#wanted = wanted;
     this.#order = jobs;
@@ -241,4 +243,12 @@ export class FrameLoader {
     this.#streams.delete(frame);
     this.#scheduler.forget(frame);
   }
+}
+
+/** What still leads beside what the page wants. */
+function leftOf(leads: readonly Job[], wanted: readonly Job[]): readonly Job[] {
+  if (leads.length === 0) return leads;
+  const levels = new Map([...wanted].reverse().map(({ frame, level }) => [frame, level]));
+  const left = leads.filter(({ frame, level }) => (levels.get(frame) ?? Infinity) > level);
+  return leads.length - left.length > 1 ? [] : left;
 }

@@ -11,6 +11,8 @@ import { Screencast } from '../tests/screencast.mjs';
 
 /** Mbit/s, and ms there and back. */
 export const LINES = { '4g': [30, 10], slow4g: [4, 80], '3g': [1.6, 150] };
+/** What Cornerstone3D tells of a slice: values of its own, and all of them. */
+const [OWN, FULL] = [6, 8];
 export const OPEN_LINE = [10_000, 0];
 /** Longest wait on the slow line, in ms; then it is opened wide, so that the last picture is known. */
 const PATIENCE = 150_000;
@@ -99,7 +101,7 @@ export async function opening(desk, speed, kind, series) {
   const moment = show => (show && !(wide && show.at > cut) ? { ms: Math.round(show.at - start), kB: Math.round((line.until(show.at) - before) / 1000), drawn: show.told && Math.round(show.told - start), ssim: +show.ssim.toFixed(3), columns: show.columns, full: show.full } : null);
   const row = { request: first && Math.round(first - start), ...(volume ? ofVolume(own, moment) : ofImage(own, moment, jump)) };
   if (jump) row.jump = jump.told(own);
-  if (!volume) row.needed = neededBytes(series, row.useful, line, before);
+  row.needed = volume ? neededOfVolume(own, await page.evaluate(() => globalThis.seen.paths), line, before) : neededBytes(series, row.useful, line, before);
   row.troubles = desk.troubles.slice(0, 2);
   await desk.go('/viewer/');
   await page.waitForTimeout(700);
@@ -147,6 +149,23 @@ function ofVolume(own, moment) {
     return each.some(show => !show) ? null : moment(each.sort((a, b) => b.at - a.at)[0]);
   };
   return { panes: panes.length, pixels: at(each => each.lit), useful: at(each => each.ssim >= 0.9), covered: at(each => each.any === each.slices), complete: at(each => each.full === each.slices) };
+}
+
+/**
+ * kB on the line when the last byte had left that the first useful pictures of all panes show: of each slice what it shows of its own, so the level that it
+ * has, or all of it; what it borrows from a neighbour is that one's.
+ */
+function neededOfVolume(own, paths, line, before) {
+  const panes = [...new Set(own.map(each => each.viewport))];
+  const shows = panes.map(pane => own.find(show => show.viewport === pane && show.ssim >= 0.9));
+  if (shows.length === 0 || shows.some(show => !show)) return null;
+  const ends = shows.flatMap(({ at, states }) =>
+    states.map((state, n) => {
+      const asked = line.frames.filter(({ path, range }) => path === paths[n] && (state >= FULL || (state >= OWN && /^\d+-\d+$/.test(range ?? ''))));
+      return Math.max(0, ...asked.map(({ log }) => log.at(-1)?.[0] ?? 0).filter(end => end <= at));
+    })
+  );
+  return { kB: Math.round((line.until(Math.max(...ends)) - before) / 1000) };
 }
 
 /** A second after the first picture the user is at another slice. */

@@ -29,7 +29,8 @@ export function record(likeness) {
     const volume = volumeId && globalThis.cornerstone.cache.getVolume(volumeId);
     if (volume?.cachedFrames) {
       const frames = volume.imageIds.map((_, n) => volume.cachedFrames[n] ?? 0);
-      return { ...base, slices: frames.length, any: frames.filter(each => each > 0).length, full: frames.filter(each => each >= FULL).length };
+      seen.paths = volume.imageIds.map(imageId => imageId.replace(/^wadors:(https?:\/\/[^/]+)?/, ''));
+      return { ...base, states: frames, slices: frames.length, any: frames.filter(each => each > 0).length, full: frames.filter(each => each >= FULL).length };
     }
     const image = viewport.getCornerstoneImage?.();
     return image ? { ...base, index: viewport.getCurrentImageIdIndex(), imageId: image.imageId, columns: image.columns, rows: image.rows, quality: image.imageQualityStatus ?? FULL } : null;
@@ -73,7 +74,7 @@ export function record(likeness) {
   };
 
   globalThis.forget = every => {
-    Object.assign(seen, { shows: [], every });
+    Object.assign(seen, { shows: [], every, paths: [] });
     last.clear();
     over.length = 0;
   };

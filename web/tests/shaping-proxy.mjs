@@ -16,7 +16,10 @@ const PACKET = 1448;
 const QUEUE_LIMIT = 64 * 1024;
 
 export class ShapingProxy {
-  /** Every request of a frame, or of what the server renders of one: its path, when it was asked, and how many of its bytes had left when, `[ms since the epoch, bytes]`. */
+  /**
+   * Every request of a frame, or of what the server renders of one: its path, the range that was asked for, when it was asked, and how many of its bytes
+   * had left when, `[ms since the epoch, bytes]`.
+   */
   frames = [];
   #line;
   #server;
@@ -51,11 +54,12 @@ export class ShapingProxy {
 
   /** HTTP/1.1 has one answer at a time on a connection: from a request on its bytes are that request's. */
   #see(bytes, lane) {
-    const path = /^GET (\S+) HTTP/.exec(bytes.toString('latin1', 0, 400))?.[1];
+    const head = bytes.toString('latin1', 0, 4000);
+    const path = /^GET (\S+) HTTP/.exec(head)?.[1];
     if (!path) return;
     lane.frame = undefined;
     if (!/\/frames\/\d+(\/rendered(\?\S*)?)?$/.test(path)) return;
-    lane.frame = { path, at: performance.timeOrigin + performance.now(), sent: 0, log: [] };
+    lane.frame = { path, range: /^range: bytes=(\S+)/im.exec(head)?.[1], at: performance.timeOrigin + performance.now(), sent: 0, log: [] };
     this.frames.push(lane.frame);
   }
 

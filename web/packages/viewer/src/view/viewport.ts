@@ -222,6 +222,11 @@ export class Viewport {
     return this.picture && toPicture(this.picture, this.size, this.#view, point);
   }
 
+  /** Settles when what is shown here has been asked for. */
+  sent(): Promise<void> {
+    return this.image ? Promise.resolve() : this.#loading.sent();
+  }
+
   /** Tells the loader what the eye sees. */
   look(): void {
     const now = this.picture;

@@ -216,7 +216,7 @@ export class App {
 
   /** The other viewport goes along. */
   #moved(viewport: Viewport, steps: number): void {
-    if (viewport === this.active) this.#toolbar.update();
+    if (viewport === this.active) this.#toolbar.moved();
     this.#session?.looked(viewport);
     const other = this.#panes.find(pane => pane.viewport !== viewport)?.viewport;
     if (this.#syncing || !other?.stack || !viewport.picture || !byId<HTMLInputElement>('together').checked) return;

@@ -28,6 +28,8 @@ const EXPLICIT = '1.2.840.10008.1.2.1';
 const ACCEPT = ['1.2.840.10008.1.2.4.202', '1.2.840.10008.1.2.4.201', EXPLICIT].map(syntax => `application/octet-stream; transfer-syntax=${syntax}`).join(', ');
 /** HTTP/1.1 has six connections. */
 const REQUESTS = 5;
+/** Of the budget of codestreams, what is left when some had to go. */
+const KEPT = 0.8;
 /** Who waits for the first request to be sent waits no longer. */
 const SENT_MS = 1000;
 
@@ -42,6 +44,7 @@ export class Loading {
   readonly #given = new Map<string, number>();
   /** Bytes of codestreams at rest that the worker keeps. */
   readonly #resting = new Map<string, number>();
+  #restingBytes = 0;
   #underWay: ReadonlyMap<string, number> = new Map();
   #planned = false;
   #sent: (() => void)[] = [];
@@ -71,7 +74,7 @@ export class Loading {
 
   /** Bytes of codestreams that are kept. */
   get streamBytes(): number {
-    return [...this.#resting.values()].reduce((sum, bytes) => sum + bytes, 0);
+    return this.#restingBytes;
   }
 
   /** A stack is on the screen. */
@@ -98,7 +101,7 @@ export class Loading {
     for (const frame of frames) {
       this.#told.delete(frame);
       this.#given.delete(frame);
-      this.#resting.delete(frame);
+      this.#rest(frame, 0);
     }
     this.#port.post({ type: 'forget', frames });
   }
@@ -166,15 +169,20 @@ export class Loading {
     if (this.line.open > 0) for (const settle of this.#sent.splice(0)) settle();
   }
 
-  /** Keeps codestreams that were received in part within their budget. */
-  #rests(frame: string, state: StreamState): void {
-    const bytes = state.state === 'resting' || state.state === 'idle' ? (state.have ?? 0) : 0;
+  #rest(frame: string, bytes: number): void {
+    this.#restingBytes += bytes - (this.#resting.get(frame) ?? 0);
     if (bytes > 0) this.#resting.set(frame, bytes);
     else this.#resting.delete(frame);
-    if (bytes === 0 || this.streamBytes <= this.budget.streams) return;
+  }
+
+  /** Keeps codestreams that were received in part within their budget; some room is made at a time. */
+  #rests(frame: string, state: StreamState): void {
+    const bytes = state.state === 'resting' || state.state === 'idle' ? (state.have ?? 0) : 0;
+    this.#rest(frame, bytes);
+    if (this.#restingBytes <= this.budget.streams) return;
     const idle = [...this.#resting].map(([frame, bytes]) => ({ frame, bytes, far: this.cache.want(frame).far }));
-    const frames = keepWithin(this.budget.streams, idle);
-    for (const each of frames) this.#resting.delete(each);
+    const frames = keepWithin(KEPT * this.budget.streams, idle);
+    for (const each of frames) this.#rest(each, 0);
     this.#port.post({ type: 'release', frames });
   }
 

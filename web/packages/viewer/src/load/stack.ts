@@ -30,6 +30,8 @@ interface Collection {
 
 export class Stack implements LoadingClient {
   #pictures: readonly Picture[];
+  /** Names of the pictures' frames, and where each of them stands. */
+  #keys: readonly string[] = [];
   #places = new Map<string, number>();
   readonly #loading: Loading;
   readonly #listener: StackListener;
@@ -163,34 +165,34 @@ export class Stack implements LoadingClient {
   }
 
   #key(at: number): string {
-    const picture = this.#pictures[at];
-    return picture ? keyOf(picture) : '';
+    return this.#keys[at] ?? '';
   }
 
   #place(): void {
-    this.#places = new Map(this.#pictures.map((picture, n) => [keyOf(picture), n]));
+    this.#keys = this.#pictures.map(keyOf);
+    this.#places = new Map(this.#keys.map((key, n) => [key, n]));
   }
 
   #plan(): void {
     if (this.#closed) return;
     const count = this.#pictures.length;
     const { speed } = this.#predictor;
-    const now = this.#pictures[this.#at]!;
-    const full: Wish = { frame: keyOf(now), level: 0 };
+    const now = this.#at;
+    const full: Wish = { frame: this.#key(now), level: 0 };
     const wishes = new Wishes(this.#loading.share);
-    const add = (picture: Picture, level: number) => wishes.add({ frame: keyOf(picture), level }, bytesAt(picture, level));
+    const add = (at: number, level: number) => wishes.add({ frame: this.#key(at), level }, bytesAt(this.#pictures[at]!, level));
     if (speed !== 0) this.#inPassing(speed, add);
     else {
       // A picture alone is wanted whole at once: each level shows as it passes, and one request brings them all.
       add(now, count === 1 && !saveData() ? 0 : this.#level(now, 0));
       add(now, this.#fitting(now));
-      for (const n of this.#predictor.ahead(count, 1.5, AHEAD).slice(1)) add(this.#pictures[n]!, this.#level(this.#pictures[n]!, 0));
+      for (const n of this.#predictor.ahead(count, 1.5, AHEAD).slice(1)) add(n, this.#level(n, 0));
       // What is on the screen becomes full quality; the rest of the series a useful one, as far as memory goes.
-      if (!saveData() || this.#forced.has(full.frame)) wishes.list.push(full);
-      if (this.#collection) wishes.list.push(...this.#collected());
-      else if (!saveData()) for (const n of outwards(count, this.#at)) if (!add(this.#pictures[n]!, this.#level(this.#pictures[n]!, 0))) break;
+      if (!saveData() || this.#forced.has(full.frame)) wishes.push(full);
+      if (this.#collection) for (const wish of this.#collected()) wishes.push(wish);
+      else if (!saveData()) for (const n of outwards(count, this.#at)) if (!add(n, this.#level(n, 0))) break;
     }
-    this.#ranks = new Map([...wishes.list].reverse().map(({ frame }, n) => [frame, wishes.list.length - n]));
+    this.#ranks = wishes.ranks;
     const lacking = wishes.list.filter(({ frame, level }) => !this.#failed.has(frame) && !this.#has(frame, level));
     this.#loading.plan(this, { jobs: lacking.map(wish => this.#job(wish, full.frame)), finish: speed !== 0 });
   }
@@ -199,11 +201,11 @@ export class Stack implements LoadingClient {
    * What is under way ends before anything else: it is nearly there, and broken off it would be for nothing. Then come the pictures that can arrive
    * before they are passed, the next first; the one on the screen is among them where the line is that fast.
    */
-  #inPassing(velocity: number, add: (picture: Picture, level: number) => unknown): void {
+  #inPassing(velocity: number, add: (at: number, level: number) => unknown): void {
     const speed = Math.abs(velocity);
     const passed = Math.floor((speed * (this.#loading.line.delay ?? 0)) / 1000);
     const ahead = this.#predictor.ahead(this.#pictures.length, 1.5, 2 * AHEAD).filter(n => (n - this.#at) * velocity >= 0).slice(0, AHEAD);
-    for (const n of [...ahead.slice(passed), ...ahead.slice(0, passed)]) add(this.#pictures[n]!, this.#level(this.#pictures[n]!, speed));
+    for (const n of [...ahead.slice(passed), ...ahead.slice(0, passed)]) add(n, this.#level(n, speed));
   }
 
   /** Each level of the picture on the screen shows as it passes; of the others, what is wanted. */
@@ -226,9 +228,10 @@ export class Stack implements LoadingClient {
   }
 
   /** The useful level; in passing, a coarser one that arrives in time. */
-  #level(picture: Picture, speed: number): number {
+  #level(at: number, speed: number): number {
+    const picture = this.#pictures[at]!;
     if (picture.wholeOnly) return 0;
-    const known = this.#levels.get(keyOf(picture));
+    const known = this.#levels.get(this.#key(at));
     let level = usefulLevel(known ?? guess(picture), this.#shown);
     const { line, budget } = this.#loading;
     const { throughput } = line;
@@ -238,8 +241,9 @@ export class Stack implements LoadingClient {
     return level;
   }
 
-  #fitting(picture: Picture): number {
-    return picture.wholeOnly ? 0 : fittingLevel(this.#levels.get(keyOf(picture)) ?? guess(picture), this.#shown);
+  #fitting(at: number): number {
+    const picture = this.#pictures[at]!;
+    return picture.wholeOnly ? 0 : fittingLevel(this.#levels.get(this.#key(at)) ?? guess(picture), this.#shown);
   }
 
   #has(frame: string, level: number): boolean {
@@ -278,11 +282,18 @@ const bytesAt = ({ columns, rows, samples, bitsAllocated }: Picture, level: numb
 /** Wishes within a bound of memory: what would not fit beside those before it is not asked for, or it would be fetched again and again. */
 class Wishes {
   readonly list: Wish[] = [];
+  /** The place of each frame in the list, from 1. */
+  readonly ranks = new Map<string, number>();
   readonly #counted = new Map<string, number>();
   #room: number;
 
   constructor(room: number) {
     this.#room = room;
+  }
+
+  push(wish: Wish): void {
+    this.list.push(wish);
+    if (!this.ranks.has(wish.frame)) this.ranks.set(wish.frame, this.list.length);
   }
 
   /** Whether there was room; the first one always has it. */
@@ -291,7 +302,7 @@ class Wishes {
     if (more > this.#room && this.list.length > 0) return false;
     this.#room -= more;
     this.#counted.set(wish.frame, Math.max(bytes, this.#counted.get(wish.frame) ?? 0));
-    this.list.push(wish);
+    this.push(wish);
     return true;
   }
 }

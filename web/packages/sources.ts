@@ -8,5 +8,6 @@ export const SOURCES = {
   '@firstlight/htj2k/pool': source('htj2k/src/pool.ts'),
   '@firstlight/htj2k': source('htj2k/src/index.ts'),
   '@firstlight/loader/cornerstone': source('loader/src/cornerstone/index.ts'),
+  '@firstlight/loader/loading': source('loader/src/loading/index.ts'),
   '@firstlight/loader': source('loader/src/index.ts'),
 };

@@ -9,6 +9,8 @@ import type { LineMeter } from './line.ts';
 
 /** Decodes codestreams: `DecoderPool` of `@firstlight/htj2k/pool` is one. */
 export interface Decoders {
+  /** Bytes of memory that decoding holds. */
+  readonly heldBytes?: number;
   open(length: number): { push(bytes: Uint8Array): void; decode(level: number): Promise<HtImage>; close(): void };
 }
 
@@ -36,8 +38,6 @@ export interface FrameStreamOptions {
   renew?: () => Promise<boolean>;
   /** Decodes whole frames of other transfer syntaxes. */
   decodeWhole?: (bytes: Uint8Array, transferSyntax: string) => Promise<HtImage>;
-  /** Whether so many bytes may be waited for as one piece: each piece costs a turn of a busy page. Without it, pieces are taken as they come. */
-  atOnce?: (bytes: number) => boolean;
   /** Whether a level is worth decoding as it passes; without it, each is. The wanted one is. */
   worth?: (level: number) => boolean;
   onImage(image: HtImage): void;
@@ -55,7 +55,7 @@ export interface Pauses {
 
 /** Where it stands. Failures are states: nothing is locked or lost by one. */
 export type StreamState =
-  | { state: 'idle' }
+  | { state: 'idle'; have?: number }
   | { state: 'receiving'; have: number }
   /** The wanted level is there; `have` bytes are kept for finer ones. */
   | { state: 'resting'; level: number; have: number }
@@ -137,13 +137,18 @@ export class FrameStream {
     }
   }
 
+  /** Who took the images has let them go: what is wanted next is given again, from the bytes that are here. */
+  again(): void {
+    this.#shown = undefined;
+  }
+
   /** Ends what is under way; what was received is kept, and `want` goes on from there. */
   pause(): void {
     this.#goal = undefined;
     this.#abort?.abort();
     this.#wake?.();
     this.#letGo();
-    this.#tell({ state: 'idle' });
+    this.#tell({ state: 'idle', have: this.#have });
   }
 
   /** Ends all and lets go of everything. */
@@ -209,11 +214,6 @@ export class FrameStream {
       const response = await (this.#options.fetch ?? fetch)(url, { headers, signal: abort.signal, ...(ranged && { cache: 'no-store' as const }) });
       await this.#check(response, ranged);
       this.#tell({ state: 'receiving', have: this.#have });
-      if (end !== undefined && response.status === 206 && this.#options.atOnce?.(end - this.#have)) {
-        const bytes = new Uint8Array(await response.arrayBuffer());
-        reading?.received(bytes.length);
-        return this.#take(bytes);
-      }
       const body = response.body?.getReader();
       if (!body) throw new Error('an answer without a body');
       for (;;) {

@@ -99,6 +99,54 @@ describe('a loader', () => {
     expect(server.asked).toHaveLength(2);
   });
 
+  it('keeps the bytes of what the page let go but may want again, and asks for none of them twice', async () => {
+    const { server, loader, levels, want } = start();
+    want(job('a', 2, { levels: LEVELS }), job('b', 2, { levels: LEVELS }));
+    await until(() => levels('a').includes(2) && levels('b').includes(2));
+    loader.hear({ type: 'forget', frames: ['a'], keep: true });
+    await new Promise(later => setTimeout(later, 20));
+    expect(levels('a')).toEqual([2]);
+    want(job('a', 2));
+    await until(() => levels('a').length === 2);
+    expect(server.asked).toHaveLength(2);
+    want(job('a', 0));
+    await until(() => levels('a').includes(0));
+    expect(server.asked[2]!.range).toBe(`bytes=${endOf(LEVELS, 2)}-`);
+    // What is released is still the page's: only a finer level is asked for, from the beginning.
+    loader.hear({ type: 'release', frames: ['b'] });
+    want(job('b', 2));
+    await new Promise(later => setTimeout(later, 20));
+    expect(server.asked).toHaveLength(3);
+    want(job('b', 1));
+    await until(() => levels('b').includes(1));
+    expect(server.asked[3]!.range).toBe(`bytes=0-${endOf(LEVELS, 1) - 1}`);
+  });
+
+  it('ends what is under way before the rest, where it is told to', async () => {
+    const { server, levels, loader, want } = start();
+    server.piece = 50;
+    want(job('a', 2, { levels: LEVELS }));
+    await until(() => (server.asked[0]?.given ?? 0) > 0);
+    loader.hear({ type: 'want', jobs: [job('b', 2)], headers: {}, finish: true });
+    await until(() => levels('a').includes(2) && levels('b').includes(2));
+    expect(server.asked.map(({ url }) => url)).toEqual(['http://here/a', 'http://here/b']);
+  });
+
+  it('gives samples as they are where nothing is to be made of them, and hands on what is known of a frame that comes whole', async () => {
+    const server = new TestServer();
+    server.syntax = '1.2.840.10008.1.2.1';
+    const said: FromLoader[] = [];
+    const image = { width: 1, height: 1, components: 1, precision: 8, signed: true, level: 0, complete: true, need: undefined, samples: Int8Array.of(-5) };
+    const decodeWhole = async (_: string, __: Uint8Array, ___: string, form: unknown) => ({ ...image, width: form as number });
+    const loader = new FrameLoader({ decoders: new TestDecoders(), decodeWhole, say: message => said.push(message), fetch: server.fetch });
+    loader.hear({ type: 'start', requests: 3 });
+    const asIs = (form?: number): Job => ({ frame: 'a', url: 'http://here/a', level: 0, form });
+    loader.hear({ type: 'want', jobs: [asIs(7)], headers: {} });
+    loader.hear({ type: 'want', jobs: [asIs()], headers: {} });
+    await until(() => said.some(({ type }) => type === 'image'));
+    expect(said.flatMap(message => (message.type === 'image' ? [message.image] : []))).toEqual([{ ...image, width: 7 }]);
+  });
+
   it('asks once for another sign-in, and gives up without one', async () => {
     const server = new TestServer();
     server.faults = [0, 1, 2, 3, 4, 5].map(request => ({ request, status: 401 }));
@@ -122,13 +170,15 @@ describe('a loader', () => {
     loader.hear({ type: 'start', requests: 3, pauses: { first: 5, most: 20, stalled: 5000 } });
     want(job('a', 0));
     const lines = () => said.flatMap(message => (message.type === 'line' ? [message.line] : []));
-    await until(() => lines().length === 2);
-    expect(lines().every(({ open, bytes }) => open === 1 && bytes === 100)).toBe(true);
-    want();
     await until(() => lines().length === 3);
-    expect(lines()[2]!.open).toBe(0);
+    // At once, that it is asked for, then what there is of it.
+    expect(lines().map(({ open, bytes }) => [open, bytes])).toEqual([[1, 0], [1, 100], [1, 100]]);
+    expect(said.flatMap(message => (message.type === 'line' ? [message.underWay.get('a')] : []))).toEqual([0, 100, 100]);
+    want();
+    await until(() => lines().length === 4);
+    expect(lines()[3]!.open).toBe(0);
     await new Promise(later => setTimeout(later, 700));
-    expect(lines()).toHaveLength(3);
+    expect(lines()).toHaveLength(4);
   });
 
   it('tries at once what waits for its next try, when it is told to', async () => {

@@ -81,20 +81,6 @@ describe('a frame on its way', () => {
     expect(server.given).toBe(codestream.length);
   });
 
-  it('comes in one piece where that is as good, and goes on as ever', async () => {
-    const server = new TestServer();
-    const asked: number[] = [];
-    const { stream, images, is } = start(server, { levels: LEVELS, atOnce: bytes => asked.push(bytes) > 0 });
-    stream.want(2);
-    await is('resting');
-    expect(images).toEqual([2]);
-    stream.want(0);
-    await is('complete');
-    expect([images.at(-1), server.given]).toEqual([0, codestream.length]);
-    // The whole rest is no piece with an end.
-    expect(asked).toEqual([endOf(LEVELS, 2)]);
-  });
-
   it('keeps what came when it is told to stop', async () => {
     const server = new TestServer();
     const { stream, is } = start(server);

@@ -4,7 +4,7 @@ import { FirstPainter } from './first-painter.ts';
 
 const scope = globalThis as unknown as WorkerScope;
 let painter: FirstPainter | undefined;
-const loader = serve(scope, (frame, image) => painter?.onImage(frame.slice(frame.indexOf(':') + 1), image));
+const loader = serve(scope, { onImage: (frame, image) => painter?.onImage(frame.slice(frame.indexOf(':') + 1), image) });
 
 scope.addEventListener('message', ({ data }) => {
   const { type, port } = data as { type: string; port?: MessagePort };

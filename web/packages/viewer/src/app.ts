@@ -3,6 +3,8 @@ import { byId, make, openDialog } from './dom.ts';
 import { date, personName, text, type DataSet } from './dicom/dataset.ts';
 import { counterpart } from './dicom/planes.ts';
 import { Loading } from './load/loading.ts';
+import { ownBudget } from './load/memory.ts';
+import { decoderModule, loadingWorker } from './load/start.ts';
 import { Opener, type Opened } from './study/open-study.ts';
 import { listSeries, loadThumbnails, markSeries } from './study/series-list.ts';
 import { StudyList } from './study/study-list.ts';
@@ -22,7 +24,7 @@ interface Pane {
 }
 
 export class App {
-  readonly #loading = new Loading();
+  readonly #loading: Loading = new Loading(loadingWorker(() => this.#panes.forEach(({ viewport }) => viewport.trouble('Connection lost: trying again'))), ownBudget(), decoderModule());
   readonly #marks = new MarkBook();
   readonly #panes: Pane[] = [];
   #active = 0;
@@ -46,7 +48,6 @@ export class App {
   }
 
   start(): void {
-    this.#loading.pool.warm();
     window.addEventListener('popstate', () => this.#route());
     window.addEventListener('online', () => this.#panes.forEach(({ viewport }) => {
       viewport.trouble('');
@@ -113,8 +114,8 @@ export class App {
       pointers: () => this.active.pointers,
       tone: () => this.active.tone,
       view: () => this.active.view,
-      memory: () => ({ images: this.#loading.cache.bytes, streams: this.#panes.reduce((sum, { viewport }) => sum + (viewport.stack?.streamBytes ?? 0), 0), workers: this.#loading.pool.heldBytes, canvases: this.#panes.reduce((sum, { viewport }) => sum + viewport.painter.bytes + viewport.size.width * viewport.size.height * 4, 0) }),
-      throughput: () => this.#loading.meter.throughput,
+      memory: () => ({ images: this.#loading.cache.bytes, streams: this.#loading.streamBytes, workers: this.#loading.heldBytes, canvases: this.#panes.reduce((sum, { viewport }) => sum + viewport.painter.bytes + viewport.size.width * viewport.size.height * 4, 0) }),
+      throughput: () => this.#loading.line.throughput,
     };
   }
 
@@ -215,7 +216,7 @@ export class App {
 
   /** The other viewport goes along. */
   #moved(viewport: Viewport, steps: number): void {
-    if (viewport === this.active) this.#toolbar.update();
+    if (viewport === this.active) this.#toolbar.moved();
     this.#session?.looked(viewport);
     const other = this.#panes.find(pane => pane.viewport !== viewport)?.viewport;
     if (this.#syncing || !other?.stack || !viewport.picture || !byId<HTMLInputElement>('together').checked) return;

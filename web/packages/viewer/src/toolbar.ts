@@ -14,6 +14,9 @@ const CT_PRESETS = [
   ['Liver', 60, 160],
 ] as const;
 
+/** Who has not turned to another image for so long is told where it is. */
+const REST_MS = 250;
+
 /** Images a second. */
 const SPEEDS = [2, 5, 10, 15, 25, 30, 60];
 
@@ -25,6 +28,7 @@ export class Toolbar {
   #cine: ReturnType<typeof setInterval> | undefined;
   #presets: (() => void)[] = [];
   #series: unknown;
+  #rests: ReturnType<typeof setTimeout> | undefined;
 
   constructor(active: () => Viewport) {
     this.#active = active;
@@ -58,13 +62,22 @@ export class Toolbar {
     }
   }
 
+  /** Another picture of the active viewport is shown. Nobody is read every picture that passes. */
+  moved(): void {
+    const viewport = this.#active();
+    byId<HTMLInputElement>('slider').value = String(viewport.at);
+    clearTimeout(this.#rests);
+    this.#rests = setTimeout(() => this.#read(viewport), REST_MS);
+  }
+
   /** Shows what holds for the active viewport. */
   update(): void {
-    const { at, count, picture, series, tone } = this.#active();
+    const viewport = this.#active();
+    const { at, count, picture, series, tone } = viewport;
     const slider = byId<HTMLInputElement>('slider');
     slider.max = String(Math.max(0, count - 1));
     slider.value = String(at);
-    slider.setAttribute('aria-valuetext', `${at + 1} of ${count}`);
+    this.#read(viewport);
     slider.hidden = byId('cine').hidden = count < 2;
     byId('invert').setAttribute('aria-pressed', String(tone?.inverted ?? false));
     byId('presets-label').hidden = byId('invert').hidden = !picture || picture.samples > 1 || picture.palette !== undefined;
@@ -74,6 +87,10 @@ export class Toolbar {
       this.#fillPresets();
       if (!this.#chosen && matchMedia('(pointer: coarse)').matches) this.choose(count > 1 ? 'scroll' : 'window');
     }
+  }
+
+  #read({ at, count }: Viewport): void {
+    byId('slider').setAttribute('aria-valuetext', `${at + 1} of ${count}`);
   }
 
   /** Plays, at the speed that the images name or the user chose; what is not there yet is waited for. */

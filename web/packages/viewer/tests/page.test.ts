@@ -15,10 +15,10 @@ const MIB = 1 << 20;
 
 describe('memory', () => {
   it('is a budget in bytes, smaller on phones', () => {
-    for (const budget of [budgetOf(8, false, 16), budgetOf(2, false, 4), budgetOf(undefined, true, 8)]) {
-      expect(budget.images + budget.streams + budget.volume + budget.workers * budget.recycleAt).toBeLessThanOrEqual(110 * MIB);
+    for (const budget of [budgetOf(8, false), budgetOf(2, false), budgetOf(undefined, true)]) {
+      expect(budget.images + budget.streams + budget.volume + budget.recycleAt).toBeLessThanOrEqual(110 * MIB);
     }
-    expect(budgetOf(8, true, 8).images).toBeLessThan(budgetOf(8, false, 8).images);
+    expect(budgetOf(8, true).images).toBeLessThan(budgetOf(8, false).images);
   });
 
   it('holds images: what nobody wants goes first, what is wanted most goes last', () => {

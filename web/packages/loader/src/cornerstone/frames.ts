@@ -177,7 +177,7 @@ export class Frames {
   removed(imageId: string): void {
     this.#delivered.delete(imageId);
     this.cache.drop(imageId);
-    this.#post({ type: 'forget', frames: [imageId] });
+    this.#forget([imageId]);
   }
 
   /** Lets go of all that nobody wants: another study is opened. */
@@ -191,7 +191,7 @@ export class Frames {
       this.#delivered.delete(frame);
       this.cache.drop(frame);
     }
-    this.#post({ type: 'forget', frames });
+    this.#forget(frames);
   }
 
   /** Tries again what failed. */
@@ -219,6 +219,11 @@ export class Frames {
   #post(message: ToLoader): void {
     this.#options.loader.post(message);
     this.#whole?.loader.post(message);
+  }
+
+  #forget(frames: readonly string[]): void {
+    for (const frame of frames) this.#told.delete(frame);
+    this.#post({ type: 'forget', frames });
   }
 
   #wishes(): FrameWish[] {
@@ -256,7 +261,7 @@ export class Frames {
     this.#received.set(from, line);
     const sum = (of: 'bytes' | 'open') => [...this.#received.values()].reduce((all, each) => all + each[of], 0);
     this.line = { ...line, bytes: sum('bytes'), open: sum('open') };
-    if (message.type === 'line') return;
+    if (message.type === 'line' || message.type === 'image') return;
     const { frame, levels } = message;
     if (levels) this.#levels.set(frame, levels);
     if (message.type === 'picture') {
@@ -280,7 +285,7 @@ export class Frames {
   }
 
   #evicted(imageId: string): void {
-    if (!this.cache.best(imageId)) this.#post({ type: 'forget', frames: [imageId] });
+    if (!this.cache.best(imageId)) this.#forget([imageId]);
   }
 }
 

@@ -19,7 +19,8 @@ const SOON_MS = 250;
 /** How often the page is told of the line while requests are open. */
 const TOLD_MS = 500;
 
-export type DecodeWhole = (frame: string, bytes: Uint8Array, transferSyntax: string) => Promise<HtImage>;
+/** `form` is what the page told of the frame for this. */
+export type DecodeWhole = (frame: string, bytes: Uint8Array, transferSyntax: string, form?: unknown) => Promise<HtImage>;
 
 export interface FrameLoaderOptions {
   decoders: Decoders;
@@ -38,12 +39,14 @@ export class FrameLoader {
   readonly #jobs = new Map<string, Job>();
   readonly #streams = new Map<string, FrameStream>();
   readonly #levels = new Map<string, FrameLevels>();
+  readonly #forms = new Map<string, unknown>();
   /** The finest level that the page has of a frame. */
   readonly #given = new Map<string, number>();
   readonly #failed = new Set<string>();
   #headers: Record<string, string> = {};
   #requests = 5;
   #pauses: Partial<Pauses> | undefined;
+  #accept: string | undefined;
   #bytes = 0;
   /** Requests that are open. */
   #asking = 0;
@@ -69,11 +72,15 @@ export class FrameLoader {
       case 'start':
         this.#requests = message.requests;
         this.#pauses = message.pauses;
+        this.#accept = message.accept;
         return;
       case 'want':
-        return this.#want(message.jobs, message.headers);
+        return this.#want(message.jobs, message.headers, message.finish);
       case 'forget':
-        for (const frame of message.frames) this.#forget(frame);
+        for (const frame of message.frames) message.keep ? this.#putAside(frame) : this.#forget(frame);
+        return;
+      case 'release':
+        for (const frame of message.frames) this.#close(frame);
         return;
       case 'renewed':
         this.#headers = message.headers;
@@ -100,9 +107,10 @@ export class FrameLoader {
     this.#want(this.#wanted, headers);
   }
 
-  #want(wanted: readonly Job[], headers: Record<string, string>): void {
+  #want(wanted: readonly Job[], headers: Record<string, string>, finish = false): void {
     this.#leads = leftOf(this.#leads, wanted);
-    const jobs = [...this.#leads, ...wanted];
+    const begun = finish ? [...this.#scheduler.active].flatMap(([frame, level]) => (level > 0 ? [{ ...this.#jobs.get(frame)!, level }] : [])) : [];
+    const jobs = [...this.#leads, ...begun, ...wanted];
     this.#headers = headers;
     this.#wanted = wanted;
     this.#order = jobs;
@@ -113,8 +121,9 @@ export class FrameLoader {
       if (!seen.has(job.frame)) this.#jobs.set(job.frame, job);
       seen.add(job.frame);
       if (job.levels && !this.#levels.has(job.frame)) this.#levels.set(job.frame, job.levels);
+      if (job.form !== undefined) this.#forms.set(job.frame, job.form);
     }
-    this.#replanning = true;
+    this.#replanning = !finish;
     this.#scheduler.want(jobs.map(({ frame, level }) => ({ frame, level })));
     this.#replanning = false;
   }
@@ -150,21 +159,21 @@ export class FrameLoader {
   #open(frame: string, ended: () => void): FrameStream {
     const stream: FrameStream = new FrameStream({
       url: this.#jobs.get(frame)!.url,
+      ...(this.#accept && { accept: this.#accept }),
       decoders: this.#options.decoders,
       levels: this.#levels.get(frame),
       begun: this.#jobs.get(frame)!.begun,
       meter: { begin: () => this.#reading() },
       fetch: (input, init) => (this.#options.fetch ?? fetch)(input, { ...init, headers: { ...this.#headers, ...(init?.headers as Record<string, string>) } }),
       renew: () => this.#renew(),
-      decodeWhole: (bytes, syntax) => this.#options.decodeWhole?.(frame, bytes, syntax) ?? Promise.reject(new Error(`no decoder for transfer syntax ${syntax}`)),
+      decodeWhole: (bytes, syntax) => this.#options.decodeWhole?.(frame, bytes, syntax, this.#forms.get(frame)) ?? Promise.reject(new Error(`no decoder for transfer syntax ${syntax}`)),
       ...(this.#pauses && { pauses: this.#pauses }),
       worth: level => this.#worth(frame, level, stream.levels),
       onImage: image => {
         if (stream.levels) this.#levels.set(frame, stream.levels);
         this.#options.onImage?.(frame, image);
-        const picture = pictureOf(image, this.#jobs.get(frame)!.shape);
-        this.#given.set(frame, picture.level);
-        this.#options.say({ type: 'picture', frame, picture, levels: stream.levels, line: this.#line() }, [picture.values.buffer as ArrayBuffer]);
+        this.#given.set(frame, image.level);
+        this.#give(frame, image, stream.levels);
       },
       onState: state => {
         if (stream.levels) this.#levels.set(frame, stream.levels);
@@ -179,8 +188,10 @@ export class FrameLoader {
   }
 
   #worth(frame: string, level: number, levels: FrameLevels | undefined): boolean {
-    const worth = this.#jobs.get(frame)?.worth ?? [];
     if (levels) this.#levels.set(frame, levels);
+    const job = this.#jobs.get(frame);
+    if (job && !job.worth) return true;
+    const worth = job?.worth ?? [];
     const useful = Math.max(0, ...worth);
     if (level <= useful) return worth.includes(level);
     if (!levels || worth.length === 0 || this.#given.has(frame)) return false;
@@ -189,10 +200,19 @@ export class FrameLoader {
     return throughput !== undefined && (missing / throughput) * 1000 > SOON_MS;
   }
 
+  #give(frame: string, image: HtImage, levels: FrameLevels | undefined): void {
+    const { shape } = this.#jobs.get(frame)!;
+    const line = this.#line();
+    if (!shape) return this.#options.say({ type: 'image', frame, image, levels, line, held: this.#options.decoders.heldBytes ?? 0 }, [image.samples.buffer as ArrayBuffer]);
+    const picture = pictureOf(image, shape);
+    this.#options.say({ type: 'picture', frame, picture, levels, line }, [picture.values.buffer as ArrayBuffer]);
+  }
+
   #reading(): ReturnType<LineMeter['begin']> {
     const reading = this.#meter.begin();
     let open = true;
     this.#asking++;
+    if (this.#telling === undefined) this.#tell();
     this.#tellSoon();
     return {
       received: bytes => {
@@ -216,9 +236,14 @@ export class FrameLoader {
   #tellSoon(): void {
     this.#telling ??= setTimeout(() => {
       this.#telling = undefined;
-      this.#options.say({ type: 'line', line: this.#line() }, []);
+      this.#tell();
       if (this.#asking > 0) this.#tellSoon();
     }, TOLD_MS);
+  }
+
+  #tell(): void {
+    const underWay = new Map([...this.#scheduler.active.keys()].map(frame => [frame, this.#streams.get(frame)?.have ?? 0]));
+    this.#options.say({ type: 'line', line: this.#line(), underWay }, []);
   }
 
   /** One question for all frames that were turned away. */
@@ -232,9 +257,19 @@ export class FrameLoader {
     return this.#renewing.promise;
   }
 
-  #forget(frame: string): void {
+  /** What was given waits for the page to want it anew: given again at once, it would be let go at once. */
+  #putAside(frame: string): void {
+    const given = this.#given.get(frame);
+    if (given === undefined) return;
+    const stays = (job: Job) => job.frame !== frame || job.level < given;
+    [this.#wanted, this.#order] = [this.#wanted.filter(stays), this.#order.filter(stays)];
     this.#given.delete(frame);
-    this.#failed.delete(frame);
+    this.#streams.get(frame)?.again();
+    this.#scheduler.want(this.#order.map(({ frame, level }) => ({ frame, level })));
+  }
+
+  #forget(frame: string): void {
+    for (const known of [this.#given, this.#failed, this.#levels, this.#forms]) known.delete(frame);
     this.#close(frame);
   }
 

@@ -2,40 +2,52 @@
 import { loadCodec, type Codec, type HtFrame, type HtImage } from '@firstlight/htj2k';
 import type { Decoders } from '../frame-stream.ts';
 
-const RECYCLE_AT = 96 << 20;
-
-export function inlineDecoders(wasm: string | undefined): Decoders {
-  const bytes = wasm === undefined ? undefined : fetch(wasm).then(answer => (answer.ok ? answer.arrayBuffer() : Promise.reject(new Error(`the decoder could not be fetched: ${answer.status}`))));
-  const load = async () => loadCodec(bytes ? { wasm: await bytes } : {});
-  let codec = load();
-  codec.catch(() => undefined);
+export function inlineDecoders(wasm: string | undefined, recycleAt = 96 << 20): Decoders {
+  const fetched = () => fetch(wasm!).then(answer => (answer.ok ? answer.arrayBuffer() : Promise.reject(new Error(`the decoder could not be fetched: ${answer.status}`))));
+  let bytes: Promise<ArrayBuffer> | undefined;
+  let codec: Promise<Codec> | undefined;
+  let held = 0;
+  /** What could not be had is asked for again by the next frame. */
+  const load = (): Promise<Codec> => {
+    codec ??= (async () => loadCodec(wasm === undefined ? {} : { wasm: await (bytes ??= fetched()) }))().catch((error: unknown) => {
+      bytes = codec = undefined;
+      throw error;
+    });
+    return codec;
+  };
+  load().catch(() => undefined);
   let open = 0;
   const recycle = (loaded: Codec) => {
-    if (open > 0 || loaded.heldBytes < RECYCLE_AT) return;
-    codec = load();
+    if (open > 0 || loaded.heldBytes < recycleAt) return;
+    codec = undefined;
+    load().catch(() => undefined);
   };
   return {
+    get heldBytes() {
+      return held;
+    },
     open(length) {
       open++;
       const waiting: Uint8Array[] = [];
-      let held: { codec: Codec; frame: HtFrame } | undefined;
+      let own: { codec: Codec; frame: HtFrame } | undefined;
       let closed = false;
       return {
         push: chunk => void waiting.push(chunk),
         async decode(level): Promise<HtImage> {
-          const loaded = await codec;
+          const loaded = own?.codec ?? (await load());
           if (closed) throw new Error('this frame is closed');
-          held ??= { codec: loaded, frame: loaded.open(length) };
-          for (const chunk of waiting.splice(0)) held.frame.push(chunk);
-          const image = held.frame.decode(level);
+          own ??= { codec: loaded, frame: loaded.open(length) };
+          for (const chunk of waiting.splice(0)) own.frame.push(chunk);
+          const image = own.frame.decode(level);
+          held = own.codec.heldBytes;
           return { ...image, samples: image.samples.slice() };
         },
         close() {
           if (closed) return;
           closed = true;
           open--;
-          held?.frame.close();
-          if (held) recycle(held.codec);
+          own?.frame.close();
+          if (own) recycle(own.codec);
         },
       };
     },

@@ -1,4 +1,5 @@
 /** What a page and its loading worker say to each other. */
+import type { HtImage } from '@firstlight/htj2k';
 import type { Begun, Pauses, StreamState } from '../frame-stream.ts';
 import type { FrameLevels } from '../levels.ts';
 import type { Picture, Shape } from './picture.ts';
@@ -8,23 +9,40 @@ export interface Job {
   frame: string;
   url: string;
   level: number;
-  /** Coarser levels that are worth a picture as they pass. */
-  worth: readonly number[];
-  shape: Shape;
+  /** Coarser levels that are worth a picture as they pass; without it, each is. */
+  worth?: readonly number[] | undefined;
+  /** Without it, samples come as they are. */
+  shape?: Shape | undefined;
+  /** This and the next are kept until the frame is forgotten: they need be told once. */
   levels?: FrameLevels | undefined;
+  /** What decodes frames that come whole needs to know of this one. */
+  form?: unknown;
   /** What another part of the page has received of it. */
   begun?: Begun | undefined;
 }
 
 export type ToLoader =
-  | { type: 'start'; wasm?: string | undefined; requests: number; pauses?: Partial<Pauses> | undefined }
-  /** This, in this order, and nothing else. */
-  | { type: 'want'; jobs: readonly Job[]; headers: Record<string, string> }
-  /** The page no longer has these. */
-  | { type: 'forget'; frames: readonly string[] }
+  | Start
+  /** This, in this order, and nothing else; with `finish`, what is under way to less than the full image ends before it. */
+  | { type: 'want'; jobs: readonly Job[]; headers: Record<string, string>; finish?: boolean | undefined }
+  /** The page no longer has these. With `keep` their bytes stay, for when they are wanted again; they are not wanted now. */
+  | { type: 'forget'; frames: readonly string[]; keep?: boolean | undefined }
+  /** The page has the pictures that it was given of these; bytes for finer ones need not be kept. */
+  | { type: 'release'; frames: readonly string[] }
   | { type: 'renewed'; worked: boolean; headers: Record<string, string> }
   /** What failed may be tried again. */
   | { type: 'retry' };
+
+export interface Start {
+  type: 'start';
+  /** Where the decoder's module is, and the bytes of memory at which it is replaced when nothing is open. */
+  wasm?: string | undefined;
+  recycleAt?: number | undefined;
+  /** What may come; without it, frames as they are stored. */
+  accept?: string | undefined;
+  requests: number;
+  pauses?: Partial<Pauses> | undefined;
+}
 
 /** What is known of the line. */
 export interface LineState {
@@ -39,9 +57,11 @@ export interface LineState {
 
 export type FromLoader =
   | { type: 'picture'; frame: string; picture: Picture; levels: FrameLevels | undefined; line: LineState }
+  /** Samples as they are, and the bytes that the decoder holds. */
+  | { type: 'image'; frame: string; image: HtImage; levels: FrameLevels | undefined; line: LineState; held: number }
   | { type: 'state'; frame: string; state: StreamState; levels: FrameLevels | undefined; line: LineState }
-  /** While requests are open, now and then: what is silent else may be a line that stands still. */
-  | { type: 'line'; line: LineState }
+  /** When the first request is open, then now and then: what is silent else may be a line that stands still. With the bytes there are of each frame under way. */
+  | { type: 'line'; line: LineState; underWay: ReadonlyMap<string, number> }
   /** A sign-in is over: is there another? */
   | { type: 'renew' };
 

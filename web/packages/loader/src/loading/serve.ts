@@ -9,11 +9,11 @@ export interface WorkerScope {
   postMessage(message: FromLoader, transfer: ArrayBuffer[]): void;
 }
 
-/** Loads for the page; gives the loader, which is there once the page has started it. `onImage` is told of each level in this thread. */
-export function serve(scope: WorkerScope, onImage?: FrameLoaderOptions['onImage']): () => FrameLoader | undefined {
+/** Loads for the page; gives the loader, which is there once the page has started it. */
+export function serve(scope: WorkerScope, own: Pick<FrameLoaderOptions, 'onImage' | 'decodeWhole'> = {}): () => FrameLoader | undefined {
   let loader: FrameLoader | undefined;
   scope.addEventListener('message', ({ data }) => {
-    if (data.type === 'start') loader = new FrameLoader({ decoders: inlineDecoders(data.wasm), say: (message, transfer) => scope.postMessage(message, transfer), ...(onImage && { onImage }) });
+    if (data.type === 'start') loader = new FrameLoader({ ...own, decoders: inlineDecoders(data.wasm, data.recycleAt), say: (message, transfer) => scope.postMessage(message, transfer) });
     loader?.hear(data);
   });
   return () => loader;

@@ -1,4 +1,4 @@
-/** What a stack keeps of streams at rest, and when it says that nothing comes. */
+/** What is kept of streams at rest, and when a reader is told that nothing comes. */
 
 /** Names of what has to go, the farthest first, so that the rest is within `budget` bytes. */
 export function keepWithin(budget: number, idle: readonly { frame: string; bytes: number; far: number }[]): string[] {
@@ -15,17 +15,17 @@ export function keepWithin(budget: number, idle: readonly { frame: string; bytes
 /** Seconds without a byte after which a reader is told. */
 const SILENCE = 2.5;
 
-/** Watches the stream of the picture on the screen: a line that stands still is said, and taken back when it moves again. */
+/** Watches the bytes of the picture on the screen, while it is awaited: a line that stands still is said, and taken back when it moves again. */
 export class Quiet {
-  readonly #stream: () => { have: number } | undefined;
+  readonly #bytes: () => number | undefined;
   readonly #tell: (sentence: string) => void;
   #timer: ReturnType<typeof setInterval> | undefined;
   #have = -1;
   #since = 0;
   #told = false;
 
-  constructor(stream: () => { have: number } | undefined, tell: (sentence: string) => void) {
-    [this.#stream, this.#tell] = [stream, tell];
+  constructor(bytes: () => number | undefined, tell: (sentence: string) => void) {
+    [this.#bytes, this.#tell] = [bytes, tell];
   }
 
   watch(): void {
@@ -40,14 +40,14 @@ export class Quiet {
   }
 
   #look(): void {
-    const stream = this.#stream();
-    if (!stream) {
+    const have = this.#bytes();
+    if (have === undefined) {
       this.#told = false;
       this.#have = -1;
       return;
     }
-    if (stream.have !== this.#have) {
-      this.#have = stream.have;
+    if (have !== this.#have) {
+      this.#have = have;
       this.#since = performance.now();
       if (this.#told) this.#say('');
       return;

@@ -7,23 +7,24 @@ export interface Budget {
   streams: number;
   /** The volume of a reformat. */
   volume: number;
-  /** Decoding workers, and the memory at which one of them is replaced. */
-  workers: number;
+  /** The decoder's memory at which it is replaced. */
   recycleAt: number;
+  /** Pixels a second that this device decodes. */
+  decoded: number;
 }
 
 const MIB = 1 << 20;
 
 /** `memory` is the device's, in GiB, as far as the browser tells; a narrow screen that is touched is a phone. */
-export function budgetOf(memory: number | undefined, phone: boolean, processors: number): Budget {
+export function budgetOf(memory: number | undefined, phone: boolean): Budget {
   const small = phone || (memory !== undefined && memory <= 2);
   return small
-    ? { images: 24 * MIB, streams: 6 * MIB, volume: 12 * MIB, workers: 1, recycleAt: 12 * MIB }
-    : { images: 40 * MIB, streams: 12 * MIB, volume: 24 * MIB, workers: Math.max(1, Math.min(2, processors - 1)), recycleAt: 16 * MIB };
+    ? { images: 24 * MIB, streams: 6 * MIB, volume: 12 * MIB, recycleAt: 12 * MIB, decoded: 5e6 }
+    : { images: 40 * MIB, streams: 12 * MIB, volume: 24 * MIB, recycleAt: 32 * MIB, decoded: 1e7 };
 }
 
 /** The budget of this device. */
 export function ownBudget(): Budget {
-  const { deviceMemory, hardwareConcurrency } = navigator as Navigator & { deviceMemory?: number };
-  return budgetOf(deviceMemory, matchMedia('(pointer: coarse) and (max-width: 900px), (pointer: coarse) and (max-height: 500px)').matches, hardwareConcurrency || 2);
+  const { deviceMemory } = navigator as Navigator & { deviceMemory?: number };
+  return budgetOf(deviceMemory, matchMedia('(pointer: coarse) and (max-width: 900px), (pointer: coarse) and (max-height: 500px)').matches);
 }

@@ -2,8 +2,13 @@
 import type { HtImage } from '@firstlight/htj2k';
 import type { Picture } from '../dicom/picture.ts';
 
+/** What has to be known of such a frame. */
+export type Form = Pick<Picture, 'columns' | 'rows' | 'samples' | 'bitsAllocated' | 'bitsStored' | 'signed' | 'photometric' | 'planar'>;
+
+export const formOf = ({ columns, rows, samples, bitsAllocated, bitsStored, signed, photometric, planar }: Picture): Form => ({ columns, rows, samples, bitsAllocated, bitsStored, signed, photometric, planar });
+
 /** Samples as they lie there, interleaved by pixel; luminance and chrominance become red, green and blue. */
-export function native(picture: Picture, bytes: Uint8Array): HtImage {
+export function native(picture: Form, bytes: Uint8Array): HtImage {
   const { columns: width, rows: height, samples: components, bitsAllocated, bitsStored: precision, signed, photometric } = picture;
   if (bitsAllocated === 1) throw new Error('pictures of one bit a pixel (segmentations) are shown by OHIF, over their series');
   const told = { width, height, components, precision, signed, level: 0, complete: true, need: undefined };

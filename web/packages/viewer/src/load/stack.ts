@@ -1,19 +1,16 @@
-/** The pictures of a series, loaded as the view wants them. */
-import { endOf, FrameStream, fittingLevel, outwards, Scheduler, ScrollPredictor, sideAt, usefulLevel, type Begun, type FrameLevels, type Shown, type StreamState, type Wish } from '@firstlight/loader';
+/** The pictures of a series, loaded as the view wants them: what is wanted, in order, goes to the loading worker. */
+import { endOf, fittingLevel, outwards, ScrollPredictor, sideAt, usefulLevel, type FrameLevels, type Shown, type StreamState, type Wish } from '@firstlight/loader';
+import type { Job } from '@firstlight/loader/loading';
 import type { Picture } from '../dicom/picture.ts';
-import { keepWithin, Quiet } from './keep.ts';
-import type { Image, Loading } from './loading.ts';
-import { native } from './native.ts';
+import { Quiet } from './keep.ts';
+import type { Want } from './images.ts';
+import type { Image, Loading, LoadingClient } from './loading.ts';
+import { formOf } from './native.ts';
 
-const EXPLICIT = '1.2.840.10008.1.2.1';
-const ACCEPT = ['1.2.840.10008.1.2.4.202', '1.2.840.10008.1.2.4.201', EXPLICIT].map(syntax => `application/octet-stream; transfer-syntax=${syntax}`).join(', ');
 /** Columns of the smallest picture that is worth showing in passing. */
 const SMALLEST = 128;
-/** The part of the line that scrolling may take, and the pixels a second that a worker decodes on a small device. */
+/** The part of the line that scrolling may take. */
 const LINE = 0.8;
-const DECODED = 5e6;
-/** What comes within this time is taken in one piece. */
-const SOON_MS = 250;
 /** Pictures that are fetched ahead of who scrolls. */
 const AHEAD = 40;
 
@@ -31,23 +28,20 @@ interface Collection {
   take(at: number, image: Image): void;
 }
 
-export class Stack {
+export class Stack implements LoadingClient {
   #pictures: readonly Picture[];
+  /** Names of the pictures' frames, and where each of them stands. */
+  #keys: readonly string[] = [];
   #places = new Map<string, number>();
   readonly #loading: Loading;
   readonly #listener: StackListener;
-  readonly #scheduler: Scheduler;
-  readonly #streams = new Map<string, FrameStream>();
   readonly #levels = new Map<string, FrameLevels>();
   readonly #failed = new Map<string, string>();
-  /** Bytes of frames whose image memory has let go: their next stream goes on from them. */
-  readonly #begun = new Map<string, Begun>();
   readonly #retrying = new Set<string>();
   /** Frames whose full image is wanted although the device saves data. */
   readonly #forced = new Set<string>();
   readonly #predictor = new ScrollPredictor();
   readonly #quiet: Quiet;
-  readonly #leave: () => void;
   /** Of the wishes, by frame. */
   #ranks = new Map<string, number>();
   #collection: Collection | undefined;
@@ -61,25 +55,12 @@ export class Stack {
     [this.#pictures, this.#loading, this.#listener] = [pictures, loading, listener];
     this.#place();
     first?.forEach((levels, frame) => this.#levels.set(frame, levels));
-    this.#scheduler = new Scheduler({
-      open: (frame, ended) => this.#open(frame, ended),
-      has: (frame, level) => this.#failed.has(frame) || this.#has(frame, level),
-      concurrency: () => loading.meter.concurrency(this.#typicalBytes(), 5),
-    });
-    this.#quiet = new Quiet(() => this.#running(), sentence => listener.onTrouble(this.#at, sentence));
-    this.#leave = loading.join(frame => {
-      const at = this.#places.get(frame);
-      return at === undefined ? undefined : { rank: this.#ranks.get(frame) ?? Infinity, far: Math.abs(at - this.#at) };
-    });
+    this.#quiet = new Quiet(() => this.#awaited(), sentence => listener.onTrouble(this.#at, sentence));
+    loading.join(this);
   }
 
   get pictures(): readonly Picture[] {
     return this.#pictures;
-  }
-
-  /** Bytes of codestreams that are held. */
-  get streamBytes(): number {
-    return [...this.#streams.values()].reduce((sum, { have }) => sum + have, 0);
   }
 
   /** The finest image of a picture that is in memory. */
@@ -109,7 +90,7 @@ export class Stack {
   /** This picture is looked at, and covers so many device pixels. */
   look(at: number, shown: Shown): void {
     // Who comes back to a picture that failed has it tried again.
-    if (at !== this.#at) this.#failed.delete(this.#key(at));
+    if (at !== this.#at && this.#failed.delete(this.#key(at))) this.#loading.forget([this.#key(at)]);
     [this.#at, this.#shown] = [at, shown];
     this.#predictor.at(at);
     this.#plan();
@@ -138,79 +119,99 @@ export class Stack {
   /** Tries again what failed, and what waits for its next try. */
   retry(): void {
     this.#failed.clear();
-    for (const [frame, level] of this.#scheduler.active) {
-      this.#streams.get(frame)?.pause();
-      this.#streams.get(frame)?.want(level);
-    }
+    this.#loading.retry();
     this.#plan();
   }
 
   close(): void {
     this.#closed = true;
-    this.#leave();
     this.#quiet.close();
     clearTimeout(this.#timer);
-    this.#scheduler.want([]);
-    for (const stream of this.#streams.values()) stream.close();
-    this.#streams.clear();
-  }
-
-  /** The stream of the picture on the screen, while an answer of its is awaited. */
-  #running(): FrameStream | undefined {
-    const frame = this.#key(this.#at);
-    return this.#scheduler.active.has(frame) && !this.#retrying.has(frame) ? this.#streams.get(frame) : undefined;
-  }
-
-  #key(at: number): string {
-    const picture = this.#pictures[at];
-    return picture ? keyOf(picture) : '';
-  }
-
-  #place(): void {
-    this.#places = new Map(this.#pictures.map((picture, n) => [keyOf(picture), n]));
-  }
-
-  #plan(): void {
-    if (this.#closed) return;
-    const count = this.#pictures.length;
-    const { speed } = this.#predictor;
-    const now = this.#pictures[this.#at]!;
-    const full: Wish = { frame: keyOf(now), level: 0 };
-    const wishes = new Wishes(this.#loading.share);
-    const add = (picture: Picture, level: number) => wishes.add({ frame: keyOf(picture), level }, bytesAt(picture, level));
-    if (speed !== 0) this.#inPassing(speed, add);
-    else {
-      // A picture alone is wanted whole at once: each level shows as it passes, and one request brings them all.
-      add(now, count === 1 && !saveData() ? 0 : this.#level(now, 0));
-      add(now, this.#fitting(now));
-      for (const n of this.#predictor.ahead(count, 1.5, AHEAD).slice(1)) add(this.#pictures[n]!, this.#level(this.#pictures[n]!, 0));
-      // What is on the screen becomes full quality; the rest of the series a useful one, as far as memory goes.
-      if (!saveData() || this.#forced.has(full.frame)) wishes.list.push(full);
-      if (this.#collection) wishes.list.push(...this.#collected());
-      else if (!saveData()) for (const n of outwards(count, this.#at)) if (!add(this.#pictures[n]!, this.#level(this.#pictures[n]!, 0))) break;
-    }
-    for (const { frame, level } of wishes.list) if (this.#isStale(frame, level)) this.#renew(frame);
-    this.#ranks = new Map([...wishes.list].reverse().map(({ frame }, n) => [frame, wishes.list.length - n]));
-    for (const frame of this.#begun.keys()) if (!this.#ranks.has(frame)) this.#begun.delete(frame);
-    this.#scheduler.want(wishes.list);
-  }
-
-  /**
-   * What is under way ends before anything else: it is nearly there, and broken off it would be for nothing. Then come the pictures that can arrive
-   * before they are passed, the next first; the one on the screen is among them where the line is that fast.
-   */
-  #inPassing(velocity: number, add: (picture: Picture, level: number) => unknown): void {
-    const speed = Math.abs(velocity);
-    for (const [frame, level] of this.#scheduler.active) if (level > 0) add(this.#pictures[this.#places.get(frame)!]!, level);
-    const passed = Math.floor((speed * (this.#loading.meter.delay ?? 0)) / 1000);
-    const ahead = this.#predictor.ahead(this.#pictures.length, 1.5, 2 * AHEAD).filter(n => (n - this.#at) * velocity >= 0).slice(0, AHEAD);
-    for (const n of [...ahead.slice(passed), ...ahead.slice(0, passed)]) add(this.#pictures[n]!, this.#level(this.#pictures[n]!, speed));
+    this.#loading.leave(this, [...this.#places.keys()]);
   }
 
   /** Something is to be measured on the picture on the screen. */
   wantFull(): void {
     this.#forced.add(this.#key(this.#at));
     this.#plan();
+  }
+
+  want(frame: string): Want | undefined {
+    const at = this.#places.get(frame);
+    return at === undefined ? undefined : { rank: this.#ranks.get(frame) ?? Infinity, far: Math.abs(at - this.#at) };
+  }
+
+  onImage(frame: string, image: Image, levels: FrameLevels | undefined): void {
+    const at = this.#places.get(frame);
+    if (at === undefined) return;
+    if (levels) this.#levels.set(frame, levels);
+    if (this.#collection && image.level <= this.#collection.level) this.#give(frame, at, image);
+    this.#listener.onImage(at);
+  }
+
+  onState(frame: string, state: StreamState, levels: FrameLevels | undefined): void {
+    const at = this.#places.get(frame);
+    if (at === undefined) return;
+    if (levels) this.#levels.set(frame, levels);
+    if (state.state === 'failed') this.#failed.set(frame, state.reason);
+    state.state === 'retrying' ? this.#retrying.add(frame) : this.#retrying.delete(frame);
+    this.#listener.onTrouble(at, sentence(state));
+  }
+
+  /** Bytes there are of the picture on the screen, while an answer for it is awaited. */
+  #awaited(): number | undefined {
+    const frame = this.#key(this.#at);
+    return this.#retrying.has(frame) ? undefined : this.#loading.received(frame);
+  }
+
+  #key(at: number): string {
+    return this.#keys[at] ?? '';
+  }
+
+  #place(): void {
+    this.#keys = this.#pictures.map(keyOf);
+    this.#places = new Map(this.#keys.map((key, n) => [key, n]));
+  }
+
+  #plan(): void {
+    if (this.#closed) return;
+    const count = this.#pictures.length;
+    const { speed } = this.#predictor;
+    const now = this.#at;
+    const full: Wish = { frame: this.#key(now), level: 0 };
+    const wishes = new Wishes(this.#loading.share);
+    const add = (at: number, level: number) => wishes.add({ frame: this.#key(at), level }, bytesAt(this.#pictures[at]!, level));
+    if (speed !== 0) this.#inPassing(speed, add);
+    else {
+      // A picture alone is wanted whole at once: each level shows as it passes, and one request brings them all.
+      add(now, count === 1 && !saveData() ? 0 : this.#level(now, 0));
+      add(now, this.#fitting(now));
+      for (const n of this.#predictor.ahead(count, 1.5, AHEAD).slice(1)) add(n, this.#level(n, 0));
+      // What is on the screen becomes full quality; the rest of the series a useful one, as far as memory goes.
+      if (!saveData() || this.#forced.has(full.frame)) wishes.push(full);
+      if (this.#collection) for (const wish of this.#collected()) wishes.push(wish);
+      else if (!saveData()) for (const n of outwards(count, this.#at)) if (!add(n, this.#level(n, 0))) break;
+    }
+    this.#ranks = wishes.ranks;
+    const lacking = wishes.list.filter(({ frame, level }) => !this.#failed.has(frame) && !this.#has(frame, level));
+    this.#loading.plan(this, { jobs: lacking.map(wish => this.#job(wish, full.frame)), finish: speed !== 0 });
+  }
+
+  /**
+   * What is under way ends before anything else: it is nearly there, and broken off it would be for nothing. Then come the pictures that can arrive
+   * before they are passed, the next first; the one on the screen is among them where the line is that fast.
+   */
+  #inPassing(velocity: number, add: (at: number, level: number) => unknown): void {
+    const speed = Math.abs(velocity);
+    const passed = Math.floor((speed * (this.#loading.line.delay ?? 0)) / 1000);
+    const ahead = this.#predictor.ahead(this.#pictures.length, 1.5, 2 * AHEAD).filter(n => (n - this.#at) * velocity >= 0).slice(0, AHEAD);
+    for (const n of [...ahead.slice(passed), ...ahead.slice(0, passed)]) add(n, this.#level(n, speed));
+  }
+
+  /** Each level of the picture on the screen shows as it passes; of the others, what is wanted. */
+  #job({ frame, level }: Wish, now: string): Job {
+    const picture = this.#pictures[this.#places.get(frame)!]!;
+    return { frame, level, url: frameUrl(picture), ...((frame !== now || picture.wholeOnly) && { worth: [] }), levels: this.#levels.get(frame), form: formOf(picture) };
   }
 
   #collected(): Wish[] {
@@ -227,105 +228,28 @@ export class Stack {
   }
 
   /** The useful level; in passing, a coarser one that arrives in time. */
-  #level(picture: Picture, speed: number): number {
+  #level(at: number, speed: number): number {
+    const picture = this.#pictures[at]!;
     if (picture.wholeOnly) return 0;
-    const known = this.#levels.get(keyOf(picture));
+    const known = this.#levels.get(this.#key(at));
     let level = usefulLevel(known ?? guess(picture), this.#shown);
-    const { throughput } = this.#loading.meter;
+    const { line, budget } = this.#loading;
+    const { throughput } = line;
     if (speed === 0 || !known || !throughput) return level;
-    const late = (at: number) => endOf(known, at) * speed > LINE * throughput || sideAt(known.width, at) * sideAt(known.height, at) * speed > DECODED * this.#loading.budget.workers;
+    const late = (at: number) => endOf(known, at) * speed > LINE * throughput || sideAt(known.width, at) * sideAt(known.height, at) * speed > budget.decoded;
     while (level + 1 < known.ends.length && sideAt(known.width, level + 1) >= SMALLEST && late(level)) level++;
     return level;
   }
 
-  #fitting(picture: Picture): number {
-    return picture.wholeOnly ? 0 : fittingLevel(this.#levels.get(keyOf(picture)) ?? guess(picture), this.#shown);
-  }
-
-  /** Whether a stream has given this level, and memory let it go since: it would not give it again. */
-  #isStale(frame: string, level: number): boolean {
-    const given = this.#streams.get(frame)?.shown;
-    if (given === undefined || given > level) return false;
-    const best = this.#loading.cache.best(frame);
-    return best === undefined || best.level > given;
-  }
-
-  /** Its next stream begins with what this one has received. */
-  #renew(frame: string): void {
-    const stream = this.#streams.get(frame)!;
-    if (stream.begun) this.#begun.set(frame, stream.begun);
-    stream.close();
-    this.#streams.delete(frame);
-    this.#scheduler.forget(frame);
+  #fitting(at: number): number {
+    const picture = this.#pictures[at]!;
+    return picture.wholeOnly ? 0 : fittingLevel(this.#levels.get(this.#key(at)) ?? guess(picture), this.#shown);
   }
 
   #has(frame: string, level: number): boolean {
-    // The next plan renews it; asked now, it would say at once that it is done, and be asked again.
-    if (this.#isStale(frame, level)) return true;
     if (this.#collection?.got.has(frame) && level >= this.#collection.level) return true;
     const best = this.#loading.cache.best(frame);
     return best !== undefined && best.level <= Math.min(level, (this.#levels.get(frame)?.ends.length ?? 99) - 1);
-  }
-
-  #open(frame: string, ended: () => void): FrameStream {
-    const picture = this.#pictures[this.#places.get(frame)!]!;
-    const place = () => this.#places.get(frame) ?? -1;
-    let signedOut = false;
-    const begun = this.#begun.get(frame);
-    this.#begun.delete(frame);
-    const stream: FrameStream = new FrameStream({
-      url: frameUrl(picture),
-      accept: ACCEPT,
-      decoders: this.#loading.pool,
-      levels: this.#levels.get(frame),
-      begun,
-      meter: this.#loading.meter,
-      atOnce: bytes => (this.#loading.meter.time(bytes) ?? Infinity) < SOON_MS,
-      decodeWhole: async bytes => native(picture, bytes),
-      // Who signs in again in another tab is let in here: each new try is as good as a question.
-      renew: async () => (signedOut = true),
-      onImage: image => {
-        signedOut = false;
-        if (stream.levels) this.#levels.set(frame, stream.levels);
-        if (picture.wholeOnly && image.level > 0) return;
-        const held = { ...image, bytes: image.samples.byteLength };
-        this.#loading.cache.put(frame, held);
-        if (this.#collection && image.level <= this.#collection.level) this.#give(frame, place(), held);
-        this.#listener.onImage(place());
-      },
-      onState: state => {
-        if (stream.levels) this.#levels.set(frame, stream.levels);
-        if (state.state === 'failed') this.#failed.set(frame, state.reason);
-        state.state === 'retrying' ? this.#retrying.add(frame) : this.#retrying.delete(frame);
-        this.#listener.onTrouble(place(), sentence(state, signedOut));
-        if (state.state === 'complete' || state.state === 'failed') this.#release(frame);
-        if (state.state === 'complete' || state.state === 'resting' || state.state === 'failed') ended();
-        if (state.state === 'resting') this.#letFarGo();
-      },
-    });
-    this.#streams.set(frame, stream);
-    return stream;
-  }
-
-  /** A complete picture that memory lets go later is asked for anew, and so is one that failed. */
-  #release(frame: string): void {
-    queueMicrotask(() => {
-      this.#streams.get(frame)?.close();
-      this.#streams.delete(frame);
-      this.#scheduler.forget(frame);
-    });
-  }
-
-  #letFarGo(): void {
-    const idle = [...this.#streams].filter(([frame]) => !this.#scheduler.active.has(frame)).map(([frame, stream]) => ({ frame, bytes: stream.have, far: Math.abs((this.#places.get(frame) ?? 1e9) - this.#at) }));
-    for (const frame of keepWithin(this.#loading.budget.streams, idle)) this.#release(frame);
-  }
-
-  #typicalBytes(): number {
-    const [some] = this.#levels.values();
-    if (some) return some.ends[Math.max(0, some.ends.length - 2)]!;
-    const picture = this.#pictures[0];
-    return picture ? (picture.columns * picture.rows * picture.samples * picture.bitsAllocated) / 32 : 1 << 16;
   }
 }
 
@@ -336,10 +260,10 @@ export function frameUrl({ study, series, instance, frame }: Picture): string {
 }
 
 /** What a reader should know. */
-function sentence(state: StreamState, signedOut: boolean): string {
+function sentence(state: StreamState): string {
   if (state.state === 'failed') return `This image cannot be shown: ${state.reason}`;
   if (state.state !== 'retrying') return '';
-  if (signedOut) return 'Signed out: sign in again in another tab, and it goes on here';
+  if (state.reason === 'signed in anew') return 'Signed out: sign in again in another tab, and it goes on here';
   return `${state.reason.charAt(0).toUpperCase()}${state.reason.slice(1)}, trying again in ${Math.ceil(state.inMs / 1000)} s`;
 }
 
@@ -358,11 +282,18 @@ const bytesAt = ({ columns, rows, samples, bitsAllocated }: Picture, level: numb
 /** Wishes within a bound of memory: what would not fit beside those before it is not asked for, or it would be fetched again and again. */
 class Wishes {
   readonly list: Wish[] = [];
+  /** The place of each frame in the list, from 1. */
+  readonly ranks = new Map<string, number>();
   readonly #counted = new Map<string, number>();
   #room: number;
 
   constructor(room: number) {
     this.#room = room;
+  }
+
+  push(wish: Wish): void {
+    this.list.push(wish);
+    if (!this.ranks.has(wish.frame)) this.ranks.set(wish.frame, this.list.length);
   }
 
   /** Whether there was room; the first one always has it. */
@@ -371,7 +302,7 @@ class Wishes {
     if (more > this.#room && this.list.length > 0) return false;
     this.#room -= more;
     this.#counted.set(wish.frame, Math.max(bytes, this.#counted.get(wish.frame) ?? 0));
-    this.list.push(wish);
+    this.push(wish);
     return true;
   }
 }

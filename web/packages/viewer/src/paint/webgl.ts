@@ -42,7 +42,10 @@ class WebglPainter implements Painter {
   readonly #onLost: () => void;
   readonly #program: WebGLProgram;
   readonly #uniforms = new Map<string, WebGLUniformLocation | null>();
+  readonly #largest: number;
   #textureBytes = 0;
+  /** The texture of samples that is there: pictures of one form are written into it. */
+  #form = '';
   #uploaded: { bits?: ArrayLike<number>; colours?: Uint32Array } = {};
 
   constructor(canvas: HTMLCanvasElement, gl: WebGL2RenderingContext, program: WebGLProgram, onLost: () => void) {
@@ -56,6 +59,7 @@ class WebglPainter implements Painter {
       gl.uniform1i(this.#uniform(name), unit);
     }
     gl.clearColor(0, 0, 0, 1);
+    this.#largest = gl.getParameter(gl.MAX_TEXTURE_SIZE) as number;
   }
 
   get bytes(): number {
@@ -68,7 +72,7 @@ class WebglPainter implements Painter {
     gl.disable(gl.SCISSOR_TEST);
     gl.viewport(0, 0, width, height);
     gl.clear(gl.COLOR_BUFFER_BIT);
-    if (layer && Math.max(layer.texels.width, layer.texels.height) > gl.getParameter(gl.MAX_TEXTURE_SIZE)) return this.#onLost();
+    if (layer && Math.max(layer.texels.width, layer.texels.height) > this.#largest) return this.#onLost();
     if (!layer || layer.right <= layer.left || layer.bottom <= layer.top) return;
     this.#upload(layer);
     gl.uniform4f(this.#uniform('axes'), layer.across.at, layer.across.step, layer.down.at, layer.down.step);
@@ -103,7 +107,11 @@ class WebglPainter implements Painter {
       const wide = texels.bits.BYTES_PER_ELEMENT === 2;
       const [inside, format] = texels.components >= 4 ? [wide ? gl.RGBA16UI : gl.RGBA8UI, gl.RGBA_INTEGER] : texels.components === 3 ? [wide ? gl.RGB16UI : gl.RGB8UI, gl.RGB_INTEGER] : [wide ? gl.R16UI : gl.R8UI, gl.RED_INTEGER];
       gl.activeTexture(gl.TEXTURE0);
-      gl.texImage2D(gl.TEXTURE_2D, 0, inside, texels.width, texels.height, 0, format, wide ? gl.UNSIGNED_SHORT : gl.UNSIGNED_BYTE, texels.bits);
+      const type = wide ? gl.UNSIGNED_SHORT : gl.UNSIGNED_BYTE;
+      const form = `${inside} ${texels.width} ${texels.height}`;
+      if (form === this.#form) gl.texSubImage2D(gl.TEXTURE_2D, 0, 0, 0, texels.width, texels.height, format, type, texels.bits);
+      else gl.texImage2D(gl.TEXTURE_2D, 0, inside, texels.width, texels.height, 0, format, type, texels.bits);
+      this.#form = form;
       this.#uploaded.bits = texels.bits;
       this.#textureBytes = texels.bits.byteLength + (1 << 18);
     }

@@ -35,7 +35,8 @@ export class Opener {
     if (answer.series.length === 0) return this.#refuse('This study is not in the archive.');
     const uid = answer.first?.series ?? wanted ?? text(answer.series[0], '0020000E');
     if (answer.first) this.#firstPicture(study, answer.first);
-    void this.#rest(study, uid, asked);
+    // What is read of the series meanwhile comes beside the first picture, not before it.
+    void (answer.first ? this.#viewport.sent() : Promise.resolve()).then(() => this.#rest(study, uid, asked));
     return { study: answer.study, series: answer.series };
   }
 
@@ -70,6 +71,7 @@ export class Opener {
 
   /** All of a series. */
   async #rest(study: string, uid: string, asked: AbortSignal, at?: { instance: string; frame: number }): Promise<void> {
+    if (asked.aborted) return;
     const described = metadata(study, uid, sentence => this.#tell(asked, sentence), asked);
     // Where levels end is told beside: without it, it is read from each codestream's own first bytes.
     const ends = levels(study, uid, asked);

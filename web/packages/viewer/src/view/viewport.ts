@@ -12,7 +12,7 @@ import { corners, NOTHING, quality } from './corners.ts';
 import { FIT, rectangle, scaleBar, toPicture, type Point, type Size, type View } from './geometry.ts';
 import { drawScene, isEmpty, type MarkBook, type Pointer } from './marks.ts';
 import { measured, needsValues, type Mark } from './measure.ts';
-import { overlaysOf, type Overlay } from './overlays.ts';
+import { overlayName, overlaysOf, type Overlay } from './overlays.ts';
 import { Passing } from './passing.ts';
 
 export interface ViewportListener {
@@ -41,6 +41,8 @@ export class Viewport {
   readonly #passing = new Passing(() => this.redraw());
   /** Elements by their class; looked up once. */
   readonly #parts = new Map<string, HTMLElement>();
+  /** What stands in them and in the element's data: each step would ask the page for it otherwise. */
+  readonly #written = new Map<string, string>();
   #size: Size = { width: 0, height: 0 };
   #painter: Painter;
   #series: Series | undefined;
@@ -118,7 +120,7 @@ export class Viewport {
   /** Nothing is shown from now on but this sentence. */
   clear(sentence: string): void {
     this.#stack?.close();
-    [this.#stack, this.#series, this.#tone, this.#view, this.#trouble] = [undefined, undefined, undefined, FIT, ''];
+    [this.#stack, this.#series, this.#tone, this.#view, this.#trouble, this.#last] = [undefined, undefined, undefined, FIT, '', undefined];
     this.say(sentence);
     this.redraw();
   }
@@ -196,6 +198,7 @@ export class Viewport {
   }
 
   trouble(sentence: string): void {
+    if (sentence === this.#trouble) return;
     this.#trouble = sentence;
     this.redraw();
   }
@@ -220,6 +223,11 @@ export class Viewport {
 
   inPicture(point: Point): Point | undefined {
     return this.picture && toPicture(this.picture, this.size, this.#view, point);
+  }
+
+  /** Settles when what is shown here has been asked for. */
+  sent(): Promise<void> {
+    return this.image ? Promise.resolve() : this.#loading.sent();
   }
 
   /** Tells the loader what the eye sees. */
@@ -263,7 +271,7 @@ export class Viewport {
   /** Marks, pointers and overlays. Without any, their canvas is none that every picture would have to be mixed with. */
   #drawOver(now: Picture | undefined, image: Image | undefined): void {
     this.#bar(now);
-    if (!now) return void (this.#over.hidden = true);
+    if (!now) return this.#hideOver(true);
     const scene = {
       picture: now,
       place: this.size,
@@ -273,17 +281,19 @@ export class Viewport {
       pointers: this.pointers,
       overlays: this.showsOverlays ? this.#overlays : [],
     };
-    this.#over.hidden = isEmpty(scene);
+    this.#hideOver(isEmpty(scene));
     if (!this.#over.hidden) drawScene(this.#over.getContext('2d')!, scene);
+  }
+
+  #hideOver(hidden: boolean): void {
+    if (this.#over.hidden !== hidden) this.#over.hidden = hidden;
   }
 
   #bar(now: Picture | undefined): void {
     const ratio = devicePixelRatio || 1;
     const bar = now && scaleBar(now, this.#size, this.#view, ratio);
     this.#put('bar', bar?.label ?? '');
-    const width = bar ? `${bar.pixels / ratio}px` : '';
-    const part = this.#part('bar');
-    if (part.style.width !== width) part.style.width = width;
+    this.#write('bar width', bar ? `${bar.pixels / ratio}px` : '', width => (this.#part('bar').style.width = width));
   }
 
   #arrive(): void {
@@ -291,7 +301,7 @@ export class Viewport {
     this.redraw();
     const [now, set] = [this.picture, this.picture && this.#series?.set(this.picture.instance)];
     this.#overlays = [];
-    if (!now || !set) return;
+    if (!now || !set || overlayName(set) === undefined) return;
     overlaysOf(set, now).then(found => {
       if (this.picture !== now || found.length === 0) return;
       this.#overlays = found;
@@ -309,7 +319,9 @@ export class Viewport {
   }
 
   #drawn(now: Picture, image: Image | undefined): void {
-    const what = image && `${now.series} ${image.level} ${this.#series!.whole}`;
+    // A picture that has not come yet tells nothing of those around it.
+    if (!image) return;
+    const what = `${now.series} ${image.level} ${this.#series!.whole}`;
     if (what === this.#last) return;
     this.#last = what;
     this.listener.onDrawn(this);
@@ -327,16 +339,22 @@ export class Viewport {
     this.#tell('index', now ? String(this.#at) : '');
     this.#tell('instance', now?.instance ?? '');
     // Nobody is read every picture that passes.
-    if (now && !this.#passing.now) this.place.setAttribute('aria-label', `Image ${this.#at + 1} of ${count}, ${told.patient.replaceAll('\n', ', ')}, ${told.series.replaceAll('\n', ', ')}`);
+    if (now && !this.#passing.now) this.#write('label', `Image ${this.#at + 1} of ${count}, ${told.patient.replaceAll('\n', ', ')}, ${told.series.replaceAll('\n', ', ')}`, label => this.place.setAttribute('aria-label', label));
   }
 
   #put(part: string, words: string): void {
-    const place = this.#part(part);
-    if (place.textContent !== words) place.textContent = words;
+    this.#write(part, words, words => (this.#part(part).textContent = words));
   }
 
   #tell(name: string, value: string): void {
-    if (this.element.dataset[name] !== value) this.element.dataset[name] = value;
+    this.#write(`data ${name}`, value, value => (this.element.dataset[name] = value));
+  }
+
+  /** Changes the page only where something has changed. */
+  #write(what: string, value: string, write: (value: string) => void): void {
+    if (this.#written.get(what) === value) return;
+    this.#written.set(what, value);
+    write(value);
   }
 
   #part(name: string): HTMLElement {

@@ -3,8 +3,10 @@ import { appendFileSync, existsSync, mkdirSync, readFileSync, rmSync } from 'nod
 import { loadavg } from 'node:os';
 import { dirname } from 'node:path';
 
-/** Above this load nothing is measured. */
+/** Above this load nothing is measured. The one before has made some: it is waited for until that has gone, so long at most. */
 const LOAD = 3;
+const QUIET = 2.2;
+const PATIENCE_MS = 120_000;
 
 export class Results {
   #file;
@@ -27,6 +29,7 @@ export class Results {
     const is = row => Object.entries(key).every(([name, value]) => row[name] === value);
     if (this.rows.some(is)) return;
     for (let attempt = 0; attempt < 2 && !this.rows.some(is); attempt++) {
+      await rest();
       const before = loadavg()[0];
       let row;
       try {
@@ -49,3 +52,7 @@ export const median = values => {
   const sorted = values.filter(Number.isFinite).sort((a, b) => a - b);
   return sorted.length === 0 ? undefined : sorted.length % 2 ? sorted[sorted.length >> 1] : (sorted[sorted.length / 2 - 1] + sorted[sorted.length / 2]) / 2;
 };
+
+async function rest() {
+  for (const begun = Date.now(); loadavg()[0] > QUIET && Date.now() - begun < PATIENCE_MS; ) await new Promise(later => setTimeout(later, 1000));
+}

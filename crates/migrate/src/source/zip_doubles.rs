@@ -24,26 +24,45 @@ pub(super) struct Double {
 
 /// The records of the directory of `file` that are none of the entries shown. Those of entries over 4 GiB are left out.
 pub(super) fn of(zip: &mut ZipArchive<BufReader<File>>, file: &mut BufReader<File>) -> io::Result<Vec<Double>> {
+    let mut count = 0;
+    each(file, zip.central_directory_start(), |_, _, _| count += 1)?;
+    if count <= zip.len() {
+        return Ok(Vec::new());
+    }
+    // Only now: `zip` reads each entry's own header to tell.
     let mut shown = HashSet::new();
     for part in 0..zip.len() {
         shown.extend(zip.by_index_raw(part).ok().map(|entry| entry.central_header_start()));
     }
-    let (mut at, mut doubles) = (zip.central_directory_start(), Vec::new());
-    loop {
-        file.seek(SeekFrom::Start(at))?;
-        let mut record = Vec::new();
-        file.by_ref().take(RECORD as u64).read_to_end(&mut record)?;
-        if record.len() < RECORD || !record.starts_with(b"PK\x01\x02") {
-            return Ok(doubles);
-        }
-        let two = |n: usize| usize::from(u16::from_le_bytes([record[n], record[n + 1]]));
+    let (offset, mut doubles) = (zip.offset(), Vec::new());
+    each(file, zip.central_directory_start(), |at, record, name| {
         let four = |n: usize| u32::from_le_bytes([record[n], record[n + 1], record[n + 2], record[n + 3]]);
         if !shown.contains(&at) && four(42) != u32::MAX {
-            let mut name = Vec::new();
-            file.by_ref().take(two(28) as u64).read_to_end(&mut name)?;
             let (size, packed) = (four(24).into(), four(20).into());
-            doubles.push(Double { name, at: zip.offset() + u64::from(four(42)), size, packed });
+            doubles.push(Double { name, at: offset + u64::from(four(42)), size, packed });
         }
-        at += (RECORD + two(28) + two(30) + two(32)) as u64;
+    })?;
+    Ok(doubles)
+}
+
+/// Hands on each record of the directory that begins at `start`: where it is, its fixed part, and the name after that.
+fn each(file: &mut BufReader<File>, start: u64, mut act: impl FnMut(u64, &[u8; RECORD], Vec<u8>)) -> io::Result<()> {
+    let mut at = start;
+    file.seek(SeekFrom::Start(at))?;
+    loop {
+        let mut record = [0; RECORD];
+        match file.read_exact(&mut record) {
+            Ok(()) if record.starts_with(b"PK\x01\x02") => {}
+            Ok(()) => return Ok(()),
+            Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => return Ok(()),
+            Err(e) => return Err(e),
+        }
+        let two = |n: usize| u16::from_le_bytes([record[n], record[n + 1]]);
+        let mut name = Vec::new();
+        file.by_ref().take(two(28).into()).read_to_end(&mut name)?;
+        let rest = i64::from(two(30)) + i64::from(two(32));
+        file.seek_relative(rest)?;
+        act(at, &record, name);
+        at += RECORD as u64 + u64::from(two(28)) + rest as u64;
     }
 }

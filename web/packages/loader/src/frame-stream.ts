@@ -6,12 +6,15 @@ import type { HtImage } from '@firstlight/htj2k';
 import { levelsOfCodestream } from './codestream.ts';
 import { endOf, levelIn, type FrameLevels } from './levels.ts';
 import type { LineMeter } from './line.ts';
+import type { SparseFrame } from './loading/region-loader.ts';
 
 /** Decodes codestreams: `DecoderPool` of `@firstlight/htj2k/pool` is one. */
 export interface Decoders {
   /** Bytes of memory that decoding holds. */
   readonly heldBytes?: number;
   open(length: number): { push(bytes: Uint8Array): void; decode(level: number): Promise<HtImage>; close(): void };
+  /** A frame whose bytes come in any order; without it, there is none. */
+  openSparse?(length: number): Promise<SparseFrame>;
 }
 
 /** The beginning of a frame that was received before, by another stream. */

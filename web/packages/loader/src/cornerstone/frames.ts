@@ -6,8 +6,8 @@ import { LevelCache } from '../cache.ts';
 import type { Begun, Decoders, Pauses, StreamState } from '../frame-stream.ts';
 import { coarsest, endOf, type FrameLevels } from '../levels.ts';
 import type { DecodeWhole } from '../loading/frame-loader.ts';
-import type { FromLoader, Job, LineState, LoaderPort, ToLoader } from '../loading/messages.ts';
-import type { Picture, Shape } from '../loading/picture.ts';
+import type { FromLoader, Job, LineState, LoaderPort, RegionJob, ToLoader } from '../loading/messages.ts';
+import type { Picture, PixelArray, Shape } from '../loading/picture.ts';
 import { localPort } from '../loading/port.ts';
 import type { LoadedImage } from './api.ts';
 
@@ -21,11 +21,16 @@ export interface FrameWish {
   shape?: Shape;
 }
 
+/** Some rows or columns of a frame's full image. */
+export type RegionWish = Omit<RegionJob, 'url'>;
+
 export interface Wishes {
   /** What is looked at. */
   now: readonly FrameWish[];
   /** What may be looked at next. */
   later: readonly FrameWish[];
+  /** Before both. */
+  regions?: readonly RegionWish[];
 }
 
 export interface FramesClient {
@@ -35,6 +40,8 @@ export interface FramesClient {
   /** How far a frame of its own is from what is looked at. */
   far?(imageId: string): number | undefined;
   onPicture(imageId: string, picture: Picture): void;
+  /** Values of a region that was wished for; none where only the whole frame has them. */
+  onRegion?(imageId: string, region: RegionJob['region'], values: PixelArray | undefined): void;
   onState(imageId: string, state: StreamState): void;
 }
 
@@ -114,12 +121,14 @@ export class Frames {
     this.#planned = true;
     queueMicrotask(() => {
       this.#planned = false;
-      const wishes = this.#wishes();
+      const all = [...this.#clients].map(client => client.wishes());
+      const wishes = inTurns(all);
       this.#ranks = new Map(wishes.map(({ frame }, n): [string, number] => [frame, n]).reverse());
       const jobs = wishes.map(wish => this.#job(wish));
       const headers = this.#headers();
       const whole = jobs.filter(({ frame }) => this.#whole?.is(frame));
-      this.#options.loader.post({ type: 'want', jobs: whole.length > 0 ? jobs.filter(({ frame }) => !this.#whole?.is(frame)) : jobs, headers });
+      const regions = all.flatMap(each => each.regions ?? []).map(wish => ({ ...wish, url: urlOf(wish.frame) }));
+      this.#options.loader.post({ type: 'want', jobs: whole.length > 0 ? jobs.filter(({ frame }) => !this.#whole?.is(frame)) : jobs, headers, ...(regions.length > 0 && { regions }) });
       this.#whole?.loader.post({ type: 'want', jobs: whole, headers });
     });
   }
@@ -227,16 +236,13 @@ export class Frames {
   }
 
   #wishes(): FrameWish[] {
-    const all = [...this.#clients].map(client => client.wishes());
-    return [...byTurns(all.map(each => each.now)), ...byTurns(all.map(each => each.later))];
+    return inTurns([...this.#clients].map(client => client.wishes()));
   }
 
   #job({ frame, level, worth = [], shape = AS_IT_IS }: FrameWish): Job {
     const begun = this.#begun.get(frame);
     this.#begun.delete(frame);
-    const address = frame.slice(frame.indexOf(':') + 1);
-    const url = address.startsWith('http') ? address : new URL(address, globalThis.document?.baseURI).href;
-    return { frame, level, worth, shape, begun, url, levels: this.#untold(frame) };
+    return { frame, level, worth, shape, begun, url: urlOf(frame), levels: this.#untold(frame) };
   }
 
   /** The levels of a frame, if its loader has not been told: a list of wishes is sent with each step of who scrolls. */
@@ -262,6 +268,10 @@ export class Frames {
     const sum = (of: 'bytes' | 'open') => [...this.#received.values()].reduce((all, each) => all + each[of], 0);
     this.line = { ...line, bytes: sum('bytes'), open: sum('open') };
     if (message.type === 'line' || message.type === 'image') return;
+    if (message.type === 'region') {
+      for (const client of this.#clients) client.onRegion?.(message.frame, message.region, message.values);
+      return;
+    }
     const { frame, levels } = message;
     if (levels) this.#levels.set(frame, levels);
     if (message.type === 'picture') {
@@ -287,6 +297,13 @@ export class Frames {
   #evicted(imageId: string): void {
     if (!this.cache.best(imageId)) this.#forget([imageId]);
   }
+}
+
+const inTurns = (all: readonly Wishes[]): FrameWish[] => [...byTurns(all.map(each => each.now)), ...byTurns(all.map(each => each.later))];
+
+function urlOf(frame: string): string {
+  const address = frame.slice(frame.indexOf(':') + 1);
+  return address.startsWith('http') ? address : new URL(address, globalThis.document?.baseURI).href;
 }
 
 function byTurns(lists: readonly (readonly FrameWish[])[]): FrameWish[] {

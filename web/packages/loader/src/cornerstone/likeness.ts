@@ -14,14 +14,18 @@ const LEFT_OUT = 0.6;
 /** Below it a window counts as black. */
 const BLACK = 4;
 
+/** A plane that is so near to a line of pixels, in pixels, is on it. */
+const NEAR = 0.01;
+
 /** The values of a window as shades of 0 to 255. */
 export interface Window {
   lower: number;
   upper: number;
 }
 
-/** Where a plane crosses a slice: the lines of samples on its sides, which begin at `one` and at `other`. */
+/** Where a plane crosses a slice: the lines of samples on its sides, which begin at `one` and at `other`; and the pixels of the full image that it shows. */
 export interface Crossing {
+  region: { x: number; y: number; width: number; height: number };
   one: number;
   other: number;
   /** From one value of a line to the next. */
@@ -46,11 +50,14 @@ export function crossing({ width, height, direction, apart }: Slices, plane: { n
   const before = at - (at % apart);
   if (before === at || at < 0 || before + apart >= (across === 0 ? width : height)) return undefined;
   const [line, step, length] = across === 0 ? [1, width, height] : [width, 1, width];
-  return { one: before * line, other: (before + apart) * line, step, length, window: plane.window };
+  // A plane between two lines of pixels is the mean of them.
+  const [first, last] = [Math.floor(plane.index[across]! + NEAR), Math.ceil(plane.index[across]! - NEAR)];
+  const region = across === 0 ? { x: first, y: 0, width: last - first + 1, height } : { x: 0, y: first, width, height: last - first + 1 };
+  return { region, one: before * line, other: (before + apart) * line, step, length, window: plane.window };
 }
 
 /** From 0 to 1; 1 where nothing is to be seen. */
-export function likenessBetween(values: ArrayLike<number>, { one, other, step, length, window: { lower, upper } }: Crossing): number {
+export function likenessBetween(values: ArrayLike<number>, { one, other, step, length, window: { lower, upper } }: Omit<Crossing, 'region'>): number {
   const scale = 255 / Math.max(1, upper - lower);
   const shade = (at: number) => Math.min(255, Math.max(0, (values[at]! - lower) * scale));
   let [sum, windows] = [0, 0];

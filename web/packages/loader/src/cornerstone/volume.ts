@@ -5,12 +5,13 @@
 import type { StreamState } from '../frame-stream.ts';
 import { usefulLevel, type FrameLevels } from '../levels.ts';
 import { expandInto } from '../loading/expand.ts';
-import { ARRAYS, type ArrayName, type Picture, type PixelArray } from '../loading/picture.ts';
+import { ARRAYS, type ArrayName, type Picture, type PixelArray, type Shape } from '../loading/picture.ts';
 import { volumeOrder } from '../order.ts';
 import { QUALITY, type AnyViewport, type AnyVolume, type Cornerstone, type ImagesListener, type ImagesLoader, type LoadedImage } from './api.ts';
 import type { Frames, FramesClient, FrameWish, Wishes } from './frames.ts';
 import { canLoad, comesWhole, makeImage, shapeOf, sizeOf } from './image.ts';
 import { crossing, leastLike, likenessBetween, type Crossing } from './likeness.ts';
+import { covers, putRegion, type Region } from './regions.ts';
 import { Redraw, type Pane } from './redraw.ts';
 
 /** Neighbours that stand in for a slice until it comes: how far, and what Cornerstone3D calls that. */
@@ -27,6 +28,8 @@ interface Slice {
   values: PixelArray;
   /** What is in the buffer; none while a neighbour's values stand in. */
   level: number | undefined;
+  /** Pixels of the full image that are there beside the level. */
+  regions: Region[];
 }
 
 /** The slice that an image of ours belongs to: two volumes of one series share it. */
@@ -47,6 +50,8 @@ export class VolumeClient implements FramesClient, ImagesLoader {
   #levelsKnown = false;
   #useful = 1;
   #focus = 0;
+  /** Slices of which a region can't be had by itself. */
+  readonly #wholeOnly = new Set<string>();
   #missing = 0;
   #reached = 0;
   /** Slices that show something, be it a neighbour's values. */
@@ -99,8 +104,14 @@ export class VolumeClient implements FramesClient, ImagesLoader {
     if (this.#missing === 0 || this.#volume?.loadStatus?.cancelled) return { now: [], later: [] };
     // Until the levels are known a part of a frame can only be had by breaking off: the slice that is looked at comes whole.
     if (!this.#areLevelsKnown() && !comesWhole(this.#cornerstone, this.#imageIds[0]!)) return { now: [this.#wish(this.#imageIds[this.#focus]!, 0)], later: [] };
-    const now = volumeOrder(this.#imageIds.length, this.#focus, this.#useful, { stride: STRIDE, lacking: this.#lacking() }).filter(({ slice, level }) => !this.holds(this.#imageIds[slice]!, level)).map(({ slice, level }) => this.#wish(this.#imageIds[slice]!, level));
-    return { now, later: [] };
+    const lacking = this.#lacking();
+    const whole = lacking.map(({ slice }) => slice).filter(slice => this.#wholeOnly.has(this.#imageIds[slice]!));
+    const now = volumeOrder(this.#imageIds.length, this.#focus, this.#useful, { stride: STRIDE, lacking: whole }).filter(({ slice, level }) => !this.holds(this.#imageIds[slice]!, level)).map(({ slice, level }) => this.#wish(this.#imageIds[slice]!, level));
+    const regions = lacking.flatMap(({ slice, region }) => {
+      const frame = this.#imageIds[slice]!;
+      return this.#wholeOnly.has(frame) ? [] : [{ frame, region, shape: this.#shape(frame) }];
+    });
+    return { now, later: [], regions };
   }
 
   /** Those of the whole series, or as far as the worker has begun with it by itself. */
@@ -116,6 +127,20 @@ export class VolumeClient implements FramesClient, ImagesLoader {
     const at = this.#place.get(imageId);
     if (at === undefined || !this.#volume || this.#volume.loadStatus?.cancelled) return;
     if (!this.holds(imageId, picture.level)) this.#take(imageId, at, picture);
+  }
+
+  /** Some lines of the full image, into a slice that has a level. */
+  onRegion(imageId: string, region: Region, values: PixelArray | undefined): void {
+    const slice = this.#place.has(imageId) ? this.#existing(imageId) : undefined;
+    if (!slice?.level || this.#volume?.loadStatus?.cancelled) return;
+    if (values) {
+      putRegion(slice.values, sizeOf(this.#cornerstone, imageId).width, region, values);
+      slice.regions.push(region);
+      this.#tell(imageId, slice.image);
+    } else {
+      this.#wholeOnly.add(imageId);
+      this.#frames.replan();
+    }
   }
 
   onState(imageId: string, state: StreamState): void {
@@ -137,8 +162,12 @@ export class VolumeClient implements FramesClient, ImagesLoader {
   }
 
   #wish(frame: string, level: number): FrameWish {
+    return { frame, level, shape: { ...this.#shape(frame), full: sizeOf(this.#cornerstone, frame) } };
+  }
+
+  #shape(frame: string): Shape {
     const type = this.#volume!.dataType in ARRAYS ? (this.#volume!.dataType as ArrayName) : undefined;
-    return { frame, level, shape: { ...shapeOf(this.#cornerstone, frame), type, full: sizeOf(this.#cornerstone, frame) } };
+    return { ...shapeOf(this.#cornerstone, frame), type };
   }
 
   #canLoad(imageId: string): boolean {
@@ -178,7 +207,7 @@ export class VolumeClient implements FramesClient, ImagesLoader {
     if (there) return there;
     const { width, height } = sizeOf(this.#cornerstone, imageId);
     const values = new (ARRAYS[this.#volume!.dataType as ArrayName] ?? Float32Array)(width * height);
-    const slice: Slice = { values, image: makeImage(this.#cornerstone, imageId, { values, width, height, min: 0, max: 0 }, QUALITY.far), level: undefined };
+    const slice: Slice = { values, image: makeImage(this.#cornerstone, imageId, { values, width, height, min: 0, max: 0 }, QUALITY.far), level: undefined, regions: [] };
     SLICES.set(slice.image, slice);
     this.#cornerstone.cache.setPartialImage(imageId, slice.image);
     this.#volume!.voxelManager?.invalidateCache?.();
@@ -196,6 +225,7 @@ export class VolumeClient implements FramesClient, ImagesLoader {
     else expandInto(slice.values, full.width, full.height, values, width, level);
     [slice.image.minPixelValue, slice.image.maxPixelValue] = [min, max];
     slice.level = level;
+    slice.regions = [];
   }
 
   /** A neighbour's values, until the slice's own come. */
@@ -266,12 +296,12 @@ export class VolumeClient implements FramesClient, ImagesLoader {
     return engines.flatMap(engine => engine.getViewports().filter(viewport => id !== undefined && viewport.getAllVolumeIds?.().includes(id)).map(viewport => ({ engine, viewport })));
   }
 
-  /** The slices whose useful level is not enough for a plane that crosses them between its samples. */
-  #lacking(): number[] {
+  /** The slices whose useful level is not enough for a plane that crosses them between its samples, and which of their pixels it shows. */
+  #lacking(): { slice: number; region: Region }[] {
     if (this.#useful === 0 || this.#told.size < this.#imageIds.length - UNDER_WAY) return [];
     const slices = this.#imageIds.map(imageId => this.#existing(imageId));
-    const likeness = (of: Crossing) => slices.map(slice => (slice?.level ? likenessBetween(slice.values, of) : 1));
-    return [...new Set(this.#crossings().flatMap(of => leastLike(likeness(of), ALIKE)))];
+    const likeness = (of: Crossing) => slices.map(slice => (!slice?.level || covers(slice.regions, of.region) ? 1 : likenessBetween(slice.values, of)));
+    return this.#crossings().flatMap(of => leastLike(likeness(of), ALIKE).map(slice => ({ slice, region: of.region })));
   }
 
   #crossings(): Crossing[] {

@@ -8,7 +8,8 @@ import { coarsest, endOf, type FrameLevels } from '../levels.ts';
 import { LineMeter } from '../line.ts';
 import { Scheduler } from '../scheduler.ts';
 import type { FromLoader, Job, LineState, ToLoader } from './messages.ts';
-import { pictureOf } from './picture.ts';
+import { pictureOf, valuesOf } from './picture.ts';
+import { RegionLoader } from './region-loader.ts';
 
 /** So much of the line is kept in requests: small frames end before the next is asked for. */
 const AHEAD_S = 0.15;
@@ -36,6 +37,7 @@ export class FrameLoader {
   readonly #options: FrameLoaderOptions;
   readonly #meter = new LineMeter();
   readonly #scheduler: Scheduler;
+  readonly #regions: RegionLoader;
   readonly #jobs = new Map<string, Job>();
   readonly #streams = new Map<string, FrameStream>();
   readonly #levels = new Map<string, FrameLevels>();
@@ -65,6 +67,16 @@ export class FrameLoader {
       has: (frame, level) => this.#has(frame, level),
       concurrency: () => this.#room(),
     });
+    this.#regions = new RegionLoader({
+      open: length => options.decoders.openSparse?.(length) ?? Promise.reject(new Error('no decoder for regions')),
+      begun: frame => this.#streams.get(frame)?.begun,
+      fetch: (url, init) => this.#metered(url, init),
+      onRegion: ({ frame, region, shape }, image) => {
+        const values = image && valuesOf(image, shape);
+        this.#options.say({ type: 'region', frame, region, values, line: this.#line() }, values ? [values.buffer as ArrayBuffer] : []);
+      },
+      onChange: () => this.#scheduler.refill(),
+    });
   }
 
   hear(message: ToLoader): void {
@@ -75,6 +87,8 @@ export class FrameLoader {
         this.#accept = message.accept;
         return;
       case 'want':
+        this.#headers = message.headers;
+        this.#regions.want(message.regions ?? []);
         return this.#want(message.jobs, message.headers, message.finish);
       case 'forget':
         for (const frame of message.frames) message.keep ? this.#putAside(frame) : this.#forget(frame);
@@ -138,7 +152,7 @@ export class FrameLoader {
   /** Requests and frames that wait for the decoder. A request that is under way is not broken off because the line has become slower. */
   #room(): number {
     const decoding = Math.min(BACKLOG, Math.max(0, this.#scheduler.active.size - this.#asking));
-    const requests = this.#concurrency();
+    const requests = Math.max(0, this.#concurrency() - this.#regions.size);
     return decoding + (this.#replanning ? requests : Math.max(requests, this.#asking));
   }
 
@@ -206,6 +220,20 @@ export class FrameLoader {
     if (!shape) return this.#options.say({ type: 'image', frame, image, levels, line, held: this.#options.decoders.heldBytes ?? 0 }, [image.samples.buffer as ArrayBuffer]);
     const picture = pictureOf(image, shape);
     this.#options.say({ type: 'picture', frame, picture, levels, line }, [picture.values.buffer as ArrayBuffer]);
+  }
+
+  /** A request of no stream, whose bytes are counted. */
+  async #metered(url: string, init: RequestInit): Promise<Response> {
+    const reading = this.#meter.begin();
+    try {
+      const response = await (this.#options.fetch ?? fetch)(url, { ...init, headers: { ...this.#headers, ...(init.headers as Record<string, string>) } });
+      const body = await response.arrayBuffer();
+      reading.received(body.byteLength);
+      this.#bytes += body.byteLength;
+      return new Response(body, { status: response.status, headers: response.headers });
+    } finally {
+      reading.end();
+    }
   }
 
   #reading(): ReturnType<LineMeter['begin']> {

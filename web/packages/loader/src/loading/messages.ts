@@ -1,8 +1,8 @@
 /** What a page and its loading worker say to each other. */
-import type { HtImage } from '@firstlight/htj2k';
+import type { HtImage, Region } from '@firstlight/htj2k';
 import type { Begun, Pauses, StreamState } from '../frame-stream.ts';
 import type { FrameLevels } from '../levels.ts';
-import type { Picture, Shape } from './picture.ts';
+import type { Picture, PixelArray, Shape } from './picture.ts';
 
 /** A frame that is wanted, to which level, and what is to be made of it. */
 export interface Job {
@@ -21,10 +21,21 @@ export interface Job {
   begun?: Begun | undefined;
 }
 
+/** Some rows or columns of the full image of a frame, of which a coarser level is there. */
+export interface RegionJob {
+  frame: string;
+  url: string;
+  region: Region;
+  shape: Shape;
+}
+
 export type ToLoader =
   | Start
-  /** This, in this order, and nothing else; with `finish`, what is under way to less than the full image ends before it. */
-  | { type: 'want'; jobs: readonly Job[]; headers: Record<string, string>; finish?: boolean | undefined }
+  /**
+   * This, in this order, and nothing else; with `finish`, what is under way to less than the full image ends before it. Regions come before the jobs, as
+   * soon as a level of their frame is there.
+   */
+  | { type: 'want'; jobs: readonly Job[]; headers: Record<string, string>; finish?: boolean | undefined; regions?: readonly RegionJob[] | undefined }
   /** The page no longer has these. With `keep` their bytes stay, for when they are wanted again; they are not wanted now. */
   | { type: 'forget'; frames: readonly string[]; keep?: boolean | undefined }
   /** The page has the pictures that it was given of these; bytes for finer ones need not be kept. */
@@ -59,6 +70,8 @@ export type FromLoader =
   | { type: 'picture'; frame: string; picture: Picture; levels: FrameLevels | undefined; line: LineState }
   /** Samples as they are, and the bytes that the decoder holds. */
   | { type: 'image'; frame: string; image: HtImage; levels: FrameLevels | undefined; line: LineState; held: number }
+  /** Values of a region, row by row; none where it can't be had by itself. */
+  | { type: 'region'; frame: string; region: Region; values: PixelArray | undefined; line: LineState }
   | { type: 'state'; frame: string; state: StreamState; levels: FrameLevels | undefined; line: LineState }
   /** When the first request is open, then now and then: what is silent else may be a line that stands still. With the bytes there are of each frame under way. */
   | { type: 'line'; line: LineState; underWay: ReadonlyMap<string, number> }

@@ -1,0 +1,118 @@
+/**
+ * Some rows or columns of the full image, for a plane that crosses the frame between the samples of its level: the code-blocks that they need are fetched
+ * by their byte ranges (T.800 B.10: a packet header tells where each begins), a small part of what the level takes.
+ */
+import type { HtImage } from '@firstlight/htj2k';
+import type { Begun } from '../frame-stream.ts';
+import type { RegionJob } from './messages.ts';
+
+/** A frame whose bytes come in any order: `HtFrame` is one. */
+export interface SparseFrame {
+  push(bytes: Uint8Array): void;
+  put(offset: number, bytes: Uint8Array): void;
+  ranges(level: number, region: RegionJob['region']): { need: number } | { ranges: readonly (readonly [number, number])[] } | undefined;
+  decodeRegion(region: RegionJob['region'], level?: number): HtImage;
+  close(): void;
+}
+
+export interface RegionLoaderOptions {
+  open(length: number): Promise<SparseFrame>;
+  /** What has come of the frame. */
+  begun(frame: string): Begun | undefined;
+  fetch(url: string, init: RequestInit): Promise<Response>;
+  /** The samples of the region; none where it can't be had so. */
+  onRegion(job: RegionJob, image: HtImage | undefined): void;
+  /** One more, or one fewer, is under way. */
+  onChange(): void;
+}
+
+/** Frames at once: each asks for some ranges one after the other. */
+const AT_ONCE = 5;
+/** Questions for more of a packet header. */
+const QUESTIONS = 4;
+
+export class RegionLoader {
+  readonly #options: RegionLoaderOptions;
+  #waiting: readonly RegionJob[] = [];
+  /** Under way, by key. */
+  readonly #open = new Map<string, AbortController>();
+  /** What came, or can't be had. */
+  readonly #done = new Set<string>();
+
+  constructor(options: RegionLoaderOptions) {
+    this.#options = options;
+  }
+
+  /** Frames that are under way. */
+  get size(): number {
+    return this.#open.size;
+  }
+
+  /** From now on these are wanted, in this order. */
+  want(jobs: readonly RegionJob[]): void {
+    const wanted = new Set(jobs.map(keyOf));
+    for (const [key, abort] of this.#open) if (!wanted.has(key)) abort.abort();
+    for (const key of this.#done) if (!wanted.has(key)) this.#done.delete(key);
+    this.#waiting = jobs.filter(job => !this.#done.has(keyOf(job)) && !this.#open.has(keyOf(job)));
+    this.#fill();
+  }
+
+  #fill(): void {
+    while (this.#open.size < AT_ONCE && this.#waiting.length > 0) {
+      const [job, ...rest] = this.#waiting as [RegionJob, ...RegionJob[]];
+      this.#waiting = rest;
+      const abort = new AbortController();
+      this.#open.set(keyOf(job), abort);
+      void this.#load(job, abort.signal)
+        .catch(() => undefined)
+        .then(image => {
+          this.#open.delete(keyOf(job));
+          if (!abort.signal.aborted) {
+            this.#done.add(keyOf(job));
+            this.#options.onRegion(job, image);
+          }
+          this.#fill();
+          this.#options.onChange();
+        });
+    }
+  }
+
+  /** What fails is not tried again: the whole frame is on its way. */
+  async #load(job: RegionJob, signal: AbortSignal): Promise<HtImage | undefined> {
+    const begun = this.#options.begun(job.frame);
+    if (!begun) return undefined;
+    const frame = await this.#options.open(begun.length);
+    try {
+      frame.push(begun.bytes);
+      let have = begun.bytes.length;
+      for (let question = 0; question < QUESTIONS; question++) {
+        const told = frame.ranges(0, job.region);
+        if (!told) return undefined;
+        if ('ranges' in told) {
+          for (const [start, end] of told.ranges) frame.put(start, await this.#piece(job, begun, start, end, signal));
+          const image = frame.decodeRegion(job.region, 0);
+          return image.complete ? { ...image, samples: image.samples.slice() } : undefined;
+        }
+        const end = Math.min(begun.length, Math.max(told.need, have + 1));
+        if (end <= have) return undefined;
+        frame.push(await this.#piece(job, begun, have, end, signal));
+        have = end;
+      }
+      return undefined;
+    } finally {
+      frame.close();
+    }
+  }
+
+  async #piece({ url }: RegionJob, { etag }: Begun, start: number, end: number, signal: AbortSignal): Promise<Uint8Array> {
+    const headers: Record<string, string> = { Accept: 'application/octet-stream; transfer-syntax=*', Range: `bytes=${start}-${end - 1}`, ...(etag && { 'If-Range': etag }) };
+    const response = await this.#options.fetch(url, { headers, signal, cache: 'no-store' });
+    // Another object, or all of it: a mixture of two would be an image that never was.
+    if (response.status !== 206 || (etag && response.headers.get('ETag') !== etag)) throw new Error(`the server answered ${response.status}`);
+    const bytes = new Uint8Array(await response.arrayBuffer());
+    if (bytes.length !== end - start) throw new Error('another range than was asked for');
+    return bytes;
+  }
+}
+
+const keyOf = ({ frame, region: { x, y, width, height } }: RegionJob): string => [frame, x, y, width, height].join(' ');

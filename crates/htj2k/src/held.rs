@@ -32,16 +32,19 @@ impl<'a> Held<'a> {
 
     /// The codestream up to the first byte that is not at hand, from a place on. If that byte is not, what is given ends before it.
     pub(crate) fn until_gap(&self, at: usize) -> &'a [u8] {
-        let n = self.gaps.partition_point(|gap| gap.end <= at);
-        self.gaps.get(n).map_or(self.bytes, |gap| &self.bytes[..gap.start])
+        let gap = self.gaps.iter().find(|gap| gap.end > at);
+        gap.map_or(self.bytes, |gap| &self.bytes[..gap.start])
     }
 
-    /// What of a range is not at hand.
-    pub(crate) fn missing(&self, range: Range<usize>) -> impl Iterator<Item = Range<usize>> {
-        let first = self.gaps.partition_point(|gap| gap.end <= range.start);
+    /// Tells each part of a range that is not at hand, in order.
+    pub(crate) fn missing(&self, range: Range<usize>, tell: &mut dyn FnMut(Range<usize>)) {
         let beyond = self.bytes.len()..usize::MAX;
-        let gaps = self.gaps[first..].iter().cloned().chain(core::iter::once(beyond));
-        gaps.map(move |gap| gap.start.max(range.start)..gap.end.min(range.end)).take_while(|part| !part.is_empty())
+        for gap in self.gaps.iter().chain([&beyond]) {
+            let part = gap.start.max(range.start)..gap.end.min(range.end);
+            if !part.is_empty() {
+                tell(part);
+            }
+        }
     }
 }
 
@@ -83,16 +86,19 @@ impl Pieces {
         if end > self.bytes.len() {
             self.bytes.extend_from_slice(&bytes[self.bytes.len() - at..]);
         }
-        let first = self.gaps.partition_point(|gap| gap.end <= at);
-        let last = self.gaps.partition_point(|gap| gap.start < end).max(first);
-        let (mut before, mut after) = (None, None);
-        for gap in &self.gaps[first..last] {
+        for gap in core::mem::take(&mut self.gaps) {
             let filled = gap.start.max(at)..gap.end.min(end);
+            if filled.is_empty() {
+                self.gaps.push(gap);
+                continue;
+            }
             self.bytes[filled.clone()].copy_from_slice(&bytes[filled.start - at..filled.end - at]);
-            before = before.or((gap.start < at).then_some(gap.start..at));
-            after = (end < gap.end).then_some(end..gap.end);
+            for left in [gap.start..filled.start, filled.end..gap.end] {
+                if !left.is_empty() {
+                    self.gaps.push(left);
+                }
+            }
         }
-        self.gaps.splice(first..last, before.into_iter().chain(after));
     }
 
     /// The bytes before the first gap.
@@ -140,7 +146,8 @@ mod tests {
                     assert!(if run > at { found.len() == run } else { found.len() <= at });
                     (at..run).for_each(|n| assert_eq!(Some(found[n]), model[n]));
                     let end = at + random(161 - at);
-                    let missing: Vec<usize> = held.missing(at..end).flatten().collect();
+                    let mut missing = Vec::new();
+                    held.missing(at..end, &mut |part| missing.extend(part));
                     assert_eq!(missing, (at..end).filter(|n| model[*n].is_none()).collect::<Vec<_>>());
                 }
                 assert_eq!(pieces.prefix().len(), model.iter().position(Option::is_none).unwrap());

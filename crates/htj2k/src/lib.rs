@@ -3,7 +3,8 @@
 //!
 //! A codestream holds an image as *resolution levels*. Level 0 is the full image, level `n` is `1/2^n` of it on each
 //! side. In the streams written here the coarsest level comes first, so every prefix that ends where a level ends is
-//! an image of its own: [`Index`] tells those ends, [`Decoder`] decodes any prefix to any level.
+//! an image of its own: [`Index`] tells those ends, [`Decoder`] decodes any prefix to any level. Of a finer level [`RegionRanges`]
+//! tells which bytes a few rows take, and [`Progressive`] decodes them.
 //!
 //! ```
 //! use htj2k::{Decoder, EncodeOptions, Encoder, Image, Samples, SamplesMut};

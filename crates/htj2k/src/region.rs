@@ -1,7 +1,7 @@
 //! Which bytes of a codestream a region of a level takes.
 //!
 //! A packet is a header, which tells the length of each code-block, and then the code-blocks, band by band and in each band row by row
-//! (T.800 B.9 and B.10). So once the headers up to a level are there, a region is some ranges of the codestream: the code-blocks
+//! (T.800 B.9 and B.10; the lengths of HT segments as in T.814 Annex B). So once the headers up to a level are there, a region is some ranges of the codestream: the code-blocks
 //! that hold the coefficients which its samples depend on (F.3), at each resolution level from the base on.
 
 use crate::codestream::{Codestream, TileReader, has_level, same_levels};
@@ -135,8 +135,7 @@ impl RegionRanges {
                 _ => RegionRanges::Unknown,
             });
         }
-        let missing = missing(&stream, &reader, coding, level, window, &mut spending)?;
-        Ok(RegionRanges::Ranges(joined(missing, gap)))
+        Ok(RegionRanges::Ranges(missing(&stream, &reader, coding, level, window, gap, &mut spending)?))
     }
 }
 
@@ -196,36 +195,47 @@ pub(crate) fn is_there(
 ) -> Result<bool, Error> {
     Ok(is_told(stream, reader, coding)
         && has_level(&reader.tile, coding, level)
-        && missing(stream, reader, coding, level, window, spending)?.is_empty())
+        && missing(stream, reader, coding, level, window, 0, spending)?.is_empty())
 }
 
-/// What is not there of the code-blocks that a window of a level takes, in no order.
+/// What is not there of the code-blocks that a window of a level takes; those ranges joined that have no more than `gap` bytes between
+/// them. Code-blocks are gone through in the order of the packets, so that what is found is sorted.
 fn missing(
     stream: &Codestream<'_>,
     reader: &TileReader,
     coding: &TileCoding,
     level: u8,
     window: Rect,
+    gap: u64,
     spending: &mut Spending,
-) -> Result<Vec<Range<usize>>, Error> {
+) -> Result<Vec<Range<u64>>, Error> {
     let tile = &reader.tile;
-    let mut ranges = Vec::new();
-    for (c, component) in tile.components.iter().enumerate() {
-        let last = component.levels.saturating_sub(level);
-        let steps = if coding.of(c as u16).reversible { i32::STEPS } else { f32::STEPS };
-        let areas = areas(tile, c, last, window, steps as u32).unwrap_or([Rect::default(); 33]);
-        for r in 0..=last {
+    let mut ranges: Vec<Range<u64>> = Vec::new();
+    let mut add = |part: Range<usize>| {
+        let (start, end) = (part.start as u64, part.end as u64);
+        match ranges.last_mut() {
+            Some(last) if start <= last.end.saturating_add(gap) => last.end = last.end.max(end),
+            _ => ranges.push(start..end),
+        }
+    };
+    let levels = tile.components.iter().map(|c| c.levels).max().unwrap_or(0);
+    for r in 0..=levels.saturating_sub(level) {
+        for (c, component) in tile.components.iter().enumerate() {
+            let last = component.levels.saturating_sub(level);
+            let steps = if coding.of(c as u16).reversible { i32::STEPS } else { f32::STEPS };
+            spending.work(0, last as u64 + 1)?;
+            let Some(areas) = areas(tile, c, last, window, steps as u32) else { continue };
             let Some(res) = tile.resolution(c, r) else { continue };
             for band in &tile.bands[res.band_range()] {
                 let area = areas[r as usize];
                 let grid = band.blocks_of(if r > 0 { area.band(1, band.kind) } else { area }).0;
-                spending.work(0, grid.width() as u64 * grid.height() as u64)?;
-                let blocks = (grid.y0..grid.y1).flat_map(|y| (grid.x0..grid.x1).map(move |x| (x, y)));
-                for (x, y) in blocks {
-                    for chunk in reader.packets.chain(&tile.blocks[band.block_index(x, y)]) {
-                        for part in stream.held.missing(chunk.start..chunk.start + chunk.length as usize) {
-                            spending.memory(0, 5 * size_of_val(&part) as u64)?;
-                            ranges.push(part);
+                let blocks = grid.width() as u64 * grid.height() as u64;
+                spending.work(0, blocks)?;
+                spending.memory(0, 3 * size_of::<Range<u64>>() as u64 * blocks)?;
+                for y in grid.y0..grid.y1 {
+                    for x in grid.x0..grid.x1 {
+                        for chunk in reader.packets.chain(&tile.blocks[band.block_index(x, y)]) {
+                            stream.held.missing(chunk.start..chunk.start + chunk.length as usize, &mut add);
                         }
                     }
                 }
@@ -233,18 +243,4 @@ fn missing(
         }
     }
     Ok(ranges)
-}
-
-/// Sorted, and those joined that have no more than `gap` bytes between them.
-fn joined(mut ranges: Vec<Range<usize>>, gap: u64) -> Vec<Range<u64>> {
-    ranges.sort_unstable_by_key(|range| range.start);
-    let mut joined: Vec<Range<u64>> = Vec::new();
-    for Range { start, end } in ranges {
-        let (start, end) = (start as u64, end as u64);
-        match joined.last_mut() {
-            Some(last) if start <= last.end.saturating_add(gap) => last.end = last.end.max(end),
-            _ => joined.push(start..end),
-        }
-    }
-    joined
 }

@@ -1,5 +1,7 @@
 //! A region decoded from a prefix and the ranges that are told for it is the same rectangle of the whole level, whatever the other bytes are.
 
+mod corpus;
+
 use htj2k::{
     Decoder, EncodeOptions, Encoder, Error, ErrorKind, Header, Image, Index, Limits, Precincts, Progression,
     Progressive, Region, RegionRanges, Samples, SamplesMut, TileParts, Transform,
@@ -192,6 +194,45 @@ fn regions_from_ranges_are_parts_of_the_level() {
         }
     }
     assert!(told == 640 && saved > 150, "{saved} of {told} regions took less than the codestream");
+}
+
+/// Streams of other encoders: with markers around packets, Part 1 code-blocks, and other layouts, of which nothing is told.
+#[test]
+fn regions_of_real_streams() {
+    let mut random = Random(14);
+    let (mut streams, mut told) = (0, 0);
+    for folder in ["codec/htj2k-wg04", "codec/htj2k-part15"] {
+        let Some(folder) = corpus::folder(folder) else { continue };
+        let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+        for file in files.filter(|f| f.extension().is_some_and(|e| e == "j2c" || e == "j2k")) {
+            let stream = std::fs::read(&file).unwrap();
+            let Ok(header) = Header::parse(&stream, &Limits::default()) else { continue };
+            if stream.len() > 400_000 || header.components.iter().any(|c| c.dx != 1 || c.dy != 1) {
+                continue;
+            }
+            streams += 1;
+            for _ in 0..3 {
+                let level = random.below(header.decompositions as u32 + 1) as u8;
+                let region = some_region(&mut random, header.size_at(level));
+                let prefix = random.below(stream.len() as u32) as usize;
+                let (what, components) = (format!("{} {level} {region:?}", file.display()), header.components.len());
+                let mut image = Progressive::new();
+                image.push(&stream[..prefix]);
+                let mut remote = Remote::new(&stream, prefix);
+                if fetch(&mut image, &mut remote, level, region, 0).expect(&what).is_none() {
+                    continue;
+                }
+                let (samples, complete) = decode(&mut image, level, region, components).expect(&what);
+                let row = region.width as usize * components;
+                let mut all = vec![0; samples.len()];
+                Decoder::new().decode_region(&stream, level, region, SamplesMut::I32(&mut all), row).unwrap();
+                assert!(complete && samples == all, "{what}");
+                told += 1;
+            }
+        }
+    }
+    println!("ranges were told {told} times of {streams} streams");
+    assert!(streams == 0 || told > 10, "{told} of {streams} streams");
 }
 
 /// Rows of a large image take few of a level's bytes.

@@ -145,7 +145,9 @@ pub extern "C" fn frame_ranges(frame: u32, level: u8, x: u32, y: u32, width: u32
         list.clear();
         answered(&mut frame.error, result, |ranges| match ranges {
             RegionRanges::Ranges(ranges) => {
-                list.extend(ranges.into_iter().flat_map(|range| [range.start as f64, range.end as f64]));
+                for range in ranges {
+                    list.extend([range.start as f64, range.end as f64]);
+                }
                 0
             }
             RegionRanges::First(range) => {

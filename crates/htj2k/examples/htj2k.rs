@@ -4,10 +4,11 @@
 //! quality= tlm= plt= parts=one|resolution colour=]`: without a width, IN is PGM or PPM.
 //! `htj2k decode IN.j2c OUT.raw [level=N]`: samples interleaved, little endian, in 1, 2 or 4 bytes.
 //! `htj2k index IN.j2c`: where each level ends.
+//! `htj2k rows IN.j2c [level=0 y=0 rows=1 gap=0]`: what part of a level's bytes some of its rows take.
 
 use htj2k::{
-    Decoder, EncodeOptions, Encoder, Header, Image, Index, Precincts, Progression, Samples, SamplesMut, TileParts,
-    Transform,
+    Decoder, EncodeOptions, Encoder, Header, Image, Index, Precincts, Progression, Progressive, Region, RegionRanges,
+    Samples, SamplesMut, TileParts, Transform,
 };
 use std::{collections::HashMap, error::Error, fs};
 
@@ -19,7 +20,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         [verb, input, output] if *verb == "encode" => encode(input, output, &settings),
         [verb, input, output] if *verb == "decode" => decode(input, output, &settings),
         [verb, input] if *verb == "index" => index(input),
-        _ => Err("encode IN OUT, decode IN OUT, or index IN".into()),
+        [verb, input] if *verb == "rows" => rows(input, &settings),
+        _ => Err("encode IN OUT, decode IN OUT, index IN, or rows IN".into()),
     }
 }
 
@@ -146,5 +148,39 @@ fn index(input: &str) -> Result<(), Box<dyn Error>> {
         println!("level {} {} x {} ends at {}", level.level, level.width, level.height, level.end);
     }
     println!("complete={}", index.complete);
+    Ok(())
+}
+
+/// Of a client that holds the levels before, the packet headers apart.
+fn rows(input: &str, settings: &HashMap<&str, &str>) -> Result<(), Box<dyn Error>> {
+    let number = |key: &str, default: u64| settings.get(key).map_or(Ok(default), |v| v.parse::<u64>());
+    let (level, gap) = (number("level", 0)? as u8, number("gap", 0)?);
+    let bytes = fs::read(input)?;
+    let index = Index::read(&bytes, &Default::default())?;
+    let end = |level: u8| index.levels.iter().find(|l| l.level == level).map(|l| l.end as usize);
+    let (before, whole) = (end(level + 1).unwrap_or(0), end(level).ok_or("no such level")?);
+    let (width, _) = index.header.size_at(level);
+    let region = Region { x: 0, y: number("y", 0)? as u32, width, height: number("rows", 1)? as u32 };
+    let mut image = Progressive::new();
+    image.push(&bytes[..before]);
+    let (mut headers, mut blocks, mut requests) = (0, 0, 0);
+    loop {
+        let (ranges, sum) = match image.region_ranges(bytes.len() as u64, level, region, gap)? {
+            RegionRanges::First(range) => (vec![range], &mut headers),
+            RegionRanges::Ranges(ranges) => (ranges, &mut blocks),
+            RegionRanges::Unknown => return Err("ranges are not told of this codestream".into()),
+        };
+        if ranges.is_empty() {
+            break;
+        }
+        requests += ranges.len();
+        for range in ranges {
+            *sum += range.end - range.start;
+            image.put(range.start, &bytes[range.start as usize..range.end as usize])?;
+        }
+    }
+    let (took, level) = (headers + blocks, whole - before);
+    let part = took as f64 / level as f64;
+    println!("{took} of {level} bytes = {part:.3}: {headers} for headers, {blocks} of code-blocks, {requests} ranges");
     Ok(())
 }

@@ -1,18 +1,19 @@
 //! A codestream opened: its main header, its tile-parts, and the reading of a tile's packets.
 
 use crate::geometry::{Plan, Tile};
+use crate::held::Held;
 use crate::limits::Spending;
 use crate::markers::{MainHeader, PackedHeaders, PacketLengths, TileCoding, TilePart, TileParts};
-use crate::packet::{Framing, PacketReader, Read};
+use crate::packet::{Framing, Lack, PacketReader, Read};
 use crate::progression::{Packet, Sequencer};
 use crate::{Error, Limits, Progression};
 use alloc::vec::Vec;
 use core::ops::ControlFlow;
 
-/// A codestream, or the beginning of one.
+/// A codestream, or what is there of one.
 #[derive(Debug)]
 pub(crate) struct Codestream<'a> {
-    pub(crate) bytes: &'a [u8],
+    pub(crate) held: Held<'a>,
     pub(crate) header: MainHeader,
     /// Packet headers in the main header, by tile-part.
     packed: Vec<Vec<u8>>,
@@ -26,23 +27,31 @@ pub(crate) struct TileReader {
     sequencer: Sequencer,
     packed: PackedHeaders,
     joined: Vec<u8>,
+    /// The packet at which the latest reading ended, and what it lacks.
+    pub(crate) lack: Option<(Packet, Lack)>,
 }
 
 impl<'a> Codestream<'a> {
     /// Parses the main header, in the memory of another one if there is one, and finds the tile-parts.
     pub(crate) fn open(
-        bytes: &'a [u8],
+        held: Held<'a>,
         limits: &Limits,
         parts: &mut TileParts,
         spare: Option<MainHeader>,
     ) -> Result<Self, Error> {
-        let mut header = MainHeader::parse(bytes, limits, spare)?;
-        let packed = header.packed.split(bytes);
+        let beginning = held.until_gap(0);
+        let mut header = MainHeader::parse(beginning, limits, spare)?;
+        let packed = header.packed.split(beginning);
         let tiles = header.siz.tiles();
-        parts.scan(bytes, header.length, tiles.0 * tiles.1)?;
+        parts.scan(&held, header.length, tiles.0 * tiles.1)?;
         // Tile by tile, each in the order of the codestream.
         parts.parts.sort_unstable_by_key(|p| (p.tile, p.order));
-        Ok(Codestream { bytes, header, packed })
+        Ok(Codestream { held, header, packed })
+    }
+
+    /// Whether headers of packets stand in the main header.
+    pub(crate) fn has_packed_headers(&self) -> bool {
+        !self.packed.is_empty()
     }
 
     /// Levels of decomposition that every component has, by the main header.
@@ -98,7 +107,8 @@ impl TileReader {
                 continue;
             }
             self.packed.clear();
-            match stream.header.parse_tile_part(stream.bytes, part, n == 0, coding, &mut self.packed, &mut lengths) {
+            let bytes = stream.held.until_gap(part.bytes.start);
+            match stream.header.parse_tile_part(bytes, part, n == 0, coding, &mut self.packed, &mut lengths) {
                 Ok(start) => {
                     self.packets.add_part(start..part.bytes.end);
                     if let Some(headers) = stream.packed.get(part.order as usize) {
@@ -106,7 +116,7 @@ impl TileReader {
                     }
                     if !self.packed.is_empty() {
                         self.joined.clear();
-                        self.packed.join(stream.bytes, &mut self.joined);
+                        self.packed.join(bytes, &mut self.joined);
                         self.packets.add_packed(&self.joined);
                     }
                 }
@@ -128,16 +138,20 @@ impl TileReader {
         spending: &mut Spending,
         seen: &mut dyn FnMut(&Tile, Packet, usize),
     ) -> Result<bool, Error> {
-        let TileReader { tile, packets, sequencer, .. } = self;
+        let TileReader { tile, packets, sequencer, lack, .. } = self;
+        *lack = None;
         let framing = Framing { sop: coding.cod.sop, eph: coding.cod.eph };
         let _ = sequencer.walk(tile, coding, spending, &mut |tile, packet, spending| {
             let style = coding.of(packet.component).style;
-            Ok(match packets.read(stream.bytes, tile, packet, style, framing, spending)? {
+            Ok(match packets.read(&stream.held, tile, packet, style, framing, spending)? {
                 Read::Whole(end) => {
                     seen(tile, packet, end);
                     ControlFlow::Continue(())
                 }
-                Read::Cut => ControlFlow::Break(()),
+                Read::Cut(what) => {
+                    *lack = Some((packet, what));
+                    ControlFlow::Break(())
+                }
             })
         })?;
         Ok(has_level(tile, coding, level))

@@ -2,6 +2,7 @@
 
 use crate::codestream::{Codestream, TileReader, by_tile, has_level, resolution_major};
 use crate::geometry::Tile;
+use crate::held::Held;
 use crate::limits::Spending;
 use crate::markers::{MainHeader, TileCoding, TileParts};
 use crate::progression::Packet;
@@ -39,7 +40,7 @@ impl Index {
     /// Reads tile-part and packet lengths; decodes nothing.
     pub fn read(codestream: &[u8], limits: &Limits) -> Result<Index, Error> {
         let mut parts = TileParts::default();
-        let stream = Codestream::open(codestream, limits, &mut parts, None)?;
+        let stream = Codestream::open(Held::all(codestream), limits, &mut parts, None)?;
         let header = Header::of(&stream.header);
         let mut reader = TileReader::default();
         let mut ends = Ends::new(&stream.header);
@@ -101,7 +102,7 @@ impl Ends {
         let end = self.ends[level as usize..].iter().copied().max()?;
         if !self.whole[level as usize] {
             // Lengths that end before a packet that was read, or with nothing to come, are wrong.
-            let least = end.max(stream.bytes.len() as u64 + 1);
+            let least = end.max(stream.held.bytes.len() as u64 + 1);
             return self.announced(level, stream, parts).filter(|announced| *announced >= least);
         }
         if level > 0 {

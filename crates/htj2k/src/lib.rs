@@ -3,7 +3,8 @@
 //!
 //! A codestream holds an image as *resolution levels*. Level 0 is the full image, level `n` is `1/2^n` of it on each
 //! side. In the streams written here the coarsest level comes first, so every prefix that ends where a level ends is
-//! an image of its own: [`Index`] tells those ends, [`Decoder`] decodes any prefix to any level.
+//! an image of its own: [`Index`] tells those ends, [`Decoder`] decodes any prefix to any level. Of a finer level [`RegionRanges`]
+//! tells which bytes a few rows take, and [`Progressive`] decodes them.
 //!
 //! ```
 //! use htj2k::{Decoder, EncodeOptions, Encoder, Image, Samples, SamplesMut};
@@ -42,6 +43,7 @@ mod encode;
 mod error;
 mod geometry;
 mod header;
+mod held;
 mod image;
 mod index;
 mod limits;
@@ -50,12 +52,13 @@ mod options;
 mod packet;
 mod part1;
 mod progression;
+mod region;
 mod simd;
 mod tag_tree;
 mod threads;
 mod wavelet;
 
-pub use decode::{Decoded, Decoder, Plane, Progressive, Region};
+pub use decode::{Decoded, Decoder, Plane, Progressive};
 pub use encode::Encoder;
 pub use error::{Error, ErrorKind};
 pub use header::{Component, Header};
@@ -63,4 +66,5 @@ pub use image::{Image, Samples, SamplesMut};
 pub use index::{Index, Level};
 pub use limits::Limits;
 pub use options::{EncodeOptions, Precincts, Progression, TileParts, Transform, most_decompositions};
+pub use region::{Region, RegionRanges};
 pub use simd::{Simd, SimdLevel};

@@ -3,6 +3,7 @@
 use crate::Error;
 use crate::bits::{BitReader, OutOfBits};
 use crate::geometry::{Block, BlockState, Cell, NONE, Tile};
+use crate::held::Held;
 use crate::limits::Spending;
 use crate::markers::{BlockStyle, EPH, SOP};
 use crate::progression::Packet;
@@ -58,8 +59,19 @@ enum Role {
 pub(crate) enum Read {
     /// It was read; the next one begins here.
     Whole(usize),
-    /// Its bytes are not all there.
-    Cut,
+    /// It is not all there.
+    Cut(Lack),
+}
+
+/// What there is too little of for a packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Lack {
+    /// Its header, from here on.
+    Header(usize),
+    /// Tile-parts.
+    TilePart,
+    /// Bytes of its tile-part.
+    Room,
 }
 
 /// Markers around packets, as COD announces them.
@@ -70,7 +82,10 @@ pub(crate) struct Framing {
 }
 
 enum Trouble {
+    /// The header goes on beyond what is there.
     Cut,
+    /// The body is longer than what is left of the tile-part.
+    Short,
     Wrong(&'static str),
 }
 
@@ -106,6 +121,11 @@ impl PacketReader {
         self.parts.len()
     }
 
+    /// Whether packet headers stand apart from the packets.
+    pub(crate) fn has_packed_headers(&self) -> bool {
+        self.packed.is_some()
+    }
+
     pub(crate) fn add_packed(&mut self, headers: &[u8]) {
         self.packed.get_or_insert_default().0.extend_from_slice(headers);
     }
@@ -113,7 +133,7 @@ impl PacketReader {
     /// Reads one packet's header and notes where its code-blocks' bytes are. A packet that is not all there changes nothing.
     pub(crate) fn read(
         &mut self,
-        codestream: &[u8],
+        held: &Held<'_>,
         tile: &mut Tile,
         packet: Packet,
         style: BlockStyle,
@@ -127,8 +147,8 @@ impl PacketReader {
             }
             self.part += 1;
         }
-        let Some(range) = self.parts.get(self.part).cloned() else { return Ok(Read::Cut) };
-        let result = self.read_at(codestream, range.clone(), tile, packet, style, framing);
+        let Some(range) = self.parts.get(self.part).cloned() else { return Ok(Read::Cut(Lack::TilePart)) };
+        let result = self.read_at(held, range.clone(), tile, packet, style, framing);
         spending.work(range.start, self.visited)?;
         match result {
             Ok(end) => {
@@ -138,10 +158,15 @@ impl PacketReader {
                 tile.precincts[packet.precinct as usize].layers += 1;
                 Ok(Read::Whole(end))
             }
-            Err(Trouble::Cut) => {
+            Err(trouble @ (Trouble::Cut | Trouble::Short)) => {
                 // What was read of the trees will be read again when more has come.
                 self.each_tree(tile, packet, |trees, tree, size, saved| trees.restore(tree, size, saved));
-                Ok(Read::Cut)
+                let there = held.until_gap(range.start).len().max(range.start);
+                Ok(Read::Cut(if there < range.end && !matches!(trouble, Trouble::Short) {
+                    Lack::Header(there)
+                } else {
+                    Lack::Room
+                }))
             }
             Err(Trouble::Wrong(what)) => Err(Error::malformed(range.start, what)),
         }
@@ -149,7 +174,7 @@ impl PacketReader {
 
     fn read_at(
         &mut self,
-        codestream: &[u8],
+        held: &Held<'_>,
         range: Range<usize>,
         tile: &mut Tile,
         packet: Packet,
@@ -157,16 +182,20 @@ impl PacketReader {
         framing: Framing,
     ) -> Result<usize, Trouble> {
         let mut at = range.start;
-        if framing.sop && codestream[at..range.end].starts_with(&SOP.to_be_bytes()) {
-            at += 6;
-            if at > range.end {
+        let there = held.until_gap(at);
+        let there = &there[..there.len().min(range.end)];
+        if framing.sop {
+            let begun = there.get(at..).unwrap_or(&[]);
+            if begun.starts_with(&SOP.to_be_bytes()) {
+                at += 6;
+            } else if begun.len() < 2 && there.len() < range.end {
                 return Err(Trouble::Cut);
             }
         }
         let packed = self.packed.take();
         let header = match &packed {
             Some((headers, start)) => headers.get(*start..).unwrap_or(&[]),
-            None => codestream.get(at..range.end).ok_or(Trouble::Cut)?,
+            None => there.get(at..).ok_or(Trouble::Cut)?,
         };
         let length = self.header(header, tile, packet, style).and_then(|n| skip_eph(header, n, framing));
         self.packed = packed;
@@ -176,7 +205,7 @@ impl PacketReader {
         }
         let body: u64 = self.pending_chunks.iter().map(|p| p.length as u64).sum();
         if body > range.end.saturating_sub(at) as u64 {
-            return Err(Trouble::Cut);
+            return Err(Trouble::Short);
         }
         if let Some((_, start)) = &mut self.packed {
             *start += length;

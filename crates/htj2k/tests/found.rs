@@ -25,6 +25,7 @@ fn what_was_found_stays_mended() {
         checks::header(&bytes);
         checks::decode(&bytes);
         checks::progressive(&bytes);
+        checks::ranges(&bytes);
         checks::round_trip(&bytes);
         // The checks set small limits; what is read without decoding is quick with the default ones too.
         let start = ThreadTime::now();

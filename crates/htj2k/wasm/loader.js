@@ -61,8 +61,12 @@ class Frame {
 
   /** The image at a level, 0 for the full size. Its samples are a view: valid until the module is called again. */
   decode(level = 0) {
+    if (this.codec.exports.frame_decode(this.number, level) !== 0) throw new Error(this.error());
+    return this.image();
+  }
+
+  image() {
     const { exports } = this.codec;
-    if (exports.frame_decode(this.number, level) !== 0) throw new Error(this.error());
     const image = {
       width: exports.frame_width(this.number),
       height: exports.frame_height(this.number),
@@ -76,6 +80,32 @@ class Frame {
     const Samples = arrayOf(image);
     image.samples = new Samples(exports.memory.buffer, exports.frame_samples(this.number), count);
     return image;
+  }
+
+  /** Adds bytes from elsewhere in the codestream, which `ranges` has told. */
+  put(offset, bytes) {
+    const { memory, frame_incoming, frame_put, frame_have } = this.codec.exports;
+    const at = frame_incoming(this.number, bytes.length);
+    new Uint8Array(memory.buffer).set(bytes, at);
+    if (frame_put(this.number, offset) !== 0) throw new Error(this.error());
+    this.have = frame_have(this.number);
+  }
+
+  /** The bytes that a rectangle of a level takes yet: { ranges }, or { first } to be had before that is known, or undefined if it never is. */
+  ranges({ x, y, width, height }, level = 0, gap = 1024) {
+    const { exports } = this.codec;
+    const kind = exports.frame_ranges(this.number, level, x, y, width, height, gap);
+    if (kind === 1) throw new Error(this.error());
+    if (kind === 3) return undefined;
+    const list = new Float64Array(exports.memory.buffer, exports.frame_ranges_at(this.number), exports.frame_ranges_count(this.number));
+    const ranges = Array.from({ length: list.length / 2 }, (_, n) => [list[2 * n], list[2 * n + 1]]);
+    return kind === 2 ? { first: ranges[0] } : { ranges };
+  }
+
+  /** A rectangle of a level, from all bytes that are there if they are enough. */
+  decodeRegion({ x, y, width, height }, level = 0) {
+    if (this.codec.exports.frame_decode_region(this.number, level, x, y, width, height) !== 0) throw new Error(this.error());
+    return this.image();
   }
 
   /** Lets the memory go. */

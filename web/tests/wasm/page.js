@@ -56,6 +56,32 @@ window.arriving = async (name) => {
   return { levels, last };
 };
 
+/** Some rows of the full image, from the levels before it and the ranges that are told; and the same rows of all bytes. */
+window.rows = async (name, y, height) => {
+  const bytes = await codestream(name);
+  const { width, components, samples } = ours(bytes, 0);
+  const expected = await hash(samples.subarray(y * width * components, (y + height) * width * components));
+  const region = { x: 0, y, width, height };
+  // The beginning, until the level before the last is there.
+  frame.begin(bytes.length);
+  let before = 0;
+  while (!(frame.level() <= 1)) frame.push(bytes.subarray(before, (before += 500)));
+  let [asked, fetched] = [0, 0];
+  for (;;) {
+    const wanted = frame.ranges(region, 0);
+    if (!wanted || asked++ > 20) return { told: false };
+    const ranges = wanted.first ? [wanted.first] : wanted.ranges;
+    if (ranges.length === 0) break;
+    for (const [start, end] of ranges) {
+      frame.put(start, bytes.subarray(start, end));
+      fetched += end - start;
+    }
+  }
+  const image = frame.decodeRegion(region, 0);
+  const same = image.complete && (await hash(image.samples)) === expected;
+  return { told: true, same, asked, fetched, level: bytes.length - before };
+};
+
 /** Milliseconds of a decode, in interleaved rounds; small frames several times a round. */
 window.time = async (name, rounds) => {
   const bytes = await codestream(name);

@@ -77,6 +77,9 @@ async function decode(page) {
     const before = arriving.levels.filter((l) => l.level > 0);
     const same = before.length >= 4 && before.every((l) => l.complete && l.ours === l.peers);
     failed += check(same, `${frame.name}: ${before.length} levels before the last, each as the peer decodes it`);
+    const rows = await page.evaluate((name) => window.rows(name, 255, 2), frame.name);
+    const took = rows.told ? `${rows.fetched} of ${rows.level} bytes after the level before, asked ${rows.asked} times` : 'not told';
+    failed += check(rows.told && rows.same && rows.fetched < rows.level, `${frame.name}: two rows from ranges: ${took}`);
   }
   return failed;
 }

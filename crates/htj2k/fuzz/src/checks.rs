@@ -7,7 +7,7 @@ use std::cell::RefCell;
 use cpu_time::ThreadTime;
 use htj2k::{
     Decoded, Decoder, EncodeOptions, Encoder, Error, ErrorKind, Header, Image, Index, Limits, Plane, Precincts,
-    Progression, Progressive, Region, Samples, SamplesMut, TileParts, Transform,
+    Progression, Progressive, Region, RegionRanges, Samples, SamplesMut, TileParts, Transform,
 };
 use peak_alloc::PeakAlloc;
 
@@ -213,6 +213,62 @@ fn check_level(progressive: &mut Progressive, level: u8, whole: bool) {
         assert_eq!(answer, expected, "level {level}");
         assert!(answer.complete || !whole, "level {level} is said to be there");
         assert!(ours == plain, "level {level} differs from the plain decoder's");
+    }
+}
+
+/// A region from the beginning of the bytes and the ranges that are told for it is that of all bytes. Gives whether ranges were told.
+pub fn ranges(data: &[u8]) -> bool {
+    let Ok(header) = Header::parse(data, &limits()) else { return false };
+    let seed = data.iter().fold(data.len() as u32, |sum, b| (sum ^ *b as u32).rotate_left(7));
+    let part = |bit: u32, whole: u32| ((seed >> bit & 255) as u64 * whole as u64 >> 8) as u32;
+    let level = part(4, header.decompositions as u32 + 1) as u8;
+    let (width, height) = header.size_at(level);
+    if width == 0 || height == 0 {
+        return false;
+    }
+    let (x, y) = (part(0, width), part(8, height));
+    let region = Region { x, y, width: 1 + part(16, width - x - 1), height: 1 + part(24, height - y - 1) };
+    let mut image = Progressive::with_limits(limits());
+    let mut have = part(12, data.len() as u32) as usize;
+    image.push(&data[..have]);
+    let length = data.len() as u64;
+    let ask = |image: &Progressive| {
+        bounded("Progressive::region_ranges", 1, data.len(), || image.region_ranges(length, level, region, 9))
+    };
+    for _ in 0..50 {
+        let wanted = match ask(&image) {
+            Ok(RegionRanges::First(range)) => vec![range],
+            Ok(RegionRanges::Ranges(ranges)) => ranges,
+            Ok(RegionRanges::Unknown) | Err(_) => return false,
+        };
+        if wanted.is_empty() {
+            check_sparse(&mut image, data, level, region, header.components.len());
+            return true;
+        }
+        for range in wanted {
+            assert!(range.start < range.end && range.end <= length, "{range:?} of {length} bytes");
+            let bytes = &data[range.start as usize..range.end as usize];
+            have += bytes.len();
+            image.put(range.start, bytes).expect("bytes within the limit");
+        }
+        assert!(have <= 10 * data.len() + 10, "the same bytes again and again");
+    }
+    false
+}
+
+/// A region of pieces that are enough for it.
+fn check_sparse(image: &mut Progressive, data: &[u8], level: u8, region: Region, components: usize) {
+    let row = region.width as usize * components;
+    let (mut ours, mut plain) = (vec![0; row * region.height as usize], vec![0; row * region.height as usize]);
+    let answer = bounded("Progressive::decode_region", 3, data.len(), || {
+        image.decode_region(level, region, SamplesMut::I32(&mut ours), row)
+    });
+    let expected = Decoder::with_limits(limits()).decode_region(data, level, region, SamplesMut::I32(&mut plain), row);
+    // Headers that the pieces do not have may say otherwise.
+    let told = RegionRanges::read(data, data.len() as u64, level, region, 0, &limits());
+    if let (Ok(answer), Ok(_), Ok(RegionRanges::Ranges(_))) = (answer, expected, told) {
+        assert!(answer.complete, "{region:?} of level {level} is said to be there");
+        assert!(ours == plain, "{region:?} of level {level} differs from the plain decoder's");
     }
 }
 

@@ -8,10 +8,12 @@ mod synthesis;
 
 use crate::codestream::{Codestream, TileReader, by_tile};
 use crate::geometry::Rect;
+use crate::held::Held;
 use crate::image::check_room;
 use crate::index::Ends;
 use crate::limits::Spending;
 use crate::markers::{MainHeader, Siz, TileCoding, TileParts};
+use crate::region::{self, Region};
 use crate::simd::Simd;
 use crate::threads::Pool;
 use crate::{Component, Error, Limits, SamplesMut};
@@ -20,6 +22,7 @@ use blocks::{Source, Tools};
 use output::Output;
 pub use progressive::Progressive;
 use rows::Job;
+pub(crate) use synthesis::areas;
 use synthesis::{Keep, Space, Synthesis};
 
 /// What a call of [`Decoder::decode`] gave.
@@ -111,19 +114,6 @@ struct Spaces<T> {
     colours: [Vec<T>; 3],
 }
 
-/// A rectangle of pixels of a level.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Region {
-    /// First column.
-    pub x: u32,
-    /// First row.
-    pub y: u32,
-    /// Columns.
-    pub width: u32,
-    /// Rows.
-    pub height: u32,
-}
-
 impl core::fmt::Debug for Decoder {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.debug_struct("Decoder").field("limits", &self.limits).finish_non_exhaustive()
@@ -178,7 +168,7 @@ impl Decoder {
         out: SamplesMut<'_>,
         stride: usize,
     ) -> Result<Decoded, Error> {
-        self.decode_part(codestream, level, None, out, stride)
+        self.decode_held(Held::all(codestream), level, None, out, stride)
     }
 
     /// As [`decode`](Self::decode), but a region of the level, which must lie in it. Only the code-blocks that the region needs are
@@ -191,18 +181,19 @@ impl Decoder {
         out: SamplesMut<'_>,
         stride: usize,
     ) -> Result<Decoded, Error> {
-        self.decode_part(codestream, level, Some(region), out, stride)
+        self.decode_held(Held::all(codestream), level, Some(region), out, stride)
     }
 
-    fn decode_part(
+    /// Decodes what is held. Of a codestream with gaps, it is an error, of a codestream that ends, if not every byte is there.
+    fn decode_held(
         &mut self,
-        codestream: &[u8],
+        held: Held<'_>,
         level: u8,
         region: Option<Region>,
         out: SamplesMut<'_>,
         stride: usize,
     ) -> Result<Decoded, Error> {
-        let stream = self.open(codestream, level)?;
+        let stream = self.open(held, level)?;
         let mut spending = Spending::new(self.limits);
         let siz = &stream.header.siz;
         let window = window(siz.image.reduced(level), region)?;
@@ -212,12 +203,12 @@ impl Decoder {
         fits_all(&out, siz)?;
         let (complete, need) = if siz.components.iter().all(|c| c.dx == 1 && c.dy == 1) {
             let mut output = Output::Interleaved { samples: out, stride, components, window };
-            self.tiles(&stream, level, &mut output, &mut spending)?
+            self.tiles(&stream, level, Some(window), &mut output, &mut spending)?
         } else if region.is_some() {
             return Err(Error::request("a region of an image whose components are sub-sampled"));
         } else {
             let mut planes = planes(&stream, level, &mut spending)?;
-            let result = self.tiles(&stream, level, &mut Output::Planes(&mut planes), &mut spending)?;
+            let result = self.tiles(&stream, level, None, &mut Output::Planes(&mut planes), &mut spending)?;
             output::interleave(&planes, (width, height), (window.x0, window.y0), out, stride);
             result
         };
@@ -227,17 +218,17 @@ impl Decoder {
 
     /// As [`decode`](Self::decode), but each component by itself, on its own grid.
     pub fn decode_planes(&mut self, codestream: &[u8], level: u8) -> Result<(Vec<Plane>, Decoded), Error> {
-        let stream = self.open(codestream, level)?;
+        let stream = self.open(Held::all(codestream), level)?;
         let mut spending = Spending::new(self.limits);
         let mut planes = planes(&stream, level, &mut spending)?;
-        let (complete, need) = self.tiles(&stream, level, &mut Output::Planes(&mut planes), &mut spending)?;
+        let (complete, need) = self.tiles(&stream, level, None, &mut Output::Planes(&mut planes), &mut spending)?;
         let area = stream.header.siz.image.reduced(level);
         let components = planes.len() as u16;
         Ok((planes, Decoded { width: area.width(), height: area.height(), components, level, complete, need }))
     }
 
-    fn open<'a>(&mut self, codestream: &'a [u8], level: u8) -> Result<Codestream<'a>, Error> {
-        let stream = Codestream::open(codestream, &self.limits, &mut self.parts, self.header.take())?;
+    fn open<'a>(&mut self, held: Held<'a>, level: u8) -> Result<Codestream<'a>, Error> {
+        let stream = Codestream::open(held, &self.limits, &mut self.parts, self.header.take())?;
         if level > stream.decompositions() {
             return Err(Error::request("the codestream has no such level"));
         }
@@ -252,6 +243,7 @@ impl Decoder {
         &mut self,
         stream: &Codestream<'_>,
         level: u8,
+        window: Option<Rect>,
         out: &mut Output<'_>,
         spending: &mut Spending,
     ) -> Result<(bool, Option<u64>), Error> {
@@ -267,6 +259,12 @@ impl Decoder {
                 ends.note(tile, packet, end);
             })?;
             complete &= whole;
+            if let (Some(window), true) = (window, stream.held.is_sparse())
+                && !region::is_there(stream, &self.reader, coding, level, window, spending)?
+            {
+                let have = stream.held.until_gap(0).len();
+                return Err(Error::truncated(have, have + 1));
+            }
             ends.tile(&self.reader.tile, coding);
             self.tile(stream, coding, level, Keep::Nothing, out, spending)?;
             spending.release(mark);
@@ -288,7 +286,7 @@ impl Decoder {
     ) -> Result<(), Error> {
         let (tile, packets) = (&self.reader.tile, &self.reader.packets);
         let frame = Frame {
-            source: Source { codestream: stream.bytes, tile, packets, simd: self.simd },
+            source: Source { codestream: stream.held.bytes, tile, packets, simd: self.simd },
             siz: &stream.header.siz,
             coding,
             level,
@@ -303,7 +301,7 @@ impl Decoder {
 }
 
 /// The part of a level that is wanted, on the level's grid.
-fn window(area: Rect, region: Option<Region>) -> Result<Rect, Error> {
+pub(crate) fn window(area: Rect, region: Option<Region>) -> Result<Rect, Error> {
     let Some(Region { x, y, width, height }) = region else { return Ok(area) };
     let inside =
         |start: u32, count: u32, most: u32| start.checked_add(count).is_some_and(|end| end <= most) && count > 0;

@@ -4,12 +4,13 @@ use super::output::Output;
 use super::synthesis::Keep;
 use super::{Decoded, Decoder, fits_all};
 use crate::codestream::{Codestream, has_level, resolution_major, same_levels};
+use crate::held::{Held, Pieces};
 use crate::image::check_room;
 use crate::index::Ends;
 use crate::limits::Spending;
 use crate::markers::TileCoding;
+use crate::region::{Region, RegionRanges, most};
 use crate::{Error, Header, Index, Limits, SamplesMut};
-use alloc::vec::Vec;
 
 /// A decoder that is fed a codestream as it comes.
 ///
@@ -41,7 +42,7 @@ use alloc::vec::Vec;
 #[derive(Debug, Default)]
 pub struct Progressive {
     limits: Limits,
-    bytes: Vec<u8>,
+    pieces: Pieces,
     header: Option<Header>,
     /// Holds the packets read so far, and the planes of the finest level decoded so far.
     engine: Decoder,
@@ -51,7 +52,7 @@ pub struct Progressive {
     coding: Option<TileCoding>,
     ends: Option<Ends>,
     state: State,
-    /// Bytes that had come when packets were last read.
+    /// Bytes that had come in order when packets were last read.
     read: usize,
     finest: Option<u8>,
 }
@@ -81,7 +82,7 @@ impl Progressive {
 
     /// Begins a new codestream; the memory is kept.
     pub fn restart(&mut self) {
-        self.bytes.clear();
+        self.pieces.clear();
         (self.header, self.coding, self.ends) = (None, None, None);
         (self.state, self.read, self.finest) = (State::Waiting, 0, None);
         self.forget();
@@ -89,18 +90,28 @@ impl Progressive {
 
     /// Takes the next bytes of the codestream.
     pub fn push(&mut self, bytes: &[u8]) {
-        self.bytes.extend_from_slice(bytes);
+        self.pieces.push(bytes);
     }
 
-    /// All bytes so far.
+    /// Takes bytes from elsewhere in the codestream: those that [`region_ranges`](Self::region_ranges) tells. Where there are bytes already,
+    /// these stay. Memory is taken up to the last byte that has come, and not beyond the limit.
+    pub fn put(&mut self, offset: u64, bytes: &[u8]) -> Result<(), Error> {
+        if offset.saturating_add(bytes.len() as u64) > self.limits.max_memory.min(isize::MAX as u64) {
+            return Err(Error::limit(0, "bytes of the codestream"));
+        }
+        self.pieces.put(most(offset), bytes);
+        Ok(())
+    }
+
+    /// All bytes so far, from the first one on without a gap.
     pub fn bytes(&self) -> &[u8] {
-        &self.bytes
+        self.pieces.prefix()
     }
 
     /// The main header, once it is there.
     pub fn header(&mut self) -> Result<Option<&Header>, Error> {
         if self.header.is_none() {
-            match Header::parse(&self.bytes, &self.limits) {
+            match Header::parse(self.pieces.prefix(), &self.limits) {
                 Ok(header) => self.header = Some(header),
                 Err(e) if e.is_truncated() => return Ok(None),
                 Err(e) => return Err(e),
@@ -122,25 +133,52 @@ impl Progressive {
         if self.state == State::Reading && whole && !self.is_past(level) {
             self.go_on(level, out, stride)
         } else {
-            self.plain.decode(&self.bytes, level, out, stride)
+            self.plain.decode(self.pieces.prefix(), level, out, stride)
         }
+    }
+
+    /// The bytes that a region of a level takes beside those that have come, of a codestream of `length` bytes. Ranges with
+    /// no more than `gap` bytes between them are joined. See [`RegionRanges`].
+    pub fn region_ranges(&self, length: u64, level: u8, region: Region, gap: u64) -> Result<RegionRanges, Error> {
+        RegionRanges::of(self.pieces.held(most(length)), level, region, gap, &self.limits)
+    }
+
+    /// Decodes a region of a level, as [`Decoder::decode_region`] does, from all bytes that have come if those that it takes are
+    /// among them, else from those before the first gap.
+    pub fn decode_region(
+        &mut self,
+        level: u8,
+        region: Region,
+        mut out: SamplesMut<'_>,
+        stride: usize,
+    ) -> Result<Decoded, Error> {
+        // Where the codestream ends is not known here.
+        let held = self.pieces.held(isize::MAX as usize);
+        match self.plain.decode_held(held, level, Some(region), out.reborrow(), stride) {
+            Err(e) if e.is_truncated() => {}
+            result => {
+                let known = |need: &u64| *need < isize::MAX as u64;
+                return result.map(|decoded| Decoded { need: decoded.need.filter(known), ..decoded });
+            }
+        }
+        self.plain.decode_region(self.pieces.prefix(), level, region, out, stride)
     }
 
     /// Reads the packets that have come since the last time.
     fn update(&mut self) -> Result<(), Error> {
-        if self.read == self.bytes.len() || self.header()?.is_none() {
+        if self.read == self.pieces.prefix().len() || self.header()?.is_none() {
             return Ok(());
         }
-        self.read = self.bytes.len();
-        let bytes = core::mem::take(&mut self.bytes);
-        let result = self.read_packets(&bytes);
-        self.bytes = bytes;
+        let pieces = core::mem::take(&mut self.pieces);
+        self.read = pieces.prefix().len();
+        let result = self.read_packets(pieces.prefix());
+        self.pieces = pieces;
         result
     }
 
     fn read_packets(&mut self, bytes: &[u8]) -> Result<(), Error> {
         let Decoder { parts, reader, .. } = &mut self.engine;
-        let stream = match Codestream::open(bytes, &self.limits, parts, None) {
+        let stream = match Codestream::open(Held::all(bytes), &self.limits, parts, None) {
             Ok(stream) => stream,
             Err(e) if e.is_truncated() => return Ok(()),
             Err(e) => return Err(e),
@@ -188,12 +226,12 @@ impl Progressive {
     /// Decodes a level that is all there, from the finest level decoded before it.
     fn go_on(&mut self, level: u8, out: SamplesMut<'_>, stride: usize) -> Result<Decoded, Error> {
         let limits = self.limits;
-        let stream = Codestream::open(&self.bytes, &limits, &mut self.engine.parts, None)?;
+        let stream = Codestream::open(Held::all(self.pieces.prefix()), &limits, &mut self.engine.parts, None)?;
         let siz = &stream.header.siz;
         let area = siz.image.reduced(level);
         let components = siz.components.len();
         if siz.components.iter().any(|c| c.dx != 1 || c.dy != 1) {
-            return self.plain.decode(&self.bytes, level, out, stride);
+            return self.plain.decode(self.pieces.prefix(), level, out, stride);
         }
         check_room(out.len(), area.width(), area.height(), components as u16, stride)?;
         fits_all(&out, siz)?;

@@ -130,18 +130,8 @@ impl<T: Coefficient> Synthesis<T> {
 
     /// What is needed of each resolution level.
     fn plan(&mut self, tile: &Tile, target: &Target) -> Result<(), Error> {
-        let no_level = Error::request("the codestream has no such level");
-        let mut window = target.window;
-        for r in (0..=target.last).rev() {
-            let whole = tile.resolution(target.component, r).ok_or(no_level)?;
-            let area = if r > 0 {
-                window.grown(T::STEPS as u32, &whole.area)
-            } else {
-                tile.bands[whole.first_band as usize].blocks_of(window).1
-            };
-            self.areas[r as usize] = area;
-            window = area.reduced(1);
-        }
+        let areas = areas(tile, target.component, target.last, target.window, T::STEPS as u32);
+        self.areas = areas.ok_or(Error::request("the codestream has no such level"))?;
         Ok(())
     }
 
@@ -278,6 +268,23 @@ impl<T: Coefficient> Synthesis<T> {
         }
         spending.memory(0, (planes + strips) * size_of::<T>() as u64)
     }
+}
+
+/// What a window takes of each resolution level: the window, with as many samples around it as there are lifting `steps`, and
+/// below that level what these come from (F.3). Of the base, whole code-blocks.
+pub(crate) fn areas(tile: &Tile, component: usize, last: u8, mut window: Rect, steps: u32) -> Option<[Rect; 33]> {
+    let mut areas = [Rect::default(); 33];
+    for r in (0..=last).rev() {
+        let whole = tile.resolution(component, r)?;
+        let area = if r > 0 {
+            window.grown(steps, &whole.area)
+        } else {
+            tile.bands[whole.first_band as usize].blocks_of(window).1
+        };
+        areas[r as usize] = area;
+        window = area.reduced(1);
+    }
+    Some(areas)
 }
 
 /// Rows kept of each slab: half of them from its top, half from its bottom.

@@ -74,7 +74,7 @@ impl MainHeader {
         packed: &mut PackedHeaders,
         lengths: &mut PacketLengths,
     ) -> Result<usize, Error> {
-        let mut c = Cursor::new(&codestream[..part.bytes.end], part.bytes.start);
+        let mut c = Cursor::new(&codestream[..codestream.len().min(part.bytes.end)], part.bytes.start);
         let mut fields = Fields::default();
         let start = loop {
             let at = c.at();

@@ -60,7 +60,7 @@ impl<'a> Cursor<'a> {
     }
 
     pub(crate) fn left(&self) -> usize {
-        self.end - self.at
+        self.end.saturating_sub(self.at)
     }
 
     pub(crate) fn u8(&mut self) -> Result<u8, Error> {

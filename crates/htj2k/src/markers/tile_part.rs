@@ -2,10 +2,11 @@
 
 use super::{Cursor, EOC, SOT, SegmentWriter};
 use crate::Error;
+use crate::held::Held;
 use alloc::vec::Vec;
 use core::ops::Range;
 
-/// One tile-part. Its bytes may be cut short by the end of what is there.
+/// One tile-part. Its bytes may be cut short by the end of the codestream.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct TilePart {
     pub(crate) tile: u16,
@@ -29,12 +30,12 @@ pub(crate) struct TileParts {
 
 impl TileParts {
     /// Walks from tile-part to tile-part. A break in the chain ends the walk: what came before is still of use.
-    pub(crate) fn scan(&mut self, codestream: &[u8], start: usize, tiles: u32) -> Result<(), Error> {
+    pub(crate) fn scan(&mut self, held: &Held<'_>, start: usize, tiles: u32) -> Result<(), Error> {
         self.parts.clear();
         self.ended = false;
-        let mut c = Cursor::new(codestream, start);
+        let mut at = start;
         loop {
-            let at = c.at();
+            let mut c = Cursor::new(held.until_gap(at), at);
             let Ok(marker) = c.u16() else { return Ok(()) };
             if marker == EOC {
                 self.ended = true;
@@ -47,8 +48,8 @@ impl TileParts {
                     Ok(())
                 };
             }
-            match self.part(codestream, at, &mut c, tiles) {
-                Ok(Some(next)) => c = Cursor::new(codestream, next),
+            match self.part(held, at, &mut c, tiles) {
+                Ok(Some(next)) => at = next,
                 Ok(None) => return Ok(()),
                 Err(e) if self.parts.is_empty() && !e.is_truncated() => return Err(e),
                 Err(_) => return Ok(()),
@@ -57,7 +58,7 @@ impl TileParts {
     }
 
     /// Notes the tile-part at `at`; gives the place of the next.
-    fn part(&mut self, codestream: &[u8], at: usize, c: &mut Cursor<'_>, tiles: u32) -> Result<Option<usize>, Error> {
+    fn part(&mut self, held: &Held<'_>, at: usize, c: &mut Cursor<'_>, tiles: u32) -> Result<Option<usize>, Error> {
         let mut s = c.segment()?;
         let tile = s.u16()?;
         let length = s.u32()? as usize;
@@ -72,16 +73,18 @@ impl TileParts {
         let start = c.at();
         let order = self.parts.len() as u32;
         if length == 0 {
-            let ended = codestream.len() >= start + 2 && codestream.ends_with(&EOC.to_be_bytes());
-            let end = codestream.len() - if ended { 2 } else { 0 };
+            let bytes = held.until_gap(held.length.saturating_sub(2));
+            // An end that is not there is taken for one that is marked.
+            let ended = held.length >= start + 2 && (bytes.len() < held.length || bytes.ends_with(&EOC.to_be_bytes()));
+            let end = held.length - if ended { 2 } else { 0 };
             self.parts.push(TilePart { tile, bytes: start..end, end: None, count, order });
             self.ended = ended;
             return Ok(None);
         }
         let end = at.saturating_add(length);
-        let have = end.min(codestream.len());
+        let have = end.min(held.length);
         self.parts.push(TilePart { tile, bytes: start..have.max(start), end: Some(end), count, order });
-        Ok((end <= codestream.len()).then_some(end))
+        Ok((end <= held.length).then_some(end))
     }
 }
 

@@ -70,7 +70,7 @@ fn contributed(block: Block, passes: u8, style: BlockStyle, digits: &str) -> Res
     match reader.contribution(&mut BitReader::new(&bytes_of(digits)), 0, &mut block, passes, style) {
         Ok(()) => Ok((block, reader.pending_chunks.iter().map(|p| (p.passes, p.length, p.role)).collect())),
         Err(Trouble::Wrong(what)) => Err(what),
-        Err(Trouble::Cut) => Err("cut"),
+        Err(Trouble::Cut | Trouble::Short) => Err("cut"),
     }
 }
 
@@ -210,7 +210,7 @@ fn the_lists_of_a_packet_are_counted() {
     reader.add_part(0..end);
     let packet = Packet { component: 0, resolution: 0, precinct: 0, layer: 0 };
     let framing = Framing { sop: false, eph: false };
-    let read = reader.read(&stream, &mut tile, packet, HT, framing, &mut spending);
+    let read = reader.read(&Held::all(&stream), &mut tile, packet, HT, framing, &mut spending);
     assert_eq!(read.unwrap(), Read::Whole(end));
     let held = reader.chunks.capacity() * size_of::<Chunk>()
         + reader.pending_chunks.capacity() * size_of::<Pending>()

@@ -6,7 +6,7 @@
 
 use std::cell::{Cell, RefCell};
 
-use htj2k::{Decoded, Decoder, Error, Header, Limits, Progressive, Region, SamplesMut};
+use htj2k::{Decoded, Decoder, Error, Header, Limits, Progressive, Region, RegionRanges, SamplesMut};
 
 /// A codestream that arrives, and the image it gave last.
 struct Frame {
@@ -21,6 +21,8 @@ struct Frame {
     decoded: Option<Decoded>,
     /// Columns, rows and components of what is told: the image that was decoded last, or what the header says.
     told: Option<(u32, u32, u32)>,
+    /// Beginnings and ends of the ranges that were asked for.
+    ranges: Vec<f64>,
     error: String,
 }
 
@@ -35,6 +37,7 @@ impl Default for Frame {
             signed: false,
             decoded: None,
             told: None,
+            ranges: Vec::new(),
             error: String::new(),
         }
     }
@@ -116,6 +119,69 @@ pub extern "C" fn frame_push(frame: u32) -> usize {
     })
 }
 
+/// Takes the bytes that were written there, from a place of the codestream on. 0: taken; 1: an error.
+#[unsafe(no_mangle)]
+pub extern "C" fn frame_put(frame: u32, offset: f64) -> u32 {
+    with(frame, |frame| {
+        let result = frame.codestream.put(offset as u64, &frame.incoming);
+        answered(&mut frame.error, result, |()| 0)
+    })
+}
+
+/// Bytes that are there from the first one on without a gap.
+#[unsafe(no_mangle)]
+pub extern "C" fn frame_have(frame: u32) -> usize {
+    with(frame, |frame| frame.codestream.bytes().len())
+}
+
+/// Asks what bytes a rectangle of a level takes beside those that are there. 0: the ranges at `frame_ranges_at`; 1: an error;
+/// 2: the one range there comes first; 3: that cannot be told.
+#[unsafe(no_mangle)]
+pub extern "C" fn frame_ranges(frame: u32, level: u8, x: u32, y: u32, width: u32, height: u32, gap: f64) -> u32 {
+    with(frame, |frame| {
+        let region = Region { x, y, width, height };
+        let result = frame.codestream.region_ranges(frame.length as u64, level, region, gap as u64);
+        let list = &mut frame.ranges;
+        list.clear();
+        answered(&mut frame.error, result, |ranges| match ranges {
+            RegionRanges::Ranges(ranges) => {
+                for range in ranges {
+                    list.extend([range.start as f64, range.end as f64]);
+                }
+                0
+            }
+            RegionRanges::First(range) => {
+                list.extend([range.start as f64, range.end as f64]);
+                2
+            }
+            RegionRanges::Unknown => 3,
+        })
+    })
+}
+
+/// Where they are: of each range the beginning and the end.
+#[unsafe(no_mangle)]
+pub extern "C" fn frame_ranges_at(frame: u32) -> *const f64 {
+    with(frame, |frame| frame.ranges.as_ptr())
+}
+
+/// How many numbers that is.
+#[unsafe(no_mangle)]
+pub extern "C" fn frame_ranges_count(frame: u32) -> usize {
+    with(frame, |frame| frame.ranges.len())
+}
+
+/// What is answered; 1, and the text, if it is an error.
+fn answered<T>(text: &mut String, result: Result<T, Error>, answer: impl FnOnce(T) -> u32) -> u32 {
+    match result {
+        Ok(value) => answer(value),
+        Err(error) => {
+            *text = error.to_string();
+            1
+        }
+    }
+}
+
 /// The finest level whose bytes are all there, or -1.
 #[unsafe(no_mangle)]
 pub extern "C" fn frame_level(frame: u32) -> i32 {
@@ -184,7 +250,7 @@ fn decode_region(frame: &mut Frame, level: u8, region: Region) -> Result<Decoded
     // What reaches beyond the level is refused by the decoder, before any memory is taken for it.
     let room = if inside { row * region.height as usize } else { 0 };
     let out = frame.samples.room(room, frame.precision, frame.signed);
-    DECODER.with_borrow_mut(|decoder| decoder.decode_region(bytes, level, region, out, row))
+    frame.codestream.decode_region(level, region, out, row)
 }
 
 fn decode(frame: &mut Frame, level: u8) -> Result<Decoded, Error> {

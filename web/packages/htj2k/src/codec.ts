@@ -9,6 +9,11 @@ export interface Exports {
   frame_begin(frame: number, length: number): void;
   frame_incoming(frame: number, count: number): number;
   frame_push(frame: number): number;
+  frame_put(frame: number, offset: number): number;
+  frame_have(frame: number): number;
+  frame_ranges(frame: number, level: number, x: number, y: number, width: number, height: number, gap: number): number;
+  frame_ranges_at(frame: number): number;
+  frame_ranges_count(frame: number): number;
   frame_level(frame: number): number;
   frame_header(frame: number): number;
   frame_decode(frame: number, level: number): number;

@@ -34,6 +34,15 @@ export interface Region {
   height: number;
 }
 
+/** Beginning and end of some bytes of a codestream; the end is the first byte after them. */
+export type ByteRange = [start: number, end: number];
+
+/**
+ * The bytes that a rectangle takes beside those that are there: `ranges`, none if it can be decoded; or `first`, bytes with a header that
+ * tells the others, to be put before asking again. `first` begins with the first byte missing of the header, and its end is a guess that is hardly ever too low.
+ */
+export type RegionRanges = { ranges: ByteRange[]; first?: never } | { first: ByteRange; ranges?: never };
+
 export class HtFrame {
   readonly #exports: Exports;
   readonly #number: number;
@@ -41,8 +50,9 @@ export class HtFrame {
   #closed = false;
   /** Bytes of the whole codestream. */
   readonly length: number;
-  /** Bytes that have arrived. */
+  /** Bytes that have arrived, from the first one on without a gap. */
   have = 0;
+  #pushed = 0;
 
   /** Frames are made by `Codec.open`. */
   constructor(exports: Exports, number: number, length: number, onClose: () => void) {
@@ -50,14 +60,39 @@ export class HtFrame {
     exports.frame_begin(number, length);
   }
 
-  /** Adds bytes that have arrived; bytes beyond `length` are left. */
+  /** Adds bytes that have arrived, each time the next ones; bytes beyond `length` are left. */
   push(bytes: Uint8Array): void {
     this.#isOpen();
-    const taken = bytes.subarray(0, this.length - this.have);
+    const taken = bytes.subarray(0, this.length - this.#pushed);
     if (taken.length === 0) return;
-    const at = this.#exports.frame_incoming(this.#number, taken.length);
-    new Uint8Array(this.#exports.memory.buffer).set(taken, at);
+    this.#write(taken);
+    this.#pushed += taken.length;
     this.have = this.#exports.frame_push(this.#number);
+  }
+
+  /** Adds bytes from elsewhere in the codestream, such as `ranges` tells. Where bytes are there already, these stay. */
+  put(offset: number, bytes: Uint8Array): void {
+    this.#isOpen();
+    if (!Number.isSafeInteger(offset) || offset < 0 || offset + bytes.length > this.length) throw new RangeError('bytes that are not of the codestream');
+    this.#write(bytes);
+    if (this.#exports.frame_put(this.#number, offset) !== 0) throw new Error(this.#error());
+    this.have = this.#exports.frame_have(this.#number);
+  }
+
+  /**
+   * The bytes that a rectangle of a level takes beside those that are there; ranges with no more than `gap` bytes between them are joined. Undefined where
+   * that cannot be told (several tiles, layers or precincts, or levels that do not follow one another): then the level is to be had whole.
+   */
+  ranges(region: Region, level = 0, gap = 1024): RegionRanges | undefined {
+    this.#isOpen();
+    const exports = this.#exports;
+    const { x, y, width, height } = region;
+    const kind = exports.frame_ranges(this.#number, level, x, y, width, height, gap);
+    if (kind === 1) throw new Error(this.#error());
+    if (kind === 3) return undefined;
+    const list = new Float64Array(exports.memory.buffer, exports.frame_ranges_at(this.#number), exports.frame_ranges_count(this.#number));
+    const ranges = Array.from({ length: list.length / 2 }, (_, n): ByteRange => [list[2 * n]!, list[2 * n + 1]!]);
+    return kind === 2 ? { first: ranges[0]! } : { ranges };
   }
 
   /** The finest level whose bytes have all arrived. */
@@ -84,7 +119,7 @@ export class HtFrame {
     return this.#image(level);
   }
 
-  /** A rectangle of a level. Only the code-blocks that it needs are decoded. */
+  /** A rectangle of a level, from all bytes that are there if they are enough, else from the first `have`. Only the code-blocks that it needs are decoded. */
   decodeRegion(region: Region, level = 0): HtImage {
     this.#isOpen();
     const { x, y, width, height } = region;
@@ -98,6 +133,11 @@ export class HtFrame {
     this.#closed = true;
     this.#exports.frame_open(this.#number);
     this.#onClose();
+  }
+
+  #write(bytes: Uint8Array): void {
+    const at = this.#exports.frame_incoming(this.#number, bytes.length);
+    new Uint8Array(this.#exports.memory.buffer).set(bytes, at);
   }
 
   #isOpen(): void {

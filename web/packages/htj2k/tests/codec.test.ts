@@ -68,6 +68,36 @@ describe.skipIf(!built).each(['htj2k.wasm', 'htj2k-scalar.wasm'])('%s', name => 
     expect(() => frame.decodeRegion({ x: 80, y: 0, width: 20, height: 5 }, 0)).toThrow();
   });
 
+  it.each(['formula.j2c', 'rgb.j2c'])('decodes rows of %s from the beginning and the ranges that it tells', async file => {
+    const codec = await load();
+    const bytes = data(file);
+    const whole = codec.decode(bytes);
+    const region = { x: 0, y: 20, width: whole.width, height: 2 };
+    const frame = codec.open(bytes.length);
+    frame.push(bytes.subarray(0, 300));
+    expect(frame.decodeRegion(region).complete).toBe(false);
+    let headers = 0;
+    for (;;) {
+      const wanted = frame.ranges(region);
+      if (!wanted) throw new Error('not told');
+      const ranges = wanted.first ? [wanted.first] : wanted.ranges;
+      if (wanted.first) headers++;
+      if (ranges.length === 0) break;
+      for (const [start, end] of ranges) frame.put(start, bytes.subarray(start, end));
+    }
+    expect(headers).toBeGreaterThan(0);
+    const rows = frame.decodeRegion(region);
+    expect(rows.complete).toBe(true);
+    const row = whole.width * whole.components;
+    expect(rows.samples).toEqual(whole.samples.slice(20 * row, 22 * row));
+    // What comes in order afterwards goes where it belongs.
+    frame.push(bytes.subarray(300));
+    expect([frame.have, frame.level()]).toEqual([bytes.length, 0]);
+    expect(frame.decode(0).samples).toEqual(whole.samples);
+    expect(() => frame.put(bytes.length, new Uint8Array(1))).toThrow(RangeError);
+    expect(() => frame.ranges({ ...region, y: 10_000 })).toThrow();
+  });
+
   it('tells the header from the first bytes, and what is wrong with others', async () => {
     const codec = await load();
     const frame = codec.open(5000);

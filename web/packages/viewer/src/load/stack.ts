@@ -13,6 +13,10 @@ const SMALLEST = 128;
 const LINE = 0.8;
 /** Pictures that are fetched ahead of who scrolls. */
 const AHEAD = 40;
+/** How often that is thought over: the list that the worker has reaches farther. */
+const PLAN_MS = 100;
+/** Who has not turned to another picture for so long rests. */
+const REST_MS = 450;
 /** A level that is there so many seconds ahead of who scrolls is one that the line keeps up with. */
 const KEPT_UP_S = 0.5;
 /** What is to be passed sooner is not made finer. */
@@ -52,6 +56,9 @@ export class Stack implements LoadingClient {
   #at = 0;
   #shown: Shown = { width: 512, height: 512 };
   #timer: ReturnType<typeof setTimeout> | undefined;
+  /** When a picture was turned to last, and when it was planned for. */
+  #looked = 0;
+  #planned = -Infinity;
   #closed = false;
 
   /** `first` holds what is known of levels before any byte of a codestream came. */
@@ -97,11 +104,17 @@ export class Stack implements LoadingClient {
     if (at !== this.#at && this.#failed.delete(this.#key(at))) this.#loading.forget([this.#key(at)]);
     [this.#at, this.#shown] = [at, shown];
     this.#predictor.at(at);
-    this.#plan();
     this.#quiet.watch();
-    // Who rests gets the finer levels of what is on the screen, then of what lies around it.
-    clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.#plan(), 450);
+    this.#looked = performance.now();
+    if (this.#predictor.speed === 0 || this.#looked - this.#planned >= PLAN_MS) this.#plan();
+    this.#timer ??= setTimeout(() => this.#think(), PLAN_MS);
+  }
+
+  /** Plans again while pictures pass; who rests gets the finer levels of what is on the screen, then of what lies around it. */
+  #think(): void {
+    const [now, rested] = [performance.now(), performance.now() - this.#looked];
+    this.#timer = rested < REST_MS ? setTimeout(() => this.#think(), rested < PLAN_MS ? PLAN_MS : REST_MS - rested) : undefined;
+    if (rested >= REST_MS || (this.#looked > this.#planned && now - this.#planned >= PLAN_MS)) this.#plan();
   }
 
   /** Wants a level of every picture, near ones first. */
@@ -179,6 +192,7 @@ export class Stack implements LoadingClient {
 
   #plan(): void {
     if (this.#closed) return;
+    this.#planned = performance.now();
     const count = this.#pictures.length;
     const { speed } = this.#predictor;
     const now = this.#at;

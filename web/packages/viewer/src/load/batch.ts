@@ -1,19 +1,21 @@
 /**
- * What the loading worker says, several at a time: each message costs the page a turn, and a phone's processor has few. A picture goes at once, with what
- * waits; states wait for it a moment.
+ * What the loading worker says, several at a time: each message costs the page a turn, and a phone's processor has few. A picture goes with the state that
+ * it brings about, and with all that waits; states alone wait for one a moment.
  */
 import type { FromLoader, WorkerScope } from '@firstlight/loader/loading';
 
-const LATEST_MS = 60;
+const WAITS_MS = 60;
 
 /** A worker's scope whose messages come to the page in lists. */
 export function inBatches(scope: WorkerScope<readonly FromLoader[]>): WorkerScope {
   let waiting: FromLoader[] = [];
   let handed: ArrayBuffer[] = [];
   let timer: ReturnType<typeof setTimeout> | undefined;
+  let soon = false;
   const send = () => {
     clearTimeout(timer);
     timer = undefined;
+    soon = false;
     scope.postMessage(waiting, handed);
     [waiting, handed] = [[], []];
   };
@@ -22,8 +24,10 @@ export function inBatches(scope: WorkerScope<readonly FromLoader[]>): WorkerScop
     postMessage(message, transfer) {
       waiting.push(message);
       handed.push(...transfer);
-      if (mayWait(message)) timer ??= setTimeout(send, LATEST_MS);
-      else send();
+      if (soon) return;
+      soon = !mayWait(message);
+      if (soon) clearTimeout(timer);
+      if (soon || timer === undefined) timer = setTimeout(send, soon ? 0 : WAITS_MS);
     },
   };
 }

@@ -206,13 +206,15 @@ export class FrameStream {
     if (ranged) headers.Range = `bytes=${this.#have}-${end === undefined ? '' : end - 1}`;
     if (ranged && this.#have > 0 && this.#etag) headers['If-Range'] = this.#etag;
     const reading = meter?.begin();
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    const watch = () => {
-      clearTimeout(timer);
-      timer = setTimeout(() => abort.abort('stalled'), this.#pauses.stalled);
+    // One timer for all pieces of an answer, of which a slow line makes many.
+    let last = performance.now();
+    const stalls = () => {
+      const left = last + this.#pauses.stalled - performance.now();
+      if (left <= 0) abort.abort('stalled');
+      else timer = setTimeout(stalls, Math.ceil(left));
     };
+    let timer = setTimeout(stalls, this.#pauses.stalled);
     try {
-      watch();
       // Browsers keep parts of a file in a cache that takes longer than the line.
       const response = await (this.#options.fetch ?? fetch)(url, { headers, signal: abort.signal, ...(ranged && { cache: 'no-store' as const }) });
       await this.#check(response, ranged);
@@ -220,7 +222,7 @@ export class FrameStream {
       const body = response.body?.getReader();
       if (!body) throw new Error('an answer without a body');
       for (;;) {
-        watch();
+        last = performance.now();
         const { done, value } = await body.read();
         if (done) break;
         reading?.received(value.length);

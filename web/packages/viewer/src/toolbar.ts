@@ -14,8 +14,8 @@ const CT_PRESETS = [
   ['Liver', 60, 160],
 ] as const;
 
-/** Who has not turned to another image for so long is told where it is. */
-const REST_MS = 250;
+/** How often the slider follows images that pass: it is drawn anew, and read to who hears it. */
+const FOLLOWS_MS = 150;
 
 /** Images a second. */
 const SPEEDS = [2, 5, 10, 15, 25, 30, 60];
@@ -28,7 +28,7 @@ export class Toolbar {
   #cine: ReturnType<typeof setInterval> | undefined;
   #presets: (() => void)[] = [];
   #series: unknown;
-  #rests: ReturnType<typeof setTimeout> | undefined;
+  #follows: ReturnType<typeof setTimeout> | undefined;
 
   constructor(active: () => Viewport) {
     this.#active = active;
@@ -62,22 +62,22 @@ export class Toolbar {
     }
   }
 
-  /** Another picture of the active viewport is shown. Nobody is read every picture that passes. */
+  /** Another picture of the active viewport is shown: the slider follows, now and then while pictures pass. */
   moved(): void {
     const viewport = this.#active();
-    byId<HTMLInputElement>('slider').value = String(viewport.at);
-    clearTimeout(this.#rests);
-    this.#rests = setTimeout(() => this.#read(viewport), REST_MS);
+    this.#follows ??= setTimeout(() => {
+      this.#follows = undefined;
+      this.#slide(viewport);
+    }, FOLLOWS_MS);
   }
 
   /** Shows what holds for the active viewport. */
   update(): void {
     const viewport = this.#active();
-    const { at, count, picture, series, tone } = viewport;
+    const { count, picture, series, tone } = viewport;
     const slider = byId<HTMLInputElement>('slider');
     slider.max = String(Math.max(0, count - 1));
-    slider.value = String(at);
-    this.#read(viewport);
+    this.#slide(viewport);
     slider.hidden = byId('cine').hidden = count < 2;
     byId('invert').setAttribute('aria-pressed', String(tone?.inverted ?? false));
     byId('presets-label').hidden = byId('invert').hidden = !picture || picture.samples > 1 || picture.palette !== undefined;
@@ -89,7 +89,8 @@ export class Toolbar {
     }
   }
 
-  #read({ at, count }: Viewport): void {
+  #slide({ at, count }: Viewport): void {
+    byId<HTMLInputElement>('slider').value = String(at);
     byId('slider').setAttribute('aria-valuetext', `${at + 1} of ${count}`);
   }
 

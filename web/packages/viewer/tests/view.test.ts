@@ -92,6 +92,8 @@ describe('pictures that pass', () => {
     vi.advanceTimersByTime(100);
     passing.step();
     expect([undefined, 9, undefined, 4, 9].map(texel => passing.pixelsEach(texel))).toEqual([1, 9, 9, 4, 4]);
+    // Six in a row that are coarser: the canvas has fewer pixels from then on, as many as the finest of them can fill.
+    expect([9, 9, 9, 4, 9, 9, 9, 8, 9, 9, 4].map(texel => passing.pixelsEach(texel))).toEqual([4, 4, 4, 4, 4, 4, 4, 4, 4, 8, 4]);
     vi.advanceTimersByTime(249);
     expect(rested).not.toHaveBeenCalled();
     vi.advanceTimersByTime(1);

@@ -4,9 +4,9 @@ import { inlineDecoders } from './inline-decoder.ts';
 import type { FromLoader, ToLoader } from './messages.ts';
 
 /** What is used of a worker's global scope. */
-export interface WorkerScope {
+export interface WorkerScope<Said = FromLoader> {
   addEventListener(type: 'message', listener: (event: MessageEvent<ToLoader>) => void): void;
-  postMessage(message: FromLoader, transfer: ArrayBuffer[]): void;
+  postMessage(message: Said, transfer: ArrayBuffer[]): void;
 }
 
 /** Loads for the page; gives the loader, which is there once the page has started it. */

@@ -46,6 +46,8 @@ export class Loading {
   readonly #resting = new Map<string, number>();
   #restingBytes = 0;
   #underWay: ReadonlyMap<string, number> = new Map();
+  /** Frames of which memory let a picture go since the worker was told. */
+  readonly #gone = new Set<string>();
   #planned = false;
   #sent: (() => void)[] = [];
   line: LineState = { throughput: undefined, delay: undefined, bytes: 0, open: 0 };
@@ -101,6 +103,7 @@ export class Loading {
     for (const frame of frames) {
       this.#told.delete(frame);
       this.#given.delete(frame);
+      this.#gone.delete(frame);
       this.#rest(frame, 0);
     }
     this.#port.post({ type: 'forget', frames });
@@ -130,6 +133,8 @@ export class Loading {
     this.#planned = true;
     queueMicrotask(() => {
       this.#planned = false;
+      if (this.#gone.size > 0) this.#port.post({ type: 'forget', frames: [...this.#gone], keep: true });
+      this.#gone.clear();
       const plans = [...this.#plans.values()];
       const jobs = byTurns(plans.map(plan => plan.jobs)).map(job => this.#untold(job));
       this.#port.post({ type: 'want', jobs, headers: {}, finish: plans.some(({ finish }) => finish) });
@@ -157,6 +162,7 @@ export class Loading {
         this.heldBytes = held;
         const kept = { ...image, bytes: image.samples.byteLength };
         this.#given.set(frame, image.level);
+        this.#gone.delete(frame);
         this.cache.put(frame, kept);
         for (const client of this.#plans.keys()) client.onImage(frame, kept, levels);
         break;
@@ -186,12 +192,12 @@ export class Loading {
     this.#port.post({ type: 'release', frames });
   }
 
-  /** Of what memory let go, the bytes stay with the worker, and are decoded again when it is wanted. */
+  /** Of what memory let go, the bytes stay with the worker, and are decoded again when it is wanted: until then it need not know. */
   #evicted(frame: string): void {
     const given = this.#given.get(frame);
     if (given === undefined || (this.cache.best(frame)?.level ?? Infinity) <= given) return;
     this.#given.delete(frame);
-    this.#port.post({ type: 'forget', frames: [frame], keep: true });
+    this.#gone.add(frame);
   }
 }
 

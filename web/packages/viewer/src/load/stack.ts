@@ -1,5 +1,5 @@
 /** The pictures of a series, loaded as the view wants them: what is wanted, in order, goes to the loading worker. */
-import { endOf, fittingLevel, outwards, ScrollPredictor, sideAt, usefulLevel, type FrameLevels, type Shown, type StreamState, type Wish } from '@firstlight/loader';
+import { fittingLevel, outwards, ScrollPredictor, sideAt, usefulLevel, type FrameLevels, type Shown, type StreamState, type Wish } from '@firstlight/loader';
 import type { Job } from '@firstlight/loader/loading';
 import type { Picture } from '../dicom/picture.ts';
 import { Quiet } from './keep.ts';
@@ -13,6 +13,14 @@ const SMALLEST = 128;
 const LINE = 0.8;
 /** Pictures that are fetched ahead of who scrolls. */
 const AHEAD = 40;
+/** How often that is thought over: the list that the worker has reaches farther. */
+const PLAN_MS = 100;
+/** Who has not turned to another picture for so long rests. */
+const REST_MS = 450;
+/** A level that is there so many seconds ahead of who scrolls is one that the line keeps up with. */
+const KEPT_UP_S = 0.5;
+/** What is to be passed sooner is not made finer. */
+const SOON_S = 0.25;
 
 export interface StackListener {
   /** A finer image of this picture is there. */
@@ -48,6 +56,9 @@ export class Stack implements LoadingClient {
   #at = 0;
   #shown: Shown = { width: 512, height: 512 };
   #timer: ReturnType<typeof setTimeout> | undefined;
+  /** When a picture was turned to last, and when it was planned for. */
+  #looked = 0;
+  #planned = -Infinity;
   #closed = false;
 
   /** `first` holds what is known of levels before any byte of a codestream came. */
@@ -93,11 +104,17 @@ export class Stack implements LoadingClient {
     if (at !== this.#at && this.#failed.delete(this.#key(at))) this.#loading.forget([this.#key(at)]);
     [this.#at, this.#shown] = [at, shown];
     this.#predictor.at(at);
-    this.#plan();
     this.#quiet.watch();
-    // Who rests gets the finer levels of what is on the screen, then of what lies around it.
-    clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.#plan(), 450);
+    this.#looked = performance.now();
+    if (this.#predictor.speed === 0 || this.#looked - this.#planned >= PLAN_MS) this.#plan();
+    this.#timer ??= setTimeout(() => this.#think(), PLAN_MS);
+  }
+
+  /** Plans again while pictures pass; who rests gets the finer levels of what is on the screen, then of what lies around it. */
+  #think(): void {
+    const [now, rested] = [performance.now(), performance.now() - this.#looked];
+    this.#timer = rested < REST_MS ? setTimeout(() => this.#think(), rested < PLAN_MS ? PLAN_MS : REST_MS - rested) : undefined;
+    if (rested >= REST_MS || (this.#looked > this.#planned && now - this.#planned >= PLAN_MS)) this.#plan();
   }
 
   /** Wants a level of every picture, near ones first. */
@@ -175,6 +192,7 @@ export class Stack implements LoadingClient {
 
   #plan(): void {
     if (this.#closed) return;
+    this.#planned = performance.now();
     const count = this.#pictures.length;
     const { speed } = this.#predictor;
     const now = this.#at;
@@ -199,13 +217,16 @@ export class Stack implements LoadingClient {
 
   /**
    * What is under way ends before anything else: it is nearly there, and broken off it would be for nothing. Then come the pictures that can arrive
-   * before they are passed, the next first; the one on the screen is among them where the line is that fast.
+   * before they are passed, the next first; the one on the screen is among them where the line is that fast. What is left of the line makes them finer.
    */
   #inPassing(velocity: number, add: (at: number, level: number) => unknown): void {
     const speed = Math.abs(velocity);
+    const kept = this.image(this.#at + Math.sign(velocity) * Math.ceil(KEPT_UP_S * speed))?.level ?? Infinity;
+    const level = (n: number) => Math.max(this.#finest(n, speed), Math.min(this.#level(n, speed), kept));
     const passed = Math.floor((speed * (this.#loading.line.delay ?? 0)) / 1000);
     const ahead = this.#predictor.ahead(this.#pictures.length, 1.5, 2 * AHEAD).filter(n => (n - this.#at) * velocity >= 0).slice(0, AHEAD);
-    for (const n of [...ahead.slice(passed), ...ahead.slice(0, passed)]) add(n, this.#level(n, speed));
+    for (const n of [...ahead.slice(passed), ...ahead.slice(0, passed)]) add(n, level(n));
+    for (const n of ahead.slice(Math.ceil(SOON_S * speed))) if (level(n) > this.#finest(n, speed)) add(n, level(n) - 1);
   }
 
   /** Each level of the picture on the screen shows as it passes; of the others, what is wanted. */
@@ -227,17 +248,26 @@ export class Stack implements LoadingClient {
     take(at, image);
   }
 
-  /** The useful level; in passing, a coarser one that arrives in time. */
+  /** The useful level; in passing, a coarser one that arrives in time, as far as the line is known. */
   #level(at: number, speed: number): number {
+    const { throughput } = this.#loading.line;
+    return this.#coarser(at, speed, this.#finest(at, speed), ({ ends }, level) => throughput !== undefined && ends.at(-1 - level)! * speed > LINE * throughput);
+  }
+
+  /** The useful level; in passing, a coarser one that this device decodes in time. */
+  #finest(at: number, speed: number): number {
     const picture = this.#pictures[at]!;
     if (picture.wholeOnly) return 0;
+    const { decoded } = this.#loading.budget;
+    const useful = usefulLevel(this.#levels.get(this.#key(at)) ?? guess(picture), this.#shown);
+    return this.#coarser(at, speed, useful, ({ width, height }, level) => sideAt(width, level) * sideAt(height, level) * speed > decoded);
+  }
+
+  #coarser(at: number, speed: number, from: number, late: (levels: FrameLevels, level: number) => boolean): number {
     const known = this.#levels.get(this.#key(at));
-    let level = usefulLevel(known ?? guess(picture), this.#shown);
-    const { line, budget } = this.#loading;
-    const { throughput } = line;
-    if (speed === 0 || !known || !throughput) return level;
-    const late = (at: number) => endOf(known, at) * speed > LINE * throughput || sideAt(known.width, at) * sideAt(known.height, at) * speed > budget.decoded;
-    while (level + 1 < known.ends.length && sideAt(known.width, level + 1) >= SMALLEST && late(level)) level++;
+    let level = from;
+    if (speed === 0 || !known || this.#pictures[at]!.wholeOnly) return level;
+    while (level + 1 < known.ends.length && sideAt(known.width, level + 1) >= SMALLEST && late(known, level)) level++;
     return level;
   }
 

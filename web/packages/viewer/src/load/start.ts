@@ -1,6 +1,6 @@
 /** Starts the page's loading worker. Its script may be on a line that fails: until it has said something, it is started again. */
 import { simdIsThere } from '@firstlight/htj2k';
-import type { LoaderPort, ToLoader } from '@firstlight/loader/loading';
+import type { FromLoader, LoaderPort, ToLoader } from '@firstlight/loader/loading';
 import { MODULE, SCALAR } from 'virtual:decoder';
 
 const AGAIN_MS = 2000;
@@ -15,9 +15,9 @@ export function loadingWorker(failed: () => void): LoaderPort {
   let worker: Worker;
   const begin = () => {
     worker = new Worker(new URL('./worker.ts', import.meta.url), { type: 'module' });
-    worker.onmessage = event => {
+    worker.onmessage = (event: MessageEvent<readonly FromLoader[]>) => {
       said = undefined;
-      port.onMessage(event.data);
+      for (const message of event.data) port.onMessage(message);
     };
     worker.onerror = () => {
       if (!said) return;

@@ -5,6 +5,8 @@
 
 /** Steps that follow each other within this time are a passage, and without one for so long it rests. */
 const REST_MS = 250;
+/** Pictures of a coarser level that pass in a row before the canvas has fewer pixels: making it anew takes longer than a picture. */
+const IN_A_ROW = 6;
 
 export class Passing {
   readonly #rests: () => void;
@@ -13,6 +15,8 @@ export class Passing {
   #timer: ReturnType<typeof setTimeout> | undefined;
   /** Device pixels for one of the canvas, while it passes. */
   #each = Infinity;
+  /** Texels of the last pictures in a row that were coarser than that. */
+  #coarser: number[] = [];
 
   constructor(rests: () => void, time: () => number = () => performance.now()) {
     [this.#rests, this.#time] = [rests, time];
@@ -23,9 +27,7 @@ export class Passing {
     const at = this.#time();
     const follows = at - this.#last < REST_MS;
     this.#last = at;
-    if (!follows && !this.now) return;
-    clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.#rest(), REST_MS);
+    if (follows) this.#timer ??= setTimeout(() => this.#look(), REST_MS);
   }
 
   /** Whether pictures pass just now. */
@@ -33,11 +35,25 @@ export class Passing {
     return this.#timer !== undefined;
   }
 
-  /** Device pixels for a pixel of the canvas, where a texel (if there is a picture) covers so many: finer in passing, coarser only after a rest. */
+  /** Device pixels for a pixel of the canvas, where a texel (if there is a picture) covers so many: finer at once, coarser after some pictures. */
   pixelsEach(texel: number | undefined): number {
     if (!this.now) return 1;
-    this.#each = Math.min(this.#each, texel ?? Infinity);
+    if (texel !== undefined) this.#fit(texel);
     return Number.isFinite(this.#each) ? this.#each : 1;
+  }
+
+  #fit(texel: number): void {
+    if (texel > this.#each) this.#coarser.push(texel);
+    else this.#coarser = [];
+    if (texel > this.#each && this.#coarser.length < IN_A_ROW) return;
+    this.#each = Math.min(texel, ...this.#coarser);
+    this.#coarser = [];
+  }
+
+  #look(): void {
+    const rested = this.#time() - this.#last;
+    if (rested >= REST_MS) this.#rest();
+    else this.#timer = setTimeout(() => this.#look(), REST_MS - rested);
   }
 
   close(): void {
@@ -48,6 +64,7 @@ export class Passing {
   #rest(): void {
     this.#timer = undefined;
     this.#each = Infinity;
+    this.#coarser = [];
     this.#rests();
   }
 }

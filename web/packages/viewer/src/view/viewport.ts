@@ -44,6 +44,7 @@ export class Viewport {
   /** What stands in them and in the element's data: each step would ask the page for it otherwise. */
   readonly #written = new Map<string, string>();
   #size: Size = { width: 0, height: 0 };
+  #box: DOMRect | undefined;
   #painter: Painter;
   #series: Series | undefined;
   #stack: Stack | undefined;
@@ -214,9 +215,9 @@ export class Viewport {
     this.#hint = setTimeout(() => (hint.hidden = true), 5000);
   }
 
-  /** A point of the page as one of the place, device pixels. */
-  point(event: { clientX: number; clientY: number }): Point {
-    const box = this.place.getBoundingClientRect();
+  /** A point of the page as one of the place, device pixels. The place does not move under a pointer that does. */
+  point(event: { clientX: number; clientY: number; type: string }): Point {
+    const box = (this.#box = event.type === 'pointermove' && this.#box ? this.#box : this.place.getBoundingClientRect());
     const ratio = this.size.width / (box.width || 1);
     return { x: (event.clientX - box.left) * ratio, y: (event.clientY - box.top) * ratio };
   }
@@ -363,7 +364,7 @@ export class Viewport {
   }
 
   #fit(): void {
-    const box = this.place.getBoundingClientRect();
+    const box = (this.#box = this.place.getBoundingClientRect());
     const ratio = devicePixelRatio || 1;
     const [width, height] = [Math.round(box.width * ratio), Math.round(box.height * ratio)];
     if (width === this.#size.width && height === this.#size.height) return;

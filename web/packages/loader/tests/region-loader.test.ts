@@ -25,13 +25,15 @@ function start({ etag = '"one"', layout = true } = {}) {
     begun: frame => (frame === 'unknown' ? undefined : { bytes: STREAM.slice(0, 100), etag: '"one"', length: LENGTH }),
     async open() {
       frames++;
-      let prefix = 0;
       const pieces = new Map<number, Uint8Array>();
       return {
-        push: bytes => void (expect([...bytes]).toEqual([...STREAM.slice(prefix, (prefix += bytes.length))])),
-        put: (offset, bytes) => void pieces.set(offset, bytes),
-        ranges: () => (!layout ? undefined : prefix < 150 ? { need: 150 } : { ranges: [[300, 340], [600, 620]] as const }),
-        decodeRegion: ({ width, height }, level) => ({ width, height, level: level!, components: 1, precision: 8, signed: false, complete: true, need: undefined, samples: pieces.get(600)!.slice(0, width * height) }),
+        push: bytes => expect([...bytes]).toEqual([...STREAM.slice(0, 100)]),
+        put: (offset, bytes) => {
+          expect([...bytes]).toEqual([...STREAM.slice(offset, offset + bytes.length)]);
+          pieces.set(offset, bytes);
+        },
+        ranges: () => (!layout ? undefined : !pieces.has(100) ? { first: [100, 150] } : { ranges: [[300, 340], [600, 620]] }),
+        decodeRegion: ({ width, height }, level = 0) => ({ width, height, level, components: 1, precision: 8, signed: false, complete: true, need: undefined, samples: pieces.get(600)!.slice(0, width * height) }),
         close: () => void frames--,
       } satisfies SparseFrame;
     },

@@ -1,9 +1,8 @@
 /** The decoder in the thread that fetches. Its memory never shrinks: a module that holds much is let go when nothing is open. */
 import { loadCodec, type Codec, type HtFrame, type HtImage } from '@firstlight/htj2k';
 import type { Decoders } from '../frame-stream.ts';
-import type { SparseFrame } from './region-loader.ts';
 
-export function inlineDecoders(wasm: string | undefined, recycleAt = 96 << 20): Decoders & { openSparse(length: number): Promise<SparseFrame> } {
+export function inlineDecoders(wasm: string | undefined, recycleAt = 96 << 20): Decoders {
   const fetched = () => fetch(wasm!).then(answer => (answer.ok ? answer.arrayBuffer() : Promise.reject(new Error(`the decoder could not be fetched: ${answer.status}`))));
   let bytes: Promise<ArrayBuffer> | undefined;
   let codec: Promise<Codec> | undefined;
@@ -37,7 +36,7 @@ export function inlineDecoders(wasm: string | undefined, recycleAt = 96 << 20): 
           open--;
           recycle(loaded);
         };
-        return { push: bytes => frame.push(bytes), put: (offset, bytes) => frame.put(offset, bytes), ranges: (level, region) => frame.ranges(level, region), decodeRegion: (region, level) => frame.decodeRegion(region, level), close };
+        return { push: bytes => frame.push(bytes), put: (offset, bytes) => frame.put(offset, bytes), ranges: (region, level, gap) => frame.ranges(region, level, gap), decodeRegion: (region, level) => frame.decodeRegion(region, level), close };
       } catch (error) {
         open--;
         throw error;

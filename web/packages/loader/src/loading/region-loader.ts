@@ -2,18 +2,12 @@
  * Some rows or columns of the full image, for a plane that crosses the frame between the samples of its level: the code-blocks that they need are fetched
  * by their byte ranges (T.800 B.10: a packet header tells where each begins), a small part of what the level takes.
  */
-import type { HtImage } from '@firstlight/htj2k';
+import type { HtFrame, HtImage } from '@firstlight/htj2k';
 import type { Begun } from '../frame-stream.ts';
 import type { RegionJob } from './messages.ts';
 
-/** A frame whose bytes come in any order: `HtFrame` is one. */
-export interface SparseFrame {
-  push(bytes: Uint8Array): void;
-  put(offset: number, bytes: Uint8Array): void;
-  ranges(level: number, region: RegionJob['region']): { need: number } | { ranges: readonly (readonly [number, number])[] } | undefined;
-  decodeRegion(region: RegionJob['region'], level?: number): HtImage;
-  close(): void;
-}
+/** A frame whose bytes come in any order. */
+export type SparseFrame = Pick<HtFrame, 'push' | 'put' | 'ranges' | 'decodeRegion' | 'close'>;
 
 export interface RegionLoaderOptions {
   open(length: number): Promise<SparseFrame>;
@@ -28,8 +22,8 @@ export interface RegionLoaderOptions {
 
 /** Frames at once: each asks for some ranges one after the other. */
 const AT_ONCE = 5;
-/** Questions for more of a packet header. */
-const QUESTIONS = 4;
+/** Pieces of packet headers that may be asked for. */
+const HEADERS = 4;
 
 export class RegionLoader {
   readonly #options: RegionLoaderOptions;
@@ -84,19 +78,16 @@ export class RegionLoader {
     const frame = await this.#options.open(begun.length);
     try {
       frame.push(begun.bytes);
-      let have = begun.bytes.length;
-      for (let question = 0; question < QUESTIONS; question++) {
-        const told = frame.ranges(0, job.region);
+      const take = async ([start, end]: readonly [number, number]) => frame.put(start, await this.#piece(job, begun, start, end, signal));
+      for (let header = 0; header <= HEADERS; header++) {
+        const told = frame.ranges(job.region);
         if (!told) return undefined;
-        if ('ranges' in told) {
-          for (const [start, end] of told.ranges) frame.put(start, await this.#piece(job, begun, start, end, signal));
-          const image = frame.decodeRegion(job.region, 0);
+        if (told.ranges) {
+          for (const range of told.ranges) await take(range);
+          const image = frame.decodeRegion(job.region);
           return image.complete ? { ...image, samples: image.samples.slice() } : undefined;
         }
-        const end = Math.min(begun.length, Math.max(told.need, have + 1));
-        if (end <= have) return undefined;
-        frame.push(await this.#piece(job, begun, have, end, signal));
-        have = end;
+        await take(told.first);
       }
       return undefined;
     } finally {

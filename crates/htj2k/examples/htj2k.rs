@@ -7,7 +7,7 @@
 //! `htj2k rows IN.j2c [level=0 y=0 rows=1 gap=0]`: what part of a level's bytes some of its rows take.
 
 use htj2k::{
-    Decoder, EncodeOptions, Encoder, Header, Image, Index, Precincts, Progression, Progressive, Region, RegionRanges,
+    Decoder, Detail, EncodeOptions, Encoder, Header, Image, Index, Precincts, Progression, Progressive, Region, RegionRanges,
     Samples, SamplesMut, TileParts, Transform,
 };
 use std::{collections::HashMap, error::Error, fs};
@@ -165,7 +165,7 @@ fn rows(input: &str, settings: &HashMap<&str, &str>) -> Result<(), Box<dyn Error
     image.push(&bytes[..before]);
     let (mut headers, mut blocks, mut requests) = (0, 0, 0);
     loop {
-        let (ranges, sum) = match image.region_ranges(bytes.len() as u64, level, region, gap)? {
+        let (ranges, sum) = match image.region_ranges(bytes.len() as u64, level, region, Detail::All, gap)? {
             RegionRanges::First(range) => (vec![range], &mut headers),
             RegionRanges::Ranges(ranges) => (ranges, &mut blocks),
             RegionRanges::Unknown => return Err("ranges are not told of this codestream".into()),

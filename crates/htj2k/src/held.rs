@@ -36,6 +36,13 @@ impl<'a> Held<'a> {
         gap.map_or(self.bytes, |gap| &self.bytes[..gap.start])
     }
 
+    /// Whether all of a range is at hand.
+    pub(crate) fn has(&self, range: Range<usize>) -> bool {
+        let mut all = true;
+        self.missing(range, &mut |_| all = false);
+        all
+    }
+
     /// Tells each part of a range that is not at hand, in order.
     pub(crate) fn missing(&self, range: Range<usize>, tell: &mut dyn FnMut(Range<usize>)) {
         let beyond = self.bytes.len()..usize::MAX;

@@ -66,5 +66,5 @@ pub use image::{Image, Samples, SamplesMut};
 pub use index::{Index, Level};
 pub use limits::Limits;
 pub use options::{EncodeOptions, Precincts, Progression, TileParts, Transform, most_decompositions};
-pub use region::{Region, RegionRanges};
+pub use region::{Detail, Region, RegionRanges};
 pub use simd::{Simd, SimdLevel};

@@ -6,7 +6,7 @@
 
 use crate::codestream::{Codestream, TileReader, has_level, same_levels};
 use crate::decode::{areas, window};
-use crate::geometry::Rect;
+use crate::geometry::{BandKind, Rect};
 use crate::held::Held;
 use crate::limits::Spending;
 use crate::markers::{TileCoding, TilePart, TileParts};
@@ -28,6 +28,30 @@ pub struct Region {
     pub width: u32,
     /// Rows.
     pub height: u32,
+}
+
+/// What of a level's own sub-bands a region takes; of the levels below it takes all that it depends on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Detail {
+    /// All that its samples depend on: they become exact.
+    #[default]
+    All,
+    /// A sketch of rows that lie between those of the level below: what is new from row to row (sub-band LH), at the region's own rows and
+    /// not around them. What was left out counts as zero. The samples become about as good as those that the level below has of other
+    /// rows, for a fraction of the bytes.
+    Rows,
+    /// The same of columns (sub-band HL).
+    Columns,
+}
+
+impl Detail {
+    fn takes(self, kind: BandKind) -> bool {
+        match self {
+            Detail::All => true,
+            Detail::Rows => kind == BandKind::Lh,
+            Detail::Columns => kind == BandKind::Hl,
+        }
+    }
 }
 
 /// The bytes of a codestream that a region of a level takes beside those that are there.
@@ -56,7 +80,7 @@ impl RegionRanges {
     /// [`Progressive::region_ranges`](crate::Progressive::region_ranges).
     ///
     /// ```
-    /// # use htj2k::{EncodeOptions, Encoder, Image, Progressive, Region, RegionRanges, Samples, SamplesMut};
+    /// # use htj2k::{Detail, EncodeOptions, Encoder, Image, Progressive, Region, RegionRanges, Samples, SamplesMut};
     /// # let pixels: Vec<u8> = (0..300u32 * 300).map(|n| (n ^ n / 300) as u8).collect();
     /// # let image = Image { width: 300, height: 300, components: 1, precision: 8, signed: false, stride: 300, samples: Samples::U8(&pixels) };
     /// # let mut stream = Vec::new();
@@ -67,7 +91,7 @@ impl RegionRanges {
     /// image.push(&stream[..coarse]);
     /// let length = stream.len() as u64;
     /// let wanted = loop {
-    ///     match image.region_ranges(length, 0, region, 64)? {
+    ///     match image.region_ranges(length, 0, region, Detail::All, 64)? {
     ///         RegionRanges::Ranges(ranges) if ranges.is_empty() => break true,
     ///         RegionRanges::Ranges(ranges) => {
     ///             for range in ranges {
@@ -80,7 +104,7 @@ impl RegionRanges {
     /// };
     /// assert!(wanted);
     /// let mut rows = vec![0u8; 2 * 300];
-    /// assert!(image.decode_region(0, region, SamplesMut::U8(&mut rows), 300)?.complete);
+    /// assert!(image.decode_region(0, region, Detail::All, SamplesMut::U8(&mut rows), 300)?.complete);
     /// assert_eq!(rows, pixels[150 * 300..152 * 300]);
     /// # Ok::<(), htj2k::Error>(())
     /// ```
@@ -89,10 +113,11 @@ impl RegionRanges {
         length: u64,
         level: u8,
         region: Region,
+        detail: Detail,
         gap: u64,
         limits: &Limits,
     ) -> Result<RegionRanges, Error> {
-        Self::of(Held::prefix(prefix, most(length)), level, region, gap, limits)
+        Self::of(Held::prefix(prefix, most(length)), level, region, detail, gap, limits)
     }
 
     /// The ranges beside what is held.
@@ -100,6 +125,7 @@ impl RegionRanges {
         held: Held<'_>,
         level: u8,
         region: Region,
+        detail: Detail,
         gap: u64,
         limits: &Limits,
     ) -> Result<RegionRanges, Error> {
@@ -135,7 +161,7 @@ impl RegionRanges {
                 _ => RegionRanges::Unknown,
             });
         }
-        Ok(RegionRanges::Ranges(missing(&stream, &reader, coding, level, window, gap, &mut spending)?))
+        Ok(RegionRanges::Ranges(missing(&stream, &reader, coding, Wanted { level, window, detail }, gap, &mut spending)?))
     }
 }
 
@@ -189,13 +215,20 @@ pub(crate) fn is_there(
     stream: &Codestream<'_>,
     reader: &TileReader,
     coding: &TileCoding,
-    level: u8,
-    window: Rect,
+    wanted: Wanted,
     spending: &mut Spending,
 ) -> Result<bool, Error> {
     Ok(is_told(stream, reader, coding)
-        && has_level(&reader.tile, coding, level)
-        && missing(stream, reader, coding, level, window, 0, spending)?.is_empty())
+        && has_level(&reader.tile, coding, wanted.level)
+        && missing(stream, reader, coding, wanted, 0, spending)?.is_empty())
+}
+
+/// A window of a level, and what it takes of that level's sub-bands.
+#[derive(Clone, Copy)]
+pub(crate) struct Wanted {
+    pub(crate) level: u8,
+    pub(crate) window: Rect,
+    pub(crate) detail: Detail,
 }
 
 /// What is not there of the code-blocks that a window of a level takes; those ranges joined that have no more than `gap` bytes between
@@ -204,8 +237,7 @@ fn missing(
     stream: &Codestream<'_>,
     reader: &TileReader,
     coding: &TileCoding,
-    level: u8,
-    window: Rect,
+    Wanted { level, window, detail }: Wanted,
     gap: u64,
     spending: &mut Spending,
 ) -> Result<Vec<Range<u64>>, Error> {
@@ -226,8 +258,9 @@ fn missing(
             spending.work(0, last as u64 + 1)?;
             let Some(areas) = areas(tile, c, last, window, steps as u32) else { continue };
             let Some(res) = tile.resolution(c, r) else { continue };
-            for band in &tile.bands[res.band_range()] {
-                let area = areas[r as usize];
+            let sketched = r == last && r > 0 && detail != Detail::All;
+            for band in tile.bands[res.band_range()].iter().filter(|band| !sketched || detail.takes(band.kind)) {
+                let area = if sketched { window } else { areas[r as usize] };
                 let grid = band.blocks_of(if r > 0 { area.band(1, band.kind) } else { area }).0;
                 let blocks = grid.width() as u64 * grid.height() as u64;
                 spending.work(0, blocks)?;

@@ -3,7 +3,7 @@
 mod corpus;
 
 use htj2k::{
-    Decoder, EncodeOptions, Encoder, Error, ErrorKind, Header, Image, Index, Limits, Precincts, Progression,
+    Decoder, Detail, EncodeOptions, Encoder, Error, ErrorKind, Header, Image, Index, Limits, Precincts, Progression,
     Progressive, Region, RegionRanges, Samples, SamplesMut, TileParts, Transform,
 };
 
@@ -81,7 +81,7 @@ fn fetch(
 ) -> Result<Option<(usize, u64)>, Error> {
     let length = remote.stream.len() as u64;
     for headers in 0..1000 {
-        match image.region_ranges(length, level, region, gap)? {
+        match image.region_ranges(length, level, region, Detail::All, gap)? {
             RegionRanges::Unknown => return Ok(None),
             RegionRanges::First(range) => {
                 assert!(range.start < range.end && range.end <= length, "{range:?} of {length}");
@@ -96,7 +96,7 @@ fn fetch(
                 for range in ranges {
                     image.put(range.start, remote.fetch(range))?;
                 }
-                assert_eq!(image.region_ranges(length, level, region, gap)?, RegionRanges::Ranges(Vec::new()));
+                assert_eq!(image.region_ranges(length, level, region, Detail::All, gap)?, RegionRanges::Ranges(Vec::new()));
                 return Ok(Some((headers, count)));
             }
         }
@@ -107,7 +107,7 @@ fn fetch(
 fn decode(image: &mut Progressive, level: u8, region: Region, components: usize) -> Result<(Vec<i32>, bool), Error> {
     let row = region.width as usize * components;
     let mut samples = vec![0; row * region.height as usize];
-    let decoded = image.decode_region(level, region, SamplesMut::I32(&mut samples), row)?;
+    let decoded = image.decode_region(level, region, Detail::All, SamplesMut::I32(&mut samples), row)?;
     Ok((samples, decoded.complete))
 }
 
@@ -293,9 +293,9 @@ fn what_is_not_there_is_not_decoded() {
     let mut image = Progressive::new();
     image.push(&stream[..prefix]);
     let mut remote = Remote::new(&stream, prefix);
-    let RegionRanges::First(header) = image.region_ranges(length, 0, region, 0).unwrap() else { panic!("no header") };
+    let RegionRanges::First(header) = image.region_ranges(length, 0, region, Detail::All, 0).unwrap() else { panic!("no header") };
     image.put(header.start, remote.fetch(header)).unwrap();
-    let RegionRanges::Ranges(ranges) = image.region_ranges(length, 0, region, 0).unwrap() else { panic!("no ranges") };
+    let RegionRanges::Ranges(ranges) = image.region_ranges(length, 0, region, Detail::All, 0).unwrap() else { panic!("no ranges") };
     let last = ranges.len() - 1;
     assert!(last > 0);
     let coarse = decode(&mut image, 0, region, 1).unwrap();
@@ -311,6 +311,64 @@ fn what_is_not_there_is_not_decoded() {
     assert_eq!(decode(&mut image, 0, region, 1).unwrap(), (part(&whole(&stream, 0), region), true));
 }
 
+/// Values that differ from row to row, or from column to column, and not across: one sub-band has all that is new.
+fn stripes(columns: bool, side: u32) -> (Vec<u8>, Vec<u8>) {
+    let value = |n: u32| (n.wrapping_mul(2654435761) >> 23) as u8;
+    let pixels: Vec<u8> = (0..side * side).map(|n| value(if columns { n % side } else { n / side })).collect();
+    let samples = Samples::U8(&pixels);
+    let image = Image { width: side, height: side, components: 1, precision: 8, signed: false, stride: side as usize, samples };
+    let mut stream = Vec::new();
+    Encoder::new().encode(&image, &EncodeOptions::default(), &mut stream).unwrap();
+    (pixels, stream)
+}
+
+#[test]
+fn a_sketch_of_a_line_takes_one_band_and_has_what_is_new_in_it() {
+    const SIDE: u32 = 512;
+    for columns in [false, true] {
+        let (pixels, stream) = stripes(columns, SIDE);
+        let length = stream.len() as u64;
+        let levels = Index::read(&stream, &Limits::default()).unwrap().levels;
+        let prefix = levels[levels.len() - 2].end as usize;
+        let detail = if columns { Detail::Columns } else { Detail::Rows };
+        // In the middle of a row of code-blocks, and beside its end, where the next row would be needed.
+        for (line, near) in [(301, 0), (255, 64)] {
+            let region = if columns {
+                Region { x: line, y: 0, width: 1, height: SIDE }
+            } else {
+                Region { x: 0, y: line, width: SIDE, height: 1 }
+            };
+            let mut image = Progressive::new();
+            image.push(&stream[..prefix]);
+            let mut bytes = 0;
+            loop {
+                match image.region_ranges(length, 0, region, detail, 0).unwrap() {
+                    RegionRanges::Ranges(ranges) if ranges.is_empty() => break,
+                    RegionRanges::Ranges(ranges) => {
+                        for range in ranges {
+                            bytes += range.end - range.start;
+                            image.put(range.start, &stream[range.start as usize..range.end as usize]).unwrap();
+                        }
+                    }
+                    RegionRanges::First(range) => {
+                        image.put(range.start, &stream[range.start as usize..range.end as usize]).unwrap()
+                    }
+                    RegionRanges::Unknown => panic!("not told"),
+                }
+            }
+            // One of four rows of code-blocks, of the one band that is not nearly empty.
+            assert!(bytes * 7 < 2 * (length - prefix as u64), "{bytes} of {}", length - prefix as u64);
+            let mut samples = vec![0u8; SIDE as usize];
+            let decoded = image.decode_region(0, region, detail, SamplesMut::U8(&mut samples), region.width as usize).unwrap();
+            assert!(!decoded.complete);
+            let expected = if columns { pixels[line as usize] } else { pixels[(line * SIDE) as usize] };
+            assert!(samples.iter().all(|v| v.abs_diff(expected) <= near), "{samples:?} for {expected}");
+            // Without it, all of the region is not there.
+            assert!(!decode(&mut image, 0, region, 1).unwrap().1);
+        }
+    }
+}
+
 /// The marker at the end is of no use.
 const EOC: usize = 2;
 
@@ -319,7 +377,7 @@ fn requests_without_sense_are_errors() {
     let stream = encoded(&mut Random(5), (100, 80), 1, &EncodeOptions::default());
     let (length, limits) = (stream.len() as u64, Limits::default());
     let ranges = |level, x, y, width, height| {
-        RegionRanges::read(&stream[..200], length, level, Region { x, y, width, height }, 0, &limits)
+        RegionRanges::read(&stream[..200], length, level, Region { x, y, width, height }, Detail::All, 0, &limits)
     };
     for (level, x, y, width, height) in
         [(0, 0, 0, 101, 1), (0, 0, 80, 1, 1), (0, 0, 0, 0, 1), (0, u32::MAX, 0, 2, 1), (9, 0, 0, 1, 1)]
@@ -339,7 +397,7 @@ fn requests_without_sense_are_errors() {
     // A codestream shorter than what its headers say.
     let region = Region { x: 0, y: 0, width: 100, height: 80 };
     for cut in 0..stream.len() - EOC {
-        match RegionRanges::read(&stream[..cut], cut as u64, 0, region, 0, &limits) {
+        match RegionRanges::read(&stream[..cut], cut as u64, 0, region, Detail::All, 0, &limits) {
             Ok(answer) => assert_eq!(answer, RegionRanges::Unknown, "{cut} of {length}"),
             Err(e) => assert!(matches!(e.kind, ErrorKind::Truncated { .. }), "{cut} of {length}: {e}"),
         }

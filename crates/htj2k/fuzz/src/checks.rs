@@ -6,7 +6,7 @@ use std::cell::RefCell;
 
 use cpu_time::ThreadTime;
 use htj2k::{
-    Decoded, Decoder, EncodeOptions, Encoder, Error, ErrorKind, Header, Image, Index, Limits, Plane, Precincts,
+    Decoded, Decoder, Detail, EncodeOptions, Encoder, Error, ErrorKind, Header, Image, Index, Limits, Plane, Precincts,
     Progression, Progressive, Region, RegionRanges, Samples, SamplesMut, TileParts, Transform,
 };
 use peak_alloc::PeakAlloc;
@@ -233,7 +233,7 @@ pub fn ranges(data: &[u8]) -> bool {
     image.push(&data[..have]);
     let length = data.len() as u64;
     let ask = |image: &Progressive| {
-        bounded("Progressive::region_ranges", 1, data.len(), || image.region_ranges(length, level, region, 9))
+        bounded("Progressive::region_ranges", 1, data.len(), || image.region_ranges(length, level, region, Detail::All, 9))
     };
     for _ in 0..50 {
         let wanted = match ask(&image) {
@@ -261,11 +261,11 @@ fn check_sparse(image: &mut Progressive, data: &[u8], level: u8, region: Region,
     let row = region.width as usize * components;
     let (mut ours, mut plain) = (vec![0; row * region.height as usize], vec![0; row * region.height as usize]);
     let answer = bounded("Progressive::decode_region", 3, data.len(), || {
-        image.decode_region(level, region, SamplesMut::I32(&mut ours), row)
+        image.decode_region(level, region, Detail::All, SamplesMut::I32(&mut ours), row)
     });
     let expected = Decoder::with_limits(limits()).decode_region(data, level, region, SamplesMut::I32(&mut plain), row);
     // Headers that the pieces do not have may say otherwise.
-    let told = RegionRanges::read(data, data.len() as u64, level, region, 0, &limits());
+    let told = RegionRanges::read(data, data.len() as u64, level, region, Detail::All, 0, &limits());
     if let (Ok(answer), Ok(_), Ok(RegionRanges::Ranges(_))) = (answer, expected, told) {
         assert!(answer.complete, "{region:?} of level {level} is said to be there");
         assert!(ours == plain, "{region:?} of level {level} differs from the plain decoder's");

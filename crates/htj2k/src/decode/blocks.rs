@@ -5,6 +5,7 @@ use super::synthesis::Synthesis;
 use super::{Lane, Planes, Spaces};
 use crate::Error;
 use crate::block::{BlockDecoder, Coded, Target as BlockTarget};
+use crate::held::Held;
 use crate::geometry::{Band, Block, BlockState, Rect, Tile};
 use crate::markers::BlockStyle;
 use crate::packet::PacketReader;
@@ -16,7 +17,7 @@ use alloc::vec::Vec;
 /// Where code-blocks come from.
 #[derive(Clone, Copy)]
 pub(crate) struct Source<'a> {
-    pub(crate) codestream: &'a [u8],
+    pub(crate) held: Held<'a>,
     pub(crate) tile: &'a Tile,
     pub(crate) packets: &'a PacketReader,
     pub(crate) simd: Simd,
@@ -123,7 +124,7 @@ impl Blocks<'_, '_> {
         out: &mut [T],
         stride: usize,
     ) -> Result<(), Error> {
-        if block.first_chunk == crate::geometry::NONE {
+        if block.first_chunk == crate::geometry::NONE || self.is_left_out(block) {
             for row in out.chunks_mut(stride).take(height as usize) {
                 row[..width as usize].fill(T::default());
             }
@@ -139,7 +140,7 @@ impl Blocks<'_, '_> {
             return self.part1_block(at, band, block, style, (width, height), out, stride);
         }
         self.tools.decoder.simd = self.source.simd;
-        let data = self.source.packets.bytes(self.source.codestream, block, &mut self.tools.scratch);
+        let data = self.source.packets.bytes(self.source.held.bytes, block, &mut self.tools.scratch);
         let coded = Coded {
             cleanup_len: block.cleanup,
             refine_len: block.refinement,
@@ -153,6 +154,12 @@ impl Blocks<'_, '_> {
             .decoder
             .decode(data, &coded, width, height, T::target(out, band.step), stride)
             .map_err(|_| Error::malformed(at, "a code-block cannot be decoded"))
+    }
+
+    /// Whether bytes of it are not there: a sketch goes without it.
+    fn is_left_out(&self, block: &Block) -> bool {
+        let Source { held, packets, .. } = &self.source;
+        held.is_sparse() && packets.chain(block).any(|c| !held.has(c.start..c.start + c.length as usize))
     }
 
     /// A code-block of T.800 Annexes C and D.
@@ -173,7 +180,7 @@ impl Blocks<'_, '_> {
         }
         let job = part1::Job { kind: band.kind, style, planes, width: width as usize, height: height as usize };
         let chunks = self.source.packets.chain(block);
-        let chunks = chunks.map(|c| (&self.source.codestream[c.start..c.start + c.length as usize], c.passes));
+        let chunks = chunks.map(|c| (&self.source.held.bytes[c.start..c.start + c.length as usize], c.passes));
         if !self.tools.part1.decode(&job, chunks) {
             return Err(Error::malformed(at, "a code-block has more passes than bit-planes"));
         }

@@ -13,7 +13,7 @@ use crate::image::check_room;
 use crate::index::Ends;
 use crate::limits::Spending;
 use crate::markers::{MainHeader, Siz, TileCoding, TileParts};
-use crate::region::{self, Region};
+use crate::region::{self, Detail, Region, Wanted};
 use crate::simd::Simd;
 use crate::threads::Pool;
 use crate::{Component, Error, Limits, SamplesMut};
@@ -168,7 +168,7 @@ impl Decoder {
         out: SamplesMut<'_>,
         stride: usize,
     ) -> Result<Decoded, Error> {
-        self.decode_held(Held::all(codestream), level, None, out, stride)
+        self.decode_held(Held::all(codestream), level, None, Detail::All, out, stride)
     }
 
     /// As [`decode`](Self::decode), but a region of the level, which must lie in it. Only the code-blocks that the region needs are
@@ -181,7 +181,7 @@ impl Decoder {
         out: SamplesMut<'_>,
         stride: usize,
     ) -> Result<Decoded, Error> {
-        self.decode_held(Held::all(codestream), level, Some(region), out, stride)
+        self.decode_held(Held::all(codestream), level, Some(region), Detail::All, out, stride)
     }
 
     /// Decodes what is held. Of a codestream with gaps, it is an error, of a codestream that ends, if not every byte is there.
@@ -190,6 +190,7 @@ impl Decoder {
         held: Held<'_>,
         level: u8,
         region: Option<Region>,
+        detail: Detail,
         out: SamplesMut<'_>,
         stride: usize,
     ) -> Result<Decoded, Error> {
@@ -203,7 +204,7 @@ impl Decoder {
         fits_all(&out, siz)?;
         let (complete, need) = if siz.components.iter().all(|c| c.dx == 1 && c.dy == 1) {
             let mut output = Output::Interleaved { samples: out, stride, components, window };
-            self.tiles(&stream, level, Some(window), &mut output, &mut spending)?
+            self.tiles(&stream, level, Some((window, detail)), &mut output, &mut spending)?
         } else if region.is_some() {
             return Err(Error::request("a region of an image whose components are sub-sampled"));
         } else {
@@ -243,7 +244,7 @@ impl Decoder {
         &mut self,
         stream: &Codestream<'_>,
         level: u8,
-        window: Option<Rect>,
+        wanted: Option<(Rect, Detail)>,
         out: &mut Output<'_>,
         spending: &mut Spending,
     ) -> Result<(bool, Option<u64>), Error> {
@@ -259,8 +260,8 @@ impl Decoder {
                 ends.note(tile, packet, end);
             })?;
             complete &= whole;
-            if let (Some(window), true) = (window, stream.held.is_sparse())
-                && !region::is_there(stream, &self.reader, coding, level, window, spending)?
+            if let (Some((window, detail)), true) = (wanted, stream.held.is_sparse())
+                && !region::is_there(stream, &self.reader, coding, Wanted { level, window, detail }, spending)?
             {
                 let have = stream.held.until_gap(0).len();
                 return Err(Error::truncated(have, have + 1));
@@ -286,7 +287,7 @@ impl Decoder {
     ) -> Result<(), Error> {
         let (tile, packets) = (&self.reader.tile, &self.reader.packets);
         let frame = Frame {
-            source: Source { codestream: stream.held.bytes, tile, packets, simd: self.simd },
+            source: Source { held: stream.held, tile, packets, simd: self.simd },
             siz: &stream.header.siz,
             coding,
             level,

@@ -9,7 +9,7 @@ use crate::image::check_room;
 use crate::index::Ends;
 use crate::limits::Spending;
 use crate::markers::TileCoding;
-use crate::region::{Region, RegionRanges, most};
+use crate::region::{Detail, Region, RegionRanges, most};
 use crate::{Error, Header, Index, Limits, SamplesMut};
 
 /// A decoder that is fed a codestream as it comes.
@@ -139,26 +139,35 @@ impl Progressive {
 
     /// The bytes that a region of a level takes beside those that have come, of a codestream of `length` bytes. Ranges with
     /// no more than `gap` bytes between them are joined. See [`RegionRanges`].
-    pub fn region_ranges(&self, length: u64, level: u8, region: Region, gap: u64) -> Result<RegionRanges, Error> {
-        RegionRanges::of(self.pieces.held(most(length)), level, region, gap, &self.limits)
+    pub fn region_ranges(
+        &self,
+        length: u64,
+        level: u8,
+        region: Region,
+        detail: Detail,
+        gap: u64,
+    ) -> Result<RegionRanges, Error> {
+        RegionRanges::of(self.pieces.held(most(length)), level, region, detail, gap, &self.limits)
     }
 
     /// Decodes a region of a level, as [`Decoder::decode_region`] does, from all bytes that have come if those that it takes are
-    /// among them, else from those before the first gap.
+    /// among them, else from those before the first gap. A sketch is not complete.
     pub fn decode_region(
         &mut self,
         level: u8,
         region: Region,
+        detail: Detail,
         mut out: SamplesMut<'_>,
         stride: usize,
     ) -> Result<Decoded, Error> {
         // Where the codestream ends is not known here.
         let held = self.pieces.held(isize::MAX as usize);
-        match self.plain.decode_held(held, level, Some(region), out.reborrow(), stride) {
+        match self.plain.decode_held(held, level, Some(region), detail, out.reborrow(), stride) {
             Err(e) if e.is_truncated() => {}
             result => {
                 let known = |need: &u64| *need < isize::MAX as u64;
-                return result.map(|decoded| Decoded { need: decoded.need.filter(known), ..decoded });
+                let complete = |decoded: &Decoded| decoded.complete && detail == Detail::All;
+                return result.map(|decoded| Decoded { need: decoded.need.filter(known), complete: complete(&decoded), ..decoded });
             }
         }
         self.plain.decode_region(self.pieces.prefix(), level, region, out, stride)

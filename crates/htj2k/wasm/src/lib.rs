@@ -6,7 +6,7 @@
 
 use std::cell::{Cell, RefCell};
 
-use htj2k::{Decoded, Decoder, Error, Header, Limits, Progressive, Region, RegionRanges, SamplesMut};
+use htj2k::{Decoded, Decoder, Detail, Error, Header, Limits, Progressive, Region, RegionRanges, SamplesMut};
 
 /// A codestream that arrives, and the image it gave last.
 struct Frame {
@@ -135,12 +135,13 @@ pub extern "C" fn frame_have(frame: u32) -> usize {
 }
 
 /// Asks what bytes a rectangle of a level takes beside those that are there. 0: the ranges at `frame_ranges_at`; 1: an error;
-/// 2: the one range there comes first; 3: that cannot be told.
+/// 2: the one range there comes first; 3: that cannot be told. `detail` is 0 for all, 1 for a sketch of rows, 2 for one of columns.
 #[unsafe(no_mangle)]
-pub extern "C" fn frame_ranges(frame: u32, level: u8, x: u32, y: u32, width: u32, height: u32, gap: f64) -> u32 {
+#[allow(clippy::too_many_arguments)]
+pub extern "C" fn frame_ranges(frame: u32, level: u8, x: u32, y: u32, width: u32, height: u32, detail: u32, gap: f64) -> u32 {
     with(frame, |frame| {
         let region = Region { x, y, width, height };
-        let result = frame.codestream.region_ranges(frame.length as u64, level, region, gap as u64);
+        let result = frame.codestream.region_ranges(frame.length as u64, level, region, detail_of(detail), gap as u64);
         let list = &mut frame.ranges;
         list.clear();
         answered(&mut frame.error, result, |ranges| match ranges {
@@ -224,8 +225,8 @@ pub extern "C" fn frame_header(frame: u32) -> u32 {
 
 /// Decodes a rectangle of a level, in pixels of that level, from what has come. 0: an image; 1: an error.
 #[unsafe(no_mangle)]
-pub extern "C" fn frame_decode_region(frame: u32, level: u8, x: u32, y: u32, width: u32, height: u32) -> u32 {
-    with(frame, |frame| match decode_region(frame, level, Region { x, y, width, height }) {
+pub extern "C" fn frame_decode_region(frame: u32, level: u8, x: u32, y: u32, width: u32, height: u32, detail: u32) -> u32 {
+    with(frame, |frame| match decode_region(frame, level, Region { x, y, width, height }, detail_of(detail)) {
         Ok(decoded) => {
             frame.told = Some((decoded.width, decoded.height, u32::from(decoded.components)));
             frame.decoded = Some(decoded);
@@ -238,7 +239,11 @@ pub extern "C" fn frame_decode_region(frame: u32, level: u8, x: u32, y: u32, wid
     })
 }
 
-fn decode_region(frame: &mut Frame, level: u8, region: Region) -> Result<Decoded, Error> {
+fn detail_of(number: u32) -> Detail {
+    [Detail::All, Detail::Rows, Detail::Columns].get(number as usize).copied().unwrap_or_default()
+}
+
+fn decode_region(frame: &mut Frame, level: u8, region: Region, detail: Detail) -> Result<Decoded, Error> {
     let bytes = frame.codestream.bytes();
     let header = Header::parse(bytes, &limits())?;
     let row = region.width as usize * header.components.len();
@@ -250,7 +255,7 @@ fn decode_region(frame: &mut Frame, level: u8, region: Region) -> Result<Decoded
     // What reaches beyond the level is refused by the decoder, before any memory is taken for it.
     let room = if inside { row * region.height as usize } else { 0 };
     let out = frame.samples.room(room, frame.precision, frame.signed);
-    frame.codestream.decode_region(level, region, out, row)
+    frame.codestream.decode_region(level, region, detail, out, row)
 }
 
 fn decode(frame: &mut Frame, level: u8) -> Result<Decoded, Error> {

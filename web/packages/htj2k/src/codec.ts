@@ -11,13 +11,13 @@ export interface Exports {
   frame_push(frame: number): number;
   frame_put(frame: number, offset: number): number;
   frame_have(frame: number): number;
-  frame_ranges(frame: number, level: number, x: number, y: number, width: number, height: number, gap: number): number;
+  frame_ranges(frame: number, level: number, x: number, y: number, width: number, height: number, detail: number, gap: number): number;
   frame_ranges_at(frame: number): number;
   frame_ranges_count(frame: number): number;
   frame_level(frame: number): number;
   frame_header(frame: number): number;
   frame_decode(frame: number, level: number): number;
-  frame_decode_region(frame: number, level: number, x: number, y: number, width: number, height: number): number;
+  frame_decode_region(frame: number, level: number, x: number, y: number, width: number, height: number, detail: number): number;
   frame_samples(frame: number): number;
   frame_width(frame: number): number;
   frame_height(frame: number): number;

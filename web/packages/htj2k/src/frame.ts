@@ -38,6 +38,18 @@ export interface Region {
 export type ByteRange = [start: number, end: number];
 
 /**
+ * All that the samples depend on; or a sketch of rows (columns) that lie between those of the level below: only what is new across them, so that they
+ * become about as good as the others at that level, for a fraction of the bytes.
+ */
+export type Detail = (typeof DETAILS)[number];
+const DETAILS = ['all', 'rows', 'columns'] as const;
+
+export interface RegionOptions {
+  level?: number;
+  detail?: Detail;
+}
+
+/**
  * The bytes that a rectangle takes beside those that are there: `ranges`, none if it can be decoded; or `first`, bytes with a header that
  * tells the others, to be put before asking again. `first` begins with the first byte missing of the header, and its end is a guess that is hardly ever too low.
  */
@@ -83,11 +95,11 @@ export class HtFrame {
    * The bytes that a rectangle of a level takes beside those that are there; ranges with no more than `gap` bytes between them are joined. Undefined where
    * that cannot be told (several tiles, layers or precincts, or levels that do not follow one another): then the level is to be had whole.
    */
-  ranges(region: Region, level = 0, gap = 1024): RegionRanges | undefined {
+  ranges(region: Region, { level = 0, detail = 'all', gap = 1024 }: RegionOptions & { gap?: number } = {}): RegionRanges | undefined {
     this.#isOpen();
     const exports = this.#exports;
     const { x, y, width, height } = region;
-    const kind = exports.frame_ranges(this.#number, level, x, y, width, height, gap);
+    const kind = exports.frame_ranges(this.#number, level, x, y, width, height, DETAILS.indexOf(detail), gap);
     if (kind === 1) throw new Error(this.#error());
     if (kind === 3) return undefined;
     const list = new Float64Array(exports.memory.buffer, exports.frame_ranges_at(this.#number), exports.frame_ranges_count(this.#number));
@@ -120,10 +132,10 @@ export class HtFrame {
   }
 
   /** A rectangle of a level, from all bytes that are there if they are enough, else from the first `have`. Only the code-blocks that it needs are decoded. */
-  decodeRegion(region: Region, level = 0): HtImage {
+  decodeRegion(region: Region, { level = 0, detail = 'all' }: RegionOptions = {}): HtImage {
     this.#isOpen();
     const { x, y, width, height } = region;
-    if (this.#exports.frame_decode_region(this.#number, level, x, y, width, height) !== 0) throw new Error(this.#error());
+    if (this.#exports.frame_decode_region(this.#number, level, x, y, width, height, DETAILS.indexOf(detail)) !== 0) throw new Error(this.#error());
     return this.#image(level);
   }
 

@@ -159,6 +159,7 @@ impl TileReader {
 }
 
 /// Whether every layer of every packet that a level needs was read.
+#[inline(never)]
 pub(crate) fn has_level(tile: &Tile, coding: &TileCoding, level: u8) -> bool {
     tile.components.iter().enumerate().all(|(c, component)| {
         (0..(component.levels + 1).saturating_sub(level)).all(|r| {
@@ -176,6 +177,7 @@ pub(crate) fn resolution_major(coding: &TileCoding) -> bool {
     coding.volumes.is_empty() && matches!(coding.cod.progression, Progression::Rlcp | Progression::Rpcl)
 }
 
+#[inline(never)]
 pub(crate) fn same_levels(coding: &TileCoding) -> bool {
     let mut levels = coding.all().map(|c| c.levels);
     let first = levels.next();

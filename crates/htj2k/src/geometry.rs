@@ -168,6 +168,7 @@ impl Band {
     }
 
     /// The code-blocks that hold a part of the band, and the area that they cover.
+    #[inline(never)]
     pub(crate) fn blocks_of(&self, window: Rect) -> (Rect, Rect) {
         let grid = cover(window, self.block);
         if grid.is_empty() {

@@ -31,6 +31,7 @@ impl<'a> Held<'a> {
     }
 
     /// The codestream up to the first byte that is not at hand, from a place on. If that byte is not, what is given ends before it.
+    #[inline(never)]
     pub(crate) fn until_gap(&self, at: usize) -> &'a [u8] {
         let gap = self.gaps.iter().find(|gap| gap.end > at);
         gap.map_or(self.bytes, |gap| &self.bytes[..gap.start])

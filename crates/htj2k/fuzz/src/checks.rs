@@ -220,7 +220,7 @@ fn check_level(progressive: &mut Progressive, level: u8, whole: bool) {
 pub fn ranges(data: &[u8]) -> bool {
     let Ok(header) = Header::parse(data, &limits()) else { return false };
     let seed = data.iter().fold(data.len() as u32, |sum, b| (sum ^ *b as u32).rotate_left(7));
-    let part = |bit: u32, whole: u32| ((seed >> bit & 255) as u64 * whole as u64 >> 8) as u32;
+    let part = |bit: u32, whole: u32| (((seed >> bit & 255) as u64 * whole as u64) >> 8) as u32;
     let level = part(4, header.decompositions as u32 + 1) as u8;
     let (width, height) = header.size_at(level);
     if width == 0 || height == 0 {

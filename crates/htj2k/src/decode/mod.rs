@@ -302,6 +302,7 @@ impl Decoder {
 }
 
 /// The part of a level that is wanted, on the level's grid.
+#[inline(never)]
 pub(crate) fn window(area: Rect, region: Option<Region>) -> Result<Rect, Error> {
     let Some(Region { x, y, width, height }) = region else { return Ok(area) };
     let inside =

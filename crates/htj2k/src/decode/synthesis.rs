@@ -272,6 +272,7 @@ impl<T: Coefficient> Synthesis<T> {
 
 /// What a window takes of each resolution level: the window, with as many samples around it as there are lifting `steps`, and
 /// below that level what these come from (F.3). Of the base, whole code-blocks.
+#[inline(never)]
 pub(crate) fn areas(tile: &Tile, component: usize, last: u8, mut window: Rect, steps: u32) -> Option<[Rect; 33]> {
     let mut areas = [Rect::default(); 33];
     for r in (0..=last).rev() {

@@ -22,7 +22,7 @@ seconds=${1:-30}
 [[ $seconds =~ ^[0-9]+$ ]] || die "$seconds is no number of seconds" "scripts/fuzz.sh [--log] [SECONDS [TARGET...]]"
 shift || true
 targets=("$@")
-[ ${#targets[@]} -gt 0 ] || targets=(header decode progressive round_trip)
+[ ${#targets[@]} -gt 0 ] || targets=(header decode progressive ranges round_trip)
 
 # Comparisons are not traced: that took more than half of the time. The dictionary has the markers instead.
 build() {

@@ -363,8 +363,8 @@ fn a_sketch_of_a_line_takes_one_band_and_has_what_is_new_in_it() {
             assert!(!decoded.complete);
             let expected = if columns { pixels[line as usize] } else { pixels[(line * SIDE) as usize] };
             assert!(samples.iter().all(|v| v.abs_diff(expected) <= near), "{samples:?} for {expected}");
-            // Without it, all of the region is not there.
-            assert!(!decode(&mut image, 0, region, 1).unwrap().1);
+            // Beside the end of the row of code-blocks it takes more to be exact.
+            assert_eq!(decode(&mut image, 0, region, 1).unwrap().1, near == 0);
         }
     }
 }

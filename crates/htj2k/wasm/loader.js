@@ -94,7 +94,7 @@ class Frame {
   /** The bytes that a rectangle of a level takes yet: { ranges }, or { first } to be had before that is known, or undefined if it never is. */
   ranges({ x, y, width, height }, level = 0, gap = 1024) {
     const { exports } = this.codec;
-    const kind = exports.frame_ranges(this.number, level, x, y, width, height, gap);
+    const kind = exports.frame_ranges(this.number, level, x, y, width, height, 0, gap);
     if (kind === 1) throw new Error(this.error());
     if (kind === 3) return undefined;
     const list = new Float64Array(exports.memory.buffer, exports.frame_ranges_at(this.number), exports.frame_ranges_count(this.number));
@@ -104,7 +104,7 @@ class Frame {
 
   /** A rectangle of a level, from all bytes that are there if they are enough. */
   decodeRegion({ x, y, width, height }, level = 0) {
-    if (this.codec.exports.frame_decode_region(this.number, level, x, y, width, height) !== 0) throw new Error(this.error());
+    if (this.codec.exports.frame_decode_region(this.number, level, x, y, width, height, 0) !== 0) throw new Error(this.error());
     return this.image();
   }
 

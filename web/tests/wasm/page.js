@@ -68,7 +68,7 @@ window.rows = async (name, y, height) => {
   while (!(frame.level() <= 1)) frame.push(bytes.subarray(before, (before += 500)));
   let [asked, fetched] = [0, 0];
   for (;;) {
-    const wanted = frame.ranges(region, 0);
+    const wanted = frame.ranges(region);
     if (!wanted || asked++ > 20) return { told: false };
     const ranges = wanted.first ? [wanted.first] : wanted.ranges;
     if (ranges.length === 0) break;
@@ -77,7 +77,7 @@ window.rows = async (name, y, height) => {
       fetched += end - start;
     }
   }
-  const image = frame.decodeRegion(region, 0);
+  const image = frame.decodeRegion(region);
   const same = image.complete && (await hash(image.samples)) === expected;
   return { told: true, same, asked, fetched, level: bytes.length - before };
 };

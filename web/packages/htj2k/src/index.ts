@@ -10,4 +10,4 @@
  * Level 0 is the full image; level n is 1/2^n of it on each side. Nothing here touches a thread: `./pool` has the workers.
  */
 export { loadCodec, simdIsThere, type Codec, type LoadOptions } from './codec.ts';
-export { HtFrame, type ByteRange, type HtHeader, type HtImage, type Region, type RegionRanges, type Samples } from './frame.ts';
+export { HtFrame, type ByteRange, type Detail, type HtHeader, type HtImage, type Region, type RegionOptions, type RegionRanges, type Samples } from './frame.ts';

@@ -44,7 +44,7 @@ export function serve(port: Port): (message: ToWorker) => Promise<void> {
       case 'decode':
         try {
           if (!held) throw new Error('this frame is closed');
-          const image = message.region ? held.frame.decodeRegion(message.region, message.level) : held.frame.decode(message.level);
+          const image = message.region ? held.frame.decodeRegion(message.region, { level: message.level }) : held.frame.decode(message.level);
           const samples = image.samples.slice();
           say({ type: 'image', call: message.call, image: { ...image, samples }, heldBytes: loaded.heldBytes }, [samples.buffer as ArrayBuffer]);
         } catch (error) {

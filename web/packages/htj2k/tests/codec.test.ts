@@ -60,12 +60,12 @@ describe.skipIf(!built).each(['htj2k.wasm', 'htj2k-scalar.wasm'])('%s', name => 
     for (const level of [0, 1]) {
       const whole = codec.decode(bytes, level);
       const region = { x: 5, y: 9, width: 20, height: 11 };
-      const part = frame.decodeRegion(region, level);
+      const part = frame.decodeRegion(region, { level });
       expect([part.width, part.height]).toEqual([20, 11]);
       const samples = part.samples.slice();
       for (let y = 0; y < 11; y++) for (let x = 0; x < 20; x++) expect(samples[y * 20 + x]).toBe(whole.samples[(y + 9) * whole.width + x + 5]);
     }
-    expect(() => frame.decodeRegion({ x: 80, y: 0, width: 20, height: 5 }, 0)).toThrow();
+    expect(() => frame.decodeRegion({ x: 80, y: 0, width: 20, height: 5 })).toThrow();
   });
 
   it.each(['formula.j2c', 'rgb.j2c'])('decodes rows of %s from the beginning and the ranges that it tells', async file => {

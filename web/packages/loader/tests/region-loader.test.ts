@@ -6,7 +6,7 @@ import { until } from './server.ts';
 const LENGTH = 1000;
 const STREAM = Uint8Array.from({ length: LENGTH }, (_, n) => n % 251);
 const REGION = { x: 0, y: 3, width: 4, height: 1 };
-const job = (frame: string, region = REGION): RegionJob => ({ frame, url: `http://here/${frame}`, region, shape: { slope: 1, intercept: 0, bits: 8 } });
+const job = (frame: string, region = REGION): RegionJob => ({ frame, url: `http://here/${frame}`, region, detail: 'rows', shape: { slope: 1, intercept: 0, bits: 8 } });
 
 interface Asked {
   url: string;
@@ -33,7 +33,7 @@ function start({ etag = '"one"', layout = true } = {}) {
           pieces.set(offset, bytes);
         },
         ranges: () => (!layout ? undefined : !pieces.has(100) ? { first: [100, 150] } : { ranges: [[300, 340], [600, 620]] }),
-        decodeRegion: ({ width, height }, level = 0) => ({ width, height, level, components: 1, precision: 8, signed: false, complete: true, need: undefined, samples: pieces.get(600)!.slice(0, width * height) }),
+        decodeRegion: ({ width, height }) => ({ width, height, level: 0, components: 1, precision: 8, signed: false, complete: false, need: undefined, samples: pieces.get(600)!.slice(0, width * height) }),
         close: () => void frames--,
       } satisfies SparseFrame;
     },

@@ -26,6 +26,7 @@ export interface Window {
 /** Where a plane crosses a slice: the lines of samples on its sides, which begin at `one` and at `other`; and the pixels of the full image that it shows. */
 export interface Crossing {
   region: { x: number; y: number; width: number; height: number };
+  detail: 'rows' | 'columns';
   one: number;
   other: number;
   /** From one value of a line to the next. */
@@ -53,7 +54,7 @@ export function crossing({ width, height, direction, apart }: Slices, plane: { n
   // A plane between two lines of pixels is the mean of them.
   const [first, last] = [Math.floor(plane.index[across]! + NEAR), Math.ceil(plane.index[across]! - NEAR)];
   const region = across === 0 ? { x: first, y: 0, width: last - first + 1, height } : { x: 0, y: first, width, height: last - first + 1 };
-  return { region, one: before * line, other: (before + apart) * line, step, length, window: plane.window };
+  return { region, detail: across === 0 ? 'columns' : 'rows', one: before * line, other: (before + apart) * line, step, length, window: plane.window };
 }
 
 /** From 0 to 1; 1 where nothing is to be seen. */
@@ -79,14 +80,14 @@ export function likenessBetween(values: ArrayLike<number>, { one, other, step, l
   return windows === 0 ? 1 : sum / windows;
 }
 
-/** The slices that have to be full for the mean of all to reach `goal`: as few as that takes, the least like first. */
-export function leastLike(likeness: readonly number[], goal: number): number[] {
+/** The slices that have to become as like as `then` for the mean of all to reach `goal`: as few as that takes, the least like first. */
+export function leastLike(likeness: readonly number[], goal: number, then = 1): number[] {
   const order = likeness.map((_, n) => n).sort((a, b) => likeness[a]! - likeness[b]!);
   let sum = likeness.reduce((all, each) => all + each, 0);
   const found: number[] = [];
   for (const slice of order) {
-    if (sum >= goal * likeness.length) break;
-    sum += 1 - likeness[slice]!;
+    if (sum >= goal * likeness.length || likeness[slice]! >= then) break;
+    sum += then - likeness[slice]!;
     found.push(slice);
   }
   return found;

@@ -20,6 +20,8 @@ const NEIGHBOURS = [[-1, QUALITY.adjacent], [1, QUALITY.adjacent], [-2, QUALITY.
 const STRIDE = 4;
 /** How like its final picture a plane shall be (SSIM) before the rest of the slices becomes full. */
 const ALIKE = 0.9;
+/** How like it is where the lines that it shows are sketched, by the same measure. */
+const SKETCHED = 0.95;
 /** So many slices may be under way when it is told which lack most. */
 const UNDER_WAY = 8;
 
@@ -43,6 +45,8 @@ export class VolumeClient implements FramesClient, ImagesLoader {
   readonly #onStart: (client: VolumeClient) => void;
   /** The level of each slice that this volume was told of. */
   readonly #told = new Map<string, number>();
+  /** Slices that can't be had. */
+  readonly #lost = new Set<string>();
   readonly #place = new Map<string, number>();
   #imageIds: string[] = [];
   #volume: AnyVolume | undefined;
@@ -106,10 +110,13 @@ export class VolumeClient implements FramesClient, ImagesLoader {
     if (!this.#areLevelsKnown() && !comesWhole(this.#cornerstone, this.#imageIds[0]!)) return { now: [this.#wish(this.#imageIds[this.#focus]!, 0)], later: [] };
     const lacking = this.#lacking();
     const whole = lacking.map(({ slice }) => slice).filter(slice => this.#wholeOnly.has(this.#imageIds[slice]!));
-    const now = volumeOrder(this.#imageIds.length, this.#focus, this.#useful, { stride: STRIDE, lacking: whole }).filter(({ slice, level }) => !this.holds(this.#imageIds[slice]!, level)).map(({ slice, level }) => this.#wish(this.#imageIds[slice]!, level));
-    const regions = lacking.flatMap(({ slice, region }) => {
+    // What lacks most is known when nearly all have come: no slice becomes full before that.
+    const coarsely = this.#useful > 0 && !this.#areNearlyAllTold();
+    const order = volumeOrder(this.#imageIds.length, this.#focus, this.#useful, { stride: STRIDE, lacking: whole }).filter(({ level }) => level > 0 || !coarsely);
+    const now = order.filter(({ slice, level }) => !this.holds(this.#imageIds[slice]!, level)).map(({ slice, level }) => this.#wish(this.#imageIds[slice]!, level));
+    const regions = lacking.flatMap(({ slice, region, detail }) => {
       const frame = this.#imageIds[slice]!;
-      return this.#wholeOnly.has(frame) ? [] : [{ frame, region, shape: this.#shape(frame) }];
+      return this.#wholeOnly.has(frame) ? [] : [{ frame, region, detail, shape: this.#shape(frame) }];
     });
     return { now, later: [], regions };
   }
@@ -151,11 +158,13 @@ export class VolumeClient implements FramesClient, ImagesLoader {
     this.#cornerstone.imageLoader.loadAndCacheImage(imageId, options).then(
       image => {
         image.imageQualityStatus ??= QUALITY.full;
-        this.#told.set(imageId, 0);
+        this.#note(imageId, 0);
         this.#tell(imageId, image);
       },
       (reason: unknown) => {
         this.#volume?.errorCallback(imageId, true, reason);
+        this.#lost.add(imageId);
+        this.#frames.replan();
         this.#ended();
       }
     );
@@ -179,7 +188,7 @@ export class VolumeClient implements FramesClient, ImagesLoader {
     for (const imageId of this.#imageIds) {
       const image = this.#cornerstone.cache.getImage(imageId);
       if (image && (image.imageQualityStatus ?? QUALITY.full) >= QUALITY.full && image.columns === sizeOf(this.#cornerstone, imageId).width) {
-        this.#told.set(imageId, 0);
+        this.#note(imageId, 0);
         this.#tell(imageId, image);
         continue;
       }
@@ -191,9 +200,7 @@ export class VolumeClient implements FramesClient, ImagesLoader {
   #take(imageId: string, at: number, picture: Picture): void {
     const slice = this.#slice(imageId);
     if (slice.level === undefined || slice.level > picture.level) this.#fill(slice, imageId, picture);
-    this.#told.set(imageId, picture.level);
-    // Which slices lack most can be told now.
-    if (picture.level > 0 && (this.#told.size === this.#imageIds.length - UNDER_WAY || this.#told.size === this.#imageIds.length)) this.#frames.replan();
+    this.#note(imageId, picture.level);
     slice.image.imageQualityStatus = picture.level === 0 ? QUALITY.full : QUALITY.reduced;
     if (picture.level === 0) this.#keep(imageId, slice.image);
     else this.#frames.cache.drop(imageId);
@@ -296,12 +303,28 @@ export class VolumeClient implements FramesClient, ImagesLoader {
     return engines.flatMap(engine => engine.getViewports().filter(viewport => id !== undefined && viewport.getAllVolumeIds?.().includes(id)).map(viewport => ({ engine, viewport })));
   }
 
+  /** The volume is told of this level of a slice. When nearly all have one, and when all have, what lacks most is found out. */
+  #note(imageId: string, level: number): void {
+    const isNew = !this.#told.has(imageId);
+    this.#told.set(imageId, level);
+    if (isNew && [UNDER_WAY, 0].includes(this.#untold())) this.#frames.replan();
+  }
+
+  /** Slices of which nothing of their own has come. */
+  #untold(): number {
+    return this.#imageIds.length - this.#told.size - this.#lost.size;
+  }
+
+  #areNearlyAllTold(): boolean {
+    return this.#untold() <= UNDER_WAY;
+  }
+
   /** The slices whose useful level is not enough for a plane that crosses them between its samples, and which of their pixels it shows. */
-  #lacking(): { slice: number; region: Region }[] {
-    if (this.#useful === 0 || this.#told.size < this.#imageIds.length - UNDER_WAY) return [];
+  #lacking(): { slice: number; region: Region; detail: Crossing['detail'] }[] {
+    if (this.#useful === 0 || !this.#areNearlyAllTold()) return [];
     const slices = this.#imageIds.map(imageId => this.#existing(imageId));
-    const likeness = (of: Crossing) => slices.map(slice => (!slice?.level || covers(slice.regions, of.region) ? 1 : likenessBetween(slice.values, of)));
-    return this.#crossings().flatMap(of => leastLike(likeness(of), ALIKE).map(slice => ({ slice, region: of.region })));
+    const likeness = (of: Crossing) => slices.map(slice => (!slice?.level ? 1 : covers(slice.regions, of.region) ? SKETCHED : likenessBetween(slice.values, of)));
+    return this.#crossings().flatMap(of => leastLike(likeness(of), ALIKE, SKETCHED).map(slice => ({ slice, region: of.region, detail: of.detail })));
   }
 
   #crossings(): Crossing[] {

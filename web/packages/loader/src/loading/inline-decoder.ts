@@ -36,7 +36,7 @@ export function inlineDecoders(wasm: string | undefined, recycleAt = 96 << 20): 
           open--;
           recycle(loaded);
         };
-        return { push: bytes => frame.push(bytes), put: (offset, bytes) => frame.put(offset, bytes), ranges: (region, level, gap) => frame.ranges(region, level, gap), decodeRegion: (region, level) => frame.decodeRegion(region, level), close };
+        return { push: bytes => frame.push(bytes), put: (offset, bytes) => frame.put(offset, bytes), ranges: (region, options) => frame.ranges(region, options), decodeRegion: (region, options) => frame.decodeRegion(region, options), close };
       } catch (error) {
         open--;
         throw error;

@@ -1,5 +1,5 @@
 /** What a page and its loading worker say to each other. */
-import type { HtImage, Region } from '@firstlight/htj2k';
+import type { Detail, HtImage, Region } from '@firstlight/htj2k';
 import type { Begun, Pauses, StreamState } from '../frame-stream.ts';
 import type { FrameLevels } from '../levels.ts';
 import type { Picture, PixelArray, Shape } from './picture.ts';
@@ -26,6 +26,8 @@ export interface RegionJob {
   frame: string;
   url: string;
   region: Region;
+  /** A sketch of rows or columns, or all of it. */
+  detail: Detail;
   shape: Shape;
 }
 

@@ -1,6 +1,6 @@
 /**
- * Some rows or columns of the full image, for a plane that crosses the frame between the samples of its level: the code-blocks that they need are fetched
- * by their byte ranges (T.800 B.10: a packet header tells where each begins), a small part of what the level takes.
+ * Some rows or columns of the full image, for a plane that crosses the frame between the samples of its level: of their code-blocks those are fetched that
+ * hold what is new there, by their byte ranges (T.800 B.10: a packet header tells where each begins), a tenth of what the level takes.
  */
 import type { HtFrame, HtImage } from '@firstlight/htj2k';
 import type { Begun } from '../frame-stream.ts';
@@ -73,6 +73,7 @@ export class RegionLoader {
 
   /** What fails is not tried again: the whole frame is on its way. */
   async #load(job: RegionJob, signal: AbortSignal): Promise<HtImage | undefined> {
+    const { region, detail } = job;
     const begun = this.#options.begun(job.frame);
     if (!begun) return undefined;
     const frame = await this.#options.open(begun.length);
@@ -80,12 +81,12 @@ export class RegionLoader {
       frame.push(begun.bytes);
       const take = async ([start, end]: readonly [number, number]) => frame.put(start, await this.#piece(job, begun, start, end, signal));
       for (let header = 0; header <= HEADERS; header++) {
-        const told = frame.ranges(job.region);
+        const told = frame.ranges(region, { detail });
         if (!told) return undefined;
         if (told.ranges) {
           for (const range of told.ranges) await take(range);
-          const image = frame.decodeRegion(job.region);
-          return image.complete ? { ...image, samples: image.samples.slice() } : undefined;
+          const image = frame.decodeRegion(region, { detail });
+          return image.complete || detail !== 'all' ? { ...image, samples: image.samples.slice() } : undefined;
         }
         await take(told.first);
       }
@@ -106,4 +107,4 @@ export class RegionLoader {
   }
 }
 
-const keyOf = ({ frame, region: { x, y, width, height } }: RegionJob): string => [frame, x, y, width, height].join(' ');
+const keyOf = ({ frame, detail, region: { x, y, width, height } }: RegionJob): string => [frame, detail, x, y, width, height].join(' ');

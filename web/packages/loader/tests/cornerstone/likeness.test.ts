@@ -30,8 +30,8 @@ it('reads columns as it reads rows', () => {
 it('knows where a plane crosses the slices, and that on samples nothing is left out', () => {
   const slices = { width: 8, height: 6, direction: [1, 0, 0, 0, 1, 0, 0, 0, 1], apart: 2 };
   const at = (normal: number[], index: number[]) => crossing(slices, { normal, index, window: WINDOW });
-  expect(at([0, 1, 0], [4, 3, 1])).toEqual({ region: { x: 0, y: 3, width: 8, height: 1 }, one: 16, other: 32, step: 1, length: 8, window: WINDOW });
-  expect(at([-1, 0, 0], [5, 3, 1])).toEqual({ region: { x: 5, y: 0, width: 1, height: 6 }, one: 4, other: 6, step: 8, length: 6, window: WINDOW });
+  expect(at([0, 1, 0], [4, 3, 1])).toEqual({ region: { x: 0, y: 3, width: 8, height: 1 }, detail: 'rows', one: 16, other: 32, step: 1, length: 8, window: WINDOW });
+  expect(at([-1, 0, 0], [5, 3, 1])).toEqual({ region: { x: 5, y: 0, width: 1, height: 6 }, detail: 'columns', one: 4, other: 6, step: 8, length: 6, window: WINDOW });
   // Between two lines of pixels it is the mean of both.
   expect(at([0, 1, 0], [4, 2.5, 1])!.region).toEqual({ x: 0, y: 2, width: 8, height: 2 });
   expect(at([0, 1, 0], [4, 2, 1])).toBeUndefined();

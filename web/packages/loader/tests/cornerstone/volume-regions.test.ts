@@ -34,7 +34,7 @@ it('wishes for the lines that a plane shows between the samples, of as few slice
   await until(() => regionsOf(wants.at(-1)).length > 0);
   const want = wants.at(-1)!;
   const region = { x: 0, y: 21, width, height: 1 };
-  expect(want.regions![0]).toMatchObject({ region, url: idOf(0).slice('wadors:'.length).replace('3.0', /3\.\d/.exec(want.regions![0]!.frame)![0]), shape: { type: 'Int16Array' } });
+  expect(want.regions![0]).toMatchObject({ region, detail: 'rows', url: idOf(0).slice('wadors:'.length).replace('3.0', /3\.\d/.exec(want.regions![0]!.frame)![0]), shape: { type: 'Int16Array' } });
   expect(want.jobs.map(({ level: at }) => at).every(at => at === 0)).toBe(true);
 
   const [first, second] = regionsOf(want);

@@ -163,7 +163,7 @@ export class VolumeClient implements FramesClient, ImagesLoader {
       },
       (reason: unknown) => {
         this.#volume?.errorCallback(imageId, true, reason);
-        this.#lost.add(imageId);
+        if (!this.#told.has(imageId)) this.#lost.add(imageId);
         this.#frames.replan();
         this.#ended();
       }

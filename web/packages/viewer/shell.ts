@@ -30,7 +30,7 @@ export function decoder(base: string): Plugin {
   };
 }
 
-/** What is asked for before the page's own script is here: the first picture, and beside it the script of the decoding worker. */
+/** What is asked for before the page's own script is here: the first picture, and beside it the script of the loading worker. */
 export function early(base: string): Plugin {
   const script = () => readFileSync(source('src/early.js'), 'utf8').replace('__DECODER__', base + named('htj2k').fileName);
   const fileName = () => `assets/early-${hash(script())}.js`;

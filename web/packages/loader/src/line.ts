@@ -3,12 +3,15 @@
  *
  * Bytes of requests that run at the same time share the line, so throughput is what all of them brought while any was bringing something. A request that
  * waits for its first byte takes nothing from the line: counted too, many small ones would make a fast line look slow, and ever smaller ones be asked for.
+ * Still, a thread that decodes or waits for its turn reads late, and the line looks slower than it is: what came in half a second, it can bring.
  */
 
 /** Weight of a new reading against what was known. */
 const WEIGHT = 0.3;
 /** A reading needs so long, or it is rounding. */
 const LEAST_MS = 40;
+/** So long is counted what comes, whatever else is done meanwhile. */
+const COUNT_MS = 500;
 
 export class LineMeter {
   readonly #now: () => number;
@@ -18,6 +21,9 @@ export class LineMeter {
   #bytes = 0;
   #busy = 0;
   #throughput: number | undefined;
+  /** What came since when, and bytes a second of the last two counts. */
+  #count: { since: number; bytes: number } | undefined;
+  #counted: readonly [number, number] = [0, 0];
   #delay: number | undefined;
 
   constructor(now: () => number = () => performance.now()) {
@@ -32,6 +38,7 @@ export class LineMeter {
       received: bytes => {
         // How long the first bytes were on their way is not known, unless others came meanwhile.
         if (this.#running > 0) this.#bytes += bytes;
+        this.#came(bytes);
         this.#tick();
         if (state !== 'waiting') return;
         state = 'running';
@@ -51,7 +58,8 @@ export class LineMeter {
 
   /** Bytes a second; `undefined` while nothing is known. */
   get throughput(): number | undefined {
-    return this.#throughput;
+    const least = Math.max(...this.#counted);
+    return least > 0 ? Math.max(this.#throughput ?? 0, least) : this.#throughput;
   }
 
   /** Milliseconds from a request to its first byte. */
@@ -61,15 +69,31 @@ export class LineMeter {
 
   /** How long so many bytes would take, the way there and back included; `undefined` while nothing is known. */
   time(bytes: number): number | undefined {
-    if (this.#throughput === undefined) return undefined;
-    return (this.#delay ?? 0) + (bytes / this.#throughput) * 1000;
+    const { throughput } = this;
+    if (throughput === undefined) return undefined;
+    return (this.#delay ?? 0) + (bytes / throughput) * 1000;
   }
 
   /** Requests that keep the line full: what arrives in one delay, in frames of this size, and one more. */
   concurrency(bytesEach: number, most: number): number {
-    if (this.#throughput === undefined || this.#delay === undefined) return Math.min(most, 3);
-    const within = (this.#throughput * this.#delay) / 1000 / Math.max(1, bytesEach);
+    const { throughput } = this;
+    if (throughput === undefined || this.#delay === undefined) return Math.min(most, 3);
+    const within = (throughput * this.#delay) / 1000 / Math.max(1, bytesEach);
     return Math.max(2, Math.min(most, Math.ceil(within) + 1));
+  }
+
+  #came(bytes: number): void {
+    const now = this.#now();
+    const count = this.#count;
+    // How long the first bytes were on their way is not known, and a pause is none of the line's.
+    if (!count || now - count.since >= 4 * COUNT_MS) {
+      this.#count = { since: now, bytes: 0 };
+      return;
+    }
+    count.bytes += bytes;
+    if (now - count.since < COUNT_MS) return;
+    this.#counted = [this.#counted[1], (count.bytes / (now - count.since)) * 1000];
+    this.#count = { since: now, bytes: 0 };
   }
 
   #tick(): void {

@@ -83,6 +83,30 @@ describe('a line of small requests', () => {
   });
 });
 
+describe('a line read by a thread that has other work', () => {
+  it('is no slower than what comes in half a second, and slower soon when it is', () => {
+    let now = 0;
+    const meter = new LineMeter(() => now);
+    // 60 kB lie there in one piece each time the thread looks, and while it decodes nothing is read.
+    const read = (ms: number) => {
+      const one = meter.begin();
+      now += 10;
+      one.received(60_000);
+      now += ms - 10;
+      one.end();
+    };
+    for (let n = 0; n < 50; n++) read(30);
+    expect(meter.throughput! / 2_000_000).toBeGreaterThan(0.9);
+    expect(meter.throughput! / 2_000_000).toBeLessThan(1.1);
+    for (let n = 0; n < 20; n++) read(300);
+    expect(meter.throughput!).toBeLessThan(250_000);
+    // A pause is none of the line's.
+    now += 10_000;
+    for (let n = 0; n < 50; n++) read(30);
+    expect(meter.throughput! / 2_000_000).toBeGreaterThan(0.9);
+  });
+});
+
 describe('order', () => {
   it('goes outwards, each slice once', () => {
     expect(outwards(7, 2)).toEqual([2, 3, 1, 4, 0, 5, 6]);

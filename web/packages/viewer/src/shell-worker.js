@@ -8,8 +8,6 @@ const PAGE = '/light/';
 
 self.addEventListener('install', event => {
   const fresh = SHELL.map(path => new Request(path, { cache: 'reload', credentials: 'same-origin' }));
-  // Browsers that can are told not to ask here for what comes from the archive.
-  event.addRoutes?.({ condition: { urlPattern: { pathname: '/dicom-web/*' } }, source: 'network' })?.catch(() => undefined);
   event.waitUntil(caches.open(CACHE).then(cache => cache.addAll(fresh)).then(() => self.skipWaiting()));
 });
 

@@ -5,8 +5,8 @@
 
 /** Steps that follow each other within this time are a passage, and without one for so long it rests. */
 const REST_MS = 250;
-/** Pictures of a coarser level that pass in a row before the canvas has fewer pixels: making it anew takes longer than a picture. */
-const IN_A_ROW = 6;
+/** Pictures of a coarser level that pass in a row before the canvas has fewer pixels: making it anew takes longer than some pictures. */
+export const IN_A_ROW = 16;
 
 export class Passing {
   readonly #rests: () => void;

@@ -2,7 +2,6 @@
 
 mod common;
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::{fs, io, thread};
@@ -322,10 +321,6 @@ impl Objects for Small {
     }
     fn remove(&self, key: &Key) -> io::Result<bool> {
         self.disk.remove(key)
-    }
-
-    fn local_path(&self, key: &Key) -> Option<PathBuf> {
-        self.disk.local_path(key)
     }
 }
 

@@ -143,7 +143,7 @@ impl Search<'_> {
             let fragments = self.items(offset, len)?;
             return Ok(self.fragments(element, &fragments)?.but(Problem::damaged(malformed.to_string())));
         }
-        match stream::sniff(&self.some((offset, len), stream::PROBE)?, len, self.facts) {
+        match self.sniff((offset, len))? {
             Some(syntax) => {
                 let found = Found::whole(vec![Frame::whole(vec![(offset, len)])]);
                 Ok(Found { syntax: Some(syntax), ..found }.but(Problem::damaged(malformed.to_string())))
@@ -196,7 +196,7 @@ impl Search<'_> {
         let told = &self.facts.transfer_syntax;
         let first = fragments.iter().copied().find(|f| f.1 > 0);
         let sniffed = match first {
-            Some(first) => stream::sniff(&self.some(first, stream::PROBE)?, first.1, self.facts),
+            Some(first) => self.sniff(first)?,
             None => None,
         };
         let j2k = |coding| matches!(coding, Coding::Jpeg2000 | Coding::HtJ2k);
@@ -234,6 +234,17 @@ impl Search<'_> {
             && bytes > 0
             && Some(fragments.len()) == self.told.map(|n| n as usize)
             && fragments.iter().all(|f| f.1 == bytes)
+    }
+
+    /// The transfer syntax that the first bytes of a fragment prove.
+    fn sniff(&self, fragment: (u64, u64)) -> Result<Option<TransferSyntax>> {
+        for most in stream::LOOKS {
+            let found = stream::sniff(&self.some(fragment, most)?, fragment.1, self.facts);
+            if found.is_some() || fragment.1 <= most {
+                return Ok(found);
+            }
+        }
+        Ok(None)
     }
 
     fn some(&self, (offset, len): (u64, u64), most: u64) -> Result<Vec<u8>> {

@@ -1,14 +1,17 @@
-//! Bytes of an instance: a file read at offsets, or memory.
+//! Bytes of an instance: read at offsets where they lie, or held in memory.
 
 use crate::error::{Error, Result};
+use crate::read_at::{LocalFile, ReadAt};
 use crate::rope::Rope;
 use sha2::{Digest, Sha256};
 use std::borrow::Cow;
+use std::fmt;
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::Path;
+use std::sync::Arc;
 
-/// Bytes at the start of a file that are held in memory: most headers fit.
+/// Bytes at the start that are held in memory: most headers fit.
 const HEAD: u64 = 128 * 1024;
 /// Files up to this size may be held in memory whole.
 const WHOLE: u64 = 32 << 20;
@@ -24,17 +27,26 @@ pub(crate) struct Input {
 }
 
 /// What is not held in the head.
-#[derive(Debug)]
 enum Rest {
     None,
-    File(File),
+    Reader(Arc<dyn ReadAt>),
     Rope(Rope),
+}
+
+impl fmt::Debug for Rest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Rest::None => "None",
+            Rest::Reader(_) => "Reader",
+            Rest::Rope(_) => "Rope",
+        })
+    }
 }
 
 impl Input {
     pub(crate) fn open(path: &Path) -> Result<Input> {
-        let (file, len) = open(path)?;
-        Input::from_file(file, len)
+        let (file, _) = open(path)?;
+        Input::from_file(file)
     }
 
     /// As [`Input::open`], for a file that will be read from end to end, more than once: all of it is held in memory, in the room
@@ -42,7 +54,7 @@ impl Input {
     pub(crate) fn load(path: &Path, mut spare: Vec<u8>) -> Result<Input> {
         let (file, len) = open(path)?;
         if len > WHOLE {
-            return Input::from_file(file, len);
+            return Input::from_file(file);
         }
         spare.clear();
         spare.reserve_exact(len as usize);
@@ -67,10 +79,15 @@ impl Input {
         self.head
     }
 
-    pub(crate) fn from_file(file: File, len: u64) -> Result<Input> {
+    pub(crate) fn from_file(file: File) -> Result<Input> {
+        Input::from_reader(Arc::new(LocalFile::new(file)?))
+    }
+
+    pub(crate) fn from_reader(reader: Arc<dyn ReadAt>) -> Result<Input> {
+        let len = reader.size();
         let mut head = vec![0; len.min(HEAD) as usize];
-        read_exact_at(&file, &mut head, 0)?;
-        Ok(Input { head, rest: if len > HEAD { Rest::File(file) } else { Rest::None }, len })
+        reader.read_exact_at(0, &mut head)?;
+        Ok(Input { head, rest: if len > HEAD { Rest::Reader(reader) } else { Rest::None }, len })
     }
 
     pub(crate) fn from_bytes(bytes: Vec<u8>) -> Input {
@@ -93,7 +110,7 @@ impl Input {
     pub(crate) fn read_at(&self, offset: u64, buf: &mut [u8]) -> Result<()> {
         let end = self.check(offset, buf.len() as u64)?;
         match &self.rest {
-            Rest::File(file) if end > self.head.len() as u64 => Ok(read_exact_at(file, buf, offset)?),
+            Rest::Reader(reader) if end > self.head.len() as u64 => Ok(reader.read_exact_at(offset, buf)?),
             Rest::Rope(rope) if end > self.head.len() as u64 => rope.read_at(offset, buf),
             _ => {
                 buf.copy_from_slice(&self.head[offset as usize..end as usize]);
@@ -166,23 +183,4 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let digit = |n: u8| char::from(DIGITS[usize::from(n)]);
     bytes.iter().flat_map(|b| [digit(b >> 4), digit(b & 15)]).collect()
-}
-
-#[cfg(unix)]
-fn read_exact_at(file: &File, buf: &mut [u8], offset: u64) -> io::Result<()> {
-    std::os::unix::fs::FileExt::read_exact_at(file, buf, offset)
-}
-
-#[cfg(windows)]
-fn read_exact_at(file: &File, mut buf: &mut [u8], mut offset: u64) -> io::Result<()> {
-    while !buf.is_empty() {
-        match std::os::windows::fs::FileExt::seek_read(file, buf, offset)? {
-            0 => return Err(io::ErrorKind::UnexpectedEof.into()),
-            n => {
-                buf = &mut buf[n..];
-                offset += n as u64;
-            }
-        }
-    }
-    Ok(())
 }

@@ -10,6 +10,7 @@ use crate::frames::{self, Found, Frame, Problem};
 use crate::input::{Input, hex};
 use crate::jpeg_xl;
 use crate::json;
+use crate::read_at::ReadAt;
 use crate::stream::{self, StreamInfo};
 use crate::syntax::{Coding, Encoding, TransferSyntax};
 use crate::walk::{self, Walked};
@@ -79,6 +80,11 @@ impl Source {
         let Source { file, set, .. } = self;
         drop(set);
         Arc::try_unwrap(file).map(Input::into_room).unwrap_or_default()
+    }
+
+    /// As [`Source::open`], of bytes wherever they lie.
+    pub fn from_reader(reader: Arc<dyn ReadAt>) -> Result<Source> {
+        Source::read(Input::from_reader(reader)?)
     }
 
     /// As [`Source::open`], of bytes in memory.
@@ -197,15 +203,18 @@ impl Source {
                 self.facts.transfer_syntax.uid(),
                 TransferSyntax::JPEG_XL | TransferSyntax::JPEG_XL_RECOMPRESSION
             );
-        let mut head = Vec::new();
         let compressed = self.facts.pixels == Pixels::Encapsulated || self.facts.frame_syntax.is_some();
         let Some(first) = self.first_frame().filter(|_| compressed) else { return };
-        if self.read_some(first, stream::PROBE, &mut head).is_err() {
-            return;
-        }
-        if let Ok(Some(info)) = stream::probe(&head, coding) {
-            self.facts.lossy |= info.lossy;
-            self.stream = Some(info);
+        let mut head = Vec::new();
+        for most in stream::LOOKS {
+            if self.read_some(first, most, &mut head).is_err() {
+                return;
+            }
+            if let Ok(info) = stream::probe(&head, coding) {
+                self.facts.lossy |= info.as_ref().is_some_and(|info| info.lossy);
+                self.stream = info;
+                return;
+            }
         }
     }
 
@@ -527,15 +536,13 @@ fn inflate(file: &Input, mut start: u64) -> Result<Input> {
     }
     let mut spool = tempfile::tempfile()?;
     spool.write_all(&bytes)?;
-    let mut len = bytes.len() as u64;
     let mut chunk = vec![0; 256 * 1024];
     loop {
         match decoder.read(&mut chunk).map_err(bad)? {
-            0 => return Input::from_file(spool, len),
+            0 => return Input::from_file(spool),
             n => spool.write_all(&chunk[..n])?,
         }
-        len = spool.metadata()?.len();
-        if len > limit {
+        if spool.metadata()?.len() > limit {
             return Err(Error::Limit(format!("a deflated data set of more than {limit} bytes")));
         }
     }

@@ -6,8 +6,8 @@ use crate::facts::Facts;
 use crate::jpeg_xl;
 use crate::syntax::{Coding, TransferSyntax};
 
-/// Bytes of a frame that are looked at.
-pub(crate) const PROBE: u64 = 64 * 1024;
+/// Bytes of a frame that are looked at: most headers are short, and only where one is not there whole more is read.
+pub(crate) const LOOKS: [u64; 2] = [2 * 1024, 64 * 1024];
 
 /// A compressed frame's own description of itself.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -505,18 +505,14 @@ impl Inner {
         }
     }
 
-    /// Makes a verified file an object. What is in the store is read again and must be what was verified.
+    /// Makes a verified file an object, synced once, under the hash that verification took. What is in the store is opened again:
+    /// its frames must be where they were verified.
     fn keep_converted(&self, verified: Verified) -> Result<Converted, Error> {
-        let (frames, bytes, sha256) =
-            (levels::written(verified.frames()), verified.bytes_out, verified.file_sha256.clone());
+        let frames = levels::written(verified.frames());
         let (rule, codec) = (verified.rule.clone(), verified.codec.clone());
         let (samples_sha256, way_back) = (verified.samples_sha256.clone(), verified.way_back.clone());
-        let persisted = verified.persist(&self.spool.path())?;
-        let staged = self.spool.adopt(persisted.path).map_err(Error::io("reading the converted object"))?;
-        let key = staged.key();
-        if key.to_string() != sha256 || staged.size() != bytes {
-            return Err(Error::Damaged("the converted object changed while it was stored".into()));
-        }
+        let staged = self.spool.take(verified).map_err(Error::io("taking over the converted object"))?;
+        let (key, bytes) = (staged.key(), staged.size());
         self.put_whole(staged)?;
         let source = self.source(&key)?;
         if !levels::same_places(&frame_table(&source), &frames) {

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use archive::{Archive, Event, Ingested, Options, Query, QueryLevel, State, Summary};
 use common::*;
@@ -400,6 +401,37 @@ fn a_conversion_to_bytes_that_were_received_beside_uses_them() {
     assert_eq!((summary.converted, summary.failed), (1, 0), "{events:?}");
     assert_eq!(stored(&second, "1.1", "1.2", "1.3.0"), converted);
     assert!(second.instance("1.1", "1.2", "1.3.0").unwrap().unwrap().frames[0].levels.len() > 1);
+}
+
+#[test]
+fn who_waits_for_work_is_told_of_it() {
+    let (archive, folder) = archive();
+    let (policy, long) = (Policy::default(), Duration::from_secs(60));
+    // The first run of a program looks once, whatever there is.
+    assert!(archive.wait_for_work(&policy, Duration::ZERO).unwrap());
+    run(&archive, &policy);
+    assert!(!archive.wait_for_work(&policy, Duration::from_millis(1)).unwrap());
+    thread::scope(|scope| {
+        let waiter = scope.spawn(|| archive.wait_for_work(&policy, long).unwrap());
+        fill(&archive, 1);
+        let began = Instant::now();
+        assert!(waiter.join().unwrap());
+        assert!(began.elapsed() < long / 2);
+    });
+    run(&archive, &policy);
+    assert!(!archive.wait_for_work(&policy, Duration::ZERO).unwrap());
+    // Another program under another policy decides anew what this one kept; then this one has to look again, once.
+    let keep_all = Policy::parse("[[rule]]\nname = \"all\"\nthen = \"keep\"").unwrap();
+    fill(&archive, 2);
+    run(&archive, &keep_all);
+    let other = Archive::open(folder.path(), Options::default()).unwrap();
+    assert!(other.wait_for_work(&keep_all, Duration::ZERO).unwrap());
+    run(&other, &keep_all);
+    assert!(!other.wait_for_work(&keep_all, Duration::ZERO).unwrap());
+    assert!(archive.wait_for_work(&policy, Duration::ZERO).unwrap());
+    let (summary, _) = run(&archive, &policy);
+    assert_eq!((summary.converted, summary.kept), (1, 0), "what the other policy kept");
+    assert!(!archive.wait_for_work(&policy, Duration::ZERO).unwrap());
 }
 
 #[test]

@@ -133,7 +133,7 @@ pub struct FrameEvidence {
 }
 
 /// A written file that was read back and whose every sample and element was compared with the source. It is removed when it is
-/// dropped before [`Verified::persist`].
+/// dropped before [`Verified::into_path`].
 #[derive(Debug)]
 pub struct Verified {
     /// Name of the rule that asked for the conversion.
@@ -160,13 +160,6 @@ pub struct Verified {
     pub class: Class,
     frames: Vec<FrameEvidence>,
     file: Temporary,
-}
-
-/// A verified file in its place, durable.
-#[derive(Debug)]
-pub struct Persisted {
-    /// Where it is.
-    pub path: PathBuf,
 }
 
 impl Verified {
@@ -198,19 +191,10 @@ impl Verified {
         &self.file.path
     }
 
-    /// Syncs the file, moves it to `to` (same file system; an existing file is replaced), and syncs the folder.
-    pub fn persist(mut self, to: &Path) -> Result<Persisted> {
-        File::open(&self.file.path)?.sync_all()?;
-        fs::rename(&self.file.path, to)?;
+    /// Gives the written file up: whoever takes it syncs it, moves it to its place and syncs the folder.
+    pub fn into_path(mut self) -> PathBuf {
         self.file.keep = true;
-        if let Some(folder) = to.parent() {
-            let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
-            #[cfg(unix)]
-            File::open(folder)?.sync_all()?;
-            #[cfg(not(unix))]
-            let _ = folder;
-        }
-        Ok(Persisted { path: to.to_owned() })
+        std::mem::take(&mut self.file.path)
     }
 }
 

@@ -5,7 +5,7 @@
 //! 1. [`Source::open`] walks the data set without decoding a value ([`DataSet`]) and finds every frame ([`Frame`]).
 //! 2. [`Policy::decide`] says what the instance becomes, and why.
 //! 3. [`convert`] decodes and encodes frame by frame, writes the new file, reads it back, decodes it again and compares.
-//!    Only that path makes a [`Verified`], and only a [`Verified`] can be kept by [`Verified::persist`].
+//!    Only that path makes a [`Verified`], and what was written is gone unless a [`Verified`] gives it up ([`Verified::into_path`]).
 //!
 //! Pixel data is never loaded whole; element values are never taken through text.
 
@@ -50,9 +50,7 @@ mod walk;
 mod write;
 
 pub use bounded::Loss;
-pub use convert::{
-    Context, Disproved, FrameEvidence, LevelEnd, Outcome, Persisted, Verified, convert, has_empty_levels,
-};
+pub use convert::{Context, Disproved, FrameEvidence, LevelEnd, Outcome, Verified, convert, has_empty_levels};
 pub use data_set::{DataSet, Element, Item, Tag, Value, Vr};
 pub use directory::{Directory, FileNow};
 pub use error::{Check, Error};

@@ -32,6 +32,7 @@ pub mod objects;
 mod patience;
 mod query;
 mod release;
+mod rooted;
 mod scrub;
 mod unserved;
 mod way_back;

@@ -145,7 +145,7 @@ fn an_archive_with_objects_in_memory_does_the_same() {
     assert!(matches!(archive.ingest_bytes(&file).unwrap(), Ingested::Stored(_)));
     assert!(matches!(archive.ingest_bytes(&file).unwrap(), Ingested::Duplicate(_)));
     assert_eq!(stored(&archive, "1.1", "1.2", "1.3"), file);
-    assert!(archive.series_metadata("1.1", "1.2").unwrap().is_some());
+    assert!(archive.series_metadata("1.1", "1.2", "").unwrap().is_some());
     let policy = Policy::shipped("htj2k-all").unwrap();
     let summary = archive.convert_pending(&policy, 1, &AtomicBool::new(false), &|_| {}).unwrap();
     assert_eq!((summary.converted, summary.failed), (1, 0));

@@ -38,10 +38,10 @@ fn main() {
     print("ingest 526 KB, files, four threads", count, cpu_time() - cpu, began.elapsed());
 
     let (cpu, began) = (cpu_time(), Instant::now());
-    archive.series_metadata("1.3", "1.3.1").unwrap().unwrap();
+    archive.series_metadata("1.3", "1.3.1", "").unwrap().unwrap();
     print("prepare metadata, an instance of 400", 400, cpu_time() - cpu, began.elapsed());
     measure("series metadata, 400 instances, prepared", 500, |_| {
-        drop(archive.series_metadata("1.3", "1.3.1").unwrap())
+        drop(archive.series_metadata("1.3", "1.3.1", "").unwrap())
     });
     measure("look an instance up, again", 20_000, |n| {
         drop(archive.instance("1.3", "1.3.1", &format!("1.3.1.{}", n % 400)).unwrap())

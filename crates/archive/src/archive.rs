@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex};
 
 use rusqlite::OptionalExtension;
 use transcode::{Quarantine, Sampling};
@@ -96,6 +96,8 @@ pub(crate) struct Inner {
     pub(crate) instances: Cache<Version, Arc<Instance>>,
     /// Series whose metadata is being prepared: many who ask at once make it once.
     pub(crate) preparing: Preparing,
+    /// What addresses in metadata begin with for who asked last.
+    pub(crate) root: Mutex<String>,
 }
 
 impl Archive {
@@ -127,6 +129,7 @@ impl Archive {
             retried: AtomicBool::new(false),
             instances,
             preparing: Preparing::default(),
+            root: Mutex::default(),
         };
         Ok(Archive { inner: Arc::new(inner) })
     }

@@ -1,11 +1,12 @@
 //! What waits for conversion, for those who choose the order themselves: listed with [`Archive::backlog`], done one by one
 //! with a [`Converter`].
 
+use dicom::Facts;
 use rusqlite::{OptionalExtension, params};
-use transcode::{Context, Facts, Policy};
+use transcode::{Context, Policy};
 
-use crate::convert::{Retry, Run};
-use crate::index::now;
+use crate::convert::Run;
+use crate::index::{Retry, WAITS_AGAIN, now};
 use crate::{Archive, Error, Event, InstanceKey, State};
 
 /// An instance that waits for conversion.
@@ -76,9 +77,8 @@ impl Archive {
         let sql = format!(
             "SELECT i.id, s.uid, e.uid, i.uid, o.bytes, o.syntax, e.modality, s.date FROM jobs j NOT INDEXED \
              JOIN instances i ON i.id = j.instance JOIN series e ON e.id = i.series JOIN studies s ON s.id = e.study \
-             JOIN objects o ON o.id = i.received WHERE (j.state = 0 OR {}) AND j.instance > ?3 \
-             ORDER BY j.instance LIMIT ?4",
-            Retry::Now.waits_again()
+             JOIN objects o ON o.id = i.received WHERE (j.state = 0 OR {WAITS_AGAIN}) AND j.instance > ?3 \
+             ORDER BY j.instance LIMIT ?4"
         );
         self.inner.index.read(|snapshot| {
             let mut statement = snapshot.prepare_cached(&sql)?;

@@ -17,7 +17,7 @@ use transcode::{Check, Class, Opinions, Tally};
 use crate::archive::Inner;
 use crate::evidence::pack;
 use crate::figures;
-use crate::index::{Index, encode_frames, now};
+use crate::index::{self, Index, Retry, encode_frames, now, requeue};
 use crate::ingest::{CONVERTED, NewObject, healed, touch};
 use crate::instance::{facts_json, frame_table};
 use crate::objects::{self, Key, Spool};
@@ -84,10 +84,6 @@ const RENEW: Duration = Duration::from_secs(60);
 const PATIENCE: Duration = Duration::from_secs(3);
 /// Jobs a thread leases at once.
 const BATCH: u32 = 4;
-/// What failed and may pass (a full disk) is tried again after a pause of so many seconds, doubled with every attempt up to so often:
-/// a minute after the first, an hour at most.
-const PAUSE: i64 = 30;
-const DOUBLED: u32 = 7;
 
 /// A lossy copy has a UID of its own: it can't take the place of what was received.
 const LOSSY: &str = "an archive makes no lossy copies: `firstlight convert` writes them to a folder";
@@ -148,6 +144,21 @@ impl Archive {
         }
         Ok(summary)
     }
+
+    /// Has [`Archive::convert_pending`] something to do under this policy? Should it have nothing now, it is asked again once something
+    /// was stored, or so long has passed. What does not wait costs nothing.
+    pub fn wait_for_work(&self, policy: &Policy, longest: Duration) -> Result<bool, Error> {
+        let Inner { index, retried, .. } = &*self.inner;
+        let hash = policy.hash();
+        let waits =
+            || Ok::<_, Error>(!retried.load(Ordering::Relaxed) || index.read(|s| index::waits(s, &hash, now()))?);
+        let seen = index.commits();
+        if waits()? {
+            return Ok(true);
+        }
+        index.wait_for_commit(seen, longest);
+        waits()
+    }
 }
 
 impl Summary {
@@ -182,30 +193,6 @@ pub(crate) fn release_dead(index: &Index, spool: &Spool) -> Result<(), Error> {
         dead.iter().try_for_each(|run| release.execute([run]).map(drop))?;
         Ok(())
     })
-}
-
-/// When a failure that may pass is tried again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Retry {
-    /// Now: somebody has asked for it.
-    Now,
-    /// After a pause, longer each time.
-    Rested,
-}
-
-impl Retry {
-    /// The condition on a job `j` that it waits again under the policy with the hash `?1` at the time `?2`. A failure without a
-    /// policy may pass; the rest only changes with the policy.
-    pub(crate) fn waits_again(self) -> String {
-        let rested = match self {
-            Retry::Now => "true".into(),
-            Retry::Rested => format!("j.changed + ({PAUSE} << min(j.attempts, {DOUBLED})) <= ?2"),
-        };
-        format!(
-            "(j.state = 1 AND j.until < ?2) OR (j.state IN (3, 4) AND j.policy <> ?1) \
-             OR (j.state = 4 AND j.policy IS NULL AND {rested})"
-        )
-    }
 }
 
 /// One call of [`Archive::convert_pending`].
@@ -266,11 +253,7 @@ impl<'a> Run<'a> {
         let opinions = Opinions::new(inner.sampling, figures::opinions(inner)?);
         let run = Run { inner, policy, hash: policy.hash(), name, host: transcode::host(), opinions };
         let hash = run.hash.clone();
-        inner.index.write(move |index| {
-            let sql = format!("UPDATE jobs AS j SET state = 0, run = NULL WHERE {}", retry.waits_again());
-            index.prepare_cached(&sql)?.execute(params![hash, now()])?;
-            Ok(())
-        })?;
+        inner.index.write(move |index| requeue(index, &hash, retry, now()))?;
         Ok(run)
     }
 
@@ -438,7 +421,11 @@ impl<'a> Run<'a> {
             let sql = "UPDATE jobs SET state = ?, run = NULL, policy = ?, rule = ?, reason = ?, changed = ? \
                  WHERE instance = ? AND state = 1 AND run = ?";
             let mut end = index.prepare_cached(sql)?;
-            Ok::<_, Error>(end.execute(params![state, policy, rule, reason, now(), job.instance, name])? == 1)
+            let mine = end.execute(params![state, policy, rule, reason, now(), job.instance, name])? == 1;
+            if let (true, KEPT | FAILED, Some(policy)) = (mine, state, policy) {
+                index::decided(index, policy)?;
+            }
+            Ok::<_, Error>(mine)
         };
         let index = &self.inner.index;
         let (mine, event) = match done {
@@ -518,18 +505,14 @@ impl Inner {
         }
     }
 
-    /// Makes a verified file an object. What is in the store is read again and must be what was verified.
+    /// Makes a verified file an object, synced once, under the hash that verification took. What is in the store is opened again:
+    /// its frames must be where they were verified.
     fn keep_converted(&self, verified: Verified) -> Result<Converted, Error> {
-        let (frames, bytes, sha256) =
-            (levels::written(verified.frames()), verified.bytes_out, verified.file_sha256.clone());
+        let frames = levels::written(verified.frames());
         let (rule, codec) = (verified.rule.clone(), verified.codec.clone());
         let (samples_sha256, way_back) = (verified.samples_sha256.clone(), verified.way_back.clone());
-        let persisted = verified.persist(&self.spool.path())?;
-        let staged = self.spool.adopt(persisted.path).map_err(Error::io("reading the converted object"))?;
-        let key = staged.key();
-        if key.to_string() != sha256 || staged.size() != bytes {
-            return Err(Error::Damaged("the converted object changed while it was stored".into()));
-        }
+        let staged = self.spool.take(verified).map_err(Error::io("taking over the converted object"))?;
+        let (key, bytes) = (staged.key(), staged.size());
         self.put_whole(staged)?;
         let source = self.source(&key)?;
         if !levels::same_places(&frame_table(&source), &frames) {

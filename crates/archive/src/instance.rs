@@ -3,12 +3,12 @@
 use std::io;
 use std::sync::Arc;
 
+use dicom::{Facts, Pixels, Source, TransferSyntax};
 use rusqlite::{Connection, OptionalExtension, Row, params};
-use transcode::{Facts, Pixels, Source, TransferSyntax};
 
 use crate::archive::Inner;
 use crate::index::decode_frames;
-use crate::objects::Key;
+use crate::objects::{Key, ReadAt};
 use crate::{Archive, Error};
 
 /// One stored instance, as it was at the moment it was looked up.
@@ -88,7 +88,7 @@ pub struct LevelEntry {
 /// Random access to the bytes of one stored object; cheap to clone, usable from many threads.
 #[derive(Clone)]
 pub struct ObjectReader {
-    pub(crate) inner: Arc<dyn crate::objects::ReadAt>,
+    pub(crate) inner: Arc<dyn ReadAt>,
 }
 
 impl ObjectReader {
@@ -162,11 +162,7 @@ impl Archive {
 
     /// The stored bytes of an instance. Stays readable when the instance is converted meanwhile.
     pub fn object(&self, instance: &Instance) -> Result<ObjectReader, Error> {
-        let what = || format!("opening object {}", instance.object_id);
-        let inner = match self.inner.objects.open(&instance.key) {
-            Err(e) if e.kind() == io::ErrorKind::NotFound => self.inner.restored(&instance.key, e)?,
-            other => other.map_err(|e| Error::io(what())(e))?,
-        };
+        let inner = self.inner.open(&instance.key)?;
         if inner.size() != instance.size {
             let (have, want) = (inner.size(), instance.size);
             return Err(Error::Damaged(format!("object {} has {have} bytes instead of {want}", instance.object_id)));
@@ -244,29 +240,21 @@ impl Inner {
 
     /// The object, parsed; one that was released is restored.
     pub(crate) fn source(&self, key: &Key) -> Result<Source, Error> {
-        match self.stored_source(key) {
-            Err(Error::Transcode(transcode::Error::Io(e)) | Error::Io { source: e, .. })
-                if e.kind() == io::ErrorKind::NotFound =>
-            {
-                self.restored_source(key, e)
-            }
-            other => other,
-        }
+        Ok(Source::from_reader(self.open(key)?)?)
     }
 
     /// The object, parsed, as the store has it.
     pub(crate) fn stored_source(&self, key: &Key) -> Result<Source, Error> {
-        if let Some(path) = self.objects.local_path(key) {
-            return Ok(Source::open(&path)?);
+        let object = self.objects.open(key).map_err(Error::io(format!("opening object {key}")))?;
+        Ok(Source::from_reader(object)?)
+    }
+
+    /// Random access to an object; one that was released is restored.
+    fn open(&self, key: &Key) -> Result<Arc<dyn ReadAt>, Error> {
+        match self.objects.open(key) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => self.restored(key, e),
+            other => other.map_err(|e| Error::io(format!("opening object {key}"))(e)),
         }
-        let what = format!("reading object {key}");
-        let read = || {
-            let object = self.objects.open(key)?;
-            let mut bytes = vec![0; object.size() as usize];
-            object.read_exact_at(0, &mut bytes)?;
-            Ok(bytes)
-        };
-        Ok(Source::from_bytes(read().map_err(Error::io(what))?)?)
     }
 }
 
@@ -287,7 +275,7 @@ pub(crate) fn facts_json(facts: &Facts) -> String {
 
 /// The frame table of an opened instance, without levels.
 pub(crate) fn frame_table(source: &Source) -> Vec<FrameEntry> {
-    let entry = |frame: &transcode::Frame| FrameEntry {
+    let entry = |frame: &dicom::Frame| FrameEntry {
         offset: frame.offset(),
         len: frame.length(),
         fragments: if frame.fragments.len() == 1 { Vec::new() } else { frame.fragments.clone() },

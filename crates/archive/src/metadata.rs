@@ -4,12 +4,18 @@
 //! array. Replies are joined from such runs without compressing anything again: the gzip header, a stored
 //! block `[`, the runs with stored blocks `,` between them, a last stored block `]`, and the checksum combined from
 //! those of the parts.
+//!
+//! The addresses in it are what clients get: a series is prepared for the root that was asked for last, and for another one it is
+//! made anew from what is kept.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
+use std::io::Read;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
 
 use crc32fast::Hasher;
+use flate2::bufread::DeflateDecoder;
 use flate2::{Compress, Compression, FlushCompress, Status};
 use rusqlite::{Connection, OptionalExtension, params};
 use serde_json::{Map, Value};
@@ -17,6 +23,7 @@ use sha2::{Digest, Sha256};
 
 use crate::archive::Inner;
 use crate::attributes::{AVAILABLE_TRANSFER_SYNTAX, attribute, image_attributes, name};
+use crate::rooted::{reroot, root_text};
 use crate::{Archive, Error, Instance};
 
 /// Counts up when the same objects are told differently: what was prepared before is stale then.
@@ -24,21 +31,46 @@ const FORM: i64 = 2;
 /// Forms there may be; the version of a series counts in steps of it.
 const FORMS: i64 = 1000;
 
-/// A ready reply: a gzip-compressed DICOM JSON array and its strong entity tag.
+/// A reply: a DICOM JSON array, one object an instance, and its strong entity tag.
+///
+/// `BulkDataURI` begins with the root that was asked for: `{root}/studies/{S}/series/{E}/instances/{I}/frames` for Pixel Data,
+/// `{root}/studies/{S}/series/{E}/instances/{I}/bulkdata/{path}` for the rest. With an empty root it is relative.
 #[derive(Debug, Clone)]
 pub struct Prepared {
-    /// Opaque text without quotes; changes whenever the bytes change.
+    /// Opaque text without quotes; changes whenever what is told changes, the root aside.
     pub etag: String,
-    /// One gzip member holding a JSON array, one object an instance.
-    ///
-    /// `BulkDataURI` is relative to the DICOMweb root: `studies/{S}/series/{E}/instances/{I}/frames` for
-    /// Pixel Data, `studies/{S}/series/{E}/instances/{I}/bulkdata/{path}` for the rest.
-    pub gzip: Arc<[u8]>,
+    chunks: Vec<Chunk>,
+    root: String,
+}
+
+impl Prepared {
+    fn of(chunks: Vec<Chunk>, root: &str) -> Prepared {
+        let mut etag = Sha256::new();
+        chunks.iter().for_each(|chunk| etag.update(chunk.sha256));
+        let etag = etag.finalize()[..16].iter().map(|byte| format!("{byte:02x}")).collect();
+        Prepared { etag, chunks, root: root.to_owned() }
+    }
+
+    /// Does [`Prepared::gzip`] only join what is compressed?
+    pub fn is_ready(&self) -> bool {
+        self.chunks.iter().all(|chunk| chunk.root == self.root)
+    }
+
+    /// The array as one gzip member.
+    pub fn gzip(&self) -> Result<Vec<u8>, Error> {
+        let chunks = self.chunks.iter().map(|chunk| chunk.rooted(&self.root)).collect::<Result<Vec<_>, _>>()?;
+        Ok(join(&chunks))
+    }
 }
 
 impl Archive {
+    /// What addresses in metadata are expected to begin with, until somebody asks for another root.
+    pub fn expect_root(&self, root: &str) {
+        *self.inner.root.lock().unwrap_or_else(PoisonError::into_inner) = root_text(root);
+    }
+
     /// Metadata of all instances of a study.
-    pub fn study_metadata(&self, study: &str) -> Result<Option<Prepared>, Error> {
+    pub fn study_metadata(&self, study: &str, root: &str) -> Result<Option<Prepared>, Error> {
         let all: Vec<i64> = self.inner.index.read(|snapshot| {
             let sql =
                 "SELECT e.id FROM studies s JOIN series e ON e.study = s.id WHERE s.uid = ? ORDER BY e.number, e.id";
@@ -49,25 +81,39 @@ impl Archive {
         if all.is_empty() {
             return Ok(None);
         }
-        let parts = all.into_iter().map(|series| self.prepared(series)).collect::<Result<Vec<_>, _>>()?;
-        Ok(Some(join(&parts)))
+        let root = self.asked(root);
+        let parts = all.into_iter().map(|series| self.prepared(series, &root)).collect::<Result<Vec<_>, _>>()?;
+        Ok(Some(Prepared::of(parts, &root)))
     }
 
     /// Metadata of all instances of a series, by Instance Number.
-    pub fn series_metadata(&self, study: &str, series: &str) -> Result<Option<Prepared>, Error> {
+    pub fn series_metadata(&self, study: &str, series: &str, root: &str) -> Result<Option<Prepared>, Error> {
         let found = self.inner.index.read(|snapshot| {
             let sql = "SELECT e.id FROM studies s JOIN series e ON e.study = s.id WHERE s.uid = ? AND e.uid = ?";
             Ok(snapshot.prepare_cached(sql)?.query_row([study, series], |row| row.get(0)).optional()?)
         })?;
-        found.map(|series| Ok(join(&[self.prepared(series)?]))).transpose()
+        let root = self.asked(root);
+        found.map(|series| Ok(Prepared::of(vec![self.prepared(series, &root)?], &root))).transpose()
     }
 
     /// Metadata of one instance (an array of one object).
-    pub fn instance_metadata(&self, study: &str, series: &str, sop: &str) -> Result<Option<Prepared>, Error> {
+    pub fn instance_metadata(
+        &self,
+        study: &str,
+        series: &str,
+        sop: &str,
+        root: &str,
+    ) -> Result<Option<Prepared>, Error> {
         let Some(instance) = self.instance(study, series, sop)? else { return Ok(None) };
-        let mut chunk = ChunkWriter::new();
-        chunk.write(self.inner.metadata(&instance)?.as_bytes());
-        Ok(Some(join(&[chunk.finish()])))
+        let root = root_text(root);
+        let mut chunk = ChunkWriter::new(&root);
+        chunk.write(&self.inner.metadata(&instance)?);
+        Ok(Some(Prepared::of(vec![chunk.finish()], &root)))
+    }
+
+    /// What the metadata of one instance says, as DICOM JSON.
+    pub fn attributes(&self, instance: &Instance, root: &str) -> Result<Map<String, Value>, Error> {
+        self.inner.attributes(instance, &if root.is_empty() { String::new() } else { format!("{root}/") })
     }
 
     /// Prepares the metadata of every series whose prepared one is missing or stale.
@@ -79,17 +125,34 @@ impl Archive {
             let stale = statement.query_map([FORMS, FORM], |row| row.get(0))?.collect::<Result<_, _>>()?;
             Ok(stale)
         })?;
-        stale.into_iter().try_for_each(|series| self.prepared(series).map(drop))
+        let root = self.inner.root.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        stale.into_iter().try_for_each(|series| self.prepared(series, &root).map(drop))
     }
 
-    /// The prepared metadata of a series as it is now; made and kept when there is none.
-    fn prepared(&self, series: i64) -> Result<Chunk, Error> {
+    /// The root that is asked for now; what is prepared next is prepared for it.
+    fn asked(&self, root: &str) -> String {
+        let text = root_text(root);
+        self.inner.root.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&text);
+        text
+    }
+
+    /// The prepared metadata of a series as it is now; made and kept when there is none. One that was made before anybody asked is
+    /// made ready for who asks first; for others it stays as it is.
+    fn prepared(&self, series: i64, root: &str) -> Result<Chunk, Error> {
         let kept = || self.inner.index.read(|snapshot| Chunk::read(snapshot, series));
-        if let Some(chunk) = kept()? {
+        let is_ready = |chunk: &Chunk| chunk.root == root || !chunk.root.is_empty();
+        if let Some(chunk) = kept()?.filter(is_ready) {
             return Ok(chunk);
         }
         let _mine = self.inner.preparing.begin(series);
-        if let Some(chunk) = kept()? {
+        let found = kept()?;
+        if let Some(chunk) = found.as_ref().filter(|chunk| is_ready(chunk)) {
+            return Ok(chunk.clone());
+        }
+        if let Some(relative) = found {
+            let chunk = relative.rooted(root)?.into_owned();
+            let keep = chunk.clone();
+            self.inner.index.write(move |index| keep.replace(index, series))?;
             return Ok(chunk);
         }
         let (version, study, uid) = self.inner.index.read(|snapshot| {
@@ -100,7 +163,7 @@ impl Archive {
             Ok(snapshot.prepare_cached(sql)?.query_row([series], row)?)
         })?;
         // Read after the version: what changes meanwhile makes this stale, never falsely fresh.
-        let chunk = self.inner.prepare(&self.instances(&study, Some(&uid))?)?;
+        let chunk = self.inner.prepare(&self.instances(&study, Some(&uid))?, root)?;
         let keep = chunk.clone();
         self.inner.index.write(move |index| keep.write(index, series, version))?;
         Ok(chunk)
@@ -109,7 +172,7 @@ impl Archive {
 
 impl Inner {
     /// Reads the objects in a few threads; what they say is compressed as one run, in order.
-    fn prepare(&self, instances: &[Arc<Instance>]) -> Result<Chunk, Error> {
+    fn prepare(&self, instances: &[Arc<Instance>], root: &str) -> Result<Chunk, Error> {
         let threads = thread::available_parallelism().map_or(1, usize::from).min(8);
         let part = instances.len().div_ceil(threads).max(8);
         let parts: Vec<Result<Vec<String>, Error>> = thread::scope(|scope| {
@@ -117,21 +180,26 @@ impl Inner {
             let work: Vec<_> = instances.chunks(part).map(|part| scope.spawn(move || read(part))).collect();
             work.into_iter().map(|work| work.join().unwrap_or(Err(Error::Closed))).collect()
         });
-        let mut chunk = ChunkWriter::new();
+        let mut chunk = ChunkWriter::new(root);
         let mut between = "";
         for part in parts {
             for json in part? {
-                chunk.write(between.as_bytes());
-                chunk.write(json.as_bytes());
+                chunk.write(between);
+                chunk.write(&json);
                 between = ",";
             }
         }
         Ok(chunk.finish())
     }
 
-    /// The metadata of one instance, from the stored object.
+    /// The metadata of one instance as text, with relative addresses.
     fn metadata(&self, instance: &Instance) -> Result<String, Error> {
-        let base = format!("studies/{}/series/{}/instances/{}", instance.study, instance.series, instance.sop);
+        Ok(Value::Object(self.attributes(instance, "")?).to_string())
+    }
+
+    /// The metadata of one instance, from the stored object.
+    fn attributes(&self, instance: &Instance, root: &str) -> Result<Map<String, Value>, Error> {
+        let base = format!("{root}studies/{}/series/{}/instances/{}", instance.study, instance.series, instance.sop);
         let uri = |path: &str| match path {
             "7FE00010" => format!("{base}/frames"),
             _ => format!("{base}/bulkdata/{path}"),
@@ -146,7 +214,7 @@ impl Inner {
             }
         };
         json.insert(name(AVAILABLE_TRANSFER_SYNTAX), attribute("UI", vec![instance.transfer_syntax.as_str().into()]));
-        Ok(Value::Object(json).to_string())
+        Ok(json)
     }
 
     fn indexed(&self, instance: &Instance) -> Result<Map<String, Value>, Error> {
@@ -198,23 +266,46 @@ struct Chunk {
     /// Bytes of the JSON.
     bytes: u64,
     crc: u32,
+    /// Of the JSON with relative addresses.
     sha256: [u8; 32],
+    /// What addresses begin with, as JSON text.
+    root: String,
 }
 
 impl Chunk {
+    /// The same with addresses that begin with this.
+    fn rooted(&self, root: &str) -> Result<Cow<'_, Chunk>, Error> {
+        if self.root == root {
+            return Ok(Cow::Borrowed(self));
+        }
+        // RFC 1951 3.2.6: the last block, without a symbol but its end.
+        let mut text = DeflateDecoder::new(self.deflate.as_slice().chain(&[3, 0][..]));
+        let mut chunk = ChunkWriter::new(root);
+        let read = reroot(&mut text, &self.root, root, |piece| chunk.add(piece));
+        read.map_err(|error| Error::Damaged(format!("prepared metadata cannot be read: {error}")))?;
+        Ok(Cow::Owned(Chunk { sha256: self.sha256, ..chunk.finish() }))
+    }
+
     fn read(index: &Connection, series: i64) -> Result<Option<Chunk>, Error> {
-        let sql = "SELECT p.deflate, p.bytes, p.crc, p.sha256 FROM prepared p JOIN series e ON e.id = p.series \
+        let sql = "SELECT p.deflate, p.bytes, p.crc, p.sha256, p.root FROM prepared p JOIN series e ON e.id = p.series \
              WHERE e.id = ?1 AND p.version = e.version * ?2 + ?3";
         let row = |row: &rusqlite::Row<'_>| {
-            Ok(Chunk { deflate: row.get(0)?, bytes: row.get(1)?, crc: row.get(2)?, sha256: row.get(3)? })
+            Ok(Chunk {
+                deflate: row.get(0)?,
+                bytes: row.get(1)?,
+                crc: row.get(2)?,
+                sha256: row.get(3)?,
+                root: row.get(4)?,
+            })
         };
         Ok(index.prepare_cached(sql)?.query_row([series, FORMS, FORM], row).optional()?)
     }
 
     fn write(&self, index: &Connection, series: i64, version: i64) -> Result<(), Error> {
-        let sql = "INSERT INTO prepared (series, version, bytes, crc, sha256, deflate) VALUES (?, ?, ?, ?, ?, ?) \
+        let sql = "INSERT INTO prepared (series, version, bytes, crc, sha256, deflate, root) \
+             VALUES (?, ?, ?, ?, ?, ?, ?) \
              ON CONFLICT (series) DO UPDATE SET version = excluded.version, bytes = excluded.bytes, \
-             crc = excluded.crc, sha256 = excluded.sha256, deflate = excluded.deflate \
+             crc = excluded.crc, sha256 = excluded.sha256, deflate = excluded.deflate, root = excluded.root \
              WHERE excluded.version >= version";
         index.prepare_cached(sql)?.execute(params![
             series,
@@ -222,35 +313,61 @@ impl Chunk {
             self.bytes,
             self.crc,
             self.sha256,
-            self.deflate
+            self.deflate,
+            self.root
         ])?;
+        Ok(())
+    }
+
+    /// Puts this in the place of what is kept and tells the same.
+    fn replace(&self, index: &Connection, series: i64) -> Result<(), Error> {
+        let sql = "UPDATE prepared SET bytes = ?, crc = ?, deflate = ?, root = ? WHERE series = ? AND sha256 = ?";
+        let row = params![self.bytes, self.crc, self.deflate, self.root, series, self.sha256];
+        index.prepare_cached(sql)?.execute(row)?;
         Ok(())
     }
 }
 
-struct ChunkWriter {
+/// Writes a [`Chunk`] for a root.
+struct ChunkWriter<'a> {
     compress: Compress,
     deflate: Vec<u8>,
     crc: Hasher,
     sha256: Sha256,
+    root: &'a str,
 }
 
-impl ChunkWriter {
-    fn new() -> ChunkWriter {
+impl ChunkWriter<'_> {
+    fn new(root: &str) -> ChunkWriter<'_> {
         let compress = Compress::new(Compression::default(), false);
-        ChunkWriter { compress, deflate: Vec::with_capacity(16 << 10), crc: Hasher::new(), sha256: Sha256::new() }
+        ChunkWriter { compress, deflate: Vec::with_capacity(16 << 10), crc: Hasher::new(), sha256: Sha256::new(), root }
     }
 
-    fn write(&mut self, json: &[u8]) {
-        self.crc.update(json);
+    /// Adds JSON with relative addresses.
+    fn write(&mut self, json: &str) {
         self.sha256.update(json);
+        if self.root.is_empty() {
+            return self.add(json.as_bytes());
+        }
+        let root = self.root;
+        reroot(&mut json.as_bytes(), "", root, |piece| self.add(piece)).expect("memory can be read");
+    }
+
+    /// Adds JSON as it is.
+    fn add(&mut self, json: &[u8]) {
+        self.crc.update(json);
         self.deflate(json, FlushCompress::None);
     }
 
     fn finish(mut self) -> Chunk {
         self.deflate(&[], FlushCompress::Full);
-        let bytes = self.compress.total_in();
-        Chunk { deflate: self.deflate, bytes, crc: self.crc.finalize(), sha256: self.sha256.finalize().into() }
+        Chunk {
+            bytes: self.compress.total_in(),
+            deflate: self.deflate,
+            crc: self.crc.finalize(),
+            sha256: self.sha256.finalize().into(),
+            root: self.root.to_owned(),
+        }
     }
 
     fn deflate(&mut self, mut json: &[u8], flush: FlushCompress) {
@@ -268,11 +385,11 @@ impl ChunkWriter {
     }
 }
 
-/// The JSON array of what is in the chunks.
-fn join(chunks: &[Chunk]) -> Prepared {
+/// The JSON array of what is in the chunks, as one gzip member.
+fn join(chunks: &[Cow<'_, Chunk>]) -> Vec<u8> {
     // RFC 1952 2.3: deflate, no name, no time, unknown system.
     let mut gzip = vec![0x1F, 0x8B, 8, 0, 0, 0, 0, 0, 0, 0xFF];
-    let (mut crc, mut bytes, mut etag) = (Hasher::new(), 0u64, Sha256::new());
+    let (mut crc, mut bytes) = (Hasher::new(), 0u64);
     let mut stored = |text: u8, last: bool, gzip: &mut Vec<u8>, crc: &mut Hasher| {
         // RFC 1951 3.2.4: a stored block of one byte.
         gzip.extend_from_slice(&[u8::from(last), 1, 0, !1, !0, text]);
@@ -283,7 +400,6 @@ fn join(chunks: &[Chunk]) -> Prepared {
         stored(if n == 0 { b'[' } else { b',' }, false, &mut gzip, &mut crc);
         gzip.extend_from_slice(&chunk.deflate);
         crc.combine(&Hasher::new_with_initial_len(chunk.crc, chunk.bytes));
-        etag.update(chunk.sha256);
     }
     if chunks.is_empty() {
         stored(b'[', false, &mut gzip, &mut crc);
@@ -292,15 +408,13 @@ fn join(chunks: &[Chunk]) -> Prepared {
     let bytes = bytes + chunks.iter().map(|chunk| chunk.bytes).sum::<u64>();
     gzip.extend_from_slice(&crc.finalize().to_le_bytes());
     gzip.extend_from_slice(&(bytes as u32).to_le_bytes());
-    let etag = etag.finalize()[..16].iter().map(|byte| format!("{byte:02x}")).collect();
-    Prepared { etag, gzip: gzip.into() }
+    gzip
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
-    use std::io::Read;
 
     fn inflate(gzip: &[u8]) -> Vec<u8> {
         let mut out = Vec::new();
@@ -308,28 +422,45 @@ mod tests {
         out
     }
 
+    fn prepared(parts: &[Vec<String>], kept: &[&str], root: &str) -> Prepared {
+        let chunk = |(writes, kept): (&Vec<String>, &&str)| {
+            let mut chunk = ChunkWriter::new(kept);
+            writes.iter().for_each(|json| chunk.write(json));
+            chunk.finish()
+        };
+        Prepared::of(parts.iter().zip(kept).map(chunk).collect(), root)
+    }
+
     proptest! {
         #[test]
         fn joined_chunks_are_one_gzip_member(parts in proptest::collection::vec(
-            proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..3000), 0..6), 0..5)) {
-            let chunk = |writes: &Vec<Vec<u8>>| {
-                let mut chunk = ChunkWriter::new();
-                writes.iter().for_each(|bytes| chunk.write(bytes));
-                chunk.finish()
-            };
-            let chunks: Vec<Chunk> = parts.iter().map(chunk).collect();
-            let whole: Vec<Vec<u8>> = parts.iter().map(|writes| writes.concat()).collect();
-            let expected = [&b"["[..], &whole.join(&b','), b"]"].concat();
-            prop_assert_eq!(inflate(&join(&chunks).gzip), expected);
+            proptest::collection::vec(any::<String>(), 0..6), 0..5)) {
+            let whole: Vec<String> = parts.iter().map(|writes| writes.concat()).collect();
+            let expected = format!("[{}]", whole.join(","));
+            let gzip = prepared(&parts, &[""; 5], "").gzip().unwrap();
+            prop_assert_eq!(inflate(&gzip), expected.as_bytes());
         }
     }
 
     #[test]
     fn a_large_chunk_is_whole() {
-        let json: Vec<u8> = (0..5_000_000u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
-        let mut chunk = ChunkWriter::new();
-        chunk.write(&json);
-        let reply = inflate(&join(&[chunk.finish()]).gzip);
-        assert_eq!(reply[1..reply.len() - 1], json);
+        let text = |n: u32| char::from(b' ' + ((n.wrapping_mul(2_654_435_761) >> 13) % 90) as u8);
+        let json: String = (0..5_000_000u32).map(text).collect();
+        let reply = inflate(&prepared(&[vec![json.clone()]], &[""], "").gzip().unwrap());
+        assert!(reply[1..reply.len() - 1] == *json.as_bytes());
+    }
+
+    #[test]
+    fn what_is_kept_for_one_root_is_made_for_another() {
+        let part = |n: u32| format!("{{\"7FE00010\":{{\"BulkDataURI\":\"studies/{n}\"}}}}");
+        let parts = [vec![part(1), ",".into(), part(2)], vec![part(3)]];
+        let kept = prepared(&parts, &["http://a/", ""], "http://b/");
+        assert!(!kept.is_ready());
+        let text = String::from_utf8(inflate(&kept.gzip().unwrap())).unwrap();
+        let expected = [1, 2, 3].map(part).join(",").replace("studies/", "http://b/studies/");
+        assert_eq!(text, format!("[{expected}]"));
+        let ready = prepared(&parts, &["http://b/"; 2], "http://b/");
+        assert!(ready.is_ready());
+        assert_eq!((ready.etag.clone(), inflate(&ready.gzip().unwrap())), (kept.etag, text.into_bytes()));
     }
 }

@@ -7,13 +7,14 @@ use std::io::{self, BufWriter, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use dicom::Source;
 use rusqlite::{Connection, OptionalExtension, params};
 use sha2::{Digest, Sha256};
-use transcode::{NoWayBack, Residue, Source};
+use transcode::{NoWayBack, Residue};
 
 use crate::archive::Inner;
 use crate::index::now;
-use crate::objects::{Key, ReadAt, open_file};
+use crate::objects::{Key, ReadAt, each_chunk, open_file};
 use crate::{Archive, Error, InstanceKey};
 
 /// What leads from the converted object of an instance back to what was received.
@@ -127,12 +128,6 @@ impl Inner {
         open_file(&file.0).map_err(Error::io("opening a restored object"))
     }
 
-    /// A released object, made again and parsed.
-    pub(crate) fn restored_source(&self, key: &Key, missing: io::Error) -> Result<Source, Error> {
-        let file = self.make_again_in_spool(key, missing)?;
-        Ok(Source::open(&file.0)?)
-    }
-
     fn make_again_in_spool(&self, key: &Key, missing: io::Error) -> Result<Nameless, Error> {
         let sought = *key;
         let released = self.index.read(|snapshot| is_released(snapshot, &sought))?;
@@ -211,15 +206,4 @@ fn is_released(index: &Connection, received: &Key) -> Result<bool, Error> {
     let sql = "SELECT w.released IS NOT NULL FROM objects r JOIN ways_back w ON w.original = r.id WHERE r.key = ?";
     let found = index.prepare_cached(sql)?.query_row([received.as_bytes()], |row| row.get(0));
     Ok(found.optional()?.unwrap_or(false))
-}
-
-fn each_chunk(object: &dyn ReadAt, mut each: impl FnMut(&[u8]) -> io::Result<()>) -> io::Result<()> {
-    let (mut at, mut chunk) = (0, vec![0; 256 << 10]);
-    while at < object.size() {
-        let n = (object.size() - at).min(chunk.len() as u64) as usize;
-        object.read_exact_at(at, &mut chunk[..n])?;
-        each(&chunk[..n])?;
-        at += n as u64;
-    }
-    Ok(())
 }

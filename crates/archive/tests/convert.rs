@@ -7,11 +7,12 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use archive::{Archive, Event, Ingested, Options, Query, QueryLevel, State, Summary};
 use common::*;
 use sha2::{Digest, Sha256};
-use transcode::Policy;
+use transcode::{Decode, Policy};
 
 const HTJ2K: &str = "1.2.840.10008.1.2.4.202";
 const JPEG_LS: &str = "1.2.840.10008.1.2.4.80";
@@ -47,7 +48,7 @@ fn samples(file: &[u8]) -> &[u8] {
 fn a_conversion_swaps_one_pointer_and_keeps_what_came() {
     let (archive, folder) = archive();
     let files_in = fill(&archive, 5);
-    let before = archive.series_metadata("1.1", "1.2").unwrap().unwrap();
+    let before = archive.series_metadata("1.1", "1.2", "").unwrap().unwrap();
     let old = archive.instance("1.1", "1.2", "1.3.0").unwrap().unwrap();
 
     let (summary, events) = run(&archive, &all_htj2k());
@@ -81,7 +82,7 @@ fn a_conversion_swaps_one_pointer_and_keeps_what_came() {
     assert_eq!(held, files_in["1.3.0"]);
     assert_eq!(old.transfer_syntax, EXPLICIT);
 
-    let after = archive.series_metadata("1.1", "1.2").unwrap().unwrap();
+    let after = archive.series_metadata("1.1", "1.2", "").unwrap().unwrap();
     assert_ne!(after.etag, before.etag);
     let listed = archive.find(QueryLevel::Instance, &Query::default()).unwrap();
     assert!(listed.rows.iter().all(|row| value(row, "00083002") == HTJ2K));
@@ -368,7 +369,7 @@ fn the_real_files_are_converted_and_stay_what_they_were() {
             let instance = archive.instance(&key.study, &key.series, &key.sop).unwrap().unwrap();
             let id = format!("{:x}", Sha256::digest(fs::read(path).unwrap()));
             assert!(data.path().join("objects").join(&id[..2]).join(&id[2..]).exists(), "{}", path.display());
-            let (before, after) = (transcode::Source::open(path).unwrap(), archive.source(&instance).unwrap());
+            let (before, after) = (dicom::Source::open(path).unwrap(), archive.source(&instance).unwrap());
             let (mut samples, mut now) = (Vec::new(), Vec::new());
             for frame in 0..before.frames().len() as u32 {
                 samples.clear();
@@ -400,6 +401,35 @@ fn a_conversion_to_bytes_that_were_received_beside_uses_them() {
     assert_eq!((summary.converted, summary.failed), (1, 0), "{events:?}");
     assert_eq!(stored(&second, "1.1", "1.2", "1.3.0"), converted);
     assert!(second.instance("1.1", "1.2", "1.3.0").unwrap().unwrap().frames[0].levels.len() > 1);
+}
+
+#[test]
+fn who_waits_for_work_is_told_of_it() {
+    let (archive, folder) = archive();
+    let (policy, long) = (all_htj2k(), Duration::from_secs(60));
+    // The first run of a program looks once, whatever there is.
+    assert!(archive.wait_for_work(&policy, Duration::ZERO).unwrap());
+    run(&archive, &policy);
+    assert!(!archive.wait_for_work(&policy, Duration::from_millis(1)).unwrap());
+    thread::scope(|scope| {
+        let waiter = scope.spawn(|| archive.wait_for_work(&policy, long).unwrap());
+        fill(&archive, 1);
+        let began = Instant::now();
+        assert!(waiter.join().unwrap());
+        assert!(began.elapsed() < long / 2);
+    });
+    run(&archive, &policy);
+    assert!(!archive.wait_for_work(&policy, Duration::ZERO).unwrap());
+    // What another program keeps under another policy is to be looked at again, once.
+    let keep_all = Policy::parse("[[rule]]\nname = \"all\"\nthen = { keep = \"asked for\" }").unwrap();
+    let other = Archive::open(folder.path(), Options::default()).unwrap();
+    fill(&other, 2);
+    run(&other, &keep_all);
+    assert!(!other.wait_for_work(&keep_all, Duration::ZERO).unwrap());
+    assert!(archive.wait_for_work(&policy, Duration::ZERO).unwrap());
+    let (summary, _) = run(&archive, &policy);
+    assert_eq!((summary.converted, summary.kept), (1, 0), "what the other policy kept");
+    assert!(!archive.wait_for_work(&policy, Duration::ZERO).unwrap());
 }
 
 #[test]
@@ -487,7 +517,7 @@ fn tiny_images_with_levels_that_halve_nothing_are_written_anew() {
     // As the version before left it: looked at under this policy, and kept.
     let index = unsealed(folder.path());
     index.execute("UPDATE jobs SET state = 3, policy = ?", [all_htj2k().hash()]).unwrap();
-    index.pragma_update(None, "user_version", 4).unwrap();
+    index.execute_batch("DROP TABLE settled; DROP INDEX jobs_next_try; PRAGMA user_version = 4").unwrap();
     drop(index);
 
     let archive = Archive::open(folder.path(), Options::default()).unwrap();

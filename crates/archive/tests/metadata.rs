@@ -11,12 +11,12 @@ use serde_json::{Map, Value, json};
 
 fn read(prepared: &Prepared) -> Vec<Map<String, Value>> {
     let mut text = String::new();
-    flate2::read::GzDecoder::new(&prepared.gzip[..]).read_to_string(&mut text).unwrap();
+    flate2::read::GzDecoder::new(&prepared.gzip().unwrap()[..]).read_to_string(&mut text).unwrap();
     serde_json::from_str(&text).unwrap()
 }
 
 fn series(archive: &Archive, uid: &str) -> Prepared {
-    archive.series_metadata("1.1", uid).unwrap().unwrap()
+    archive.series_metadata("1.1", uid, "").unwrap().unwrap()
 }
 
 fn sops(prepared: &Prepared) -> Vec<String> {
@@ -71,7 +71,7 @@ fn it_is_the_same_until_something_changes() {
     // A duplicate and a change in another series change nothing.
     ingest(&archive, "1.1.2", 1);
     ingest(&archive, "1.1.3", 1);
-    assert_eq!(series(&archive, "1.1.2").gzip, before.gzip);
+    assert_eq!(series(&archive, "1.1.2").gzip().unwrap(), before.gzip().unwrap());
     assert_eq!(archive.version("1.1", Some("1.1.2")).unwrap(), version);
     ingest(&archive, "1.1.2", 2);
     let after = series(&archive, "1.1.2");
@@ -80,7 +80,7 @@ fn it_is_the_same_until_something_changes() {
     assert_eq!(sops(&after), ["1.1.2.1", "1.1.2.2"]);
     // It is kept: another archive on the folder hands out the same bytes.
     let other = Archive::open(folder.path(), Default::default()).unwrap();
-    assert_eq!(series(&other, "1.1.2").gzip, after.gzip);
+    assert_eq!(series(&other, "1.1.2").gzip().unwrap(), after.gzip().unwrap());
 }
 
 #[test]
@@ -89,22 +89,51 @@ fn a_study_is_joined_from_its_series() {
     for (uid, number) in [("1.1.9", 1), ("1.1.2", 2), ("1.1.2", 1), ("1.1.5", 1)] {
         ingest(&archive, uid, number);
     }
-    let study = archive.study_metadata("1.1").unwrap().unwrap();
+    let study = archive.study_metadata("1.1", "").unwrap().unwrap();
     assert_eq!(sops(&study), ["1.1.2.1", "1.1.2.2", "1.1.5.1", "1.1.9.1"]);
     let parts: Vec<_> = ["1.1.2", "1.1.5", "1.1.9"].iter().flat_map(|uid| read(&series(&archive, uid))).collect();
     assert_eq!(read(&study), parts);
-    let one = archive.instance_metadata("1.1", "1.1.5", "1.1.5.1").unwrap().unwrap();
+    let one = archive.instance_metadata("1.1", "1.1.5", "1.1.5.1", "").unwrap().unwrap();
     assert_eq!(read(&one), read(&series(&archive, "1.1.5")));
+}
+
+#[test]
+fn it_is_compressed_once_for_the_root_that_is_asked_for() {
+    let (archive, folder) = archive();
+    ingest(&archive, "1.1.2", 1);
+    archive.prepare_metadata().unwrap();
+    let of = |archive: &Archive, root: &str| archive.series_metadata("1.1", "1.1.2", root).unwrap().unwrap();
+    let address = |prepared: &Prepared| read(prepared)[0]["7FE00010"]["BulkDataURI"].clone();
+    let path = "dicom-web/studies/1.1/series/1.1.2/instances/1.1.2.1/frames";
+    // Prepared before anybody asked: made ready for who asks first, and kept so.
+    assert!(of(&archive, "http://a/dicom-web").is_ready());
+    let archive = Archive::open(folder.path(), Default::default()).unwrap();
+    let first = of(&archive, "http://a/dicom-web");
+    assert!(first.is_ready());
+    assert_eq!(address(&first), format!("http://a/{path}"));
+    // For another name of the server it is made anew, and nothing that is kept changes.
+    let second = of(&archive, "https://b/dicom-web");
+    assert!(!second.is_ready() && of(&archive, "http://a/dicom-web").is_ready());
+    assert_eq!((address(&second), &second.etag), (format!("https://b/{path}").into(), &first.etag));
+    let instance = archive.instance("1.1", "1.1.2", "1.1.2.1").unwrap().unwrap();
+    let attributes = archive.attributes(&instance, "https://b/dicom-web").unwrap();
+    assert_eq!(attributes["7FE00010"]["BulkDataURI"], format!("https://b/{path}"));
+    // What comes later is prepared for who asked last.
+    ingest(&archive, "1.1.2", 2);
+    drop(of(&archive, "https://b/dicom-web"));
+    ingest(&archive, "1.1.2", 3);
+    archive.prepare_metadata().unwrap();
+    assert!(of(&archive, "https://b/dicom-web").is_ready());
 }
 
 #[test]
 fn what_is_not_there_is_none() {
     let (archive, _folder) = archive();
     ingest(&archive, "1.1.2", 1);
-    assert!(archive.study_metadata("9").unwrap().is_none());
-    assert!(archive.series_metadata("1.1", "9").unwrap().is_none());
-    assert!(archive.series_metadata("9", "1.1.2").unwrap().is_none());
-    assert!(archive.instance_metadata("1.1", "1.1.2", "9").unwrap().is_none());
+    assert!(archive.study_metadata("9", "").unwrap().is_none());
+    assert!(archive.series_metadata("1.1", "9", "").unwrap().is_none());
+    assert!(archive.series_metadata("9", "1.1.2", "").unwrap().is_none());
+    assert!(archive.instance_metadata("1.1", "1.1.2", "9", "").unwrap().is_none());
     assert!(archive.instance("1.1", "9", "1.1.2.1").unwrap().is_none());
     assert_eq!(archive.version("9", None).unwrap(), None);
 }
@@ -148,7 +177,7 @@ fn the_real_series_are_whole() {
         }
         archive.prepare_metadata().unwrap();
         for ((study, series), count) in &expected {
-            let shown = read(&archive.series_metadata(study, series).unwrap().unwrap());
+            let shown = read(&archive.series_metadata(study, series, "").unwrap().unwrap());
             assert_eq!(shown.len(), *count);
             for instance in &shown {
                 assert_eq!(value(instance, "0020000E"), series.as_str());

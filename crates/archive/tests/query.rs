@@ -360,6 +360,7 @@ fn an_archive_of_the_last_version_answers_right_at_once() {
              INSERT INTO names (tag, text, study) VALUES (1048592, 'kim', 1), (1048592, 'lee', 2), (1048592, 'ハタ', 4);
              UPDATE studies SET description = 'ハ и и' WHERE uid = '1.9';
              UPDATE series SET description = 'x' WHERE uid = '1.9.1';
+             DROP TABLE settled; DROP INDEX jobs_next_try;
              PRAGMA user_version = 5;",
         )
         .unwrap();

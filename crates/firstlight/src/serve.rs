@@ -22,11 +22,9 @@ use transcode::Policy;
 
 /// Time between two lines about work in the background.
 const EVERY: Duration = Duration::from_secs(5);
-/// How often the converter looks for new work.
+/// How long the converter waits for new work before it looks for the stop; what comes meanwhile is done together.
 const LOOK: Duration = Duration::from_millis(500);
 
-/// How often it looks through all jobs for some that wait again.
-const LOOK_AGAIN: Duration = Duration::from_secs(60);
 /// How often received objects are looked through that may go.
 const RELEASE: Duration = Duration::from_secs(600);
 
@@ -232,7 +230,7 @@ impl Imported {
                 tracing::warn!(file = %path, "another object has its UIDs: both are kept");
                 &self.conflicts
             }
-            Err(archive::Error::Transcode(transcode::Error::NotDicom)) => &self.skipped,
+            Err(archive::Error::Dicom(dicom::Error::NotDicom)) => &self.skipped,
             Err(e) => {
                 tracing::warn!(file = %path, error = %e, "not imported");
                 &self.failed
@@ -280,30 +278,32 @@ impl Imported {
 /// Converts what waits, and what comes later, until the stop.
 fn convert(archive: &Archive, policy: &Policy, jobs: usize, stop: &Stop, imported: &AtomicBool) {
     let (totals, lines) = (Mutex::new(Totals::default()), Lines::new());
-    let (mut told, mut looked) = (0, None::<Instant>);
+    let mut told = 0;
     while !stop.asked() {
-        // A look at all jobs is for what was kept under another policy, died or failed; new ones are counted.
-        let is_due = looked.is_none_or(|looked| looked.elapsed() >= LOOK_AGAIN);
-        if !is_due && imported.load(Relaxed) && !archive.stats().is_ok_and(|stats| stats.pending > 0) {
-            std::thread::sleep(LOOK);
-            continue;
-        }
-        looked = Some(Instant::now());
         let was_imported = imported.load(Relaxed);
         let progress = |event: Event| {
             let totals = totals.lock().map(|mut totals| totals.add(&event)).unwrap_or_default();
             lines.now_and_then(|elapsed| totals.line(elapsed));
         };
-        if let Err(e) = archive.convert_pending(policy, jobs, stop.flag(), &progress) {
-            tracing::error!(error = %e, "conversion stopped; what is stored is served as it was received: start again to go on");
-            return;
-        }
+        let worked = match archive.wait_for_work(policy, LOOK) {
+            Ok(true) => archive.convert_pending(policy, jobs, stop.flag(), &progress).map(|_| true),
+            other => other,
+        };
+        let worked = match worked {
+            Ok(worked) => worked,
+            Err(e) => {
+                tracing::error!(error = %e, "conversion stopped; what is stored is served as it was received: start again to go on");
+                return;
+            }
+        };
         let totals = totals.lock().map(|totals| *totals).unwrap_or_default();
         if was_imported && totals.done() > told {
             told = totals.done();
             tracing::info!("{}", totals.line(lines.started.elapsed()));
         }
-        std::thread::sleep(LOOK);
+        if worked {
+            std::thread::sleep(LOOK);
+        }
     }
 }
 

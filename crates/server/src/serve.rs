@@ -1,6 +1,7 @@
 //! Connections: accepted in bounds, timed, and let finish when the server stops.
 
 use crate::config::Config;
+use crate::dicomweb;
 use crate::error::Error;
 use crate::first_head::FirstHead;
 use crate::state::App;
@@ -55,6 +56,9 @@ impl Server {
     pub fn on(listener: TcpListener, mut config: Config) -> Server {
         config.address = listener.local_addr().unwrap_or(config.address);
         let (connections, head_time) = (config.connections, config.head_time);
+        if let Some(url) = &config.public_url {
+            config.archive.expect_root(&dicomweb::root(url));
+        }
         let app = App::new(config);
         Server { listener, router: crate::routes(app.clone()), app, connections, head_time }
     }

@@ -2,11 +2,13 @@
 
 mod frames;
 mod refold;
+mod requeue;
 mod schema;
 mod seal;
 mod writer;
 
 pub(crate) use frames::{decode_frames, encode_frames};
+pub(crate) use requeue::{Retry, WAITS_AGAIN, decided, requeue, waits};
 pub(crate) use seal::{Sealed, tables};
 pub(crate) use writer::Ticket;
 
@@ -58,6 +60,16 @@ impl Index {
         work: impl FnOnce(&Connection) -> Result<T, Error> + Send + 'static,
     ) -> Ticket<T> {
         self.writer.submit(work)
+    }
+
+    /// How often this program has committed to the index.
+    pub(crate) fn commits(&self) -> u64 {
+        self.writer.commits().count()
+    }
+
+    /// Waits until it has committed more often than `seen`, at most so long.
+    pub(crate) fn wait_for_commit(&self, seen: u64, longest: Duration) {
+        self.writer.commits().wait(seen, longest);
     }
 
     /// Runs `work` on one consistent snapshot.

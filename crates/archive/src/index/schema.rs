@@ -14,6 +14,8 @@ const STEPS: &[&str] = &[
     include_str!("v4.sql"),
     include_str!("v5.sql"),
     include_str!("v6.sql"),
+    include_str!("v7.sql"),
+    include_str!("v8.sql"),
 ];
 
 /// The version since which texts are folded as [`fold`](crate::fold) does it now; older ones are folded anew.

@@ -6,6 +6,7 @@
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -32,6 +33,30 @@ struct CommitError {
 pub(super) struct Writer {
     work: Option<Sender<Work>>,
     thread: Option<JoinHandle<()>>,
+    commits: Arc<Commits>,
+}
+
+/// Counts commits, for those who wait until something has changed.
+#[derive(Default)]
+pub(super) struct Commits {
+    count: Mutex<u64>,
+    more: Condvar,
+}
+
+impl Commits {
+    pub(super) fn count(&self) -> u64 {
+        *self.count.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn wait(&self, seen: u64, longest: Duration) {
+        let count = self.count.lock().unwrap_or_else(PoisonError::into_inner);
+        drop(self.more.wait_timeout_while(count, longest, |count| *count <= seen));
+    }
+
+    fn add(&self) {
+        *self.count.lock().unwrap_or_else(PoisonError::into_inner) += 1;
+        self.more.notify_all();
+    }
 }
 
 /// The answer to work that was handed in.
@@ -47,11 +72,17 @@ impl<T> Ticket<T> {
 impl Writer {
     pub(super) fn start(connection: Connection) -> Result<Writer, Error> {
         let (sender, receiver) = channel();
+        let commits = Arc::<Commits>::default();
+        let counted = commits.clone();
         let thread = thread::Builder::new()
             .name("index-writer".into())
-            .spawn(move || run(&connection, &receiver))
+            .spawn(move || run(&connection, &receiver, &counted))
             .map_err(Error::io("starting the writer"))?;
-        Ok(Writer { work: Some(sender), thread: Some(thread) })
+        Ok(Writer { work: Some(sender), thread: Some(thread), commits })
+    }
+
+    pub(super) fn commits(&self) -> &Commits {
+        &self.commits
     }
 
     pub(super) fn submit<T: Send + 'static>(
@@ -88,7 +119,7 @@ impl Drop for Writer {
     }
 }
 
-fn run(connection: &Connection, waiting: &Receiver<Work>) {
+fn run(connection: &Connection, waiting: &Receiver<Work>, commits: &Commits) {
     while let Ok(first) = waiting.recv() {
         let began = Instant::now();
         if let Err(e) = connection.execute_batch("BEGIN IMMEDIATE") {
@@ -104,6 +135,7 @@ fn run(connection: &Connection, waiting: &Receiver<Work>) {
         for answer in done {
             answer(committed.as_ref().copied());
         }
+        commits.add();
     }
 }
 

@@ -40,6 +40,12 @@ impl Bed {
         bytes
     }
 
+    /// Where the disk has an object.
+    fn file(&self, key: &Key) -> std::path::PathBuf {
+        let hex = key.to_string();
+        self.folder.path().join("objects").join(&hex[..2]).join(&hex[2..])
+    }
+
     /// Files left in the spool, the lock of the run aside.
     fn left(&self) -> usize {
         let run = self.folder.path().join("spool").join(self.spool.run());
@@ -78,9 +84,7 @@ fn puts_and_reads(bed: Bed) {
     bed.objects.open(&key).unwrap().read_exact_at(300_000, &mut part).unwrap();
     assert_eq!(part, bytes[300_000..301_000]);
     assert_eq!(bed.left(), 0);
-    if let Some(path) = bed.objects.local_path(&key) {
-        assert_eq!(std::fs::read(path).unwrap(), bytes);
-    }
+    assert_eq!(hash(&*bed.objects, &key).unwrap(), key);
 }
 
 fn names_by_sha256(bed: Bed) {
@@ -196,9 +200,25 @@ fn failing_stream_leaves_nothing(bed: Bed) {
 fn damaged_file_is_replaced_by_the_whole_one() {
     let bed = disk();
     let (key, _) = bed.put(b"whole");
-    std::fs::write(bed.objects.local_path(&key).unwrap(), b"who").unwrap();
+    std::fs::write(bed.file(&key), b"who").unwrap();
     assert_eq!(bed.put(b"whole"), (key, Put::New));
-    assert_eq!(std::fs::read(bed.objects.local_path(&key).unwrap()).unwrap(), b"whole");
+    assert_eq!(std::fs::read(bed.file(&key)).unwrap(), b"whole");
+}
+
+#[test]
+fn what_is_opened_is_what_the_disk_has_now() {
+    let bed = disk();
+    let (key, _) = bed.put(b"whole");
+    let (file, other) = (bed.file(&key), bed.folder.path().join("other"));
+    assert_eq!(bed.get(&key), b"whole");
+    std::fs::write(&other, b"wrong").unwrap();
+    std::fs::rename(&other, &file).unwrap();
+    assert_eq!(bed.get(&key), b"wrong");
+    assert_ne!(hash(&*bed.objects, &key).unwrap(), key);
+    std::fs::write(&file, b"longer than it was").unwrap();
+    assert_eq!(bed.get(&key), b"longer than it was");
+    std::fs::remove_file(&file).unwrap();
+    assert_eq!(bed.objects.open(&key).err().unwrap().kind(), ErrorKind::NotFound);
 }
 
 #[test]

@@ -2,10 +2,12 @@
 
 use std::fs::{self, File};
 use std::io;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+
+use dicom::LocalFile;
 
 use crate::cache::Cache;
 
@@ -16,7 +18,15 @@ pub struct Disk {
     root: PathBuf,
     /// Folders that are known to be on the storage.
     ready: [AtomicBool; 256],
-    open: Cache<Key, Arc<OpenFile>>,
+    open: Cache<Key, Open>,
+}
+
+/// A file that is kept open, and which one of the file system it is.
+#[derive(Clone)]
+struct Open {
+    file: Arc<LocalFile>,
+    device: u64,
+    inode: u64,
 }
 
 impl Disk {
@@ -79,11 +89,18 @@ impl Objects for Disk {
     }
 
     fn open(&self, key: &Key) -> io::Result<Arc<dyn ReadAt>> {
-        if let Some(file) = self.open.get(key) {
-            return Ok(file);
+        let path = self.path(key);
+        if let Some(open) = self.open.get(key) {
+            // Somebody else may have removed it, or put a whole one in its place.
+            let now = fs::metadata(&path).inspect_err(|_| self.open.remove(key))?;
+            if (now.dev(), now.ino(), now.len()) == (open.device, open.inode, open.file.size()) {
+                return Ok(open.file);
+            }
         }
-        let file = Arc::new(OpenFile::open(&self.path(key))?);
-        self.open.insert(*key, file.clone());
+        let file = File::open(&path)?;
+        let is = file.metadata()?;
+        let file = Arc::new(LocalFile::new(file)?);
+        self.open.insert(*key, Open { file: file.clone(), device: is.dev(), inode: is.ino() });
         Ok(file)
     }
 
@@ -105,10 +122,6 @@ impl Objects for Disk {
         sync_folder(path.parent().expect("below the root"))?;
         Ok(true)
     }
-
-    fn local_path(&self, key: &Key) -> Option<PathBuf> {
-        Some(self.path(key))
-    }
 }
 
 /// Waits until the names in a folder are on the storage.
@@ -116,34 +129,7 @@ pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }
 
-#[derive(Debug)]
-struct OpenFile {
-    file: File,
-    size: u64,
-}
-
-impl OpenFile {
-    fn open(path: &Path) -> io::Result<OpenFile> {
-        let file = File::open(path)?;
-        let size = file.metadata()?.len();
-        Ok(OpenFile { file, size })
-    }
-}
-
 /// Random access to a file that is no object.
 pub(crate) fn open_file(path: &Path) -> io::Result<Arc<dyn ReadAt>> {
-    Ok(Arc::new(OpenFile::open(path)?))
-}
-
-impl ReadAt for OpenFile {
-    fn size(&self) -> u64 {
-        self.size
-    }
-
-    fn read_exact_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<()> {
-        match offset.checked_add(buf.len() as u64) {
-            Some(end) if end <= self.size => self.file.read_exact_at(buf, offset),
-            _ => Err(io::ErrorKind::UnexpectedEof.into()),
-        }
-    }
+    Ok(Arc::new(LocalFile::new(File::open(path)?)?))
 }

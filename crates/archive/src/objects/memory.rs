@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::{Key, Objects, Put, ReadAt, Staged};
@@ -41,10 +40,6 @@ impl Objects for Memory {
     fn remove(&self, key: &Key) -> io::Result<bool> {
         let mut objects = self.objects.lock().unwrap_or_else(PoisonError::into_inner);
         Ok(objects.remove(key).is_some())
-    }
-
-    fn local_path(&self, _key: &Key) -> Option<PathBuf> {
-        None
     }
 }
 

@@ -10,15 +10,14 @@ mod disk;
 mod memory;
 mod spool;
 
+pub use dicom::ReadAt;
 pub use disk::Disk;
 pub(crate) use disk::{open_file, sync_folder};
 pub use memory::Memory;
 pub use spool::{Spool, Staged};
 
 use std::fmt;
-use std::fs::File;
-use std::io::{self, Read};
-use std::path::PathBuf;
+use std::io;
 use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
@@ -36,7 +35,7 @@ pub trait Objects: Send + Sync {
         self.put(staged)
     }
 
-    /// Opens an object; `NotFound` when there is none.
+    /// Opens an object as the store has it now; `NotFound` when there is none.
     fn open(&self, key: &Key) -> io::Result<Arc<dyn ReadAt>>;
 
     /// Bytes of an object, `None` when there is none.
@@ -44,9 +43,6 @@ pub trait Objects: Send + Sync {
 
     /// Removes an object; false when there is none. Who has it open reads on.
     fn remove(&self, key: &Key) -> io::Result<bool>;
-
-    /// The file that holds the object, where the back end has files.
-    fn local_path(&self, key: &Key) -> Option<PathBuf>;
 }
 
 /// What a [`Objects::put`] did.
@@ -56,14 +52,6 @@ pub enum Put {
     New,
     /// The very bytes were there.
     Existed,
-}
-
-/// Random access to one object.
-pub trait ReadAt: Send + Sync {
-    /// Bytes of the object.
-    fn size(&self) -> u64;
-    /// Fills `buf` with the bytes from `offset` on; `UnexpectedEof` when the object ends before.
-    fn read_exact_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<()>;
 }
 
 /// The name of an object: the SHA-256 of its bytes.
@@ -108,28 +96,26 @@ impl fmt::Debug for Key {
     }
 }
 
-/// What the key of an object would be by what is in the store now: not by what is in a cache of open files.
+/// What the key of an object would be by what is in the store now.
 pub(crate) fn hash(objects: &dyn Objects, key: &Key) -> io::Result<Key> {
-    let (mut hash, mut buffer) = (Sha256::new(), vec![0; 256 << 10]);
-    if let Some(path) = objects.local_path(key) {
-        let mut file = File::open(path)?;
-        loop {
-            match file.read(&mut buffer)? {
-                0 => break,
-                n => hash.update(&buffer[..n]),
-            }
-        }
-    } else {
-        let object = objects.open(key)?;
-        let mut at = 0;
-        while at < object.size() {
-            let n = (object.size() - at).min(buffer.len() as u64);
-            object.read_exact_at(at, &mut buffer[..n as usize])?;
-            hash.update(&buffer[..n as usize]);
-            at += n;
-        }
-    }
+    let mut hash = Sha256::new();
+    each_chunk(&*objects.open(key)?, |bytes| {
+        hash.update(bytes);
+        Ok(())
+    })?;
     Ok(Key::new(hash.finalize().into()))
+}
+
+/// Calls `each` with all bytes of an object in order, a chunk at a time.
+pub(crate) fn each_chunk(object: &dyn ReadAt, mut each: impl FnMut(&[u8]) -> io::Result<()>) -> io::Result<()> {
+    let (mut at, mut chunk) = (0, vec![0; 256 << 10]);
+    while at < object.size() {
+        let n = (object.size() - at).min(chunk.len() as u64) as usize;
+        object.read_exact_at(at, &mut chunk[..n])?;
+        each(&chunk[..n])?;
+        at += n as u64;
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use sha2::{Digest, Sha256};
+use transcode::Verified;
 
 use super::Key;
 
@@ -67,14 +68,15 @@ impl Spool {
         Ok(staged)
     }
 
-    /// Takes over a file that was written at a [`Spool::path`], and names it by its hash.
-    pub fn adopt(&self, path: PathBuf) -> io::Result<Staged> {
-        let file = File::options().read(true).write(true).open(&path)?;
-        let mut staged = Staged { path, file: Some(file), key: Key::new([0; 32]), size: 0, moved: false };
-        let (key, size) = copy_hashing(&mut staged.file(), &mut io::sink())?;
-        staged.key = key;
-        staged.size = size;
-        Ok(staged)
+    /// Takes over a file that was verified at a [`Spool::path`]; its hash is the one that verification took. Not synced yet.
+    pub fn take(&self, verified: Verified) -> io::Result<Staged> {
+        let (key, size) = (Key::parse(&verified.file_sha256), verified.bytes_out);
+        let key = key.ok_or_else(|| io::Error::other("a verified file without its hash"))?;
+        let file = File::options().read(true).write(true).open(verified.path())?;
+        if file.metadata()?.len() != size {
+            return Err(io::Error::other("the verified file has another length now"));
+        }
+        Ok(Staged { path: verified.into_path(), file: Some(file), key, size, moved: false })
     }
 }
 

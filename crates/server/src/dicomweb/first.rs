@@ -2,8 +2,8 @@
 //! and levels of that picture.
 
 use super::levels::OfInstance;
+use super::qido;
 use super::target::Target;
-use super::{metadata, qido};
 use crate::error::{Answered, Problem};
 use crate::reply::{self, Reply};
 use crate::state::App;
@@ -12,11 +12,11 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::Response;
 use bytes::Bytes;
+use dicom::Uid;
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use transcode::Uid;
 
 /// The study's first picture, or that of the series that the query names.
 pub async fn retrieve(State(app): State<Arc<App>>, target: Target) -> Answered<Response<Body>> {
@@ -94,11 +94,7 @@ fn document(
 }
 
 fn first(app: &App, root: &str, instance: &Instance, frame: u32) -> Answered<Value> {
-    let prepared = app.archive.instance_metadata(&instance.study, &instance.series, &instance.sop)?;
-    let prepared = prepared.ok_or_else(|| Problem::not_found("instance"))?;
-    let mut text = Vec::new();
-    metadata::with_root(&prepared.gzip, root, &mut text).map_err(Problem::internal)?;
-    let [metadata]: [Value; 1] = serde_json::from_slice(&text).map_err(Problem::internal)?;
+    let metadata = app.archive.attributes(instance, root)?;
     Ok(json!({
         "series": instance.series,
         "instance": instance.sop,

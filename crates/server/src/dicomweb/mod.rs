@@ -15,6 +15,11 @@ use axum::Router;
 use axum::routing::get;
 use std::sync::Arc;
 
+/// The DICOMweb root below a URL.
+pub fn root(base: &str) -> String {
+    format!("{}/dicom-web", base.trim_end_matches('/'))
+}
+
 /// The resources below `/dicom-web`. Storing (STOW-RS) will be `POST` on `/studies` and `/studies/{study}`.
 pub fn routes() -> Router<Arc<App>> {
     let study = "/studies/{study}";

@@ -6,8 +6,8 @@ use crate::state::App;
 use archive::Instance;
 use axum::extract::{FromRequestParts, RawPathParams};
 use axum::http::{HeaderMap, Method, header, request::Parts};
+use dicom::Uid;
 use std::sync::Arc;
-use transcode::Uid;
 
 /// A DICOMweb request, taken apart. Whoever holds one holds UIDs that are UIDs.
 #[derive(Debug, Clone)]
@@ -85,8 +85,7 @@ impl Target {
     /// The DICOMweb root as the client sees it: a URL that is absolute, since viewers disagree about what a relative one is
     /// relative to.
     pub fn root(&self, app: &App) -> String {
-        let base = app.config.public_url.as_deref().unwrap_or(&self.asked);
-        format!("{}/dicom-web", base.trim_end_matches('/'))
+        super::root(app.config.public_url.as_deref().unwrap_or(&self.asked))
     }
 
     /// The media types the client accepts: the query's `accept` wins over the header, which may come in several lines.

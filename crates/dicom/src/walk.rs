@@ -359,7 +359,7 @@ impl<'a> Walker<'a> {
 
     fn fragments(&mut self, at: &mut u64, scope: Scope, found: &mut Vec<(u64, u64)>) -> Result<()> {
         loop {
-            let (tag, len) = self.item_head(*at, scope)?;
+            let (tag, len) = self.fragment_head(*at, scope)?;
             *at += 8;
             let have = scope.end - *at;
             match tag {
@@ -400,9 +400,10 @@ impl<'a> Walker<'a> {
                 bytes.windows(4).enumerate().filter(|(_, tag)| *tag == b"\xFE\xFF\x00\xE0").map(|found| found.0)
             {
                 let start = at + place as u64;
-                let Ok((_, len)) = self.item_head(start, scope) else { break };
+                let Ok((_, len)) = self.fragment_head(start, scope) else { break };
                 let behind = start + 8 + u64::from(len);
-                let follows = self.item_head(behind, scope).is_ok_and(|(tag, _)| matches!(tag, ITEM | SEQUENCE_END));
+                let follows =
+                    self.fragment_head(behind, scope).is_ok_and(|(tag, _)| matches!(tag, ITEM | SEQUENCE_END));
                 if follows && start > from {
                     return Ok(Some(start));
                 }
@@ -420,9 +421,15 @@ impl<'a> Walker<'a> {
                 need: 8,
             });
         }
-        let big = scope.encoding == Encoding::ExplicitBig;
-        let len = self.reader.u32(at + 4, big)?;
-        Ok((self.reader.tag(at, big)?, len))
+        Ok(item_head(self.reader.take(at)?, scope))
+    }
+
+    /// As [`Walker::item_head`], of a fragment: what follows are pixels, of which nothing is read.
+    fn fragment_head(&mut self, at: u64, scope: Scope) -> Result<(Tag, u32)> {
+        if scope.end.saturating_sub(at) < 8 {
+            return self.item_head(at, scope);
+        }
+        Ok(item_head(self.reader.take_no_more(at)?, scope))
     }
 
     fn head(&mut self, at: u64, tag: Tag, scope: Scope) -> Result<Head> {
@@ -486,6 +493,18 @@ impl<'a> Walker<'a> {
     }
 }
 
+/// Tag and length of an item.
+fn item_head(raw: [u8; 8], scope: Scope) -> (Tag, u32) {
+    let big = scope.encoding == Encoding::ExplicitBig;
+    let [a, b, c, d, len @ ..] = raw;
+    (tag_of([a, b, c, d], big), if big { u32::from_be_bytes(len) } else { u32::from_le_bytes(len) })
+}
+
+fn tag_of(raw: [u8; 4], big: bool) -> Tag {
+    let half = |a, b| if big { u16::from_be_bytes([a, b]) } else { u16::from_le_bytes([a, b]) };
+    Tag(half(raw[0], raw[1]), half(raw[2], raw[3]))
+}
+
 fn is_pixels(tag: Tag) -> bool {
     tag.group() == PIXEL_DATA.group() && matches!(tag.element(), 0x0008..=0x0010)
 }
@@ -508,8 +527,7 @@ impl<'a> Reader<'a> {
     }
 
     fn take<const N: usize>(&mut self, at: u64) -> Result<[u8; N]> {
-        let inside = at >= self.start && at - self.start + N as u64 <= self.window.len() as u64;
-        if !inside {
+        if !self.has(at, N) {
             let len = self.input.len().saturating_sub(at).clamp(N as u64, WINDOW as u64);
             self.window.resize(len as usize, 0);
             self.start = at;
@@ -518,16 +536,32 @@ impl<'a> Reader<'a> {
                 return Err(error);
             }
         }
-        let from = (at - self.start) as usize;
+        Ok(self.held(at))
+    }
+
+    /// As [`Reader::take`]; the window stays where it is.
+    fn take_no_more<const N: usize>(&mut self, at: u64) -> Result<[u8; N]> {
+        if self.has(at, N) {
+            return Ok(self.held(at));
+        }
         let mut out = [0; N];
-        out.copy_from_slice(&self.window[from..from + N]);
+        self.input.read_at(at, &mut out)?;
         Ok(out)
     }
 
+    fn has(&self, at: u64, len: usize) -> bool {
+        at >= self.start && at - self.start + len as u64 <= self.window.len() as u64
+    }
+
+    fn held<const N: usize>(&self, at: u64) -> [u8; N] {
+        let from = (at - self.start) as usize;
+        let mut out = [0; N];
+        out.copy_from_slice(&self.window[from..from + N]);
+        out
+    }
+
     fn tag(&mut self, at: u64, big: bool) -> Result<Tag> {
-        let raw: [u8; 4] = self.take(at)?;
-        let half = |a, b| if big { u16::from_be_bytes([a, b]) } else { u16::from_le_bytes([a, b]) };
-        Ok(Tag(half(raw[0], raw[1]), half(raw[2], raw[3])))
+        Ok(tag_of(self.take(at)?, big))
     }
 
     fn u32(&mut self, at: u64, big: bool) -> Result<u32> {

@@ -143,7 +143,7 @@ impl Search<'_> {
             let fragments = self.items(offset, len)?;
             return Ok(self.fragments(element, &fragments)?.but(Problem::damaged(malformed.to_string())));
         }
-        match stream::sniff(&self.some((offset, len), stream::PROBE)?, len, self.facts) {
+        match self.sniff((offset, len))? {
             Some(syntax) => {
                 let found = Found::whole(vec![Frame::whole(vec![(offset, len)])]);
                 Ok(Found { syntax: Some(syntax), ..found }.but(Problem::damaged(malformed.to_string())))
@@ -196,7 +196,7 @@ impl Search<'_> {
         let told = &self.facts.transfer_syntax;
         let first = fragments.iter().copied().find(|f| f.1 > 0);
         let sniffed = match first {
-            Some(first) => stream::sniff(&self.some(first, stream::PROBE)?, first.1, self.facts),
+            Some(first) => self.sniff(first)?,
             None => None,
         };
         let j2k = |coding| matches!(coding, Coding::Jpeg2000 | Coding::HtJ2k);
@@ -234,6 +234,17 @@ impl Search<'_> {
             && bytes > 0
             && Some(fragments.len()) == self.told.map(|n| n as usize)
             && fragments.iter().all(|f| f.1 == bytes)
+    }
+
+    /// The transfer syntax that the first bytes of a fragment prove.
+    fn sniff(&self, fragment: (u64, u64)) -> Result<Option<TransferSyntax>> {
+        for most in stream::LOOKS {
+            let found = stream::sniff(&self.some(fragment, most)?, fragment.1, self.facts);
+            if found.is_some() || fragment.1 <= most {
+                return Ok(found);
+            }
+        }
+        Ok(None)
     }
 
     fn some(&self, (offset, len): (u64, u64), most: u64) -> Result<Vec<u8>> {
@@ -494,12 +505,12 @@ fn by_anchors(groups: Vec<Vec<(u64, u64)>>, anchors: &[(usize, usize)], until: u
 }
 
 /// Is native colour stored with half the chrominance (PS3.3 C.7.6.3.1.2)?
-pub(crate) fn sub_sampled(facts: &Facts) -> bool {
+pub fn sub_sampled(facts: &Facts) -> bool {
     facts.samples == 3 && matches!(facts.photometric.as_str(), "YBR_FULL_422" | "YBR_PARTIAL_422")
 }
 
 /// Bits of one native frame as it is stored. Sub-sampled colour has two samples a pixel.
-pub(crate) fn native_bits(facts: &Facts) -> Option<u64> {
+pub fn native_bits(facts: &Facts) -> Option<u64> {
     let samples = if sub_sampled(facts) { 2 } else { u64::from(facts.samples) };
     let pixels = u64::from(facts.rows) * u64::from(facts.columns);
     pixels.checked_mul(samples)?.checked_mul(u64::from(facts.bits_allocated))
@@ -563,7 +574,7 @@ fn by_offsets(fragments: &[(u64, u64)], starts: &[u64], frames: usize) -> Option
 }
 
 /// Offsets of a Basic Offset Table for fragments of these (padded) lengths; `None` when 32 bits are not enough.
-pub(crate) fn offset_table(lengths: &[u64]) -> Option<Vec<u32>> {
+pub fn offset_table(lengths: &[u64]) -> Option<Vec<u32>> {
     let mut at = 0u64;
     lengths
         .iter()

@@ -17,10 +17,8 @@ const AHEAD = 40;
 const PLAN_MS = 100;
 /** Who has not turned to another picture for so long rests. */
 const REST_MS = 450;
-/** A level that is there so many seconds ahead of who scrolls is one that the line keeps up with. */
-const KEPT_UP_S = 0.5;
-/** What is to be passed sooner is not made finer. */
-const SOON_S = 0.25;
+/** A level that is there so many seconds ahead of who scrolls is one that the line keeps up with: the next finer one is tried. */
+const KEPT_UP_S = 0.25;
 
 export interface StackListener {
   /** A finer image of this picture is there. */
@@ -217,16 +215,20 @@ export class Stack implements LoadingClient {
 
   /**
    * What is under way ends before anything else: it is nearly there, and broken off it would be for nothing. Then come the pictures that can arrive
-   * before they are passed, the next first; the one on the screen is among them where the line is that fast. What is left of the line makes them finer.
+   * before they are passed, the next first; the one on the screen is among them where the line is that fast. Small
+   * requests take little less time than larger ones, so what was measured of coarse levels says little of finer ones: they are tried.
    */
   #inPassing(velocity: number, add: (at: number, level: number) => unknown): void {
     const speed = Math.abs(velocity);
     const kept = this.image(this.#at + Math.sign(velocity) * Math.ceil(KEPT_UP_S * speed))?.level ?? Infinity;
-    const level = (n: number) => Math.max(this.#finest(n, speed), Math.min(this.#level(n, speed), kept));
+    const level = (n: number) => {
+      const [known, there] = [this.#level(n, speed), this.image(n)?.level ?? Infinity];
+      // One request for each that passes: what is there in time is not made finer.
+      return there <= known ? there : Math.max(this.#finest(n, speed), Math.min(known, kept - 1));
+    };
     const passed = Math.floor((speed * (this.#loading.line.delay ?? 0)) / 1000);
     const ahead = this.#predictor.ahead(this.#pictures.length, 1.5, 2 * AHEAD).filter(n => (n - this.#at) * velocity >= 0).slice(0, AHEAD);
     for (const n of [...ahead.slice(passed), ...ahead.slice(0, passed)]) add(n, level(n));
-    for (const n of ahead.slice(Math.ceil(SOON_S * speed))) if (level(n) > this.#finest(n, speed)) add(n, level(n) - 1);
   }
 
   /** Each level of the picture on the screen shows as it passes; of the others, what is wanted. */

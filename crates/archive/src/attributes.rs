@@ -1,7 +1,7 @@
 //! What the index takes from a data set: the attributes that queries match by and return (PS3.18 10.6.3).
 
+use dicom::{DataSet, Element, Facts, Source, Tag, Uid, Vr};
 use serde_json::{Map, Value, json};
-use transcode::{DataSet, Element, Facts, Source, Tag, Uid, Vr};
 
 use crate::fold::{fold, groups};
 use crate::{Error, InstanceKey};

@@ -1,8 +1,9 @@
 //! What waits for conversion, for those who choose the order themselves: listed with [`Archive::backlog`], done one by one
 //! with a [`Converter`].
 
+use dicom::Facts;
 use rusqlite::{OptionalExtension, params};
-use transcode::{Context, Facts, Policy};
+use transcode::{Context, Policy};
 
 use crate::convert::Run;
 use crate::index::{Retry, WAITS_AGAIN, now};

@@ -45,9 +45,9 @@ pub enum Error {
     /// The query took longer than whoever asked waits.
     #[error("the query took too long")]
     TooLong,
-    /// Reading or converting the DICOM instance failed; of an ingest only [`transcode::Error::NotDicom`].
+    /// Reading or converting the DICOM instance failed; of an ingest only [`dicom::Error::NotDicom`].
     #[error(transparent)]
-    Transcode(transcode::Error),
+    Dicom(dicom::Error),
     /// What was received can't be restored.
     #[error("no way back: {0}")]
     NoWayBack(String),
@@ -71,7 +71,7 @@ impl Error {
         match self {
             Error::Refused(why) => Some((Unservable::Unreadable, why.clone())),
             Error::NoInstance(why) => Some((Unservable::NoInstance, why.clone())),
-            Error::Transcode(transcode::Error::NotDicom) => {
+            Error::Dicom(dicom::Error::NotDicom) => {
                 Some((Unservable::Unreadable, "no data set can be found in it".into()))
             }
             _ => None,
@@ -80,15 +80,15 @@ impl Error {
 
     /// Is it the storage's fault, or the end of the program's, so that another try may succeed?
     pub fn may_pass(&self) -> bool {
-        matches!(self, Error::Full | Error::Io { .. } | Error::Closed | Error::Transcode(transcode::Error::Io(_)))
+        matches!(self, Error::Full | Error::Io { .. } | Error::Closed | Error::Dicom(dicom::Error::Io(_)))
     }
 }
 
-impl From<transcode::Error> for Error {
-    fn from(error: transcode::Error) -> Error {
+impl From<dicom::Error> for Error {
+    fn from(error: dicom::Error) -> Error {
         match error {
-            transcode::Error::Io(source) if is_full(&source) => Error::Full,
-            other => Error::Transcode(other),
+            dicom::Error::Io(source) if is_full(&source) => Error::Full,
+            other => Error::Dicom(other),
         }
     }
 }

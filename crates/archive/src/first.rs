@@ -1,7 +1,7 @@
 //! What a study is shown by: its series in the order of a viewer, and the first picture of each.
 
+use dicom::Facts;
 use rusqlite::OptionalExtension;
-use transcode::Facts;
 
 use crate::{Archive, Error};
 

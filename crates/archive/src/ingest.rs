@@ -12,8 +12,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::channel;
 use std::{panic, thread};
 
+use dicom::Source;
 use rusqlite::{Connection, OptionalExtension, params};
-use transcode::Source;
 
 use crate::archive::Inner;
 use crate::attributes::Record;
@@ -213,10 +213,10 @@ fn no_instance(error: Error) -> Error {
 fn open(path: &Path) -> Result<Source, Error> {
     // The bytes come from anywhere: should a parser fail on them, it is this object alone that is refused.
     let opened = panic::catch_unwind(|| Source::open(path))
-        .unwrap_or_else(|_| Err(transcode::Error::Unsupported("the parser failed on it".into())));
+        .unwrap_or_else(|_| Err(dicom::Error::Unsupported("the parser failed on it".into())));
     opened.map_err(|e| match e {
-        transcode::Error::NotDicom => e.into(),
-        transcode::Error::Io(e) => Error::io("reading what was received")(e),
+        dicom::Error::NotDicom => e.into(),
+        dicom::Error::Io(e) => Error::io("reading what was received")(e),
         e => Error::Refused(e.to_string()),
     })
 }
@@ -438,6 +438,6 @@ fn instance(index: &Connection, series: i64, uid: &str) -> Result<Option<i64>, E
 }
 
 /// A tag as the index keeps it.
-pub(crate) fn tag_number(tag: transcode::Tag) -> i64 {
+pub(crate) fn tag_number(tag: dicom::Tag) -> i64 {
     i64::from(tag.0) << 16 | i64::from(tag.1)
 }

@@ -3,8 +3,8 @@
 use std::io;
 use std::sync::Arc;
 
+use dicom::{Facts, Pixels, Source, TransferSyntax};
 use rusqlite::{Connection, OptionalExtension, Row, params};
-use transcode::{Facts, Pixels, Source, TransferSyntax};
 
 use crate::archive::Inner;
 use crate::index::decode_frames;
@@ -275,7 +275,7 @@ pub(crate) fn facts_json(facts: &Facts) -> String {
 
 /// The frame table of an opened instance, without levels.
 pub(crate) fn frame_table(source: &Source) -> Vec<FrameEntry> {
-    let entry = |frame: &transcode::Frame| FrameEntry {
+    let entry = |frame: &dicom::Frame| FrameEntry {
         offset: frame.offset(),
         len: frame.length(),
         fragments: if frame.fragments.len() == 1 { Vec::new() } else { frame.fragments.clone() },

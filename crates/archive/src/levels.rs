@@ -1,6 +1,7 @@
 //! Frame tables with the ends of levels: of what was converted, and of HTJ2K that was received.
 
-use transcode::{FrameEvidence, Source};
+use dicom::Source;
+use transcode::FrameEvidence;
 
 use crate::index::encode_frames;
 use crate::instance::frame_table;

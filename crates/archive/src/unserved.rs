@@ -7,8 +7,8 @@ use std::io::Read;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
+use dicom::{LIKELY_HEAD, is_likely_dicom};
 use rusqlite::{Connection, params};
-use transcode::{LIKELY_HEAD, is_likely_dicom};
 
 use crate::index::now;
 use crate::ingest::healed;
@@ -70,7 +70,7 @@ impl Archive {
         let read = File::open(path).and_then(|file| file.take(LIKELY_HEAD as u64).read_to_end(&mut head));
         read.map_err(Error::io(format!("reading {}", path.display())))?;
         if why == Unservable::Unreadable && !listed && !is_likely_dicom(&head, source) {
-            return Err(Error::Transcode(transcode::Error::NotDicom));
+            return Err(Error::Dicom(dicom::Error::NotDicom));
         }
         let new = self.keep_unserved(path, source, why, &reason)?;
         Ok(Taken::Unserved { why, reason, new })

@@ -7,9 +7,10 @@ use std::io::{self, BufWriter, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use dicom::Source;
 use rusqlite::{Connection, OptionalExtension, params};
 use sha2::{Digest, Sha256};
-use transcode::{NoWayBack, Residue, Source};
+use transcode::{NoWayBack, Residue};
 
 use crate::archive::Inner;
 use crate::index::now;

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use archive::{Archive, Event, Ingested, Options, Query, QueryLevel, State, Summary};
 use common::*;
 use sha2::{Digest, Sha256};
-use transcode::Policy;
+use transcode::{Decode, Policy};
 
 const HTJ2K: &str = "1.2.840.10008.1.2.4.202";
 const JPEG_LS: &str = "1.2.840.10008.1.2.4.80";
@@ -369,7 +369,7 @@ fn the_real_files_are_converted_and_stay_what_they_were() {
             let instance = archive.instance(&key.study, &key.series, &key.sop).unwrap().unwrap();
             let id = format!("{:x}", Sha256::digest(fs::read(path).unwrap()));
             assert!(data.path().join("objects").join(&id[..2]).join(&id[2..]).exists(), "{}", path.display());
-            let (before, after) = (transcode::Source::open(path).unwrap(), archive.source(&instance).unwrap());
+            let (before, after) = (dicom::Source::open(path).unwrap(), archive.source(&instance).unwrap());
             let (mut samples, mut now) = (Vec::new(), Vec::new());
             for frame in 0..before.frames().len() as u32 {
                 samples.clear();

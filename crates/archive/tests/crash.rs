@@ -11,7 +11,7 @@ use std::{env, fs, thread};
 
 use archive::{Archive, Event, Ingested, InstanceKey, Options, Release};
 use common::*;
-use transcode::Policy;
+use transcode::{Decode, Policy};
 
 const FOLDER: &str = "ARCHIVE_CRASH_FOLDER";
 const SEED: &str = "ARCHIVE_CRASH_SEED";

@@ -9,7 +9,7 @@ use std::{fs, io, thread};
 use archive::objects::{Disk, Key, Memory, Objects, Put, ReadAt, Staged};
 use archive::{Archive, Error, Ingested, InstanceKey, Options, Query, QueryLevel};
 use common::*;
-use transcode::Policy;
+use transcode::{Decode, Policy};
 
 fn key(study: &str, series: &str, sop: &str) -> InstanceKey {
     InstanceKey { study: study.into(), series: series.into(), sop: sop.into() }
@@ -84,8 +84,8 @@ fn what_cannot_be_an_instance_is_refused_and_leaves_nothing() {
     no_study.set(0x0020_000D, "UI", "");
     let mut traversal = made("1.1", "1.2", "1.3");
     traversal.set(0x0020_000D, "UI", "../../etc");
-    assert!(matches!(archive.ingest_bytes(b"a text file\n"), Err(Error::Transcode(transcode::Error::NotDicom))));
-    assert!(matches!(archive.ingest_bytes(b""), Err(Error::Transcode(transcode::Error::NotDicom))));
+    assert!(matches!(archive.ingest_bytes(b"a text file\n"), Err(Error::Dicom(dicom::Error::NotDicom))));
+    assert!(matches!(archive.ingest_bytes(b""), Err(Error::Dicom(dicom::Error::NotDicom))));
     for (what, file) in [
         ("no study", no_study.file()),
         ("path in a UID", traversal.file()),
@@ -208,7 +208,7 @@ fn a_batch_goes_on_past_what_is_refused() {
             assert_eq!(format!("1.3.{}", path.file_name().unwrap().to_str().unwrap()), key.sop);
             stored += 1;
         }
-        Err(Error::Transcode(transcode::Error::NotDicom)) => refused += 1,
+        Err(Error::Dicom(dicom::Error::NotDicom)) => refused += 1,
         other => panic!("{}: {other:?}", path.display()),
     });
     assert_eq!((stored, refused), (270, 30));
@@ -281,7 +281,7 @@ fn every_file_of_the_corpus_is_stored_or_refused_with_a_reason() {
         Ok(Ingested::Stored(_)) => counts[0] += 1,
         Ok(Ingested::Duplicate(_)) => counts[1] += 1,
         Ok(Ingested::Conflict(_)) => counts[2] += 1,
-        Err(Error::Transcode(transcode::Error::NotDicom)) => counts[3] += 1,
+        Err(Error::Dicom(dicom::Error::NotDicom)) => counts[3] += 1,
         Err(e) => refused.push(format!("{}: {e}", path.display())),
     });
     let [stored, duplicate, beside, not_dicom] = counts;

@@ -9,10 +9,11 @@ use cpu_time::ThreadTime;
 use migrate::{Listed, Listing, Row, Walked};
 use serde::Serialize;
 
+use dicom::{Facts, Pixels, Source};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
-use transcode::{Context, Facts, FrameEvidence, Outcome, Pixels, Policy, Source};
+use transcode::{Context, FrameEvidence, Outcome, Policy};
 
 /// A first image has at least so many pixels on its longer side: enough to know what one looks at.
 const FIRST_IMAGE: u32 = 256;

@@ -7,6 +7,7 @@ use crate::output::Stdout;
 use crate::settings::look::Evidence as Asked;
 use crate::units::{bytes, count, time};
 use archive::{Archive, Evidence};
+use dicom::TransferSyntax;
 use migrate::names::bytes_of;
 use migrate::proofs::{self, Entry, Held, Ledger};
 use migrate::{Outcome, Proof};
@@ -14,7 +15,7 @@ use sha2::{Digest, Sha256};
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
-use transcode::{Opinion, TransferSyntax};
+use transcode::Opinion;
 
 /// Evidence taken from an archive at once.
 const PAGE: usize = 1000;

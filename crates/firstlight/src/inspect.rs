@@ -4,12 +4,12 @@ use crate::args::InspectFlags;
 use crate::failure::{Exit, Failure, hint_for, reason};
 use crate::files::{self, Named};
 use crate::units::count;
+use dicom::{Facts, LIKELY_HEAD, Pixels, Source, TransferSyntax, is_likely_dicom};
 use htj2k::{Header, Index, Limits, Progression};
 use serde::Serialize;
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
-use transcode::{Facts, LIKELY_HEAD, Pixels, Source, TransferSyntax, is_likely_dicom};
 
 /// Start of codestream and of its first marker segment (T.800 A.4.1, A.5.1).
 const CODESTREAM: [u8; 4] = [0xff, 0x4f, 0xff, 0x51];
@@ -71,7 +71,7 @@ fn inspect_one(file: &Named, json: bool) -> Result<Option<Exit>, Failure> {
     }
     let source = match Source::open(file.path) {
         Ok(source) => source,
-        Err(transcode::Error::NotDicom) if file.found => return Ok(None),
+        Err(dicom::Error::NotDicom) if file.found => return Ok(None),
         Err(e) => return refuse(file.name, &e).map(Some),
     };
     let mut inspected = match inspect(&source) {
@@ -91,13 +91,13 @@ fn inspect_one(file: &Named, json: bool) -> Result<Option<Exit>, Failure> {
 }
 
 /// One line and a hint for a file that can't be read; the exit code says whose fault it is.
-pub fn refuse(path: &Path, error: &transcode::Error) -> Result<Exit, Failure> {
+pub fn refuse(path: &Path, error: &dicom::Error) -> Result<Exit, Failure> {
     match error {
-        transcode::Error::Io(e) => {
+        dicom::Error::Io(e) => {
             let failure = Failure::new(format!("cannot read {}: {}", path.display(), reason(e)));
             Err(hint_for(e).into_iter().fold(failure, Failure::hint))
         }
-        transcode::Error::NotDicom => {
+        dicom::Error::NotDicom => {
             Failure::new(format!("{}: {error}", path.display()))
                 .hint(match is_meant_to_be(path) {
                     true => "its name or its first bytes say DICOM, and no data set can be found in it",
@@ -146,7 +146,7 @@ pub fn syntax_line(syntax: &TransferSyntax) -> String {
     format!("{} ({})", syntax.name(), syntax.uid())
 }
 
-fn inspect(source: &Source) -> Result<Inspected, transcode::Error> {
+fn inspect(source: &Source) -> Result<Inspected, dicom::Error> {
     let facts = source.facts();
     let mut inspected = Inspected {
         file: None,

@@ -3,8 +3,9 @@
 use crate::failure::{Exit, Failure};
 use crate::files;
 use crate::settings::look::Policy as Asked;
+use dicom::Source;
 use std::path::{Path, PathBuf};
-use transcode::{Action, Policy, Source};
+use transcode::{Action, Policy};
 
 /// Runs the command.
 pub fn run(asked: Asked) -> Result<Exit, Failure> {
@@ -49,7 +50,7 @@ fn explain(paths: &[PathBuf], name: &str) -> Result<Exit, Failure> {
     files::each(paths, |file| {
         let source = match Source::open(file.path) {
             Ok(source) => source,
-            Err(transcode::Error::NotDicom) if file.found => return Ok(Exit::Well),
+            Err(dicom::Error::NotDicom) if file.found => return Ok(Exit::Well),
             Err(e) => return crate::inspect::refuse(file.name, &e),
         };
         if std::mem::replace(&mut before, true) {

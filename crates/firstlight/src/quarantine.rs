@@ -5,11 +5,12 @@ use crate::kept::{self, Kept};
 use crate::settings::look::Quarantine as Asked;
 use crate::units::{bytes, count, time};
 use archive::Unservable;
+use dicom::TransferSyntax;
 use migrate::proofs::{self, Entry};
 use migrate::{Outcome, names};
 use serde_json::json;
 use std::path::{Path, PathBuf};
-use transcode::{Quarantine, Quarantined, TransferSyntax};
+use transcode::{Quarantine, Quarantined};
 
 /// Runs the command.
 pub fn run(set: Asked) -> Result<Exit, Failure> {

@@ -7,6 +7,7 @@ use crate::failure::{Exit, Failure, file_line, without_panic};
 use crate::settings::look::Restore;
 use crate::units::{bytes, count};
 use archive::{Archive, InstanceKey, Options};
+use dicom::{Source, Uid};
 use migrate::proofs::{self, Held};
 use migrate::records::{self, Told};
 use migrate::{Outcome, Record, residue_path};
@@ -15,7 +16,7 @@ use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use tempfile::NamedTempFile;
-use transcode::{Residue, RestoreError, Source, Uid};
+use transcode::{Residue, RestoreError};
 
 /// A residue is never larger.
 const MOST: u64 = 64 << 20;

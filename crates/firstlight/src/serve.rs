@@ -230,7 +230,7 @@ impl Imported {
                 tracing::warn!(file = %path, "another object has its UIDs: both are kept");
                 &self.conflicts
             }
-            Err(archive::Error::Transcode(transcode::Error::NotDicom)) => &self.skipped,
+            Err(archive::Error::Dicom(dicom::Error::NotDicom)) => &self.skipped,
             Err(e) => {
                 tracing::warn!(file = %path, error = %e, "not imported");
                 &self.failed

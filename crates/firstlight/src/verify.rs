@@ -6,15 +6,16 @@ use crate::failure::{Exit, Failure, without_panic};
 use crate::files;
 use crate::inspect::refuse;
 use crate::units::count;
+use dicom::Source;
 use sha2::{Digest, Sha256};
 use std::path::Path;
-use transcode::Source;
+use transcode::Decode;
 
 /// Runs the command. Goes on after a file that is wrong.
 pub fn run(flags: &VerifyFlags) -> Result<Exit, Failure> {
     files::each(&flags.files, |file| match without_panic(|| verify(file.path, file.name)) {
         Ok(Ok(())) => Ok(Exit::Well),
-        Ok(Err(transcode::Error::NotDicom)) if file.found => Ok(Exit::Well),
+        Ok(Err(dicom::Error::NotDicom)) if file.found => Ok(Exit::Well),
         Ok(Err(e)) => refuse(file.name, &e),
         Err(panic) => {
             let failure = Failure::new(format!("{}: {panic}", file.name.display()));
@@ -24,7 +25,7 @@ pub fn run(flags: &VerifyFlags) -> Result<Exit, Failure> {
     })
 }
 
-fn verify(path: &Path, file: &Path) -> Result<(), transcode::Error> {
+fn verify(path: &Path, file: &Path) -> Result<(), dicom::Error> {
     let source = Source::open(path)?;
     if source.facts().frames == 0 {
         println!("{:<64}  {}: no pixels", "-", file.display());

@@ -3,11 +3,12 @@
 //! A medium written after ISO 9660 may show its names in lower case, with a version (`NAME.DCM;1`) or a dot at the end (`NAME.;1`):
 //! a file is found by any of them.
 
+use dicom::{Source, Tag, Value};
 use std::ffi::OsString;
 use std::fs;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
-use transcode::{Directory, FileNow, Source, Tag, Value};
+use transcode::{Directory, FileNow};
 
 const DIRECTORY_RECORDS: Tag = Tag(0x0004, 0x1220);
 const REFERENCED_FILE_ID: Tag = Tag(0x0004, 0x1500);
@@ -35,7 +36,7 @@ pub fn begins_one(bytes: &[u8]) -> bool {
 
 /// The referenced files, below `folder`, in the order of the records. A file ID that leaves the folder is left out and
 /// returned apart.
-pub fn referenced_files(source: &Source, folder: &Path) -> Result<(Vec<PathBuf>, Vec<String>), transcode::Error> {
+pub fn referenced_files(source: &Source, folder: &Path) -> Result<(Vec<PathBuf>, Vec<String>), dicom::Error> {
     let (mut files, mut strays) = (Vec::new(), Vec::new());
     let Some(records) = source.data_set().get(DIRECTORY_RECORDS) else { return Ok((files, strays)) };
     let Value::Items(items) = &records.value else { return Ok((files, strays)) };
@@ -52,7 +53,7 @@ pub fn referenced_files(source: &Source, folder: &Path) -> Result<(Vec<PathBuf>,
 }
 
 /// One that names the transfer syntaxes of the files below `folder`, where its own are; nothing where it does already.
-pub fn renewed(source: &Source, folder: &Path) -> Result<Option<Directory>, transcode::Error> {
+pub fn renewed(source: &Source, folder: &Path) -> Result<Option<Directory>, dicom::Error> {
     Directory::renewed(source, &mut |id| {
         let parts = components(id).filter(|parts| !parts.is_empty())?;
         let file = Source::open(&on_disk(folder, &parts)).ok()?;

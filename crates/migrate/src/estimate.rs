@@ -9,13 +9,14 @@ use crate::hands::Destination;
 use crate::journal::{Class, Journal, Kind, Row, Said, Sample, census, samples};
 use crate::source::Fetch;
 use crate::trouble::without_panic;
+use dicom::Source;
 use rusqlite::Connection;
 use std::fs;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use transcode::deidentify::Deidentifier;
-use transcode::{Context, NoWayBack, Opinions, Outcome, Policy, Sampling, Source};
+use transcode::{Context, NoWayBack, Opinions, Outcome, Policy, Sampling};
 
 /// Samples of one class.
 const EACH: usize = 6;
@@ -107,7 +108,7 @@ impl Sampler<'_> {
         let unreadable = Some((row.bytes, Said::Unreadable));
         let source = match without_panic(|| Source::open(path)) {
             Ok(Ok(source)) => source,
-            Ok(Err(transcode::Error::NotDicom | transcode::Error::Io(_))) => return None,
+            Ok(Err(dicom::Error::NotDicom | dicom::Error::Io(_))) => return None,
             _ => return unreadable,
         };
         match self.deidentify.map(|by| without_panic(|| by.apply(&source))) {
@@ -142,7 +143,7 @@ impl Sampler<'_> {
                 Some((verified.bytes_out, if never { Said::OneWay } else { Said::Well }))
             }
             Ok(Ok(Outcome::Kept { .. } | Outcome::Disproved(_))) => Some((source.len(), Said::Well)),
-            Ok(Err(transcode::Error::Io(_))) => None,
+            Ok(Err(dicom::Error::Io(_))) => None,
             // It is kept, with what came in its way.
             _ => Some((source.len(), Said::Well)),
         }

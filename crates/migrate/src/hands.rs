@@ -290,12 +290,12 @@ fn not_had(row: &Row, trouble: Trouble) -> Done {
 
 fn failed(record: &mut Record, error: archive::Error) -> (Option<String>, bool) {
     let (outcome, hint) = match &error {
-        archive::Error::Transcode(transcode::Error::NotDicom) => (Outcome::Skipped, None),
-        archive::Error::Io { source, .. } | archive::Error::Transcode(transcode::Error::Io(source)) => {
+        archive::Error::Dicom(dicom::Error::NotDicom) => (Outcome::Skipped, None),
+        archive::Error::Io { source, .. } | archive::Error::Dicom(dicom::Error::Io(source)) => {
             (Outcome::Failed, hint_for(source))
         }
         // Of the archive itself: what it holds is not what it was.
-        archive::Error::Transcode(_) | archive::Error::Damaged(_) => (Outcome::Unreadable, None),
+        archive::Error::Dicom(_) | archive::Error::Damaged(_) => (Outcome::Unreadable, None),
         _ => (Outcome::Failed, None),
     };
     let full = matches!(error, archive::Error::Full);

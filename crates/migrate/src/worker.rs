@@ -7,13 +7,14 @@ use crate::placer::{Made, New, Placing, Temporary, Way};
 use crate::proofs::{Copied, Entry, Proof, Proofs, ResidueProof, hex, now};
 use crate::record::{Outcome, Record};
 use crate::trouble::{file_line, hint_for, reason, without_panic};
+use dicom::{LIKELY_HEAD, Source, is_likely_dicom};
 use sha2::{Digest, Sha256};
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use transcode::deidentify::Deidentifier;
-use transcode::{Action, Context, Decision, LIKELY_HEAD, NoWayBack, Origin, Policy, Source, Verified, is_likely_dicom};
+use transcode::{Action, Context, Decision, NoWayBack, Origin, Policy, Verified};
 
 /// One file to be done.
 #[derive(Debug, Clone)]
@@ -364,7 +365,7 @@ impl<'a> Worker<'a> {
         }
         let folder = place.parent().unwrap_or(self.set.destination);
         let made = match dicomdir::renewed(source, folder) {
-            Err(transcode::Error::Io(e)) => return Err(transcode::Error::Io(e).into()),
+            Err(dicom::Error::Io(e)) => return Err(dicom::Error::Io(e).into()),
             Err(e) => return Err(Stopped::LeftOut(format!("it would not say what became of its files: {e}"))),
             Ok(made) => made,
         };
@@ -419,7 +420,7 @@ impl<'a> Worker<'a> {
         }
     }
 
-    fn done_before(&self, place: &Path, sha256: &str, facts: &transcode::Facts) -> Option<Record> {
+    fn done_before(&self, place: &Path, sha256: &str, facts: &dicom::Facts) -> Option<Record> {
         let done = self.set.known.done(place)?;
         let same = done.source_sha256.as_deref() == Some(sha256) && done.policy == self.policy_hash;
         let there = fs::metadata(place).is_ok_and(|meta| meta.is_file() && Some(meta.len()) == done.bytes_out);
@@ -628,9 +629,9 @@ impl Done {
     }
 }
 
-impl From<transcode::Error> for Stopped {
-    fn from(error: transcode::Error) -> Self {
-        use transcode::Error::*;
+impl From<dicom::Error> for Stopped {
+    fn from(error: dicom::Error) -> Self {
+        use dicom::Error::*;
         match &error {
             NotDicom => Stopped::Skipped,
             Io(e) => Stopped::Failed { why: reason(e), hint: hint_for(e), full: is_full(e) },
@@ -642,37 +643,44 @@ impl From<transcode::Error> for Stopped {
                 error.to_string(),
                 "its header announces more than the file can hold, or nests too deeply",
             ),
-            Identifying(_) => {
-                Stopped::Unreadable(error.to_string(), "docs/deidentification.md says what is blocked, and why")
-            }
             _ => Stopped::Unreadable(error.to_string(), CONTRADICTS),
         }
     }
 }
 
+impl From<transcode::Error> for Stopped {
+    fn from(error: transcode::Error) -> Self {
+        match error {
+            transcode::Error::Dicom(error) => error.into(),
+            transcode::Error::Identifying(_) => {
+                Stopped::Unreadable(error.to_string(), "docs/deidentification.md says what is blocked, and why")
+            }
+            other => Stopped::Unreadable(other.to_string(), CONTRADICTS),
+        }
+    }
+}
+
 /// Why a file could not be opened; what is not meant to be DICOM is passed over.
-fn cannot_open(item: &Item, error: transcode::Error) -> Stopped {
-    if let transcode::Error::Io(_) = error {
+fn cannot_open(item: &Item, error: dicom::Error) -> Stopped {
+    if let dicom::Error::Io(_) = error {
         return error.into();
     }
     let mut head = Vec::new();
     let read = File::open(item.bytes_at()).and_then(|file| file.take(LIKELY_HEAD as u64).read_to_end(&mut head));
     match (read, error) {
-        (Err(e), _) => transcode::Error::from(e).into(),
+        (Err(e), _) => dicom::Error::from(e).into(),
         (Ok(_), error) if !item.listed && !is_likely_dicom(&head, &item.source) => {
             drop(error);
             Stopped::Skipped
         }
-        (Ok(_), transcode::Error::NotDicom) => {
-            Stopped::Unreadable("no data set can be found in it".into(), CONTRADICTS)
-        }
+        (Ok(_), dicom::Error::NotDicom) => Stopped::Unreadable("no data set can be found in it".into(), CONTRADICTS),
         (Ok(_), error) => error.into(),
     }
 }
 
 /// Did a version before write it in a way that is mended since? Only tiny images are looked into.
-fn is_outdated(place: &Path, done: &Record, facts: &transcode::Facts) -> bool {
-    let htj2k = done.transfer_syntax.as_deref().is_some_and(|uid| transcode::TransferSyntax::new(uid).is_htj2k());
+fn is_outdated(place: &Path, done: &Record, facts: &dicom::Facts) -> bool {
+    let htj2k = done.transfer_syntax.as_deref().is_some_and(|uid| dicom::TransferSyntax::new(uid).is_htj2k());
     htj2k
         && facts.longest_side() <= 16
         && Source::open(place).and_then(|written| transcode::has_empty_levels(&written)).unwrap_or(false)
@@ -730,7 +738,7 @@ fn plan_only(record: &mut Record, decision: Decision) {
 
 /// Copies the source, and proves on what was read that it is the file that was hashed before.
 fn copy_proven(source: &Path, sha256: Option<&str>, copy: &Path) -> Result<(u64, String), Stopped> {
-    let cannot_read = |e| Stopped::from(transcode::Error::from(e));
+    let cannot_read = |e| Stopped::from(dicom::Error::from(e));
     let mut from = File::open(source).map_err(cannot_read)?;
     let mut to = File::create(copy).map_err(cannot_write)?;
     let (mut hash, mut total, mut buffer) = (Sha256::new(), 0u64, vec![0; 256 << 10]);

@@ -115,7 +115,7 @@ impl Problem {
 impl From<archive::Error> for Problem {
     fn from(error: archive::Error) -> Problem {
         match error {
-            archive::Error::Transcode(error) => error.into(),
+            archive::Error::Dicom(error) => error.into(),
             archive::Error::Query(message) => Problem::bad_request(message),
             archive::Error::Closed => Problem::busy(),
             archive::Error::TooLong => Problem::search_took_too_long(),
@@ -125,10 +125,10 @@ impl From<archive::Error> for Problem {
 }
 
 /// What an instance does not have, or has damaged, can't be found in it: that is no failure of the server.
-impl From<transcode::Error> for Problem {
-    fn from(error: transcode::Error) -> Problem {
+impl From<dicom::Error> for Problem {
+    fn from(error: dicom::Error) -> Problem {
         match error {
-            transcode::Error::Io(error) => Problem::internal(error),
+            dicom::Error::Io(error) => Problem::internal(error),
             error => {
                 tracing::warn!(%error, "cannot be read out of the stored object");
                 Problem { status: StatusCode::NOT_FOUND, message: error.to_string() }

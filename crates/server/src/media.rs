@@ -1,7 +1,7 @@
 //! Media types of pixel data and which form of a frame a request gets (PS3.18 8.7.3; the viewers' own reading of it).
 
 use crate::accept::{self, MediaRange};
-use transcode::TransferSyntax;
+use dicom::TransferSyntax;
 
 /// Media type of uncompressed and unknown bulk data.
 pub const OCTET_STREAM: &str = "application/octet-stream";

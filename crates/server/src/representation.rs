@@ -58,7 +58,7 @@ impl Made {
             Some(outgoing) => outgoing,
             none => {
                 let source = self.archive.source(&self.instance).map_err(io::Error::other)?;
-                none.insert(source.outgoing(self.form).map_err(io::Error::other)?)
+                none.insert(Outgoing::new(source, self.form).map_err(io::Error::other)?)
             }
         };
         outgoing.read_at(offset, buffer).map_err(io::Error::other)

@@ -15,12 +15,12 @@ use axum::http::{HeaderMap, HeaderValue, Method, Response, Uri, header};
 use axum::response::Redirect;
 use axum::routing::get;
 use bytes::Bytes;
+use dicom::Uid;
 use percent_encoding::percent_decode_str;
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::UNIX_EPOCH;
-use transcode::Uid;
 
 /// Larger files are not read.
 const LARGEST: u64 = 256 << 20;

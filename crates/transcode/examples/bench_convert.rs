@@ -7,7 +7,8 @@ use std::{env, fs};
 
 use charls::{CharLS, FrameInfo, InterleaveMode};
 use cpu_time::ProcessTime;
-use transcode::{Context, Facts, Opinions, Outcome, Policy, Sampling, Source, convert};
+use dicom::{Facts, Source};
+use transcode::{Context, Decode, Opinions, Outcome, Policy, Sampling, convert};
 
 fn main() {
     let folder = env::args().nth(1).expect("a folder");

@@ -1,8 +1,8 @@
 //! A frame as small as its bound allows: the quality is searched, each try is decoded and measured, and what holds is taken.
 
 use crate::encode::Plan;
-use crate::error::{Error, Result};
 use crate::policy::Bound;
+use dicom::error::{Error, Result};
 use serde::{Deserialize, Serialize};
 
 /// How far the samples of a frame are from what they were.

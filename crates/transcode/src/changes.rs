@@ -1,12 +1,12 @@
 //! Elements that a re-encoded instance has anew (PS3.3 C.7.6.1.1.2, C.7.6.1.1.5); everything else is carried as it is.
 
-use crate::data_set::{Tag, Vr};
 use crate::derived;
 use crate::encode::Plan;
-use crate::error::Result;
 use crate::overlay::Overlay;
 use crate::policy::Target;
-use crate::source::Source;
+use dicom::data_set::{Tag, Vr};
+use dicom::error::Result;
+use dicom::source::Source;
 
 pub(crate) const PHOTOMETRIC: Tag = Tag(0x0028, 0x0004);
 pub(crate) const PLANAR: Tag = Tag(0x0028, 0x0006);

@@ -1,23 +1,24 @@
 //! Decode, encode, write, read back, compare: the only way to a [`Verified`].
 
 use crate::bounded::Loss;
-use crate::data_set::Value;
-use crate::decode::Codecs;
+use crate::decode::{Codecs, DecodeWith};
 use crate::encode::{Encoder, Plan};
-use crate::error::{Check, Error, Result};
-use crate::facts;
-use crate::frames::Frame;
-use crate::input::hex;
+use crate::error::{self, Check};
 use crate::jpeg_xl;
 use crate::opinion::{Class, Opinion, Opinions, Second, Tally};
 use crate::policy::{Action, Decision, Policy, Target};
 use crate::residue::{self, NoWayBack, Proof, Residue};
-use crate::source::Source;
 use crate::suitable;
-use crate::syntax::TransferSyntax;
 use crate::verify::{self, Expected};
 use crate::write::{self, Table, Writer};
 use cpu_time::ThreadTime;
+use dicom::data_set::Value;
+use dicom::error::{Error, Result};
+use dicom::facts;
+use dicom::frames::Frame;
+use dicom::input::hex;
+use dicom::source::Source;
+use dicom::syntax::TransferSyntax;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::fs::{self, File, OpenOptions};
@@ -289,7 +290,7 @@ fn obstacle(source: &Source, target: Target) -> Result<Option<String>> {
     if !is_text(&facts.sop_class_uid) || !is_text(&facts.sop_instance_uid) {
         return Ok(Some("a UID of it holds what is no text".into()));
     }
-    let stream = source.stream.as_ref();
+    let stream = source.stream();
     if stream.is_some_and(|s| s.colour_transform) && source.facts().photometric == "YBR_FULL" {
         return Ok(Some(
             "photometric interpretation is YBR_FULL, but the stream has a colour transform of its own".into(),
@@ -402,7 +403,8 @@ fn write_verified(
     let Context { codecs, opinions, way_back, verifying, samples, room, .. } = context;
     let only = matches!(expected.as_slice(), [one] if !one.held).then_some(samples.as_slice());
     let class = Class::of(facts, plan.codec());
-    let proven = Source::load_into(destination, std::mem::take(room)).and_then(|written| {
+    let written = Source::load_into(destination, std::mem::take(room)).map_err(error::Error::from);
+    let proven = written.and_then(|written| {
         let file_sha256 = written.sha256()?;
         let residue = match target.bound() {
             Some(bound) => Err(NoWayBack::Pixels(format!("a rule allowed loss ({bound})"))),
@@ -419,11 +421,11 @@ fn write_verified(
     *verifying += start.elapsed();
     let ((frames, samples_sha256), bytes_out, file_sha256, way_back) = match proven {
         Ok(proven) => proven,
-        Err(Error::Io(error)) => return Err(error.into()),
+        Err(error::Error::Dicom(Error::Io(error))) => return Err(error.into()),
         Err(error) => {
-            let check = if let Error::Disproved { check, .. } = &error { *check } else { Check::Verification };
+            let check = if let error::Error::Disproved { check, .. } = &error { *check } else { Check::Verification };
             let reason = match error {
-                Error::Disproved { .. } => error.to_string(),
+                error::Error::Disproved { .. } => error.to_string(),
                 error => format!("{check}: {error}"),
             };
             return Ok(Err(Disproved {

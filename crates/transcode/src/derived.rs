@@ -1,13 +1,13 @@
 //! What an image says of itself after a lossy step (PS3.3 C.7.6.1.1.5, C.12.4): it is another one, derived from the first.
 
 use crate::changes::{Change, even, ratio_text};
-use crate::data_set::{Tag, Vr};
 use crate::encode::Plan;
-use crate::error::{Error, Result};
 use crate::policy::Bound;
-use crate::source::Source;
-use crate::syntax::Coding;
 use crate::write;
+use dicom::data_set::{Tag, Vr};
+use dicom::error::{Error, Result};
+use dicom::source::Source;
+use dicom::syntax::Coding;
 use sha2::{Digest, Sha256};
 
 const IMAGE_TYPE: Tag = Tag(0x0008, 0x0008);
@@ -116,7 +116,7 @@ fn history(source: &Source) -> Result<(String, String)> {
     let (ratios, methods) = (join(RATIO), join(METHOD));
     let facts = source.facts();
     match method(facts.transfer_syntax.coding()) {
-        Some(method) if facts.lossy && methods.is_empty() && source.stream.as_ref().is_some_and(|s| s.lossy) => {
+        Some(method) if facts.lossy && methods.is_empty() && source.stream().is_some_and(|s| s.lossy) => {
             let stored = source.frames().iter().map(|f| f.length()).sum();
             let ratio = ratio_text(facts.frame_bytes() * source.frames().len() as u64, stored);
             Ok((if ratios.is_empty() { ratio } else { ratios }, method.to_owned()))

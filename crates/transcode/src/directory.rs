@@ -4,11 +4,11 @@
 //! Only these values change, with the lengths around them, and the offsets by which records point to each other (PS3.3 F.3.2.1:
 //! counted from the first byte of the file). Every other byte stays. What is made is read again before it is given out.
 
-use crate::data_set::{Element, Tag, Value, long_header};
-use crate::error::{Error, Result};
 use crate::residue::{self, NoWayBack, Residue};
-use crate::source::Source;
 use crate::write::value_start;
+use dicom::data_set::{Element, Tag, Value, long_header};
+use dicom::error::{Error, Result};
+use dicom::source::Source;
 use std::ops::Range;
 
 const RECORDS: Tag = Tag(0x0004, 0x1220);

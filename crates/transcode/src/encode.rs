@@ -2,15 +2,15 @@
 
 use crate::bounded::{self, Loss};
 use crate::changes::Changes;
-use crate::decode::{self, Codecs};
-use crate::error::{Error, Result};
-use crate::facts::{Facts, Pixels};
+use crate::decode::{self, Codecs, Decode};
 use crate::jpeg_xl;
 use crate::overlay::{self, Overlay};
 use crate::policy::{Bound, Target};
-use crate::source::Source;
 use crate::suitable;
 use charls::{CharLS, FrameInfo, InterleaveMode};
+use dicom::error::{Error, Result};
+use dicom::facts::{Facts, Pixels};
+use dicom::source::Source;
 use htj2k::{EncodeOptions, Image, Samples, Transform};
 
 /// Qualities of irreversible HTJ2K that are tried, in decibels.

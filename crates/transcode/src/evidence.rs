@@ -1,7 +1,7 @@
 //! Evidence as it is kept, in an archive or beside files: what a conversion proved, and who did it when.
 
 use crate::convert::{FrameEvidence, Verified};
-use crate::facts::Facts;
+use dicom::facts::Facts;
 use serde::{Deserialize, Serialize};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 

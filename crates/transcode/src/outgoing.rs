@@ -2,15 +2,15 @@
 //! was made of. Its length is known before a frame is decoded, and any part of it can be read: frames are made when they are due.
 
 use crate::changes::{Change, PHOTOMETRIC, PLANAR, even};
-use crate::data_set::{Element, Tag, Value, Vr};
-use crate::decode::Codecs;
+use crate::decode::{Codecs, Decode, DecodeWith};
 use crate::derived;
-use crate::error::{Error, Result};
-use crate::facts::{self, Pixels};
-use crate::rope::Rope;
-use crate::source::{self, Source};
-use crate::syntax::TransferSyntax;
 use crate::write::{self, PIXEL_DATA, UNDEFINED};
+use dicom::data_set::{Element, Tag, Value, Vr};
+use dicom::error::{Error, Result};
+use dicom::facts::{self, Pixels};
+use dicom::rope::Rope;
+use dicom::source::{self, Source};
+use dicom::syntax::TransferSyntax;
 use std::io::Write;
 
 /// Frames of single bits that begin within a byte are joined beforehand, up to this size.
@@ -34,7 +34,7 @@ pub enum OutgoingForm {
     Jpeg,
 }
 
-/// An instance on its way out. Made by [`Source::outgoing`].
+/// An instance on its way out.
 #[derive(Debug)]
 pub struct Outgoing {
     source: Source,
@@ -48,31 +48,21 @@ pub struct Outgoing {
     codecs: Codecs,
 }
 
-impl Source {
+impl Outgoing {
     /// The instance in the form in which it is to go out. What can't be put into this form is [`Error::Unsupported`] or what its
     /// frames are wrong with; frames are not decoded yet (see [`Outgoing::check`]).
-    pub fn outgoing(self, form: OutgoingForm) -> Result<Outgoing> {
+    pub fn new(source: Source, form: OutgoingForm) -> Result<Outgoing> {
         let (mut before, mut after, mut ends) = (Rope::default(), Rope::default(), Vec::new());
         match form {
-            OutgoingForm::Stored => stored(&self, &mut before)?,
+            OutgoingForm::Stored => stored(&source, &mut before)?,
             OutgoingForm::Explicit | OutgoingForm::Encapsulated => {
-                ends = explicit(&self, form, &mut before, &mut after)?;
+                ends = explicit(&source, form, &mut before, &mut after)?;
             }
-            OutgoingForm::Jpeg => ends = jpeg(&self, &mut before, &mut after)?,
+            OutgoingForm::Jpeg => ends = jpeg(&source, &mut before, &mut after)?,
         }
-        Ok(Outgoing { source: self, form, before, ends, after, made: None, codecs: Codecs::default() })
+        Ok(Outgoing { source, form, before, ends, after, made: None, codecs: Codecs::default() })
     }
 
-    /// Writes an uncompressed instance as Explicit VR Little Endian: what is Implicit, Big Endian or deflated goes out in this
-    /// form (PS3.18 8.7.3). The preamble is zeroed and the file meta is ours, as after a conversion.
-    pub fn write_explicit_little(&self, out: &mut dyn Write) -> Result<()> {
-        let mut rope = Rope::default();
-        write::write_explicit_little(self, &mut rope)?;
-        copy(rope.len(), out, |at, buf| rope.read_at(at, buf))
-    }
-}
-
-impl Outgoing {
     /// Bytes of the whole.
     pub fn len(&self) -> u64 {
         self.before.len() + self.frames_len() + self.after.len()
@@ -196,7 +186,7 @@ fn copy(len: u64, out: &mut dyn Write, mut read: impl FnMut(u64, &mut [u8]) -> R
 
 /// The transfer syntax that a file's meta information tells, where it begins as PS3.10 7.1 says: preamble, prefix, a group of the
 /// length that it tells. `None` otherwise, and where the data set behind it is not what it must be: such a file goes out by
-/// [`Source::outgoing`]. `head`: the first bytes of the file, 4 kB are enough.
+/// [`Outgoing::new`]. `head`: the first bytes of the file, 4 kB are enough.
 pub fn sound_file_meta(head: &[u8]) -> Option<TransferSyntax> {
     let word = |at: usize| Some(u16::from_le_bytes(*head.get(at..)?.first_chunk()?));
     let long = |at: usize| Some(u32::from_le_bytes(*head.get(at..)?.first_chunk()?));
@@ -209,7 +199,7 @@ pub fn sound_file_meta(head: &[u8]) -> Option<TransferSyntax> {
     while at < end {
         let element = word(at + 2).filter(|element| *element > last)?;
         let vr = Vr::from_binary(*head.get(at + 4..)?.first_chunk()?).filter(|_| word(at) == Some(0x0002))?;
-        let (value, len) = match crate::data_set::long_header(vr) {
+        let (value, len) = match dicom::data_set::long_header(vr) {
             true => (at + 12, long(at + 8)? as usize),
             false => (at + 8, word(at + 6)?.into()),
         };

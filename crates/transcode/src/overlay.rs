@@ -2,11 +2,11 @@
 //! Overlay Data (60xx,3000), where they belong today.
 
 use crate::changes::Change;
-use crate::data_set::{DataSet, Tag, Value, Vr};
-use crate::decode::Codecs;
-use crate::error::Result;
-use crate::facts::Facts;
-use crate::source::Source;
+use crate::decode::{Codecs, DecodeWith};
+use dicom::data_set::{DataSet, Tag, Value, Vr};
+use dicom::error::Result;
+use dicom::facts::Facts;
+use dicom::source::Source;
 
 const ROWS: u16 = 0x0010;
 const COLUMNS: u16 = 0x0011;

@@ -4,8 +4,9 @@
 //! the bytes, so that a conversion that fails again in the same way is one entry.
 
 use crate::convert::Disproved;
-use crate::error::{Check, Result};
-use crate::input::{Input, hex};
+use crate::error::Check;
+use dicom::error::Result;
+use dicom::input::{Input, hex};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::fs::{self, DirBuilder, File};

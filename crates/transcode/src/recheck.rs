@@ -2,9 +2,9 @@
 
 use crate::convert::{Context, FrameEvidence};
 use crate::error::{Check, Error, Result};
-use crate::input::hex;
-use crate::source::Source;
 use crate::verify;
+use dicom::input::hex;
+use dicom::source::Source;
 use sha2::{Digest, Sha256};
 
 /// Decodes every frame again: places, lengths, samples, and the ends and checksums of levels must be what the evidence says.

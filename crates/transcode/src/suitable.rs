@@ -1,12 +1,13 @@
 //! What a codec can carry, told from the attributes: row by row the cases that must be kept (PS3.5 8.2, PS3.3 C.7.6.3).
 
-use crate::data_set::{DataSet, Element, Tag, Value};
+use crate::decode::Decode;
 use crate::derived;
-use crate::facts::{Facts, Pixels};
 use crate::overlay;
 use crate::policy::Target;
-use crate::source::Source;
-use crate::syntax::TransferSyntax;
+use dicom::data_set::{DataSet, Element, Tag, Value};
+use dicom::facts::{Facts, Pixels};
+use dicom::source::Source;
+use dicom::syntax::TransferSyntax;
 
 /// An image whose longer side is no more than this was written with levels that halve no side by versions before.
 pub(crate) const TINY: u32 = 16;
@@ -80,8 +81,7 @@ pub(crate) fn no_name_for_colour(source: &Source, target: Target) -> Option<Stri
 /// A JPEG of three components whose own marks do not say what DICOM says of its colours: whoever reads JPEG XL goes by the
 /// marks (JFIF first, then Adobe's, then letters) and would show others.
 pub(crate) fn colours_by_marks(source: &Source, target: Target) -> Option<String> {
-    let stream =
-        source.stream.as_ref().filter(|_| target == Target::JpegXlRecompression && source.facts().samples == 3)?;
+    let stream = source.stream().filter(|_| target == Target::JpegXlRecompression && source.facts().samples == 3)?;
     let ybr = stream.jfif || stream.adobe_transform.map_or(!stream.rgb_letters, |transform| transform != 0);
     (ybr != source.is_ybr())
         .then(|| "the marks in the JPEG do not tell its colours: JPEG XL would show others than DICOM does".into())

@@ -1,17 +1,17 @@
 //! Reads a written instance back and holds it against its source: every element, every table, every sample.
 
 use crate::bounded::Loss;
-use crate::data_set::{DataSet, Element, Tag, Value, Vr};
-use crate::decode::{self as decoders, Codecs};
+use crate::decode::{self as decoders, Codecs, Decode, DecodeWith};
 use crate::encode::Plan;
 use crate::error::{Check, Error, Result};
-use crate::input::hex;
 use crate::opinion::{Second, Shown};
 use crate::residue::Proof;
-use crate::source::Source;
 use crate::suitable;
 use crate::write::{self, EXTENDED_LENGTHS, EXTENDED_OFFSETS, PIXEL_DATA, Table, left_out};
 use crate::{FrameEvidence, LevelEnd};
+use dicom::data_set::{DataSet, Element, Tag, Value, Vr};
+use dicom::input::hex;
+use dicom::source::Source;
 use sha2::{Digest, Sha256};
 
 /// What was known of a frame when it was written.
@@ -137,7 +137,7 @@ pub(crate) fn jpeg(
     if let Some(proof) = way_back {
         proof.frame(&rebuilt);
     }
-    decoders::jpeg_stream(written.facts(), &rebuilt, samples)
+    Ok(decoders::jpeg_stream(written.facts(), &rebuilt, samples)?)
 }
 
 /// Decodes a written frame into `samples`. Where it has levels that is every one, each from the one before; their ends and checksums
@@ -216,7 +216,7 @@ fn meta(source: &Source, written: &Source, plan: &Plan) -> Result<()> {
             return differs("UIDs of the file meta that are not those of the data set");
         }
     }
-    let (group, last) = (written.meta.first(), written.meta.last());
+    let (group, last) = (written.meta().first(), written.meta().last());
     match (group, last, written.meta_value(0)?.as_slice()) {
         (Some(group), Some(last), [a, b, c, d])
             if group.end + u64::from(u32::from_le_bytes([*a, *b, *c, *d])) == last.end =>
@@ -249,10 +249,10 @@ fn elements(source: &Source, written: &Source, plan: &Plan, expected: &[Expected
 /// The bytes of a value, of a sequence its items.
 fn raw<'a>(set: &'a DataSet, element: &Element) -> Result<std::borrow::Cow<'a, [u8]>> {
     match element.value {
-        Value::Bytes { offset, len } => set.input.bytes(offset, len),
+        Value::Bytes { offset, len } => Ok(set.input.bytes(offset, len)?),
         _ => {
             let start = write::value_start(element);
-            set.input.bytes(start, element.end - start)
+            Ok(set.input.bytes(start, element.end - start)?)
         }
     }
 }

@@ -1,68 +1,20 @@
 //! Writes an instance (PS3.10 7.1, PS3.5 7 and A.4): preamble, file meta, elements as they were, frames one fragment each.
 
 use crate::changes::Changes;
-use crate::data_set::{DataSet, Element, Item, Tag, Value, Vr, long_header, swap, word};
 use crate::encode::Plan;
-use crate::error::{Error, Result};
-use crate::frames::offset_table;
-use crate::input::Input;
-use crate::rope::Rope;
-use crate::source::Source;
-use crate::syntax::{Encoding, TransferSyntax};
 use crate::{IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME};
+use dicom::data_set::{DataSet, Element, Item, Tag, Value, Vr, long_header, word};
+use dicom::error::{Error, Result};
+use dicom::frames::offset_table;
+use dicom::rope::Out;
+use dicom::source::Source;
+use dicom::syntax::{Encoding, TransferSyntax};
 use std::io::{Cursor, Seek, SeekFrom, Write};
-use std::sync::Arc;
 
 pub(crate) const PIXEL_DATA: Tag = Tag(0x7FE0, 0x0010);
 pub(crate) const EXTENDED_OFFSETS: Tag = Tag(0x7FE0, 0x0001);
 pub(crate) const EXTENDED_LENGTHS: Tag = Tag(0x7FE0, 0x0002);
 pub(crate) const UNDEFINED: u32 = 0xFFFF_FFFF;
-
-/// Values up to this size are copied into a rope, not remembered.
-const SMALL: u64 = 512;
-
-/// Where a written instance goes: bytes that are made, and runs of bytes that are there already.
-pub(crate) trait Out: Write {
-    /// Adds `len` bytes of an input from `offset`, every word of `word` bytes turned around when it is more than 1.
-    fn run(&mut self, input: &Arc<Input>, offset: u64, len: u64, word: usize) -> Result<()>;
-}
-
-impl<W: Write + Seek> Out for W {
-    fn run(&mut self, input: &Arc<Input>, offset: u64, len: u64, word: usize) -> Result<()> {
-        if word <= 1 {
-            return input.copy_to(offset, len, self);
-        }
-        input.chunks(offset, len, |bytes| {
-            let mut bytes = bytes.to_vec();
-            swap(&mut bytes, word);
-            Ok(self.write_all(&bytes)?)
-        })
-    }
-}
-
-impl Write for Rope {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.bytes(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
-impl Out for Rope {
-    fn run(&mut self, input: &Arc<Input>, offset: u64, len: u64, word: usize) -> Result<()> {
-        if len > SMALL {
-            self.range(input, offset, len, word);
-            return Ok(());
-        }
-        let mut bytes = input.bytes(offset, len)?.into_owned();
-        swap(&mut bytes, word);
-        self.bytes(&bytes);
-        Ok(())
-    }
-}
 
 /// Which table tells where the frames are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -277,7 +229,7 @@ pub(crate) fn write_meta(
     meta_element(&mut meta, 0x0010, Vr::UI, syntax.uid().as_bytes());
     meta_element(&mut meta, 0x0012, Vr::UI, IMPLEMENTATION_CLASS_UID.as_bytes());
     meta_element(&mut meta, 0x0013, Vr::SH, IMPLEMENTATION_VERSION_NAME.as_bytes());
-    for element in source.meta.iter().filter(|e| e.tag.element() > 0x0013) {
+    for element in source.meta().iter().filter(|e| e.tag.element() > 0x0013) {
         let mut value = source.meta_bytes(element)?;
         // A title of blanks is none (PS3.5 6.2); a value that has no place is no value.
         if (element.vr == Vr::AE && value.iter().all(|b| matches!(b, b' ' | 0))) || value.len() >= 0xFFFE {

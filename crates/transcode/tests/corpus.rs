@@ -4,9 +4,10 @@
 mod common;
 
 use common::{by_path, open_data, samples_sha256, table};
+use dicom::Source;
 use std::collections::BTreeMap;
 use std::path::Path;
-use transcode::{Action, Context, Opinion, Outcome, Policy, Source, convert};
+use transcode::{Action, Context, Decode, Opinion, Outcome, Policy, convert};
 
 /// Path, policy and reason of what is kept although a rule names a target.
 fn exceptions(policy: &str) -> BTreeMap<String, String> {

@@ -3,8 +3,9 @@
 mod common;
 
 use common::{Form, Made, bytes16, noise, report, run};
+use dicom::{Error, Source};
 use sha2::{Digest, Sha256};
-use transcode::{Error, Outcome, Policy, Source};
+use transcode::{Decode, Outcome, Policy};
 
 /// SHA-256 over the samples of these frames (from 0).
 fn samples(source: &Source, frames: std::ops::Range<u32>) -> String {

@@ -3,8 +3,9 @@
 mod common;
 
 use common::{Form, Made, bytes16};
+use dicom::{Error, Source};
 use proptest::prelude::*;
-use transcode::{Context, Error, Outcome, Policy, Source, convert};
+use transcode::{Context, Decode, Outcome, Policy, convert};
 
 /// Does with an instance all that a server or a conversion would do.
 fn use_up(bytes: Vec<u8>) {

@@ -3,9 +3,10 @@
 mod common;
 
 use common::{Form, Made, Row, by_path, bytes16, noise, open_data, samples_sha256, table};
+use dicom::Source;
 use sha2::{Digest, Sha256};
 use std::path::Path;
-use transcode::{Context, Opinion, Outcome, OutgoingForm, Policy, Source, Verified, convert};
+use transcode::{Context, Decode, Opinion, Outcome, Outgoing, OutgoingForm, Policy, Verified, convert};
 
 const LOSSLESS: &str = "1.2.840.10008.1.2.4.110";
 const RECOMPRESSION: &str = "1.2.840.10008.1.2.4.111";
@@ -211,7 +212,7 @@ fn a_recompressed_instance_is_written_as_jpeg_again() {
     let folder = tempfile::tempdir().unwrap();
     let verified = through(&source, "jpeg-xl-recompression", folder.path()).unwrap();
     let mut bytes = Vec::new();
-    Source::open(verified.path()).unwrap().outgoing(OutgoingForm::Jpeg).unwrap().copy_to(&mut bytes).unwrap();
+    Outgoing::new(Source::open(verified.path()).unwrap(), OutgoingForm::Jpeg).unwrap().copy_to(&mut bytes).unwrap();
     let again = Source::from_bytes(bytes).unwrap();
     assert_eq!(again.facts().transfer_syntax.uid(), BASELINE);
     assert_eq!(again.frames().len(), source.frames().len());

@@ -6,8 +6,9 @@
 mod common;
 
 use common::{Form, Made, bytes16, noise, report};
+use dicom::{Error, Source};
 use std::ops::Range;
-use transcode::{Context, Error, Outcome, Policy, Source, convert};
+use transcode::{Context, Decode, Outcome, Policy, convert};
 
 struct Random(u64);
 

@@ -3,12 +3,13 @@
 mod common;
 
 use common::*;
-use transcode::{Error, OutgoingForm, Source, Tag, Value, Vr, sound_file_meta};
+use dicom::{Error, Source, Tag, Value, Vr};
+use transcode::{Outgoing, OutgoingForm, sound_file_meta};
 
 const EXPLICIT: &str = "1.2.840.10008.1.2.1";
 
 fn out(source: Source, form: OutgoingForm) -> Vec<u8> {
-    let mut outgoing = source.outgoing(form).unwrap();
+    let mut outgoing = Outgoing::new(source, form).unwrap();
     let mut bytes = Vec::new();
     outgoing.copy_to(&mut bytes).unwrap();
     assert_eq!(outgoing.len(), bytes.len() as u64, "its length was known");
@@ -206,19 +207,19 @@ fn what_cannot_be_given_uncompressed_says_why() {
     let mut made = Made::image(Form::Explicit, 2, 2, 8, 8, false);
     made.syntax = "1.2.840.10008.1.2.4.80";
     made.fragments(&[&[], &[0xFF, 0xD8, 0xFF, 0xF7, 1, 1]]);
-    let mut broken = made.source().outgoing(OutgoingForm::Explicit).unwrap();
+    let mut broken = Outgoing::new(made.source(), OutgoingForm::Explicit).unwrap();
     assert!(broken.check(1).is_err(), "told before anything is sent");
     assert!(broken.read_at(broken.len() - 2, &mut [0; 2]).is_err());
     // 65,535 x 65,535 x 2 bytes do not fit into a value.
     let mut huge = Made::image(Form::Explicit, 65_535, 65_535, 16, 16, false);
     huge.syntax = "1.2.840.10008.1.2.4.80";
     huge.fragments(&[&[], &[0xFF, 0xD8, 0xFF, 0xF7, 1, 1]]);
-    let error = huge.source().outgoing(OutgoingForm::Explicit).unwrap_err();
+    let error = Outgoing::new(huge.source(), OutgoingForm::Explicit).unwrap_err();
     assert!(matches!(&error, Error::Unsupported(what) if what.contains("1.2.840.10008.1.2.1.98")), "{error}");
     let mut video = Made::image(Form::Explicit, 2, 2, 8, 8, false);
     video.syntax = "1.2.840.10008.1.2.4.102";
     video.fragments(&[&[], &[0, 0, 0, 1]]);
-    assert!(video.source().outgoing(OutgoingForm::Explicit).unwrap_err().to_string().contains("video"));
+    assert!(Outgoing::new(video.source(), OutgoingForm::Explicit).unwrap_err().to_string().contains("video"));
 }
 
 #[test]
@@ -284,7 +285,7 @@ fn the_corpus_goes_out_uncompressed() {
         }
         let (lossy, mut bytes) = (source.facts().lossy, Vec::new());
         if let Err(error) =
-            source.outgoing(OutgoingForm::Explicit).and_then(|mut outgoing| outgoing.copy_to(&mut bytes))
+            Outgoing::new(source, OutgoingForm::Explicit).and_then(|mut outgoing| outgoing.copy_to(&mut bytes))
         {
             // Lossy colours that have no name without compression: the standard excuses those, and no others (PS3.18 8.7.3).
             if lossy && error.to_string().contains("no name without compression") {

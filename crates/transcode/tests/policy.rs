@@ -3,7 +3,8 @@
 mod common;
 
 use common::{Form, Made};
-use transcode::{Action, Outcome, Policy, Source, Target};
+use dicom::Source;
+use transcode::{Action, Outcome, Policy, Target};
 
 fn grey(rows: u16, columns: u16) -> Source {
     let mut made = Made::image(Form::Explicit, rows, columns, 8, 8, false);

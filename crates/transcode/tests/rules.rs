@@ -3,7 +3,8 @@
 mod common;
 
 use common::{Form, Made, bytes16, converted, kept, noise, open_data, run, samples_sha256, to};
-use transcode::{Context, Element, IMPLEMENTATION_CLASS_UID, Outcome, Policy, Source, Tag, Value, Vr, convert};
+use dicom::{Element, Source, Tag, Value, Vr};
+use transcode::{Context, Decode, IMPLEMENTATION_CLASS_UID, Outcome, Outgoing, OutgoingForm, Policy, convert};
 
 const PIXELS: (u16, u16) = (0x7FE0, 0x0010);
 
@@ -238,7 +239,7 @@ fn rule_08_an_overlay_that_cannot_be_moved_is_kept() {
 fn rule_08_other_stray_bits_beside_an_overlay_are_kept() {
     let (source, _, _) = with_overlay(false);
     let mut bytes = Vec::new();
-    source.write_explicit_little(&mut bytes).unwrap();
+    Outgoing::new(source, OutgoingForm::Explicit).unwrap().copy_to(&mut bytes).unwrap();
     let last = bytes.len() - 1;
     bytes[last] |= 0x40;
     assert!(kept(&Source::from_bytes(bytes).unwrap(), "default").contains("above the high bit"));
@@ -344,7 +345,7 @@ fn rule_17_nested_pixel_data_is_never_the_image() {
     made.body.extend_from_slice(&icon.body);
     made.item(0xE00D, 0).item(0xE0DD, 0);
     let without = made.source();
-    assert_eq!(without.facts().pixels, transcode::Pixels::None, "only the top level counts");
+    assert_eq!(without.facts().pixels, dicom::Pixels::None, "only the top level counts");
     let source = made.element(PIXELS.0, PIXELS.1, "OB", &[9, 8, 7, 6]).source();
     let written = converted(&source, "default");
     let nested = |s: &Source| match &s.data_set().get(Tag(0x88, 0x0200)).unwrap().value {

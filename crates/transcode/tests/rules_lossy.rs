@@ -3,7 +3,8 @@
 mod common;
 
 use common::{Form, Made, bytes16, noise, open_data, run, samples_sha256, to};
-use transcode::{Bound, Loss, Outcome, Source, Tag, Value, Verified, Vr};
+use dicom::{Source, Tag, Value, Vr};
+use transcode::{Bound, Decode, Loss, Outcome, Verified};
 
 const PIXELS: (u16, u16) = (0x7FE0, 0x0010);
 
@@ -124,12 +125,12 @@ fn rule_13_a_lossy_image_is_another_one_and_names_its_source() {
         Value::Items(items) => items.last().unwrap().clone(),
         other => panic!("{other:?}"),
     };
-    let text = |item: &transcode::Item, tag: Tag| written.data_set().text(item.get(tag).unwrap())[0].clone();
+    let text = |item: &dicom::Item, tag: Tag| written.data_set().text(item.get(tag).unwrap())[0].clone();
     let source_image = item(Tag(8, 0x2112));
     assert_eq!(text(&source_image, Tag(8, 0x1155)), "1.2.3.4");
     assert_eq!(text(&source_image, Tag(8, 0x1150)), "1.2.840.10008.5.1.4.1.1.7");
     let Value::Items(purpose) = &source_image.get(Tag(0x40, 0xA170)).unwrap().value else { panic!() };
-    let code = |item: &transcode::Item| [0x100, 0x102, 0x104].map(|element| text(item, Tag(8, element)));
+    let code = |item: &dicom::Item| [0x100, 0x102, 0x104].map(|element| text(item, Tag(8, element)));
     assert_eq!(code(&purpose[0]), ["121320", "DCM", "Uncompressed predecessor"]);
     assert_eq!(code(&item(Tag(8, 0x9215))), ["113040", "DCM", "Lossy Compression"]);
     assert_eq!(lossy(&source, "htj2k, max_error = 20").1.facts().sop_instance_uid, uid, "the same again");

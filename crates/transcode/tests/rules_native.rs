@@ -3,7 +3,8 @@
 mod common;
 
 use common::{Form, Made, bytes16, converted, noise, open_data, run, samples_sha256, to};
-use transcode::{Outcome, Policy, Source, Tag, Vr};
+use dicom::{Source, Tag, Vr};
+use transcode::{Outcome, Policy};
 
 const PIXELS: (u16, u16) = (0x7FE0, 0x0010);
 const NATIVE: &str = "explicit-little-endian";

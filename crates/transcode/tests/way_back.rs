@@ -3,10 +3,11 @@
 mod common;
 
 use common::{Form, Made, bytes16, noise, open_data, table};
+use dicom::Source;
 use proptest::prelude::*;
 use sha2::{Digest, Sha256};
 use std::path::Path;
-use transcode::{Context, NoWayBack, Outcome, Policy, Residue, RestoreError, Source, Verified, convert};
+use transcode::{Context, NoWayBack, Outcome, Policy, Residue, RestoreError, Verified, convert};
 
 /// A conversion that must succeed, in a folder that lives as long as the result.
 struct Converted {

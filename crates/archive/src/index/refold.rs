@@ -7,7 +7,7 @@ use crate::Error;
 use crate::attributes::{SERIES_DESCRIPTION, STUDY_DESCRIPTION, STUDY_NAMES, name};
 use crate::fold::{fold, groups};
 use crate::ingest::tag_number;
-use transcode::Tag;
+use dicom::Tag;
 
 /// Folds names and descriptions of all studies and series.
 pub(super) fn refold(connection: &Connection) -> Result<(), Error> {

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use transcode::LocalFile;
+use dicom::LocalFile;
 
 use crate::cache::Cache;
 

@@ -10,11 +10,11 @@ mod disk;
 mod memory;
 mod spool;
 
+pub use dicom::ReadAt;
 pub use disk::Disk;
 pub(crate) use disk::{open_file, sync_folder};
 pub use memory::Memory;
 pub use spool::{Spool, Staged};
-pub use transcode::ReadAt;
 
 use std::fmt;
 use std::io;

@@ -9,9 +9,9 @@ pub(crate) use wild::wild;
 
 use std::time::Duration;
 
+use dicom::{Facts, Tag};
 use rusqlite::{Row, params_from_iter, types};
 use serde_json::{Map, Value, json};
-use transcode::{Facts, Tag};
 
 use crate::attributes::*;
 use crate::{Archive, Error, Patience};

@@ -1,7 +1,7 @@
 //! A query as SQL: fixed texts and parameters; no text of the query ever becomes SQL.
 
+use dicom::Tag;
 use rusqlite::types::Value;
-use transcode::Tag;
 
 use super::wild::Pattern;
 use super::{Query, QueryLevel};

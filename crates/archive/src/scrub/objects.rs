@@ -170,11 +170,12 @@ impl Run<'_> {
     ) -> Option<(FaultKind, String)> {
         let inner = &self.archive.inner;
         let decoded = catch_unwind(AssertUnwindSafe(|| {
-            transcode::recheck(&inner.source(key)?, frames, samples_sha256, context).map_err(Error::from)
+            let source = inner.source(key).map_err(|error| error.to_string())?;
+            transcode::recheck(&source, frames, samples_sha256, context).map_err(|error| error.to_string())
         }));
         match decoded {
             Ok(Ok(())) => None,
-            Ok(Err(error)) => Some((FaultKind::Samples, error.to_string())),
+            Ok(Err(error)) => Some((FaultKind::Samples, error)),
             Err(_) => {
                 *context = Context::default();
                 Some((FaultKind::Samples, "the decoder gave up on it".into()))

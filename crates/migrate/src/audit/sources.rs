@@ -8,12 +8,12 @@ use crate::proofs::Ledger;
 use crate::record::Outcome;
 use crate::source::{Census, Fetch, Indexes, Origin, Server, Trouble, Walked};
 use crate::trouble::reason;
+use dicom::{LIKELY_HEAD, is_likely_dicom};
 use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use transcode::{LIKELY_HEAD, is_likely_dicom};
 
 /// Items that are read together.
 const BATCH: usize = 256;

@@ -6,11 +6,11 @@ use crate::Error;
 use crate::dicomdir;
 use crate::journal::{Found, Kind};
 use crate::trouble::{file_line, hint_for, reason};
+use dicom::{Head, Source};
 use std::fs::{self, Metadata};
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use transcode::{Head, Source};
 
 /// Walks a folder, the files of a DICOMDIR, a packed file, or takes one file.
 pub(super) fn walk(census: &mut Census, path: &Path) -> Result<(), Error> {
@@ -85,7 +85,7 @@ fn enter(census: &mut Census, entries: fs::ReadDir, folder: &Path, relative: &Pa
 fn walk_dicomdir(census: &mut Census, path: &Path) -> Result<(), Error> {
     let folder = path.parent().unwrap_or(Path::new("/"));
     let unreadable =
-        |e: transcode::Error| Error::usage(format!("cannot read {}: {e}", path.display()), "name the folder instead");
+        |e: dicom::Error| Error::usage(format!("cannot read {}: {e}", path.display()), "name the folder instead");
     let source = Source::open(path).map_err(unreadable)?;
     let (mut files, strays) = dicomdir::referenced_files(&source, folder).map_err(unreadable)?;
     for stray in strays {

@@ -2,9 +2,9 @@
 
 use super::hash;
 use crate::dicomdir;
+use dicom::Source;
 use std::collections::HashSet;
 use std::path::Path;
-use transcode::Source;
 
 /// A file ID has at most so many parts (PS3.10 8.2): so far above a file its DICOMDIR lies.
 const DEPTH: usize = 8;

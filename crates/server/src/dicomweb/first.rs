@@ -12,11 +12,11 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::Response;
 use bytes::Bytes;
+use dicom::Uid;
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use transcode::Uid;
 
 /// The study's first picture, or that of the series that the query names.
 pub async fn retrieve(State(app): State<Arc<App>>, target: Target) -> Answered<Response<Body>> {

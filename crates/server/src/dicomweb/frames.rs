@@ -11,10 +11,11 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::Response;
 use bytes::Bytes;
+use dicom::TransferSyntax;
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use transcode::TransferSyntax;
+use transcode::Decode;
 
 /// Bytes of samples decoded for one request.
 const LARGEST: u64 = 1 << 30;
@@ -101,9 +102,9 @@ fn missing(app: &App, instance: &Instance, n: u32) -> Problem {
 }
 
 /// What is wrong with a file is not the server's fault: its frame can't be given, and the client is told why.
-fn of_file(error: transcode::Error) -> Problem {
+fn of_file(error: dicom::Error) -> Problem {
     match error {
-        transcode::Error::Io(_) => error.into(),
+        dicom::Error::Io(_) => error.into(),
         other => {
             tracing::debug!(error = %other, "no frame");
             Problem::not_there(other)

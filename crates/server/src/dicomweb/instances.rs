@@ -13,9 +13,10 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderValue, Response, StatusCode, header};
 use bytes::Bytes;
+use dicom::TransferSyntax;
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
-use transcode::{OutgoingForm, TransferSyntax, sound_file_meta};
+use transcode::{Outgoing, OutgoingForm, sound_file_meta};
 
 /// The preamble (PS3.10 7.1).
 const PREAMBLE: usize = 128;
@@ -311,8 +312,8 @@ fn made(
     if let Some(bytes) = app.made.get(&key) {
         return Ok(vec![Segment::Memory(bytes)]);
     }
-    let refuse = |error: transcode::Error| match error {
-        transcode::Error::Io(error) => Problem::internal(error),
+    let refuse = |error: dicom::Error| match error {
+        dicom::Error::Io(error) => Problem::internal(error),
         error => {
             let text = error.to_string();
             let reason = text.trim_start_matches("unsupported: ");
@@ -320,10 +321,10 @@ fn made(
         }
     };
     let source = app.archive.source(instance).map_err(|error| match error {
-        archive::Error::Transcode(error) => refuse(error),
+        archive::Error::Dicom(error) => refuse(error),
         other => other.into(),
     })?;
-    let mut outgoing = source.outgoing(form).map_err(refuse)?;
+    let mut outgoing = Outgoing::new(source, form).map_err(refuse)?;
     let len = outgoing.len();
     if len <= SMALL.min(left.held) {
         let mut bytes = vec![0; len as usize];

@@ -15,9 +15,9 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::Response;
 use bytes::Bytes;
+use dicom::{Tag, TransferSyntax, Value};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use transcode::{Tag, TransferSyntax, Value};
 
 /// Longest side of a viewport.
 const LARGEST: u32 = 16384;

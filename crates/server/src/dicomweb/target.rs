@@ -6,8 +6,8 @@ use crate::state::App;
 use archive::Instance;
 use axum::extract::{FromRequestParts, RawPathParams};
 use axum::http::{HeaderMap, Method, header, request::Parts};
+use dicom::Uid;
 use std::sync::Arc;
-use transcode::Uid;
 
 /// A DICOMweb request, taken apart. Whoever holds one holds UIDs that are UIDs.
 #[derive(Debug, Clone)]

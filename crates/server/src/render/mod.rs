@@ -58,7 +58,7 @@ pub enum Error {
     Archive(#[from] archive::Error),
     /// Decoding failed.
     #[error(transparent)]
-    Decode(#[from] transcode::Error),
+    Decode(#[from] dicom::Error),
     /// Decoding a codestream failed.
     #[error("codestream: {0}")]
     Codestream(String),

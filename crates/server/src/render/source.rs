@@ -2,8 +2,9 @@
 
 use super::Error;
 use archive::{Archive, FrameEntry, Instance, LevelEntry};
+use dicom::{Facts, Pixels, Source};
 use htj2k::{Decoder, Limits, SamplesMut};
-use transcode::{Facts, Pixels, Source};
+use transcode::Decode;
 
 /// More samples than this in one rendered frame are refused.
 const MAX_SAMPLES: u64 = 1 << 28;

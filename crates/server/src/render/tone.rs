@@ -1,7 +1,7 @@
 //! What the attributes ask for: Modality, VOI, polarity, palette (PS3.3 C.11.1, C.11.2, C.7.6.3, C.7.6.16.2.9-10).
 
 use super::lut::{Lut, Palette};
-use transcode::{DataSet, Element, Facts, Pixels, Source, Tag, Vr};
+use dicom::{DataSet, Element, Facts, Pixels, Source, Tag, Vr};
 
 /// How window values are mapped (VOI LUT Function, PS3.3 C.11.2.1.2-3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

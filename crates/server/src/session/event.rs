@@ -1,8 +1,8 @@
 //! What participants may say, and its shape. What is not of it is refused; what is, is written anew from these types.
 
+use dicom::Uid;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use transcode::Uid;
 
 /// Points of a mark.
 const POINTS: usize = 64;

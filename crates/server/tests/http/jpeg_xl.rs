@@ -4,8 +4,9 @@ use crate::corpus::{corpus, only};
 use crate::made::{self, EXPLICIT, Made, SECONDARY};
 use crate::site::Site;
 use axum::http::StatusCode;
+use dicom::Source;
 use std::sync::atomic::AtomicBool;
-use transcode::{Policy, Source};
+use transcode::Policy;
 
 const OHIF: &str = "multipart/related; type=application/octet-stream; transfer-syntax=*";
 const BASELINE: &str = "1.2.840.10008.1.2.4.50";

@@ -1,8 +1,8 @@
 //! Deflated Image Frame Compression (PS3.5 A.4.13): a raw deflate stream of one native frame.
 
 use super::{Layout, native};
-use crate::error::{Error, Result};
-use crate::frames::native_bits;
+use dicom::error::{Error, Result};
+use dicom::frames::native_bits;
 use std::io::Read;
 
 pub(super) fn frame(layout: &Layout<'_>, stored: &[u8], out: &mut Vec<u8>) -> Result<()> {

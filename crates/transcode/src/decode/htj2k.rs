@@ -1,10 +1,10 @@
 //! High-Throughput JPEG 2000 (T.814), by the codec of this workspace.
 
 use super::{Codecs, agree, container_bits, place, whole as all_there};
-use crate::error::{Error, Result};
-use crate::facts::Facts;
-use crate::stream::{StreamInfo, codestream_of};
-use crate::syntax::Coding;
+use dicom::error::{Error, Result};
+use dicom::facts::Facts;
+use dicom::stream::{StreamInfo, codestream_of};
+use dicom::syntax::Coding;
 use htj2k::{Index, Progressive, SamplesMut};
 
 pub(super) fn frame(facts: &Facts, stored: &[u8], codecs: &mut Codecs, out: &mut Vec<u8>) -> Result<()> {

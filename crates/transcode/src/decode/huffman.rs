@@ -1,6 +1,6 @@
 //! What lossless and extended JPEG share: marker segments, Huffman tables and entropy-coded bits (T.81 Annexes B, C and F).
 
-use crate::error::{Error, Result};
+use dicom::error::{Error, Result};
 
 /// A Huffman table, looked up by the next 8 bits, longer codes by their length (T.81 Annex C, F.2.2.3).
 #[derive(Clone)]

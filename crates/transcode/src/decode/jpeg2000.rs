@@ -1,10 +1,10 @@
 //! JPEG 2000 Part 1 (T.800), by a port of OpenJPEG. Samples come as whole numbers; a truncated stream is an error.
 
 use super::{agree, guarded, place};
-use crate::error::{Error, Result};
-use crate::facts::Facts;
-use crate::stream::{StreamInfo, codestream_of};
-use crate::syntax::Coding;
+use dicom::error::{Error, Result};
+use dicom::facts::Facts;
+use dicom::stream::{StreamInfo, codestream_of};
+use dicom::syntax::Coding;
 
 pub(super) fn frame(facts: &Facts, stored: &[u8], out: &mut Vec<u8>) -> Result<()> {
     let info = agree(facts, stored, Coding::Jpeg2000)?;

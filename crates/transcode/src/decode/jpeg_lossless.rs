@@ -3,9 +3,9 @@
 
 use super::huffman::{Bits, Table, bad, byte_at, next_marker, restart_interval};
 use super::{agree, place};
-use crate::error::{Error, Result};
-use crate::facts::Facts;
-use crate::syntax::Coding;
+use dicom::error::{Error, Result};
+use dicom::facts::Facts;
+use dicom::syntax::Coding;
 
 pub(super) fn frame(facts: &Facts, stored: &[u8], out: &mut Vec<u8>) -> Result<()> {
     let info = agree(facts, stored, Coding::JpegLossless)?;

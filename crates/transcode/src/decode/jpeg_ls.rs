@@ -1,9 +1,9 @@
 //! JPEG-LS (T.87), by CharLS. The header is held against the attributes before the decoder sees a byte.
 
 use super::{agree, container_bits, native, place, whole};
-use crate::error::{Error, Result};
-use crate::facts::Facts;
-use crate::syntax::Coding;
+use dicom::error::{Error, Result};
+use dicom::facts::Facts;
+use dicom::syntax::Coding;
 
 pub(super) fn frame(facts: &Facts, stored: &[u8], out: &mut Vec<u8>) -> Result<()> {
     let info = agree(facts, stored, Coding::JpegLs)?;

@@ -3,8 +3,8 @@
 
 use super::huffman::{Bits, Table, bad, byte_at, next_marker, restart_interval, u16_at};
 use super::jpeg_idct;
-use crate::error::{Error, Result};
-use crate::facts::Facts;
+use dicom::error::{Error, Result};
+use dicom::facts::Facts;
 
 /// Index of the n-th coefficient of a block in zig-zag order (T.81 Figure A.6).
 const ZIG_ZAG: [u8; 64] = [

@@ -1,10 +1,11 @@
 //! JPEG XL (PS3.5 8.2.15, A.4.12). A recompressed JPEG is rebuilt and decoded as the JPEG it is: the same samples as before.
 
 use super::{agree, jpeg, place};
-use crate::error::{Error, Result};
-use crate::facts::Facts;
-use crate::jpeg_xl::{self, Header};
-use crate::syntax::{Coding, TransferSyntax};
+use crate::jpeg_xl;
+use dicom::error::{Error, Result};
+use dicom::facts::Facts;
+use dicom::jpeg_xl::{Header, codestream_of};
+use dicom::syntax::{Coding, TransferSyntax};
 
 pub(super) fn frame(facts: &Facts, stored: &[u8], out: &mut Vec<u8>) -> Result<()> {
     let info = agree(facts, stored, Coding::JpegXl)?;
@@ -15,7 +16,7 @@ pub(super) fn frame(facts: &Facts, stored: &[u8], out: &mut Vec<u8>) -> Result<(
         // Some writers shift such samples, some do not, and nothing in the stream tells: a guess could be off by half the range.
         return Err(Error::unsupported("signed samples under JPEG XL: the standard names no way to code them"));
     }
-    let header = Header::read(&jpeg_xl::codestream_of(stored))?;
+    let header = Header::read(&codestream_of(stored))?;
     let samples = jpeg_xl::decode(stored, &header)?;
     // Two's complement in the lowest bits, of Bits Stored or of more.
     let precision = if facts.signed { u16::from(info.precision).min(facts.bits_stored) as u8 } else { info.precision };

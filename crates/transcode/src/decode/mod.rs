@@ -13,11 +13,15 @@ mod jpeg_upsample;
 mod jpeg_xl;
 mod native;
 mod rle;
+mod source;
 
-use crate::error::{Error, Result};
-use crate::facts::{Facts, Pixels};
-use crate::stream::{self, StreamInfo};
-use crate::syntax::Coding;
+pub use source::Decode;
+pub(crate) use source::DecodeWith;
+
+use dicom::error::{Error, Result};
+use dicom::facts::{Facts, Pixels};
+use dicom::stream::{self, StreamInfo};
+use dicom::syntax::Coding;
 
 /// Decoded bytes of one frame that are allowed.
 const MAX_FRAME: u64 = 1 << 30;

@@ -1,9 +1,9 @@
 //! Uncompressed frames (PS3.5 8.1.1, 8.2): byte order, planes, single bits and sub-sampled colour.
 
 use super::Layout;
-use crate::data_set::swap;
-use crate::error::{Error, Result};
-use crate::frames::{native_bits, sub_sampled};
+use dicom::data_set::swap;
+use dicom::error::{Error, Result};
+use dicom::frames::{native_bits, sub_sampled};
 
 /// Decodes frame `n`, whose stored bytes cover all its bits (whole 16-bit words where those are swapped).
 pub(super) fn frame(layout: &Layout<'_>, n: u32, stored: &[u8], out: &mut Vec<u8>) -> Result<()> {

@@ -1,7 +1,7 @@
 //! RLE Lossless (PS3.5 Annex G): byte planes, most significant first, each packed on its own.
 
-use crate::error::{Error, Result};
-use crate::facts::Facts;
+use dicom::error::{Error, Result};
+use dicom::facts::Facts;
 
 const HEADER: usize = 64;
 

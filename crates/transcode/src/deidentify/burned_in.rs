@@ -1,9 +1,9 @@
 //! What rules on attributes can't clean: text burned into pixels, documents, sound, other instances' names (PS3.15 E.3.1).
 
-use crate::data_set::{DataSet, Tag};
 use crate::error::{Error, Result};
-use crate::facts::Pixels;
-use crate::source::Source;
+use dicom::data_set::{DataSet, Tag};
+use dicom::facts::Pixels;
+use dicom::source::Source;
 
 const BURNED_IN_ANNOTATION: Tag = Tag(0x0028, 0x0301);
 const CONVERSION_TYPE: Tag = Tag(0x0008, 0x0064);

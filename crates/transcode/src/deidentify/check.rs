@@ -4,10 +4,10 @@
 use super::Deidentifier;
 use super::profile::{Act, ProfileOption};
 use super::values::{trim, well_known};
-use crate::data_set::{DataSet, Element, Tag, Value, Vr};
-use crate::dictionary;
 use crate::error::{Error, Result};
-use crate::source::Source;
+use dicom::data_set::{DataSet, Element, Tag, Value, Vr};
+use dicom::dictionary;
+use dicom::source::Source;
 
 /// Compares what was made with what the profile says.
 pub(crate) fn check(by: &Deidentifier, source: &Source, made: &Source) -> Result<()> {
@@ -18,7 +18,7 @@ pub(crate) fn check(by: &Deidentifier, source: &Source, made: &Source) -> Result
     if set.string(Tag(0x0012, 0x0062)).as_deref() != Some("YES") {
         return Err(left("no mark of de-identification"));
     }
-    if made.meta.iter().any(|e| !matches!(e.tag.element(), 0 | 1 | 2 | 3 | 0x10 | 0x12 | 0x13)) {
+    if made.meta().iter().any(|e| !matches!(e.tag.element(), 0 | 1 | 2 | 3 | 0x10 | 0x12 | 0x13)) {
         return Err(left("an element of the file meta"));
     }
     elements(by, set, set.elements())?;

@@ -5,9 +5,9 @@
 //! in the same object goes, listed or not.
 
 use super::values::trim;
-use crate::data_set::{DataSet, Element, Value, Vr};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use aho_corasick::AhoCorasick;
+use dicom::data_set::{DataSet, Element, Value, Vr};
 use std::collections::HashSet;
 use std::sync::LazyLock;
 
@@ -31,7 +31,7 @@ impl Identity {
 
     fn of(needles: HashSet<Vec<u8>>) -> Result<Identity> {
         let built = AhoCorasick::builder().ascii_case_insensitive(true).build(needles);
-        built.map(Identity).map_err(|error| Error::Limit(format!("names: {error}")))
+        built.map(Identity).map_err(|error| dicom::Error::Limit(format!("names: {error}")).into())
     }
 
     /// Is one of the names or numbers in this text, as a word of its own?

@@ -2,7 +2,7 @@
 //!
 //! All are HMAC-SHA-256 (RFC 2104) under the key, each kind with its own label.
 
-use crate::input::hex;
+use dicom::input::hex;
 use hmac::{Hmac, Mac};
 use sha2::Sha256;
 use std::fmt;

@@ -22,8 +22,8 @@ pub use key::{Key, KeyError};
 pub use profile::{Profile, ProfileError, ProfileOption};
 
 use crate::error::Result;
-use crate::input::Input;
-use crate::source::Source;
+use dicom::input::Input;
+use dicom::source::Source;
 
 /// De-identifies instances under one profile and one key.
 #[derive(Debug, Clone)]

@@ -1,7 +1,7 @@
 //! Private elements that may stay under Retain Safe Private (PS3.15 E.3.10): those of `private.tsv` (group, element, creator, VR)
 //! and those that the instance itself declares not identifying in (0008,0300).
 
-use crate::data_set::{DataSet, Element, Tag, Value};
+use dicom::data_set::{DataSet, Element, Tag, Value};
 use std::collections::{HashMap, HashSet};
 use std::sync::LazyLock;
 

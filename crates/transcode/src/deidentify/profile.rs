@@ -9,7 +9,7 @@
 //! every Type: the dummy where D is allowed, else the empty value where Z is, else removal. A value that is empty already stays
 //! so: it tells nothing.
 
-use crate::data_set::{Tag, Vr};
+use dicom::data_set::{Tag, Vr};
 use dicom_core::dictionary::{DataDictionary, DataDictionaryEntry};
 use dicom_dictionary_std::StandardDataDictionary;
 use std::collections::HashMap;

@@ -5,13 +5,14 @@ use super::private::Declared;
 use super::profile::{Act, Basic, ProfileOption};
 use super::values::{self, REMOVED, dummy, even, trim};
 use super::{Deidentifier, streams};
-use crate::data_set::{DataSet, Element, Item, Tag, Value, Vr, long_header, word};
 use crate::error::{Error, Result};
-use crate::facts::{self, Pixels};
-use crate::rope::Rope;
-use crate::source::Source;
-use crate::syntax::{Coding, TransferSyntax};
-use crate::{IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME, dictionary};
+use crate::{IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME};
+use dicom::data_set::{DataSet, Element, Item, Tag, Value, Vr, long_header, word};
+use dicom::dictionary;
+use dicom::facts::{self, Pixels};
+use dicom::rope::Rope;
+use dicom::source::Source;
+use dicom::syntax::{Coding, TransferSyntax};
 use std::collections::{HashMap, HashSet};
 
 const PATIENT_NAME: Tag = Tag(0x0010, 0x0010);
@@ -53,7 +54,7 @@ pub(crate) fn rewrite(by: &Deidentifier, source: &Source) -> Result<Rope> {
         return Err(Error::Identifying("nothing is known of its transfer syntax".into()));
     }
     source.check_frames().map_err(|error| match error {
-        Error::Io(_) => error,
+        dicom::Error::Io(_) => error.into(),
         _ => Error::Identifying("its frames can't be found".into()),
     })?;
     let set = source.data_set();
@@ -302,7 +303,7 @@ impl Writer<'_> {
             return Ok(());
         }
         let vr = if len > 0xFFFE && !long_header(vr) { Vr::UN } else { vr };
-        let even = u32::try_from(len + len % 2).map_err(|_| Error::Limit("a value of 4 GiB".into()))?;
+        let even = u32::try_from(len + len % 2).map_err(|_| dicom::Error::Limit("a value of 4 GiB".into()))?;
         self.head(element.tag, vr, even);
         self.rope.range(&self.set.input, offset, len, size);
         self.rope.fill(0, len % 2);
@@ -385,7 +386,8 @@ impl Writer<'_> {
         match &element.value {
             Value::Bytes { offset, len } => {
                 let used = source.frames().last().map_or(0, |f| f.offset() + f.length() - offset).min(*len);
-                let padded = u32::try_from(len + len % 2).map_err(|_| Error::Limit("pixel data of 4 GiB".into()))?;
+                let padded =
+                    u32::try_from(len + len % 2).map_err(|_| dicom::Error::Limit("pixel data of 4 GiB".into()))?;
                 let size = if element.big_endian { word(element.vr) } else { 1 };
                 let whole = used.next_multiple_of(size as u64).min(*len);
                 self.head(element.tag, element.vr, padded);

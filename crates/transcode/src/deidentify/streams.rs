@@ -2,7 +2,7 @@
 //! They are blanked where they are, so that no length and no offset changes.
 
 use crate::error::{Error, Result};
-use crate::syntax::Coding;
+use dicom::syntax::Coding;
 use std::ops::Range;
 
 /// Blanks in one frame.
@@ -24,7 +24,7 @@ pub(crate) fn blanks(frame: &[u8], coding: Coding) -> Result<Vec<Blank>> {
     .ok_or_else(|| Error::Identifying("a compressed frame can't be followed to its end".into()))?;
     found.retain(|(range, fill)| frame[range.clone()].iter().any(|b| b != fill));
     if found.len() > MAX_BLANKS {
-        return Err(Error::Limit(format!("more than {MAX_BLANKS} comments in a frame")));
+        return Err(dicom::Error::Limit(format!("more than {MAX_BLANKS} comments in a frame")).into());
     }
     Ok(found)
 }

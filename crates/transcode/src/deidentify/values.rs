@@ -1,7 +1,7 @@
 //! Values that stand in for others: dummies by VR (PS3.5 6.2), new UIDs, shifted dates.
 
 use super::key::Key;
-use crate::data_set::Vr;
+use dicom::data_set::Vr;
 
 /// Stands where text was.
 pub(crate) const REMOVED: &str = "REMOVED";

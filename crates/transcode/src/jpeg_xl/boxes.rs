@@ -1,8 +1,8 @@
 //! Boxes around a JPEG XL codestream (ISO/IEC 18181-2): found, counted and written; what they unpack to is bounded.
 
-use crate::error::{Error, Result};
+use dicom::error::{Error, Result};
+use dicom::jpeg_xl::{JxlBox, boxes, is_container};
 use jxl_oxide_common::Bundle;
-use std::borrow::Cow;
 use std::io::Read;
 
 /// The signature box and the file type box every container starts with.
@@ -11,35 +11,6 @@ const START: &[u8] = b"\0\0\0\x0CJXL \r\n\x87\n\0\0\0\x14ftypjxl \0\0\0\0jxl ";
 const LEVEL_10: &[u8] = b"\0\0\0\x09jxll\x0A";
 /// What the boxes with metadata of a JPEG may unpack to: a JPEG holds little beside its image.
 const UNPACKED: u64 = 64 << 20;
-
-/// A box: its type, its content, and where it ends.
-struct Found<'a> {
-    kind: &'a [u8],
-    content: &'a [u8],
-    end: usize,
-}
-
-/// Is this a container, not a bare codestream?
-pub(super) fn is_container(bytes: &[u8]) -> bool {
-    bytes.get(4..8) == Some(b"JXL ")
-}
-
-/// The codestream in a container, parts joined; a bare codestream is given back as it is. Of a container that is cut short,
-/// what is there.
-pub(crate) fn codestream_of(bytes: &[u8]) -> Cow<'_, [u8]> {
-    if !is_container(bytes) {
-        return Cow::Borrowed(bytes);
-    }
-    let mut parts = Vec::new();
-    for Found { kind, content, .. } in boxes(bytes) {
-        match kind {
-            b"jxlc" => return Cow::Borrowed(content),
-            b"jxlp" => parts.extend_from_slice(content.get(4..).unwrap_or_default()),
-            _ => {}
-        }
-    }
-    Cow::Owned(parts)
-}
 
 /// A container around a codestream that must be read at level 10: all that comes before the codestream, which goes on to
 /// the end.
@@ -55,7 +26,7 @@ pub(super) fn at_level_10(codestream: &[u8]) -> Result<Vec<u8>> {
 
 /// Refuses boxes that would unpack to more than a JPEG's metadata can be. They are unpacked here without being kept.
 pub(super) fn bounded(bytes: &[u8]) -> Result<()> {
-    for Found { kind, content, .. } in boxes(bytes) {
+    for JxlBox { kind, content, .. } in boxes(bytes) {
         let packed = match kind {
             b"jbrd" => after_jbrd_header(content)?,
             b"brob" => content.get(4..).unwrap_or_default(),
@@ -88,30 +59,10 @@ pub(super) fn whole(bytes: &[u8]) -> &[u8] {
     }
 }
 
-/// The boxes, as far as they go.
-fn boxes(bytes: &[u8]) -> impl Iterator<Item = Found<'_>> {
-    let mut at = 0;
-    std::iter::from_fn(move || {
-        let head = bytes.get(at..at + 8)?;
-        let (kind, told) = (&head[4..], u32::from_be_bytes([head[0], head[1], head[2], head[3]]));
-        let (skip, size) = match told {
-            0 => (8, bytes.len() - at),
-            1 => {
-                let long = bytes.get(at + 8..at + 16)?.try_into().ok()?;
-                (16, usize::try_from(u64::from_be_bytes(long)).unwrap_or(usize::MAX))
-            }
-            size => (8, size as usize),
-        };
-        let end = at.saturating_add(size).min(bytes.len());
-        let content = bytes.get(at + skip..end)?;
-        at = end;
-        Some(Found { kind, content, end })
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use dicom::jpeg_xl::codestream_of;
 
     #[test]
     fn a_codestream_comes_back_from_its_container() {

@@ -1,8 +1,9 @@
 //! Codestreams to samples, by `jxl`, the decoder of the codec's authors in Rust.
 
-use super::{Header, boxes};
+use super::boxes;
 use crate::decode::guarded;
-use crate::error::{Error, Result};
+use dicom::error::{Error, Result};
+use dicom::jpeg_xl::{Header, is_container};
 use jxl::api::{
     Endianness, Event, JxlBitstreamInput, JxlColorType, JxlDataFormat, JxlDecoder, JxlDecoderOptions, JxlOutputBuffer,
     JxlPixelFormat, ProfileLevel,
@@ -12,7 +13,7 @@ use std::io::{self, IoSliceMut};
 /// Decodes a whole stream whose header was held against the attributes. Samples come interleaved, at the header's precision,
 /// one byte each up to 8 bits, else two, little endian; in the colours of the stream (never those of the lossy space inside).
 pub(crate) fn decode(stored: &[u8], header: &Header) -> Result<Vec<u8>> {
-    let before = if boxes::is_container(stored) { Vec::new() } else { boxes::before_level_10() };
+    let before = if is_container(stored) { Vec::new() } else { boxes::before_level_10() };
     guarded("JPEG XL", || run(&mut Chain { parts: [&before, stored] }, header))
 }
 

@@ -1,8 +1,9 @@
 //! Lossless frames: samples to a JPEG XL codestream of exactly Bits Stored (PS3.5 8.2.15), by `jixel`.
 
-use super::{Header, boxes};
+use super::boxes;
 use crate::decode::guarded;
-use crate::error::{Error, Result};
+use dicom::error::{Error, Result};
+use dicom::jpeg_xl::Header;
 use jixel::{ColorSpace, FlMeta};
 
 /// Above this precision a decoder needs more than 16 bits inside: level 10, which a container has to tell.
@@ -67,6 +68,17 @@ mod tests {
 
     /// Every depth, grey and colour: decoded by `jxl` and by `jxl-oxide` to the same samples.
     #[test]
+    fn a_header_cut_anywhere_is_an_error() {
+        let stream = encode_lossless(&[0; 600], 30, 20, 1, 8, 8).unwrap();
+        let header = Header::read(&stream).unwrap();
+        assert_eq!((header.width, header.height, header.components, header.precision), (30, 20, 1, 8));
+        assert!(!header.xyb);
+        for len in 0..7 {
+            assert!(Header::read(&stream[..len]).is_err(), "{len} bytes");
+        }
+    }
+
+    #[test]
     fn every_depth_comes_back() {
         for precision in 1..=16u8 {
             for components in [1u16, 3] {
@@ -77,7 +89,7 @@ mod tests {
                     .collect();
                 let bytes: Vec<u8> = samples.iter().flat_map(|v| v.to_le_bytes()).collect();
                 let stream = encode_lossless(&bytes, width, height, components, 16, precision).unwrap();
-                let header = Header::read(&boxes::codestream_of(&stream)).unwrap();
+                let header = Header::read(&dicom::jpeg_xl::codestream_of(&stream)).unwrap();
                 assert_eq!((header.precision, header.components), (precision, components));
                 assert_eq!((header.width, header.height, header.xyb), (width, height, false));
                 let decoded = super::super::decode(&stream, &header).unwrap();

@@ -1,8 +1,9 @@
 //! Lossy frames, by `jixel`: only where a rule asks for them, and the loss is measured by whoever asks.
 
-use super::{Header, boxes};
+use super::boxes;
 use crate::decode::guarded;
-use crate::error::{Error, Result};
+use dicom::error::{Error, Result};
+use dicom::jpeg_xl::{Header, codestream_of, is_container};
 use jixel::EncodeConfig;
 
 /// Distances that are tried, from the coarsest to the finest: each loses a tenth less than the one before.
@@ -40,8 +41,8 @@ pub(crate) fn encode_lossy(
     if precision == 8 || precision == 16 {
         return Ok(stream);
     }
-    let contained = boxes::is_container(&stream);
-    let mut codestream = boxes::codestream_of(&stream).into_owned();
+    let contained = is_container(&stream);
+    let mut codestream = codestream_of(&stream).into_owned();
     Header::set_precision(&mut codestream, precision)?;
     if contained { boxes::at_level_10(&codestream) } else { Ok(codestream) }
 }

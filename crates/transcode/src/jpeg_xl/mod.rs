@@ -2,7 +2,7 @@
 //!
 //! Written by `jixel`, read by `jxl`; a JPEG is rebuilt by `jxl-oxide`. None of them is ours: each runs behind
 //! [`guarded`](crate::decode::guarded), so that a panic in it is an error of the frame. What they are given is bounded first: the size that the
-//! header of the codestream tells ([`header`]), and what the boxes around it unpack to ([`boxes`]).
+//! header of the codestream tells ([`dicom::jpeg_xl::Header`]), and what the boxes around it unpack to ([`boxes`]).
 //!
 //! JPEG XL has no signed samples, and the standard names no mapping. Under .110 samples go as the two's complement of
 //! Bits Stored, as other writers do: a reader that extends the sign from Bits Stored gets them right. Under .112, where
@@ -10,14 +10,11 @@
 
 mod boxes;
 mod decode;
-mod header;
 mod lossless;
 mod lossy;
 mod recompress;
 
-pub(crate) use boxes::codestream_of;
 pub(crate) use decode::decode;
-pub(crate) use header::Header;
 pub(crate) use lossless::encode_lossless;
 pub(crate) use lossy::{distances, encode_lossy};
 pub(crate) use recompress::{rebuild_jpeg, recompress};

@@ -3,9 +3,10 @@
 //! `jixel` writes the coefficients anew and puts what else the stream needs into a box; `jxl-oxide` rebuilds the stream. Not
 //! every JPEG comes back right: nothing counts before what comes back was compared with what went in.
 
-use super::{Header, boxes};
+use super::boxes;
 use crate::decode::guarded;
-use crate::error::{Error, Result};
+use dicom::error::{Error, Result};
+use dicom::jpeg_xl::{Header, codestream_of};
 use jixel::JpegTranscodeConfig;
 use jxl_oxide::{AllocTracker, JxlImage};
 use std::io::{self, Write};
@@ -31,7 +32,7 @@ pub(crate) fn recompress(jpeg: &[u8]) -> Result<Vec<u8>> {
 
 /// The JPEG stream that a frame of JPEG XL was made of.
 pub(crate) fn rebuild_jpeg(stream: &[u8]) -> Result<Vec<u8>> {
-    let header = Header::read(&boxes::codestream_of(stream))?;
+    let header = Header::read(&codestream_of(stream))?;
     let samples = u64::from(header.width) * u64::from(header.height) * u64::from(header.components);
     if samples > MAX_SAMPLES {
         return Err(Error::Limit(format!("a frame of {samples} samples")));

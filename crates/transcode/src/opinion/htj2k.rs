@@ -101,7 +101,8 @@ mod tests {
     use crate::opinion::tests::{Wrong, made};
     use crate::opinion::{Class, Opinion};
     use crate::policy::Target;
-    use crate::{Bound, Opinions, Sampling, Source};
+    use crate::{Bound, Opinions, Sampling};
+    use dicom::Source;
 
     /// Neither needs the other to find a codec that agrees with itself and is wrong.
     #[test]

@@ -2,9 +2,10 @@
 //! rebuilt, the picture by `jxl`. Header and samples are taken as `jxl-oxide` reads them: nothing of our own parser is asked.
 
 use super::{Answer, Shown};
-use crate::decode::guarded;
+use crate::decode::{Decode, guarded};
 use crate::encode::Plan;
-use crate::jpeg_xl::{self, Header, READER, REBUILDER as OXIDE};
+use crate::jpeg_xl::{self, READER, REBUILDER as OXIDE};
+use dicom::jpeg_xl::{Header, codestream_of};
 use jxl_oxide::{JxlImage, JxlThreadPool, image::BitDepth};
 
 /// How far pictures may be apart on the average, in steps of 8 bits, where nothing says that they are the same: decoders round their
@@ -31,7 +32,7 @@ fn close(one: &[i32], other: &[i32], step: f64) -> bool {
 
 /// The picture of .111: a client that knows JPEG XL shows it instead of the JPEG.
 pub(super) fn look_at_jpeg(plan: &Plan, shown: &Shown<'_>) -> Answer {
-    let picture = Header::read(&jpeg_xl::codestream_of(shown.codestream))
+    let picture = Header::read(&codestream_of(shown.codestream))
         .and_then(|header| Ok((header, jpeg_xl::decode(shown.codestream, &header)?)));
     let (header, picture) = match picture {
         Ok(picture) => picture,

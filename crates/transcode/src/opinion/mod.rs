@@ -19,10 +19,10 @@ pub(crate) mod tests;
 pub use sampling::Sampling;
 
 use crate::encode::Plan;
-use crate::facts::Facts;
 use crate::policy::Target;
-use crate::source::Source;
-use crate::syntax::Coding;
+use dicom::facts::Facts;
+use dicom::source::Source;
+use dicom::syntax::Coding;
 use sampling::Turn;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;

@@ -4,7 +4,7 @@ use super::{Answer, Shown, same_samples};
 use crate::bounded::Loss;
 use crate::decode::guarded;
 use crate::encode::Plan;
-use crate::error::Error;
+use dicom::error::Error;
 use jpeg2k::{DecodeParameters, Image, ImageComponent};
 
 const DECODER: &str = "openjp2 0.6.1";

@@ -2,11 +2,12 @@
 
 use crate::decode;
 use crate::encode::Plan;
-use crate::error::Result;
-use crate::facts::Facts;
 use crate::policy::Target;
-use crate::syntax::{Coding, TransferSyntax};
-use crate::{Check, Context, Opinions, Outcome, Policy, Sampling, Source};
+use crate::{Check, Context, Opinions, Outcome, Policy, Sampling};
+use dicom::Source;
+use dicom::error::Result;
+use dicom::facts::Facts;
+use dicom::syntax::{Coding, TransferSyntax};
 
 /// A mistake that an encoder and its decoder share.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -6,9 +6,9 @@ mod when;
 
 pub use target::{Bound, Target};
 
-use crate::facts::Facts;
-use crate::input::hex;
 use crate::suitable;
+use dicom::facts::Facts;
+use dicom::input::hex;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use when::When;
@@ -148,7 +148,7 @@ impl Policy {
     }
 
     /// What the rules say of an instance. Rules on an `element` look into the data set of an opened
-    /// [`Source`](crate::Source); facts that were stored and read again hold none, and there an element counts as absent.
+    /// [`Source`](dicom::Source); facts that were stored and read again hold none, and there an element counts as absent.
     pub fn decide(&self, facts: &Facts) -> Decision {
         let mut why = Vec::new();
         for rule in &self.rules {

@@ -2,7 +2,7 @@
 
 use super::PolicyError;
 use super::hint;
-use crate::syntax::TransferSyntax;
+use dicom::syntax::TransferSyntax;
 use std::fmt;
 
 /// What a rule asks an instance to become.

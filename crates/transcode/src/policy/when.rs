@@ -2,9 +2,9 @@
 
 use super::PolicyError;
 use super::hint;
-use crate::data_set::Tag;
-use crate::dictionary;
-use crate::facts::{Facts, Pixels};
+use dicom::data_set::Tag;
+use dicom::dictionary;
+use dicom::facts::{Facts, Pixels};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 

@@ -4,9 +4,9 @@
 //! is in it follows as steps of its own; lengths are carried as they are.
 
 use super::window::Window;
-use crate::data_set::{Vr, long_header, swap, word};
-use crate::error::{Error, Result};
-use crate::syntax::Encoding;
+use dicom::data_set::{Vr, long_header, swap, word};
+use dicom::error::{Error, Result};
+use dicom::syntax::Encoding;
 use std::ops::Range;
 
 const UNDEFINED: u32 = 0xFFFF_FFFF;
@@ -116,7 +116,7 @@ impl Head {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::input::Input;
+    use dicom::input::Input;
 
     fn made(explicit: &[u8], encoding: Encoding) -> Vec<u8> {
         let input = Input::from_bytes(explicit.to_vec());

@@ -6,7 +6,7 @@
 
 use super::layout::Layout;
 use super::restore::RestoreError;
-use crate::syntax::Encoding;
+use dicom::syntax::Encoding;
 
 const MAGIC: &[u8; 5] = b"FLRES";
 const VERSION: u8 = 1;

@@ -1,6 +1,6 @@
 //! Decoded samples to native pixel data as the source had it (PS3.5 7.3, 8.1.1, 8.2): the way back of `decode::native`.
 
-use crate::data_set::swap;
+use dicom::data_set::swap;
 use std::borrow::Cow;
 
 /// How the source's native frames are laid out.

@@ -10,15 +10,16 @@ use super::program::ProgramWriter;
 use super::restore::{Check, RestoreError, Restorer};
 use super::window::Window;
 use super::{NoWayBack, Residue};
-use crate::data_set::{Element, Item, Value};
-use crate::error::{Error, Result};
-use crate::facts;
-use crate::frames::{native_bits, sub_sampled};
-use crate::input::Input;
+use crate::decode::DecodeWith;
 use crate::overlay;
-use crate::source::Source;
-use crate::syntax::{Coding, Encoding};
 use crate::write::value_start;
+use dicom::data_set::{Element, Item, Value};
+use dicom::error::{Error, Result};
+use dicom::facts;
+use dicom::frames::{native_bits, sub_sampled};
+use dicom::input::Input;
+use dicom::source::Source;
+use dicom::syntax::{Coding, Encoding};
 use std::io;
 use std::ops::Range;
 
@@ -106,12 +107,12 @@ struct Maker<'a> {
 
 impl Maker<'_> {
     fn walk(&mut self, source: &Source, written: &Source, origin: Origin, jpegs: Option<&[u64]>) -> Result<()> {
-        let first = |of: &Source| of.meta.first().or(of.data_set().elements.first()).map_or(0, |e| e.start);
+        let first = |of: &Source| of.meta().first().or(of.data_set().elements.first()).map_or(0, |e| e.start);
         let (before, object) = (first(source), first(written));
         // Preamble and file meta are Explicit VR Little Endian whatever follows (PS3.10 7.1).
         let encoding = std::mem::replace(&mut self.encoding, Encoding::ExplicitLittle);
         self.token(before.saturating_sub(object)..before, 0..object)?;
-        self.list(&source.meta, &written.meta, None)?;
+        self.list(source.meta(), written.meta(), None)?;
         self.encoding = encoding;
         let runs = pixel_runs(source, origin, jpegs);
         self.list(
@@ -305,7 +306,7 @@ fn no_way(error: RestoreError) -> NoWayBack {
 mod tests {
     use super::*;
     use crate::opinion::tests::made;
-    use crate::{Context, Outcome, Policy};
+    use crate::{Context, Decode, Outcome, Policy};
 
     #[test]
     fn a_proof_sees_any_byte_that_is_another_by_the_hash_and_by_comparing() {

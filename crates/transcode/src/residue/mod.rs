@@ -78,7 +78,7 @@ impl Residue {
 
     /// SHA-256 of the received file, hexadecimal.
     pub fn original_sha256(&self) -> String {
-        crate::input::hex(&self.header.original_sha256)
+        dicom::input::hex(&self.header.original_sha256)
     }
 
     /// Bytes of the received file.
@@ -88,7 +88,7 @@ impl Residue {
 
     /// SHA-256 of the converted object it belongs to, hexadecimal.
     pub fn converted_sha256(&self) -> String {
-        crate::input::hex(&self.header.converted_sha256)
+        dicom::input::hex(&self.header.converted_sha256)
     }
 }
 

@@ -4,8 +4,8 @@
 
 use super::format::put_number;
 use super::restore::RestoreError;
-use crate::error::{Error, Result};
-use crate::input::Input;
+use dicom::error::{Error, Result};
+use dicom::input::Input;
 use flate2::Compression;
 use flate2::read::DeflateDecoder;
 use flate2::write::DeflateEncoder;

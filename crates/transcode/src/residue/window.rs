@@ -1,7 +1,7 @@
 //! Small reads of an input in rising order, through a window.
 
-use crate::error::Result;
-use crate::input::Input;
+use dicom::error::Result;
+use dicom::input::Input;
 
 const WINDOW: usize = 16 * 1024;
 

@@ -1,6 +1,7 @@
 //! The decoder held against the sources and OpenJPEG's port, on what our encoder writes of the corpus and of made images; damaged streams.
 
 use super::{Refused, decode};
+use crate::Decode;
 use htj2k::{EncodeOptions, Image, Progression, Samples, TileParts, Transform};
 use proptest::prelude::*;
 use std::path::{Path, PathBuf};
@@ -226,7 +227,7 @@ fn the_corpus() {
     let table = std::fs::read_to_string(corpus.join("REFERENCE.tsv")).unwrap();
     let (mut files, mut frames, mut wrong) = (0, 0, Vec::new());
     for path in table.lines().skip(1).filter_map(|line| line.split('\t').next()) {
-        let Ok(source) = crate::Source::open(&corpus.join(path)) else { continue };
+        let Ok(source) = dicom::Source::open(&corpus.join(path)) else { continue };
         let facts = source.facts().clone();
         if ![8, 16].contains(&facts.bits_allocated) || !(1..=16).contains(&facts.bits_stored) {
             continue;

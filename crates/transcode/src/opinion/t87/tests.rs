@@ -1,8 +1,9 @@
 //! The decoder held against the conformance streams of T.87, the corpus, and CharLS; damaged streams.
 
 use super::{Picture, decode};
-use crate::input::hex;
+use crate::Decode;
 use charls::{CharLS, FrameInfo, InterleaveMode};
+use dicom::input::hex;
 use proptest::prelude::*;
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
@@ -75,9 +76,9 @@ fn the_corpus() {
     let table = std::fs::read_to_string(corpus.join("REFERENCE.tsv")).unwrap();
     let (mut files, mut wrong) = (0, Vec::new());
     for row in table.lines().skip(1).map(|line| line.split('\t').collect::<Vec<_>>()) {
-        let Ok(source) = crate::Source::open(&corpus.join(row[0])) else { continue };
+        let Ok(source) = dicom::Source::open(&corpus.join(row[0])) else { continue };
         let facts = source.facts().clone();
-        if facts.transfer_syntax.coding() != crate::syntax::Coding::JpegLs || row[1] != "AGREE" {
+        if facts.transfer_syntax.coding() != dicom::syntax::Coding::JpegLs || row[1] != "AGREE" {
             continue;
         }
         files += 1;

@@ -3,10 +3,10 @@
 mod common;
 
 use common::{Form, Made};
+use dicom::{ReadAt, Source};
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use transcode::{ReadAt, Source};
 
 /// A file of many tiles that is nowhere: its bytes are made when they are read, and counted.
 struct Slide {

@@ -16,12 +16,15 @@ const MAX_TEXT: u64 = 64 * 1024;
 /// One data set: elements in the order of the file, values left where they are.
 #[derive(Debug, Clone)]
 pub struct DataSet {
-    pub(crate) input: Arc<Input>,
-    pub(crate) elements: Vec<Element>,
-    pub(crate) encoding: Encoding,
+    /// The bytes that offsets count in.
+    pub input: Arc<Input>,
+    /// The top-level elements in the order of the file.
+    pub elements: Vec<Element>,
+    /// How the first element is written.
+    pub encoding: Encoding,
     pub(crate) charset: Charset,
     /// Some element is not written the way the transfer syntax says.
-    pub(crate) irregular: bool,
+    pub irregular: bool,
 }
 
 /// One data element.
@@ -34,19 +37,19 @@ pub struct Element {
     /// Where its value is.
     pub value: Value,
     /// Offset of the first byte of its tag.
-    pub(crate) start: u64,
+    pub start: u64,
     /// Offset past its last byte, delimiters included.
-    pub(crate) end: u64,
+    pub end: u64,
     /// The VR stands in the file.
-    pub(crate) written_explicit: bool,
+    pub written_explicit: bool,
     /// Its length field is FFFFFFFF.
-    pub(crate) undefined: bool,
+    pub undefined: bool,
     /// Byte order of its value.
-    pub(crate) big_endian: bool,
+    pub big_endian: bool,
     /// Its VR; where that is UN, what the dictionary has, or SQ where its value proved to be one.
-    pub(crate) known: Vr,
+    pub known: Vr,
     /// The items in a value of VR UN: bytes to whoever writes it, a sequence to whoever reads it (PS3.5 6.2.2).
-    pub(crate) inside: Option<Box<[Item]>>,
+    pub inside: Option<Box<[Item]>>,
 }
 
 /// The value of an element.
@@ -71,7 +74,7 @@ pub struct Item {
     /// The data set it holds.
     pub elements: Vec<Element>,
     /// Its length field is FFFFFFFF.
-    pub(crate) undefined: bool,
+    pub undefined: bool,
 }
 
 impl Element {
@@ -170,7 +173,8 @@ impl DataSet {
         self.first_u16(self.get(tag)?)
     }
 
-    pub(crate) fn first_u16(&self, element: &Element) -> Option<u16> {
+    /// The first 16-bit value of an element as a number.
+    pub fn first_u16(&self, element: &Element) -> Option<u16> {
         first_u16(&self.input, element)
     }
 }
@@ -207,7 +211,7 @@ fn find(elements: &[Element], tag: Tag) -> Option<&Element> {
 }
 
 /// Bytes of one number of a VR: what is swapped between byte orders (PS3.5 7.3).
-pub(crate) fn word(vr: Vr) -> usize {
+pub fn word(vr: Vr) -> usize {
     match vr {
         Vr::US | Vr::SS | Vr::OW | Vr::AT => 2,
         Vr::UL | Vr::SL | Vr::FL | Vr::OL | Vr::OF => 4,
@@ -217,14 +221,14 @@ pub(crate) fn word(vr: Vr) -> usize {
 }
 
 /// Turns the byte order of every word of `size` bytes around; a rest that is no whole word stays.
-pub(crate) fn swap(bytes: &mut [u8], size: usize) {
+pub fn swap(bytes: &mut [u8], size: usize) {
     if size > 1 {
         bytes.chunks_exact_mut(size).for_each(<[u8]>::reverse);
     }
 }
 
 /// Is a VR followed by two reserved bytes and a 32-bit length (PS3.5 Table 7.1-1)?
-pub(crate) fn long_header(vr: Vr) -> bool {
+pub fn long_header(vr: Vr) -> bool {
     matches!(
         vr,
         Vr::OB

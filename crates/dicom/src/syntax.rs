@@ -10,28 +10,39 @@ pub struct TransferSyntax(String);
 
 /// How the frames of a transfer syntax are coded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Coding {
+pub enum Coding {
     /// Samples as they are; also of encapsulated uncompressed.
     Native,
     /// Each frame is a raw deflate stream of its native bytes (PS3.5 A.4.13).
     DeflatedFrame,
+    /// RLE Lossless (PS3.5 Annex G).
     Rle,
     /// JPEG, sequential or progressive DCT.
     Jpeg,
+    /// JPEG, lossless (T.81 Annex H).
     JpegLossless,
+    /// JPEG-LS.
     JpegLs,
+    /// JPEG 2000.
     Jpeg2000,
+    /// High-Throughput JPEG 2000.
     HtJ2k,
+    /// JPEG XL.
     JpegXl,
+    /// A video stream.
     Video,
+    /// A syntax that is not known here.
     Unknown,
 }
 
 /// How the elements of a data set are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Encoding {
+pub enum Encoding {
+    /// Implicit VR Little Endian.
     ImplicitLittle,
+    /// Explicit VR Little Endian.
     ExplicitLittle,
+    /// Explicit VR Big Endian.
     ExplicitBig,
 }
 
@@ -143,12 +154,13 @@ impl TransferSyntax {
         self.coding() == Coding::Video
     }
 
-    pub(crate) fn coding(&self) -> Coding {
+    /// How frames are coded.
+    pub fn coding(&self) -> Coding {
         KNOWN.iter().find(|k| k.0 == self.0).map_or(Coding::Unknown, |k| k.2)
     }
 
     /// The uncompressed syntax whose elements are written this way.
-    pub(crate) fn of_encoding(encoding: Encoding) -> Self {
+    pub fn of_encoding(encoding: Encoding) -> Self {
         TransferSyntax::new(match encoding {
             Encoding::ImplicitLittle => Self::IMPLICIT_LITTLE,
             Encoding::ExplicitLittle => Self::EXPLICIT_LITTLE,
@@ -156,7 +168,8 @@ impl TransferSyntax {
         })
     }
 
-    pub(crate) fn encoding(&self) -> Encoding {
+    /// How elements are written.
+    pub fn encoding(&self) -> Encoding {
         match self.0.as_str() {
             Self::IMPLICIT_LITTLE => Encoding::ImplicitLittle,
             Self::EXPLICIT_BIG => Encoding::ExplicitBig,

@@ -2,13 +2,11 @@
 
 use crate::charset::Charset;
 use crate::data_set::{DataSet, Element, Item, Tag, Value, Vr, swap, word};
-use crate::decode::{self, Codecs};
 use crate::document;
 use crate::error::{Error, Result};
-use crate::facts::{self, Facts, Pixels};
+use crate::facts::{Facts, Pixels};
 use crate::frames::{self, Found, Frame, Problem};
 use crate::input::{Input, hex};
-use crate::jpeg_xl;
 use crate::json;
 use crate::read_at::ReadAt;
 use crate::stream::{self, StreamInfo};
@@ -28,14 +26,14 @@ const META: u16 = 0x0002;
 #[derive(Debug)]
 pub struct Source {
     file: Arc<Input>,
-    pub(crate) meta: Vec<Element>,
+    meta: Vec<Element>,
     set: Arc<DataSet>,
     facts: Facts,
     frames: Vec<Frame>,
     /// What is wrong with the pixels as a whole; single frames may be there all the same.
     problem: Option<Problem>,
     /// What the first compressed frame says of itself.
-    pub(crate) stream: Option<StreamInfo>,
+    stream: Option<StreamInfo>,
     deflated: bool,
     /// Where the data set begins in the file.
     data_start: u64,
@@ -92,7 +90,8 @@ impl Source {
         Source::read(Input::from_bytes(bytes))
     }
 
-    pub(crate) fn read(input: Input) -> Result<Source> {
+    /// As [`Source::open`], of an input.
+    pub fn read(input: Input) -> Result<Source> {
         let file = Arc::new(input);
         let start = after_preamble(&file)?;
         let (meta, start) = walk::walk_group(&file, start, META)?;
@@ -172,8 +171,8 @@ impl Source {
         Ok(source)
     }
 
-    /// An item of a sequence as an instance of its own in this transfer syntax, to decode the image that it holds.
-    pub(crate) fn of_item(&self, item: &Item, syntax: TransferSyntax) -> Result<Source> {
+    /// An item of a sequence as an instance of its own in this transfer syntax: the image that it holds.
+    pub fn of_item(&self, item: &Item, syntax: TransferSyntax) -> Result<Source> {
         let (elements, encoding) = (item.elements.clone(), self.set.encoding);
         let walked = Walked { elements, irregular: self.set.irregular, encoding, fault: None, cut: Vec::new() };
         let (file, body) = (self.file.clone(), self.set.input.clone());
@@ -261,7 +260,7 @@ impl Source {
     }
 
     /// The first bytes of frame `n`, at most `limit`.
-    pub(crate) fn read_some(&self, n: u32, limit: u64, out: &mut Vec<u8>) -> Result<()> {
+    pub fn read_some(&self, n: u32, limit: u64, out: &mut Vec<u8>) -> Result<()> {
         let frame = self.frames.get(n as usize).filter(|frame| frame.fault().is_none());
         let frame = frame.ok_or_else(|| self.no_frame(n))?;
         out.clear();
@@ -286,79 +285,28 @@ impl Source {
         Error::Frame { frame: n.saturating_add(1), what }
     }
 
-    /// The samples of frame `n` (from 0): little endian, interleaved by pixel, in the container of Bits Allocated (one
-    /// byte for Bits Allocated 1), bits above Bits Stored cleared or filled with the sign, no colour conversion. `out` is
-    /// cleared first.
-    pub fn decode_frame(&self, n: u32, out: &mut Vec<u8>) -> Result<()> {
-        self.decode_with(n, &mut Codecs::default(), out)?;
-        decode::settle_high_bits(&self.facts, out);
-        Ok(())
-    }
-
-    /// As [`Source::decode_frame`], with all bits as they are stored.
-    pub(crate) fn decode_with(&self, n: u32, codecs: &mut Codecs, out: &mut Vec<u8>) -> Result<()> {
-        let done = match self.held_frame(n) {
-            Some(stored) => decode::frame(&self.layout(), n, stored, codecs, out),
-            None => {
-                let mut stored = std::mem::take(&mut codecs.stored);
-                let read = self.read_frame(n, &mut stored);
-                let done = read.and_then(|()| decode::frame(&self.layout(), n, &stored, codecs, out));
-                codecs.stored = stored;
-                done
-            }
-        };
-        done.map_err(|error| match error {
-            Error::Io(_) | Error::Frame { .. } => error,
-            other => Error::Frame { frame: n.saturating_add(1), what: other.to_string() },
-        })
-    }
-
-    /// The JPEG stream that frame `n` (from 0) of JPEG XL JPEG Recompression was made of, byte for byte, with what padding it had.
-    pub fn jpeg_frame(&self, n: u32) -> Result<Vec<u8>> {
-        let mut stored = Vec::new();
-        self.read_frame(n, &mut stored)?;
-        let frame = |error: Error| Error::Frame { frame: n.saturating_add(1), what: error.to_string() };
-        match self.facts.transfer_syntax.uid() {
-            TransferSyntax::JPEG_XL_RECOMPRESSION => jpeg_xl::rebuild_jpeg(&stored).map_err(frame),
-            _ => Err(Error::unsupported("only JPEG XL JPEG Recompression holds JPEG streams")),
-        }
-    }
-
     /// The stored bytes of frame `n`, where they are in memory side by side.
-    pub(crate) fn held_frame(&self, n: u32) -> Option<&[u8]> {
+    pub fn held_frame(&self, n: u32) -> Option<&[u8]> {
         match self.frames.get(n as usize)?.fragments.as_slice() {
             [(offset, len)] => self.set.input.held(*offset, *len),
             _ => None,
         }
     }
 
-    /// The samples of frame `n`, as [`Source::decode_with`] gives them, where they are in memory as they are.
-    pub(crate) fn held_samples(&self, n: u32) -> Option<&[u8]> {
-        decode::as_they_are(&self.layout(), self.held_frame(n)?)
-    }
-
     /// All bytes of the file, where they are in memory and their SHA-256 was taken from there.
-    pub(crate) fn hashed_bytes(&self) -> Option<&[u8]> {
+    pub fn hashed_bytes(&self) -> Option<&[u8]> {
         self.sha256.get().filter(|hash| hash.of_held)?;
         self.file.all()
     }
 
-    fn layout(&self) -> decode::Layout<'_> {
-        let element = facts::pixel_element(&self.set);
-        decode::Layout {
-            facts: &self.facts,
-            big_endian: element.is_some_and(|e| e.big_endian),
-            words: element.is_some_and(|e| e.vr == Vr::OW),
-        }
+    /// What the first compressed frame says of itself.
+    pub fn stream(&self) -> Option<&StreamInfo> {
+        self.stream.as_ref()
     }
 
-    /// What the samples of [`Source::decode_frame`] are, where they are colour: the stream decides, not the attribute.
-    pub fn is_ybr(&self) -> bool {
-        if self.facts.transfer_syntax.uid() == TransferSyntax::JPEG_XL_RECOMPRESSION && self.facts.samples == 3 {
-            let jpeg = self.jpeg_frame(0).and_then(|stream| stream::probe(&stream, Coding::Jpeg));
-            return decode::is_ybr(&self.facts, Coding::Jpeg, jpeg.ok().flatten().as_ref());
-        }
-        decode::is_ybr(&self.facts, self.facts.coding(), self.stream.as_ref())
+    /// The elements of the file meta.
+    pub fn meta(&self) -> &[Element] {
+        &self.meta
     }
 
     /// Bytes of the file.
@@ -381,7 +329,8 @@ impl Source {
         Ok(hex(&self.digest()?))
     }
 
-    pub(crate) fn digest(&self) -> Result<[u8; 32]> {
+    /// As [`Source::sha256`], in bytes.
+    pub fn digest(&self) -> Result<[u8; 32]> {
         match self.sha256.get() {
             Some(known) => Ok(known.digest),
             None => {
@@ -397,14 +346,8 @@ impl Source {
     }
 
     /// The bytes of the file.
-    pub(crate) fn input(&self) -> &Input {
+    pub fn input(&self) -> &Input {
         &self.file
-    }
-
-    /// Of native pixel data: are numbers big endian, and do bytes stand in swapped pairs?
-    pub(crate) fn byte_order(&self) -> (bool, bool) {
-        let layout = self.layout();
-        (layout.big_endian, layout.swapped_words())
     }
 
     /// The data set as DICOM JSON (PS3.18 F.2). `bulk_uri` makes the BulkDataURI of a value from its path: tags of 8
@@ -414,7 +357,7 @@ impl Source {
     }
 
     /// The bytes of the data set as they lie in the file. Around a deflated one stands what PS3.5 A.5 does not know: it is left out.
-    pub(crate) fn stored_data_set(&self) -> (&Arc<Input>, Range<u64>) {
+    pub fn stored_data_set(&self) -> (&Arc<Input>, Range<u64>) {
         let (start, end) = (self.data_start, self.file.len());
         let zlib = self.deflated && self.file.bytes(start, 5).is_ok_and(|head| is_zlib(&head)) && end - start > 6;
         (&self.file, if zlib { start + 2..end - 4 } else { start..end })
@@ -458,7 +401,7 @@ impl Source {
     }
 
     /// The value bytes of an element of the file meta.
-    pub(crate) fn meta_bytes(&self, element: &Element) -> Result<Vec<u8>> {
+    pub fn meta_bytes(&self, element: &Element) -> Result<Vec<u8>> {
         match element.value {
             Value::Bytes { offset, len } => Ok(self.file.bytes(offset, len)?.into_owned()),
             _ => Ok(Vec::new()),
@@ -466,7 +409,7 @@ impl Source {
     }
 
     /// The value bytes of (0002,`element`); empty when it is not there.
-    pub(crate) fn meta_value(&self, element: u16) -> Result<Vec<u8>> {
+    pub fn meta_value(&self, element: u16) -> Result<Vec<u8>> {
         self.meta.iter().find(|e| e.tag == Tag(META, element)).map_or_else(|| Ok(Vec::new()), |e| self.meta_bytes(e))
     }
 }
@@ -514,7 +457,7 @@ type Runs = Vec<(u64, u64)>;
 
 /// Does a deflated data set begin with the header of RFC 1950, which PS3.5 A.5 does not know? As a deflate stream such bytes would
 /// begin a stored block, which tells its length twice (RFC 1951 3.2.4).
-pub(crate) fn is_zlib(head: &[u8]) -> bool {
+pub fn is_zlib(head: &[u8]) -> bool {
     let Some(&[method, flags, len_high, not_low, not_high]) = head.first_chunk() else { return false };
     let header = method & 0x0F == 8 && method >> 4 <= 7 && flags & 0x20 == 0;
     let stored = flags == !not_low && len_high == !not_high;

@@ -3,11 +3,12 @@
 use crate::data_set::swap;
 use crate::error::{Error, Result};
 use crate::input::Input;
+use std::io::{Seek, Write};
 use std::sync::Arc;
 
 /// Pieces, one after the other, and where each starts.
 #[derive(Debug, Default)]
-pub(crate) struct Rope {
+pub struct Rope {
     pieces: Vec<(u64, Piece)>,
     len: u64,
 }
@@ -26,12 +27,18 @@ enum Piece {
 }
 
 impl Rope {
-    pub(crate) fn len(&self) -> u64 {
+    /// How many bytes there are.
+    pub fn len(&self) -> u64 {
         self.len
     }
 
+    /// Is there none?
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
     /// Adds bytes.
-    pub(crate) fn bytes(&mut self, bytes: &[u8]) {
+    pub fn bytes(&mut self, bytes: &[u8]) {
         match self.pieces.last_mut() {
             Some((_, Piece::Bytes(last))) => last.extend_from_slice(bytes),
             _ => self.pieces.push((self.len, Piece::Bytes(bytes.to_vec()))),
@@ -40,12 +47,12 @@ impl Rope {
     }
 
     /// Adds `len` times the same byte.
-    pub(crate) fn fill(&mut self, byte: u8, len: u64) {
+    pub fn fill(&mut self, byte: u8, len: u64) {
         self.push(Piece::Fill(byte), len);
     }
 
     /// Adds `len` bytes of another input from `offset`, every word of `word` bytes turned around when it is more than 1.
-    pub(crate) fn range(&mut self, input: &Arc<Input>, offset: u64, len: u64, word: usize) {
+    pub fn range(&mut self, input: &Arc<Input>, offset: u64, len: u64, word: usize) {
         self.push(Piece::Range { input: Arc::clone(input), offset, word: word.max(1) as u64 }, len);
     }
 
@@ -57,7 +64,7 @@ impl Rope {
     }
 
     /// Fills `buf` from `offset`; the caller has checked that the bytes are there.
-    pub(crate) fn read_at(&self, offset: u64, mut buf: &mut [u8]) -> Result<()> {
+    pub fn read_at(&self, offset: u64, mut buf: &mut [u8]) -> Result<()> {
         let mut at = offset;
         let mut n = self.pieces.partition_point(|(start, _)| *start <= offset).saturating_sub(1);
         while !buf.is_empty() {
@@ -70,6 +77,52 @@ impl Rope {
             piece.read(at - start, end - start, now)?;
             (buf, at, n) = (later, at + len, n + 1);
         }
+        Ok(())
+    }
+}
+
+impl Write for Rope {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.bytes(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Values up to this size are copied into a rope, not remembered.
+const SMALL: u64 = 512;
+
+/// Where a written instance goes: bytes that are made, and runs of bytes that are there already.
+pub trait Out: Write {
+    /// Adds `len` bytes of an input from `offset`, every word of `word` bytes turned around when it is more than 1.
+    fn run(&mut self, input: &Arc<Input>, offset: u64, len: u64, word: usize) -> Result<()>;
+}
+
+impl<W: Write + Seek> Out for W {
+    fn run(&mut self, input: &Arc<Input>, offset: u64, len: u64, word: usize) -> Result<()> {
+        if word <= 1 {
+            return input.copy_to(offset, len, self);
+        }
+        input.chunks(offset, len, |bytes| {
+            let mut bytes = bytes.to_vec();
+            swap(&mut bytes, word);
+            Ok(self.write_all(&bytes)?)
+        })
+    }
+}
+
+impl Out for Rope {
+    fn run(&mut self, input: &Arc<Input>, offset: u64, len: u64, word: usize) -> Result<()> {
+        if len > SMALL {
+            self.range(input, offset, len, word);
+            return Ok(());
+        }
+        let mut bytes = input.bytes(offset, len)?.into_owned();
+        swap(&mut bytes, word);
+        self.bytes(&bytes);
         Ok(())
     }
 }

@@ -74,7 +74,7 @@ pub struct Facts {
     pub icc: bool,
     /// For rules that look at other elements.
     #[serde(skip)]
-    pub(crate) data_set: Option<Arc<DataSet>>,
+    pub data_set: Option<Arc<DataSet>>,
 }
 
 impl Facts {
@@ -116,7 +116,7 @@ impl Facts {
     }
 
     /// How the frames are coded.
-    pub(crate) fn coding(&self) -> Coding {
+    pub fn coding(&self) -> Coding {
         self.syntax_of_frames().coding()
     }
 
@@ -135,7 +135,7 @@ impl Facts {
 }
 
 /// The element that holds the pixels: top level only, whatever nested items hold (PS3.3 C.7.6.3).
-pub(crate) fn pixel_element(set: &DataSet) -> Option<&crate::data_set::Element> {
+pub fn pixel_element(set: &DataSet) -> Option<&crate::data_set::Element> {
     [0x0010, 0x0008, 0x0009].iter().find_map(|element| set.get(Tag(0x7FE0, *element)))
 }
 

@@ -20,7 +20,7 @@ const CHUNK: usize = 256 * 1024;
 
 /// Random access to bytes. Every read is checked against the length first, then allocated.
 #[derive(Debug)]
-pub(crate) struct Input {
+pub struct Input {
     head: Vec<u8>,
     rest: Rest,
     len: u64,
@@ -44,14 +44,15 @@ impl fmt::Debug for Rest {
 }
 
 impl Input {
-    pub(crate) fn open(path: &Path) -> Result<Input> {
+    /// A file.
+    pub fn open(path: &Path) -> Result<Input> {
         let (file, _) = open(path)?;
         Input::from_file(file)
     }
 
     /// As [`Input::open`], for a file that will be read from end to end, more than once: all of it is held in memory, in the room
     /// of `spare`, unless it is large.
-    pub(crate) fn load(path: &Path, mut spare: Vec<u8>) -> Result<Input> {
+    pub fn load(path: &Path, mut spare: Vec<u8>) -> Result<Input> {
         let (file, len) = open(path)?;
         if len > WHOLE {
             return Input::from_file(file);
@@ -65,49 +66,58 @@ impl Input {
     }
 
     /// The bytes from `offset`, if they are in memory.
-    pub(crate) fn held(&self, offset: u64, len: u64) -> Option<&[u8]> {
+    pub fn held(&self, offset: u64, len: u64) -> Option<&[u8]> {
         self.head.get(usize::try_from(offset).ok()?..usize::try_from(offset.checked_add(len)?).ok()?)
     }
 
     /// All bytes, if they are in memory.
-    pub(crate) fn all(&self) -> Option<&[u8]> {
+    pub fn all(&self) -> Option<&[u8]> {
         self.held(0, self.len)
     }
 
     /// The room that bytes in memory took.
-    pub(crate) fn into_room(self) -> Vec<u8> {
+    pub fn into_room(self) -> Vec<u8> {
         self.head
     }
 
-    pub(crate) fn from_file(file: File) -> Result<Input> {
+    /// An open file.
+    pub fn from_file(file: File) -> Result<Input> {
         Input::from_reader(Arc::new(LocalFile::new(file)?))
     }
 
-    pub(crate) fn from_reader(reader: Arc<dyn ReadAt>) -> Result<Input> {
+    /// Bytes wherever they lie.
+    pub fn from_reader(reader: Arc<dyn ReadAt>) -> Result<Input> {
         let len = reader.size();
         let mut head = vec![0; len.min(HEAD) as usize];
         reader.read_exact_at(0, &mut head)?;
         Ok(Input { head, rest: if len > HEAD { Rest::Reader(reader) } else { Rest::None }, len })
     }
 
-    pub(crate) fn from_bytes(bytes: Vec<u8>) -> Input {
+    /// Bytes in memory.
+    pub fn from_bytes(bytes: Vec<u8>) -> Input {
         Input { len: bytes.len() as u64, head: bytes, rest: Rest::None }
     }
 
     /// Bytes put together from others.
-    pub(crate) fn from_rope(rope: Rope) -> Result<Input> {
+    pub fn from_rope(rope: Rope) -> Result<Input> {
         let len = rope.len();
         let mut head = vec![0; len.min(HEAD) as usize];
         rope.read_at(0, &mut head)?;
         Ok(Input { head, rest: if len > HEAD { Rest::Rope(rope) } else { Rest::None }, len })
     }
 
-    pub(crate) fn len(&self) -> u64 {
+    /// How many bytes there are.
+    pub fn len(&self) -> u64 {
         self.len
     }
 
+    /// Is there none?
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
     /// Fills `buf` from `offset`.
-    pub(crate) fn read_at(&self, offset: u64, buf: &mut [u8]) -> Result<()> {
+    pub fn read_at(&self, offset: u64, buf: &mut [u8]) -> Result<()> {
         let end = self.check(offset, buf.len() as u64)?;
         match &self.rest {
             Rest::Reader(reader) if end > self.head.len() as u64 => Ok(reader.read_exact_at(offset, buf)?),
@@ -120,7 +130,7 @@ impl Input {
     }
 
     /// `len` bytes from `offset`, borrowed when they are in memory.
-    pub(crate) fn bytes(&self, offset: u64, len: u64) -> Result<Cow<'_, [u8]>> {
+    pub fn bytes(&self, offset: u64, len: u64) -> Result<Cow<'_, [u8]>> {
         let end = self.check(offset, len)?;
         if end <= self.head.len() as u64 {
             return Ok(Cow::Borrowed(&self.head[offset as usize..end as usize]));
@@ -131,7 +141,7 @@ impl Input {
     }
 
     /// Calls `each` with the bytes from `offset`, a chunk at a time.
-    pub(crate) fn chunks(&self, offset: u64, len: u64, mut each: impl FnMut(&[u8]) -> Result<()>) -> Result<()> {
+    pub fn chunks(&self, offset: u64, len: u64, mut each: impl FnMut(&[u8]) -> Result<()>) -> Result<()> {
         let end = self.check(offset, len)?;
         let mut at = offset;
         while at < end {
@@ -143,12 +153,12 @@ impl Input {
     }
 
     /// Copies `len` bytes from `offset`.
-    pub(crate) fn copy_to(&self, offset: u64, len: u64, out: &mut dyn Write) -> Result<()> {
+    pub fn copy_to(&self, offset: u64, len: u64, out: &mut dyn Write) -> Result<()> {
         self.chunks(offset, len, |bytes| Ok(out.write_all(bytes)?))
     }
 
     /// SHA-256 of all bytes.
-    pub(crate) fn sha256(&self) -> Result<[u8; 32]> {
+    pub fn sha256(&self) -> Result<[u8; 32]> {
         if let Some(all) = self.all() {
             return Ok(Sha256::digest(all).into());
         }
@@ -179,7 +189,7 @@ fn open(path: &Path) -> Result<(File, u64)> {
 }
 
 /// Lower case hexadecimal.
-pub(crate) fn hex(bytes: &[u8]) -> String {
+pub fn hex(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let digit = |n: u8| char::from(DIGITS[usize::from(n)]);
     bytes.iter().flat_map(|b| [digit(b >> 4), digit(b & 15)]).collect()

@@ -505,12 +505,12 @@ fn by_anchors(groups: Vec<Vec<(u64, u64)>>, anchors: &[(usize, usize)], until: u
 }
 
 /// Is native colour stored with half the chrominance (PS3.3 C.7.6.3.1.2)?
-pub(crate) fn sub_sampled(facts: &Facts) -> bool {
+pub fn sub_sampled(facts: &Facts) -> bool {
     facts.samples == 3 && matches!(facts.photometric.as_str(), "YBR_FULL_422" | "YBR_PARTIAL_422")
 }
 
 /// Bits of one native frame as it is stored. Sub-sampled colour has two samples a pixel.
-pub(crate) fn native_bits(facts: &Facts) -> Option<u64> {
+pub fn native_bits(facts: &Facts) -> Option<u64> {
     let samples = if sub_sampled(facts) { 2 } else { u64::from(facts.samples) };
     let pixels = u64::from(facts.rows) * u64::from(facts.columns);
     pixels.checked_mul(samples)?.checked_mul(u64::from(facts.bits_allocated))
@@ -574,7 +574,7 @@ fn by_offsets(fragments: &[(u64, u64)], starts: &[u64], frames: usize) -> Option
 }
 
 /// Offsets of a Basic Offset Table for fragments of these (padded) lengths; `None` when 32 bits are not enough.
-pub(crate) fn offset_table(lengths: &[u64]) -> Option<Vec<u32>> {
+pub fn offset_table(lengths: &[u64]) -> Option<Vec<u32>> {
     let mut at = 0u64;
     lengths
         .iter()

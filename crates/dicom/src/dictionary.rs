@@ -34,8 +34,8 @@ pub(crate) trait Read {
     fn decimal(&self, element: &Element) -> Option<f64>;
 }
 
-/// The VR of an element in an implicit data set, as far as its tag tells; `US or SS` is left to [`settle`].
-pub(crate) fn vr_of(tag: Tag) -> Vr {
+/// The VR of an element in an implicit data set, as far as its tag tells; `US or SS` is left to what is around it.
+pub fn vr_of(tag: Tag) -> Vr {
     if tag.element() == 0 {
         return Vr::UL;
     }
@@ -59,7 +59,7 @@ pub(crate) fn settle(tag: Tag, around: Around) -> Option<Vr> {
 }
 
 /// Keyword (PS3.6) of a tag.
-pub(crate) fn tag_of(keyword: &str) -> Option<Tag> {
+pub fn tag_of(keyword: &str) -> Option<Tag> {
     StandardDataDictionary.by_name(keyword).map(|e| e.tag())
 }
 
@@ -70,7 +70,7 @@ const COMMON_GROUPS: [u16; 22] = [
 ];
 
 /// All keywords of the common groups. Slow: the dictionary has no list, so every tag is asked for.
-pub(crate) fn keywords() -> Vec<&'static str> {
+pub fn keywords() -> Vec<&'static str> {
     let tags = COMMON_GROUPS.iter().flat_map(|group| (0..=u16::MAX).map(|element| Tag(*group, element)));
     tags.filter_map(|tag| StandardDataDictionary.by_tag(tag)).map(|e| e.alias).collect()
 }

@@ -7,37 +7,41 @@ use crate::jpeg_xl;
 use crate::syntax::{Coding, TransferSyntax};
 
 /// Bytes of a frame that are looked at: most headers are short, and only where one is not there whole more is read.
-pub(crate) const LOOKS: [u64; 2] = [2 * 1024, 64 * 1024];
+pub const LOOKS: [u64; 2] = [2 * 1024, 64 * 1024];
 
 /// A compressed frame's own description of itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct StreamInfo {
-    pub(crate) width: u32,
-    pub(crate) height: u32,
-    pub(crate) components: u16,
-    pub(crate) precision: u8,
+pub struct StreamInfo {
+    /// Columns.
+    pub width: u32,
+    /// Rows.
+    pub height: u32,
+    /// Samples of a pixel.
+    pub components: u16,
+    /// Bits of a sample.
+    pub precision: u8,
     /// Only JPEG 2000 tells.
-    pub(crate) signed: Option<bool>,
+    pub signed: Option<bool>,
     /// Irreversible transform, DCT, or a near-lossless bound above 0.
-    pub(crate) lossy: bool,
+    pub lossy: bool,
     /// JPEG 2000's multiple component transform, or the lossy colour space of JPEG XL, is used.
-    pub(crate) colour_transform: bool,
+    pub colour_transform: bool,
     /// JPEG-LS: 0 by plane, 1 by line, 2 by sample.
-    pub(crate) interleave: u8,
+    pub interleave: u8,
     /// JPEG: the component identifiers are the letters R, G, B.
-    pub(crate) rgb_letters: bool,
+    pub rgb_letters: bool,
     /// JPEG: the transform flag of the Adobe marker.
-    pub(crate) adobe_transform: Option<u8>,
+    pub adobe_transform: Option<u8>,
     /// JPEG: the JFIF marker is there.
-    pub(crate) jfif: bool,
+    pub jfif: bool,
 }
 
 /// How the bytes of a compressed image begin: enough to tell one from the middle of another.
-pub(crate) const HEAD: usize = 64;
+pub const HEAD: usize = 64;
 
 /// Does a compressed image of this coding start with these bytes? `None` where a start can't be told. Of RLE Lossless the header must
 /// have the segments that the attributes ask for, in order (PS3.5 G.5).
-pub(crate) fn starts(head: &[u8], len: u64, coding: Coding, facts: &Facts) -> Option<bool> {
+pub fn starts(head: &[u8], len: u64, coding: Coding, facts: &Facts) -> Option<bool> {
     Some(match coding {
         Coding::Jpeg | Coding::JpegLossless | Coding::JpegLs => head.starts_with(&[0xFF, 0xD8, 0xFF]),
         Coding::Jpeg2000 | Coding::HtJ2k => {
@@ -50,7 +54,7 @@ pub(crate) fn starts(head: &[u8], len: u64, coding: Coding, facts: &Facts) -> Op
 }
 
 /// Does a compressed image of this coding end with these bytes, but for padding? `None` where an end can't be told.
-pub(crate) fn ends_image(tail: &[u8], coding: Coding) -> Option<bool> {
+pub fn ends_image(tail: &[u8], coding: Coding) -> Option<bool> {
     let marked =
         matches!(coding, Coding::Jpeg | Coding::JpegLossless | Coding::JpegLs | Coding::Jpeg2000 | Coding::HtJ2k);
     let unpadded = tail.iter().rposition(|byte| *byte != 0).map_or(&tail[..0], |last| &tail[..=last]);
@@ -72,7 +76,7 @@ fn rle_header(head: &[u8], len: u64, facts: &Facts) -> bool {
 }
 
 /// The transfer syntax that the first bytes of a compressed image of `len` bytes prove; `None` when they prove none.
-pub(crate) fn sniff(head: &[u8], len: u64, facts: &Facts) -> Option<TransferSyntax> {
+pub fn sniff(head: &[u8], len: u64, facts: &Facts) -> Option<TransferSyntax> {
     let of = |coding| starts(head, len, coding, facts) == Some(true);
     let uid = if of(Coding::Jpeg) {
         jpeg_syntax(head)?
@@ -127,7 +131,7 @@ fn jpeg_syntax(head: &[u8]) -> Option<&'static str> {
 }
 
 /// Reads the header at the start of a frame; `None` for codings that have none.
-pub(crate) fn probe(head: &[u8], coding: Coding) -> Result<Option<StreamInfo>> {
+pub fn probe(head: &[u8], coding: Coding) -> Result<Option<StreamInfo>> {
     match coding {
         Coding::Jpeg | Coding::JpegLossless | Coding::JpegLs => jpeg(head).map(Some),
         Coding::Jpeg2000 | Coding::HtJ2k => jpeg2000(codestream_of(head)).map(Some),
@@ -137,7 +141,7 @@ pub(crate) fn probe(head: &[u8], coding: Coding) -> Result<Option<StreamInfo>> {
 }
 
 /// The codestream within a JP2 file, should one have been put into a fragment; otherwise the bytes themselves.
-pub(crate) fn codestream_of(bytes: &[u8]) -> &[u8] {
+pub fn codestream_of(bytes: &[u8]) -> &[u8] {
     let mut at = 0usize;
     if bytes.get(4..8) != Some(b"jP  ") {
         return bytes;

@@ -98,6 +98,35 @@ fn a_study_is_joined_from_its_series() {
 }
 
 #[test]
+fn it_is_compressed_once_for_the_root_that_is_asked_for() {
+    let (archive, folder) = archive();
+    ingest(&archive, "1.1.2", 1);
+    archive.prepare_metadata().unwrap();
+    let of = |archive: &Archive, root: &str| archive.series_metadata("1.1", "1.1.2", root).unwrap().unwrap();
+    let address = |prepared: &Prepared| read(prepared)[0]["7FE00010"]["BulkDataURI"].clone();
+    let path = "dicom-web/studies/1.1/series/1.1.2/instances/1.1.2.1/frames";
+    // Prepared before anybody asked: made ready for who asks first, and kept so.
+    assert!(of(&archive, "http://a/dicom-web").is_ready());
+    let archive = Archive::open(folder.path(), Default::default()).unwrap();
+    let first = of(&archive, "http://a/dicom-web");
+    assert!(first.is_ready());
+    assert_eq!(address(&first), format!("http://a/{path}"));
+    // For another name of the server it is made anew, and nothing that is kept changes.
+    let second = of(&archive, "https://b/dicom-web");
+    assert!(!second.is_ready() && of(&archive, "http://a/dicom-web").is_ready());
+    assert_eq!((address(&second), &second.etag), (format!("https://b/{path}").into(), &first.etag));
+    let instance = archive.instance("1.1", "1.1.2", "1.1.2.1").unwrap().unwrap();
+    let attributes = archive.attributes(&instance, "https://b/dicom-web").unwrap();
+    assert_eq!(attributes["7FE00010"]["BulkDataURI"], format!("https://b/{path}"));
+    // What comes later is prepared for who asked last.
+    ingest(&archive, "1.1.2", 2);
+    drop(of(&archive, "https://b/dicom-web"));
+    ingest(&archive, "1.1.2", 3);
+    archive.prepare_metadata().unwrap();
+    assert!(of(&archive, "https://b/dicom-web").is_ready());
+}
+
+#[test]
 fn what_is_not_there_is_none() {
     let (archive, _folder) = archive();
     ingest(&archive, "1.1.2", 1);

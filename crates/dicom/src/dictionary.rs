@@ -34,7 +34,7 @@ pub(crate) trait Read {
     fn decimal(&self, element: &Element) -> Option<f64>;
 }
 
-/// The VR of an element in an implicit data set, as far as its tag tells; `US or SS` is left to [`settle`].
+/// The VR of an element in an implicit data set, as far as its tag tells; `US or SS` is left to what is around it.
 pub fn vr_of(tag: Tag) -> Vr {
     if tag.element() == 0 {
         return Vr::UL;

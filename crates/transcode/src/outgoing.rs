@@ -186,7 +186,7 @@ fn copy(len: u64, out: &mut dyn Write, mut read: impl FnMut(u64, &mut [u8]) -> R
 
 /// The transfer syntax that a file's meta information tells, where it begins as PS3.10 7.1 says: preamble, prefix, a group of the
 /// length that it tells. `None` otherwise, and where the data set behind it is not what it must be: such a file goes out by
-/// [`Source::outgoing`]. `head`: the first bytes of the file, 4 kB are enough.
+/// [`Outgoing::new`]. `head`: the first bytes of the file, 4 kB are enough.
 pub fn sound_file_meta(head: &[u8]) -> Option<TransferSyntax> {
     let word = |at: usize| Some(u16::from_le_bytes(*head.get(at..)?.first_chunk()?));
     let long = |at: usize| Some(u32::from_le_bytes(*head.get(at..)?.first_chunk()?));

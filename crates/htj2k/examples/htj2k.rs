@@ -7,8 +7,8 @@
 //! `htj2k rows IN.j2c [level=0 y=0 rows=1 gap=0]`: what part of a level's bytes some of its rows take.
 
 use htj2k::{
-    Decoder, Detail, EncodeOptions, Encoder, Header, Image, Index, Precincts, Progression, Progressive, Region, RegionRanges,
-    Samples, SamplesMut, TileParts, Transform,
+    Decoder, Detail, EncodeOptions, Encoder, Header, Image, Index, Precincts, Progression, Progressive, Region,
+    RegionRanges, Samples, SamplesMut, TileParts, Transform,
 };
 use std::{collections::HashMap, error::Error, fs};
 

@@ -161,7 +161,14 @@ impl RegionRanges {
                 _ => RegionRanges::Unknown,
             });
         }
-        Ok(RegionRanges::Ranges(missing(&stream, &reader, coding, Wanted { level, window, detail }, gap, &mut spending)?))
+        Ok(RegionRanges::Ranges(missing(
+            &stream,
+            &reader,
+            coding,
+            Wanted { level, window, detail },
+            gap,
+            &mut spending,
+        )?))
     }
 }
 

@@ -96,7 +96,10 @@ fn fetch(
                 for range in ranges {
                     image.put(range.start, remote.fetch(range))?;
                 }
-                assert_eq!(image.region_ranges(length, level, region, Detail::All, gap)?, RegionRanges::Ranges(Vec::new()));
+                assert_eq!(
+                    image.region_ranges(length, level, region, Detail::All, gap)?,
+                    RegionRanges::Ranges(Vec::new())
+                );
                 return Ok(Some((headers, count)));
             }
         }
@@ -293,9 +296,13 @@ fn what_is_not_there_is_not_decoded() {
     let mut image = Progressive::new();
     image.push(&stream[..prefix]);
     let mut remote = Remote::new(&stream, prefix);
-    let RegionRanges::First(header) = image.region_ranges(length, 0, region, Detail::All, 0).unwrap() else { panic!("no header") };
+    let RegionRanges::First(header) = image.region_ranges(length, 0, region, Detail::All, 0).unwrap() else {
+        panic!("no header")
+    };
     image.put(header.start, remote.fetch(header)).unwrap();
-    let RegionRanges::Ranges(ranges) = image.region_ranges(length, 0, region, Detail::All, 0).unwrap() else { panic!("no ranges") };
+    let RegionRanges::Ranges(ranges) = image.region_ranges(length, 0, region, Detail::All, 0).unwrap() else {
+        panic!("no ranges")
+    };
     let last = ranges.len() - 1;
     assert!(last > 0);
     let coarse = decode(&mut image, 0, region, 1).unwrap();
@@ -316,7 +323,8 @@ fn stripes(columns: bool, side: u32) -> (Vec<u8>, Vec<u8>) {
     let value = |n: u32| (n.wrapping_mul(2654435761) >> 23) as u8;
     let pixels: Vec<u8> = (0..side * side).map(|n| value(if columns { n % side } else { n / side })).collect();
     let samples = Samples::U8(&pixels);
-    let image = Image { width: side, height: side, components: 1, precision: 8, signed: false, stride: side as usize, samples };
+    let image =
+        Image { width: side, height: side, components: 1, precision: 8, signed: false, stride: side as usize, samples };
     let mut stream = Vec::new();
     Encoder::new().encode(&image, &EncodeOptions::default(), &mut stream).unwrap();
     (pixels, stream)
@@ -359,7 +367,8 @@ fn a_sketch_of_a_line_takes_one_band_and_has_what_is_new_in_it() {
             // One of four rows of code-blocks, of the one band that is not nearly empty.
             assert!(bytes * 7 < 2 * (length - prefix as u64), "{bytes} of {}", length - prefix as u64);
             let mut samples = vec![0u8; SIDE as usize];
-            let decoded = image.decode_region(0, region, detail, SamplesMut::U8(&mut samples), region.width as usize).unwrap();
+            let decoded =
+                image.decode_region(0, region, detail, SamplesMut::U8(&mut samples), region.width as usize).unwrap();
             assert!(!decoded.complete);
             let expected = if columns { pixels[line as usize] } else { pixels[(line * SIDE) as usize] };
             assert!(samples.iter().all(|v| v.abs_diff(expected) <= near), "{samples:?} for {expected}");

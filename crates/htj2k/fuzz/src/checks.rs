@@ -233,7 +233,9 @@ pub fn ranges(data: &[u8]) -> bool {
     image.push(&data[..have]);
     let length = data.len() as u64;
     let ask = |image: &Progressive| {
-        bounded("Progressive::region_ranges", 1, data.len(), || image.region_ranges(length, level, region, Detail::All, 9))
+        bounded("Progressive::region_ranges", 1, data.len(), || {
+            image.region_ranges(length, level, region, Detail::All, 9)
+        })
     };
     for _ in 0..50 {
         let wanted = match ask(&image) {

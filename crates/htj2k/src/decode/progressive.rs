@@ -167,7 +167,11 @@ impl Progressive {
             result => {
                 let known = |need: &u64| *need < isize::MAX as u64;
                 let complete = |decoded: &Decoded| decoded.complete && detail == Detail::All;
-                return result.map(|decoded| Decoded { need: decoded.need.filter(known), complete: complete(&decoded), ..decoded });
+                return result.map(|decoded| Decoded {
+                    need: decoded.need.filter(known),
+                    complete: complete(&decoded),
+                    ..decoded
+                });
             }
         }
         self.plain.decode_region(self.pieces.prefix(), level, region, out, stride)

@@ -138,7 +138,16 @@ pub extern "C" fn frame_have(frame: u32) -> usize {
 /// 2: the one range there comes first; 3: that cannot be told. `detail` is 0 for all, 1 for a sketch of rows, 2 for one of columns.
 #[unsafe(no_mangle)]
 #[allow(clippy::too_many_arguments)]
-pub extern "C" fn frame_ranges(frame: u32, level: u8, x: u32, y: u32, width: u32, height: u32, detail: u32, gap: f64) -> u32 {
+pub extern "C" fn frame_ranges(
+    frame: u32,
+    level: u8,
+    x: u32,
+    y: u32,
+    width: u32,
+    height: u32,
+    detail: u32,
+    gap: f64,
+) -> u32 {
     with(frame, |frame| {
         let region = Region { x, y, width, height };
         let result = frame.codestream.region_ranges(frame.length as u64, level, region, detail_of(detail), gap as u64);
@@ -225,7 +234,15 @@ pub extern "C" fn frame_header(frame: u32) -> u32 {
 
 /// Decodes a rectangle of a level, in pixels of that level, from what has come. 0: an image; 1: an error.
 #[unsafe(no_mangle)]
-pub extern "C" fn frame_decode_region(frame: u32, level: u8, x: u32, y: u32, width: u32, height: u32, detail: u32) -> u32 {
+pub extern "C" fn frame_decode_region(
+    frame: u32,
+    level: u8,
+    x: u32,
+    y: u32,
+    width: u32,
+    height: u32,
+    detail: u32,
+) -> u32 {
     with(frame, |frame| match decode_region(frame, level, Region { x, y, width, height }, detail_of(detail)) {
         Ok(decoded) => {
             frame.told = Some((decoded.width, decoded.height, u32::from(decoded.components)));

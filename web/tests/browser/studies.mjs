@@ -210,7 +210,7 @@ function showing() {
   if (page.querySelector('video')) return 'a video';
   if (page.querySelector('svg.ecg, [class*="ecg" i] canvas, [class*="ecg" i] svg')) return 'a waveform';
   // Without an image there is a text of its own: a structured report.
-  const report = document.querySelector('[data-cy="sr-report"], .ohif-scrollbar h1, [class*="structured-report" i]');
+  const report = document.querySelector('[data-cy="sr-report"], .ohif-scrollbar h1, [class*="structured-report" i], [data-cy="viewport-pane"] > .overflow-auto .font-bold');
   return report ? 'a report' : false;
 }
 

@@ -75,15 +75,21 @@ describe('a loader', () => {
     server.piece = 50;
     loader.lead(['a', 'b', 'c', 'd'].map(frame => job(frame, 1)));
     want(job('e', 1));
-    await until(() => levels('a').includes(1));
-    want(job('e', 1), job('d', 1));
-    await until(() => levels('c').includes(1));
-    expect(server.asked.map(({ url }) => url.at(-1)).slice(0, 3)).toEqual(['a', 'b', 'c']);
+    await until(() => ['a', 'b', 'c', 'd', 'e'].every(frame => levels(frame).includes(1)));
+    expect(server.asked.map(({ url }) => url.at(-1)).slice(0, 4)).toEqual(['a', 'b', 'c', 'd']);
     loader.lead(['f', 'g', 'h'].map(frame => job(frame, 1)));
-    want(job('h', 1), job('f', 1));
-    await until(() => levels('f').includes(1));
+    want(job('i', 1), job('h', 1));
+    await until(() => levels('i').includes(1) && levels('h').includes(1));
     await new Promise(later => setTimeout(later, 20));
-    expect(levels('g')).toEqual([]);
+    expect([levels('f'), levels('g')].flat()).toEqual([]);
+    // What the page has let go does not lead any more.
+    loader.lead(['k', 'l'].map(frame => job(frame, 1)));
+    await until(() => levels('k').includes(1));
+    loader.hear({ type: 'forget', frames: ['k'] });
+    want(job('i', 1));
+    await until(() => levels('l').includes(1));
+    await new Promise(later => setTimeout(later, 20));
+    expect(levels('k')).toEqual([1]);
   });
 
   it('loads again what the page has let go', async () => {

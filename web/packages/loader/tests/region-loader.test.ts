@@ -16,7 +16,7 @@ interface Asked {
 }
 
 /** Needs a header of 150 bytes and two pieces; what it decodes are the first bytes of the second. */
-function start({ etag = '"one"', layout = true } = {}) {
+function start({ etag = '"one"', layout = true, patience = 1000 } = {}) {
   const asked: Asked[] = [];
   const came: [string, number[] | undefined][] = [];
   let frames = 0;
@@ -45,11 +45,12 @@ function start({ etag = '"one"', layout = true } = {}) {
       }),
     onRegion: ({ frame }, image) => came.push([frame, image && [...image.samples]]),
     onChange: () => void changes++,
+    patience,
   });
   const give = async (n: number) => {
     await until(() => asked.length > n);
     const [from, to] = /(\d+)-(\d+)/.exec(asked[n]!.range)!.slice(1).map(Number) as [number, number];
-    asked[n]!.answer(new Response(STREAM.slice(from, to + 1), { status: 206, headers: { ETag: etag } }));
+    asked[n]!.answer(new Response(STREAM.slice(from, to + 1), { status: 206, headers: { ETag: etag, 'Content-Range': `bytes ${from}-${to}/${LENGTH}` } }));
   };
   return { loader, asked, came, give, open: () => frames, changes: () => changes };
 }
@@ -76,6 +77,13 @@ it('says where it can not be had: of another layout, of an object that changed, 
   await until(() => changed.came.length === 2);
   expect([...other.came, ...changed.came]).toEqual([['a', undefined], ['unknown', undefined], ['a', undefined]]);
   expect([other.open(), changed.open()]).toEqual([0, 0]);
+});
+
+it('gives up a piece that does not come, and asks once for what is wanted twice', async () => {
+  const { loader, asked, came } = start({ patience: 30 });
+  loader.want([job('a'), job('a')]);
+  await until(() => came.length === 1);
+  expect([came, asked.length, loader.size]).toEqual([[['a', undefined]], 1, 0]);
 });
 
 it('ends what is wanted no more, and asks for so many at once', async () => {

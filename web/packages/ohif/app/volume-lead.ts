@@ -2,7 +2,7 @@
  * The slices of a volume that a link opens, known to the loading worker before OHIF's page is free to say what it wants: a useful level of each, in the
  * order in which the volume asks for them. The line works while OHIF sets up its panes, which takes it a second and more.
  */
-import { sideAt, usefulLevel, volumeOrder, type FrameLevels } from '@firstlight/loader';
+import { coarsest, sideAt, usefulLevel, volumeOrder, type FrameLevels } from '@firstlight/loader';
 import { parseLevels } from '../../loader/src/cornerstone/series-levels.ts';
 import type { Job } from '../../loader/src/loading/messages.ts';
 import { firstFrame, type FirstDocument } from '../src/first-document.ts';
@@ -27,9 +27,10 @@ export async function slicesAhead({ root, study, headers }: Study, document: Fir
     const [frame] = frames;
     return frame && frames.length === 1 && frame.ends.length === first.levels!.ends.length ? [{ url: `${series}/instances/${instance}/frames/1`, levels: { width, height, ends: frame.ends } }] : [];
   });
-  if (slices.length < FEWEST) return [];
-  const level = Math.min(COARSEST, useful(first.levels, side));
-  const most = Math.floor(MOST / (2 * sideAt(width, level) * sideAt(height, level)));
+  if (slices.length < FEWEST || coarsest(first.levels) < 1) return [];
+  // The full image is the page's to make: only it knows the rescale of each slice.
+  const level = Math.max(1, Math.min(COARSEST, useful(first.levels, side)));
+  const most = Math.floor(MOST / (4 * sideAt(width, level) * sideAt(height, level)));
   const order = volumeOrder(slices.length, slices.length / 2, level).slice(0, slices.length);
   return order.slice(0, most).map(({ slice }) => ({ ...slices[slice]!, frame: `wadors:${slices[slice]!.url}`, level, worth: [], shape: first.shape }));
 }

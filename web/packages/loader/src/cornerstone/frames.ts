@@ -189,6 +189,12 @@ export class Frames {
     this.#forget([imageId]);
   }
 
+  /** What came of a frame is of no use: it is given anew. */
+  letGo(imageId: string): void {
+    this.cache.drop(imageId);
+    this.#post({ type: 'forget', frames: [imageId] });
+  }
+
   /** Lets go of all that nobody wants: another study is opened. */
   clear(): void {
     const wanted = new Set(this.#wishes().map(wish => wish.frame));

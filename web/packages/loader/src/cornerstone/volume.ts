@@ -45,8 +45,10 @@ export class VolumeClient implements FramesClient, ImagesLoader {
   readonly #onStart: (client: VolumeClient) => void;
   /** The level of each slice that this volume was told of. */
   readonly #told = new Map<string, number>();
-  /** Slices that can't be had. */
-  readonly #lost = new Set<string>();
+  /** Slices that are full, or can't be had. */
+  readonly #over = new Set<string>();
+  /** Slices that did not come as they should: others do not wait for them. */
+  readonly #troubled = new Set<string>();
   readonly #place = new Map<string, number>();
   #imageIds: string[] = [];
   #volume: AnyVolume | undefined;
@@ -56,7 +58,6 @@ export class VolumeClient implements FramesClient, ImagesLoader {
   #focus = 0;
   /** Slices of which a region can't be had by itself. */
   readonly #wholeOnly = new Set<string>();
-  #missing = 0;
   #reached = 0;
   /** Slices that show something, be it a neighbour's values. */
   readonly #covered = new Set<number>();
@@ -76,7 +77,6 @@ export class VolumeClient implements FramesClient, ImagesLoader {
     const volume = (this.#volume = listener as AnyVolume);
     this.#imageIds = imageIds;
     imageIds.forEach((imageId, n) => this.#place.set(imageId, n));
-    this.#missing = imageIds.length;
     this.#redraw = new Redraw(() => this.#veiled());
     volume.autoRenderOnLoad = false;
     this.#look();
@@ -133,7 +133,7 @@ export class VolumeClient implements FramesClient, ImagesLoader {
   onPicture(imageId: string, picture: Picture): void {
     const at = this.#place.get(imageId);
     if (at === undefined || !this.#volume || this.#volume.loadStatus?.cancelled) return;
-    if (!this.holds(imageId, picture.level)) this.#take(imageId, at, picture);
+    if (!this.holds(imageId, picture.level) && this.#isRight(imageId, picture)) this.#take(imageId, at, picture);
   }
 
   /** Some lines of the full image, into a slice that has a level. */
@@ -150,8 +150,18 @@ export class VolumeClient implements FramesClient, ImagesLoader {
     }
   }
 
+  /** What was made before the slice's own rescale was known is given anew where that is another. */
+  #isRight(imageId: string, { made }: Picture): boolean {
+    const { slope, intercept, bits } = shapeOf(this.#cornerstone, imageId);
+    if (!made || (made.slope === slope && made.intercept === intercept && made.bits === bits)) return true;
+    this.#frames.letGo(imageId);
+    this.#frames.replan();
+    return false;
+  }
+
   onState(imageId: string, state: StreamState): void {
     const at = this.#place.get(imageId);
+    this.#notice(imageId, state);
     if (state.state !== 'failed' || at === undefined || !this.#volume || this.holds(imageId, 0)) return;
     // What this loader cannot have, the stock one may.
     const options = { ...this.#volume.getLoaderImageOptions(imageId) };
@@ -163,9 +173,8 @@ export class VolumeClient implements FramesClient, ImagesLoader {
       },
       (reason: unknown) => {
         this.#volume?.errorCallback(imageId, true, reason);
-        if (!this.#told.has(imageId)) this.#lost.add(imageId);
         this.#frames.replan();
-        this.#ended();
+        this.#ended(imageId);
       }
     );
   }
@@ -192,8 +201,15 @@ export class VolumeClient implements FramesClient, ImagesLoader {
         this.#tell(imageId, image);
         continue;
       }
+      // Another volume of the series has taken a level already: that picture is gone.
+      const slice = this.#existing(imageId);
+      if (slice?.level !== undefined) {
+        this.#note(imageId, slice.level);
+        this.#tell(imageId, slice.image);
+        continue;
+      }
       const best = this.#frames.best(imageId);
-      if (best) this.#take(imageId, this.#place.get(imageId)!, best);
+      if (best && this.#isRight(imageId, best)) this.#take(imageId, this.#place.get(imageId)!, best);
     }
   }
 
@@ -258,7 +274,7 @@ export class VolumeClient implements FramesClient, ImagesLoader {
   #tell(imageId: string, image: LoadedImage): void {
     this.#volume!.successCallback(imageId, image);
     this.#covered.add(this.#place.get(imageId)!);
-    if (image.imageQualityStatus === QUALITY.full) this.#ended();
+    if (image.imageQualityStatus === QUALITY.full) this.#ended(imageId);
     const reached = this.#stage();
     if (reached === 2) this.#redraw?.calm();
     if (reached > this.#reached) this.#redraw?.now();
@@ -273,8 +289,9 @@ export class VolumeClient implements FramesClient, ImagesLoader {
     return this.#told.size === count && this.#lacking().length === 0 ? 2 : 1;
   }
 
-  #ended(): void {
-    this.#missing--;
+  /** It is full, or can't be had. */
+  #ended(imageId: string): void {
+    this.#over.add(imageId);
     if (this.#missing > 0) return;
     this.#redraw?.now();
     this.#frames.remove(this);
@@ -310,9 +327,20 @@ export class VolumeClient implements FramesClient, ImagesLoader {
     if (isNew && [UNDER_WAY, 0].includes(this.#untold())) this.#frames.replan();
   }
 
-  /** Slices of which nothing of their own has come. */
+  #notice(imageId: string, { state }: StreamState): void {
+    if ((state !== 'retrying' && state !== 'failed') || !this.#place.has(imageId) || this.#troubled.has(imageId)) return;
+    this.#troubled.add(imageId);
+    if (!this.#told.has(imageId)) this.#frames.replan();
+  }
+
+  /** Slices of which nothing of their own has come, and nothing is known to be wrong. */
   #untold(): number {
-    return this.#imageIds.length - this.#told.size - this.#lost.size;
+    return this.#imageIds.filter(imageId => !this.#told.has(imageId) && !this.#troubled.has(imageId)).length;
+  }
+
+  /** Slices that are not full yet, and may become so. */
+  get #missing(): number {
+    return this.#imageIds.length - this.#over.size;
   }
 
   #areNearlyAllTold(): boolean {

@@ -89,7 +89,9 @@ export class FrameLoader {
       case 'want':
         this.#headers = message.headers;
         this.#regions.want(message.regions ?? []);
-        return this.#want(message.jobs, message.headers, message.finish);
+        this.#wanted = message.jobs;
+        this.#leads = leftOf(this.#leads, message.jobs);
+        return this.#plan(message.headers, message.finish);
       case 'forget':
         for (const frame of message.frames) message.keep ? this.#putAside(frame) : this.#forget(frame);
         return;
@@ -113,20 +115,18 @@ export class FrameLoader {
   }
 
   /**
-   * Frames that are known here to come first, before the page is free to say so. Each goes before all else until the page wants it too; a page that
-   * wants several of them has an order of its own, and none leads any more.
+   * Frames that are known here to come first, before the page is free to say so. One goes before all else until the page wants it too; many of them until
+   * the page wants several frames, whichever: it has an order of its own then.
    */
   lead(jobs: readonly Job[], headers: Record<string, string> = this.#headers): void {
     this.#leads = jobs;
-    this.#want(this.#wanted, headers);
+    this.#plan(headers);
   }
 
-  #want(wanted: readonly Job[], headers: Record<string, string>, finish = false): void {
-    this.#leads = leftOf(this.#leads, wanted);
+  #plan(headers: Record<string, string>, finish = false): void {
     const begun = finish ? [...this.#scheduler.active].flatMap(([frame, level]) => (level > 0 ? [{ ...this.#jobs.get(frame)!, level }] : [])) : [];
-    const jobs = [...this.#leads, ...begun, ...wanted];
+    const jobs = [...this.#leads, ...begun, ...this.#wanted];
     this.#headers = headers;
-    this.#wanted = wanted;
     this.#order = jobs;
     // What a stream is under way for stays known, though it is not wanted now.
     for (const frame of this.#jobs.keys()) if (!this.#streams.has(frame)) this.#jobs.delete(frame);
@@ -152,7 +152,7 @@ export class FrameLoader {
   /** Requests and frames that wait for the decoder. A request that is under way is not broken off because the line has become slower. */
   #room(): number {
     const decoding = Math.min(BACKLOG, Math.max(0, this.#scheduler.active.size - this.#asking));
-    const requests = Math.max(0, this.#concurrency() - this.#regions.size);
+    const requests = Math.max(1, this.#concurrency() - this.#regions.size);
     return decoding + (this.#replanning ? requests : Math.max(requests, this.#asking));
   }
 
@@ -297,6 +297,7 @@ export class FrameLoader {
   }
 
   #forget(frame: string): void {
+    this.#leads = this.#leads.filter(job => job.frame !== frame);
     for (const known of [this.#given, this.#failed, this.#levels, this.#forms]) known.delete(frame);
     this.#close(frame);
   }
@@ -312,6 +313,5 @@ export class FrameLoader {
 function leftOf(leads: readonly Job[], wanted: readonly Job[]): readonly Job[] {
   if (leads.length === 0) return leads;
   const levels = new Map([...wanted].reverse().map(({ frame, level }) => [frame, level]));
-  const left = leads.filter(({ frame, level }) => (levels.get(frame) ?? Infinity) > level);
-  return leads.length - left.length > 1 ? [] : left;
+  return levels.size > 1 && leads.length > 1 ? [] : leads.filter(({ frame, level }) => (levels.get(frame) ?? Infinity) > level);
 }

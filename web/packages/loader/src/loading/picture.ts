@@ -30,6 +30,8 @@ export interface Picture {
   max: number;
   /** Bytes of memory. */
   bytes: number;
+  /** By which rescale and bits the values were made. */
+  made?: Pick<Shape, 'slope' | 'intercept' | 'bits'>;
 }
 
 export const ARRAYS = { Uint8Array, Int16Array, Uint16Array, Float32Array };
@@ -38,11 +40,12 @@ export function pictureOf(image: HtImage, shape: Shape): Picture {
   const { level, components } = image;
   const taken = valuesOf(image, shape);
   const { min, max } = extremes(taken);
-  const { full } = shape;
-  if (!full || level === 0 || components > 1) return { level, width: image.width, height: image.height, components, values: taken, min, max, bytes: taken.byteLength };
+  const { full, slope, intercept, bits } = shape;
+  const made = { slope, intercept, bits };
+  if (!full || level === 0 || components > 1) return { level, width: image.width, height: image.height, components, values: taken, min, max, bytes: taken.byteLength, made };
   const values = new ARRAYS[taken.constructor.name as ArrayName](full.width * full.height);
   expandInto(values, full.width, full.height, taken, image.width, level);
-  return { level, ...full, components, values, min, max, bytes: values.byteLength };
+  return { level, ...full, components, values, min, max, bytes: values.byteLength, made };
 }
 
 /** The values of the samples. They are the samples' own array where nothing is to be done. */

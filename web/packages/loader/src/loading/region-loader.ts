@@ -16,12 +16,16 @@ export interface RegionLoaderOptions {
   fetch(url: string, init: RequestInit): Promise<Response>;
   /** The samples of the region; none where it can't be had so. */
   onRegion(job: RegionJob, image: HtImage | undefined): void;
-  /** One more, or one fewer, is under way. */
+  /** One fewer is under way. */
   onChange(): void;
+  /** Milliseconds that a piece may take. */
+  patience?: number | undefined;
 }
 
 /** Frames at once: each asks for some ranges one after the other. */
 const AT_ONCE = 5;
+/** A piece is some ten kilobytes: one that takes longer is on a line that stands still, and the frame's own stream says so. */
+const PATIENCE_MS = 10_000;
 /** Pieces of packet headers that may be asked for. */
 const HEADERS = 4;
 
@@ -44,10 +48,14 @@ export class RegionLoader {
 
   /** From now on these are wanted, in this order. */
   want(jobs: readonly RegionJob[]): void {
-    const wanted = new Set(jobs.map(keyOf));
-    for (const [key, abort] of this.#open) if (!wanted.has(key)) abort.abort();
+    const wanted = new Map(jobs.map(job => [keyOf(job), job]));
+    for (const [key, abort] of this.#open) {
+      if (wanted.has(key)) continue;
+      abort.abort();
+      this.#open.delete(key);
+    }
     for (const key of this.#done) if (!wanted.has(key)) this.#done.delete(key);
-    this.#waiting = jobs.filter(job => !this.#done.has(keyOf(job)) && !this.#open.has(keyOf(job)));
+    this.#waiting = [...wanted].flatMap(([key, job]) => (this.#done.has(key) || this.#open.has(key) ? [] : [job]));
     this.#fill();
   }
 
@@ -60,7 +68,7 @@ export class RegionLoader {
       void this.#load(job, abort.signal)
         .catch(() => undefined)
         .then(image => {
-          this.#open.delete(keyOf(job));
+          if (this.#open.get(keyOf(job)) === abort) this.#open.delete(keyOf(job));
           if (!abort.signal.aborted) {
             this.#done.add(keyOf(job));
             this.#options.onRegion(job, image);
@@ -96,11 +104,13 @@ export class RegionLoader {
     }
   }
 
-  async #piece({ url }: RegionJob, { etag }: Begun, start: number, end: number, signal: AbortSignal): Promise<Uint8Array> {
+  async #piece({ url }: RegionJob, { etag, length }: Begun, start: number, end: number, signal: AbortSignal): Promise<Uint8Array> {
     const headers: Record<string, string> = { Accept: 'application/octet-stream; transfer-syntax=*', Range: `bytes=${start}-${end - 1}`, ...(etag && { 'If-Range': etag }) };
-    const response = await this.#options.fetch(url, { headers, signal, cache: 'no-store' });
+    const response = await this.#options.fetch(url, { headers, signal: AbortSignal.any([signal, AbortSignal.timeout(this.#options.patience ?? PATIENCE_MS)]), cache: 'no-store' });
     // Another object, or all of it: a mixture of two would be an image that never was.
-    if (response.status !== 206 || (etag && response.headers.get('ETag') !== etag)) throw new Error(`the server answered ${response.status}`);
+    const told = /^bytes (\d+)-(\d+)\/(\d+)$/.exec(response.headers.get('Content-Range') ?? '');
+    const isOther = !told || Number(told[1]) !== start || Number(told[3]) !== length || (etag && response.headers.get('ETag') !== etag);
+    if (response.status !== 206 || isOther) throw new Error(`the server answered ${response.status}`);
     const bytes = new Uint8Array(await response.arrayBuffer());
     if (bytes.length !== end - start) throw new Error('another range than was asked for');
     return bytes;

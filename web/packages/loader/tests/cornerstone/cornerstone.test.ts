@@ -284,6 +284,37 @@ describe('a volume', () => {
     expect(asked).toBeLessThan(20);
   });
 
+  it('becomes full where another volume of the series took levels and is let go', async () => {
+    const server = new TestServer();
+    const { cornerstone } = start(server);
+    cornerstone.viewports = [{ id: 'pane', element: new EventTarget(), canvas: { width: 60, height: 60 }, getAllVolumeIds: () => ['volume', 'other'] }];
+    const volume = volumeStandIn(20);
+    void cornerstone.loader('volume').loadImages(volume.imageIds, volume);
+    await until(() => volume.told.filter(({ quality }) => quality === 6).length > 5);
+    const other = Object.assign(volumeStandIn(20), { volumeId: 'other' });
+    const done = cornerstone.loader('volume').loadImages(other.imageIds, other);
+    cornerstone.eventTarget.dispatchEvent(new CustomEvent('CORNERSTONE_VOLUME_CACHE_VOLUME_REMOVED', { detail: { volumeId: 'volume' } }));
+    await done;
+    expect(other.imageIds.every((_, n) => full(cornerstone, n))).toBe(true);
+  });
+
+  it('does not wait for slices that fail, and counts each of them once', { timeout: 15_000 }, async () => {
+    const server = new TestServer();
+    const answer = server.fetch;
+    const lost = /3\.(1[0-9])\//;
+    // Ten of twenty: more than may be under way when it is told which slices lack most.
+    (server as { fetch: typeof fetch }).fetch = async (url, init) => (lost.test(String(url)) ? new Response('no such image', { status: 404 }) : answer(url, init));
+    const { cornerstone, frames } = start(server);
+    cornerstone.viewports = [{ id: 'pane', element: new EventTarget(), canvas: { width: 60, height: 60 }, getAllVolumeIds: () => ['volume'] }];
+    const volume = volumeStandIn(20);
+    let over = false;
+    void cornerstone.loader('volume').loadImages(volume.imageIds, volume).then(() => (over = true));
+    const timer = setInterval(() => frames.retry(), 15);
+    await until(() => over, 10_000);
+    clearInterval(timer);
+    for (let n = 0; n < 10; n++) expect(full(cornerstone, n), `slice ${n}`).toBeDefined();
+  });
+
   it('is left to the stock loader where a slice is not loaded here', async () => {
     const { cornerstone } = start();
     cornerstone.modules.instance = { AvailableTransferSyntaxUID: '1.2.840.10008.1.2.4.80', PixelPaddingValue: 0 };

@@ -14,7 +14,12 @@ type Want = Extract<ToLoader, { type: 'want' }>;
 function start(count: number) {
   const cornerstone = new StandIn();
   const wants: Want[] = [];
-  const port: LoaderPort = { post: message => void (message.type === 'want' && wants.push(message)), onMessage: () => undefined, close: () => undefined };
+  const forgotten: string[] = [];
+  const post = (message: ToLoader) => {
+    if (message.type === 'want') wants.push(message);
+    if (message.type === 'forget') forgotten.push(...message.frames);
+  };
+  const port: LoaderPort = { post, onMessage: () => undefined, close: () => undefined };
   const frames = new Frames({ loader: port });
   install(cornerstone.api, frames, { fetch: async () => new Response('', { status: 404 }) });
   const say = (message: FromLoader) => port.onMessage(message);
@@ -23,7 +28,7 @@ function start(count: number) {
   const volume = Object.assign(volumeStandIn(count), { imageData: { worldToIndex: (point: number[]) => point } });
   void cornerstone.loader('volume').loadImages(volume.imageIds, volume);
   const level = (n: number, at: number, values: Int16Array) => say({ type: 'picture', frame: idOf(n), picture: { level: at, width, height, components: 1, values, min: -300, max: 300, bytes: values.byteLength }, levels: LEVELS, line: LINE });
-  return { cornerstone, volume, wants, say, level };
+  return { cornerstone, volume, wants, forgotten, say, level };
 }
 
 const regionsOf = (want: Want | undefined) => (want?.regions ?? []).map(({ frame }) => frame);
@@ -55,6 +60,16 @@ it('wishes for the lines that a plane shows between the samples, of as few slice
   // The full image takes the place of all.
   level(Number(/3\.(\d)/.exec(first!)![1]), 0, NOISE.slice());
   expect(samples[21 * width]).toBe(NOISE[21 * width]);
+});
+
+it('has a picture made anew that was made by another rescale than the slice has', async () => {
+  const { cornerstone, wants, forgotten, say } = start(6);
+  const picture = (intercept: number) => ({ level: 1, width, height, components: 1, values: NOISE.slice(), min: -300, max: 300, bytes: NOISE.byteLength, made: { slope: 1, intercept, bits: 12 } });
+  say({ type: 'picture', frame: idOf(2), picture: picture(0), levels: LEVELS, line: LINE });
+  expect([forgotten, cornerstone.images.get(idOf(2))]).toEqual([[idOf(2)], undefined]);
+  await until(() => wants.at(-1)?.jobs.some(({ frame, level, shape }) => frame === idOf(2) && level === 1 && shape?.intercept === -1024) === true);
+  say({ type: 'picture', frame: idOf(2), picture: picture(-1024), levels: LEVELS, line: LINE });
+  expect(cornerstone.images.get(idOf(2))?.image?.imageQualityStatus).toBe(6);
 });
 
 it('wishes for none where the planes lie on samples', async () => {

@@ -21,6 +21,7 @@ export function loadingWorker(failed: () => void): LoaderPort {
     };
     worker.onerror = () => {
       if (!said) return;
+      worker.terminate();
       failed();
       setTimeout(begin, AGAIN_MS);
     };
@@ -28,6 +29,8 @@ export function loadingWorker(failed: () => void): LoaderPort {
   };
   const port: LoaderPort = {
     post: message => {
+      // A list takes the place of the one before.
+      if (message.type === 'want') said = said?.filter(({ type }) => type !== 'want');
       said?.push(message);
       worker.postMessage(message);
     },

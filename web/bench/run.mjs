@@ -2,7 +2,8 @@
 /**
  * How soon the viewer shows something useful, beside stock OHIF, through a shaped line whose byte log is the evidence.
  *
- *     node bench/run.mjs [--parts radiographs,volumes,scroll,prefetch,cold,phone,passing,hour] [--runs N] [--lines 4g,slow4g,3g] [--sites a,b,c,d] [--anew] [--table]
+ *     node bench/run.mjs [--parts radiographs,volumes,undrawn,jumps,scroll,prefetch,cold,phone,passing,hour] [--cases dx,mg,mgbig,ct143,ct500] [--runs N] [--lines 4g,slow4g,3g]
+ *     [--sites a,b,c,d] [--anew] [--table]
  *
  * Results are appended to target/bench-viewer/results.jsonl: a run that was stopped goes on where it was; `--anew` begins again, `--table` only prints.
  * One desk at a time; sites by turns within each run; what began at a load over 3 is void.
@@ -25,10 +26,10 @@ const chosen = (name, all) => option(name, all.join(',')).split(',');
 
 /** What was typed wrong ends it before a server is started. */
 function check() {
-  const known = ['--parts', '--runs', '--lines', '--sites', '--anew', '--table'];
+  const known = ['--parts', '--cases', '--runs', '--lines', '--sites', '--anew', '--table'];
   const wrong = process.argv.slice(2).find(word => word.startsWith('--') && !known.includes(word));
   if (wrong) return `no flag is called ${wrong}\nhint: there are ${known.join(' ')}`;
-  for (const [name, all] of [['parts', Object.keys(PARTS)], ['lines', Object.keys(LINES)], ['sites', ['a', 'b', 'c', 'd']]]) {
+  for (const [name, all] of [['parts', Object.keys(PARTS)], ['cases', CASES], ['lines', Object.keys(LINES)], ['sites', ['a', 'b', 'c', 'd']]]) {
     const other = chosen(name, all).find(each => !all.includes(each));
     if (other !== undefined) return `--${name}: there is no ${other}\nhint: there are ${all.join(',')}`;
   }
@@ -56,12 +57,16 @@ async function main() {
   table(results.rows, sites);
 }
 
+const CASES = ['dx', 'mg', 'mgbig', 'ct143', 'ct500'];
+
 const PARTS = {
   radiographs: context => desks(context, 7, ['dx', 'mg', 'mgbig'], ['4g', 'slow4g', '3g'], ['a', 'b', 'c'], 'image'),
   volumes: async context => {
     await desks(context, 5, ['ct143'], ['4g', 'slow4g'], ['a', 'b', 'c'], 'volume');
-    await desks(context, 5, ['ct143'], ['4g'], ['a', 'b', 'c'], 'undrawn');
     await desks(context, 3, ['ct500'], ['4g'], ['a', 'b', 'c'], 'volume');
+  },
+  undrawn: context => desks(context, 5, ['ct143'], ['4g'], ['a', 'b', 'c'], 'undrawn'),
+  jumps: async context => {
     await desks(context, 5, ['ct143'], ['4g', 'slow4g'], ['a', 'b', 'c', 'd'], 'jump');
     await desks(context, 3, ['ct500'], ['4g'], ['a', 'b', 'c', 'd'], 'jump');
   },
@@ -99,7 +104,7 @@ async function desks({ browser, sites, results, runs, lines }, most, cases, spee
   const wanted = runs(most);
   for (let run = 1; run <= wanted; run++) {
     const open = {};
-    for (const name of cases) {
+    for (const name of chosen('cases', cases).filter(name => cases.includes(name))) {
       for (const line of lines(speeds)) {
         for (let n = 0; n < names.length; n++) {
           const site = sites[names[(n + run) % names.length]];

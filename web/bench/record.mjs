@@ -10,10 +10,14 @@ export function record(likeness) {
   const seen = (globalThis.seen = { shows: [], every: 0 });
   const last = new Map();
 
-  const picture = ({ canvas }) => {
-    const { width, height } = canvas;
+  /** Read back only when all is over: to read waits for the graphics process, and the page would wait with it. */
+  const picture = ({ canvas }) => createImageBitmap(canvas);
+
+  const read = async promise => {
+    const bitmap = await promise;
+    const { width, height } = bitmap;
     const copy = new OffscreenCanvas(width, height).getContext('2d', { willReadFrequently: true });
-    copy.drawImage(canvas, 0, 0);
+    copy.drawImage(bitmap, 0, 0);
     return grey(copy.getImageData(0, 0, width, height));
   };
 
@@ -80,7 +84,8 @@ export function record(likeness) {
   };
 
   /** All shows without their pictures: how like the last picture of the same image each is, and its share of the device pixels. */
-  globalThis.report = () => {
+  globalThis.report = async () => {
+    for (const show of seen.shows) if (show.picture) show.picture = await read(show.picture);
     const key = show => show.viewport + (show.imageId ?? '');
     const ends = new Map(seen.shows.map(show => [key(show), show.picture]));
     return seen.shows.map(({ picture: own, ...show }) => {

@@ -8,7 +8,7 @@ const RENDERED = 'CORNERSTONE_IMAGE_RENDERED';
 /** Of the time, drawing takes one part in so many: at first, and when only finer values come. */
 const [SHARE, CALM_SHARE] = [3, 6];
 /** The gap between two drawings. */
-const [LEAST_MS, CALM_LEAST_MS, MOST_MS] = [120, 600, 1600];
+const [LEAST_MS, CALM_LEAST_MS, MOST_MS] = [120, 1200, 1600];
 /** A pane that is not drawn within this time is hidden, and never will be. */
 const HIDDEN_MS = 800;
 
@@ -40,9 +40,9 @@ export class Redraw {
   now(): void {
     if (this.#drawing) this.#again = 'now';
     if (this.#drawing || this.#closed) return;
+    const panes = this.#panes();
     clearTimeout(this.#timer);
     this.#timer = undefined;
-    const panes = this.#panes();
     const last = panes.at(-1);
     if (!last) return;
     const begun = (this.#begun = performance.now());

@@ -24,6 +24,8 @@ const ALIKE = 0.9;
 const SKETCHED = 0.95;
 /** So many slices may be under way when it is told which lack most. */
 const UNDER_WAY = 8;
+/** What a busy page has not taken yet is taken before gaps are filled. */
+const FILL_MS = 20;
 
 interface Slice {
   image: LoadedImage;
@@ -59,6 +61,7 @@ export class VolumeClient implements FramesClient, ImagesLoader {
   /** Slices of which a region can't be had by itself. */
   readonly #wholeOnly = new Set<string>();
   #reached = 0;
+  #filling: ReturnType<typeof setTimeout> | undefined;
   /** Slices that show something, be it a neighbour's values. */
   readonly #covered = new Set<number>();
   #done: (() => void) | undefined;
@@ -77,7 +80,10 @@ export class VolumeClient implements FramesClient, ImagesLoader {
     const volume = (this.#volume = listener as AnyVolume);
     this.#imageIds = imageIds;
     imageIds.forEach((imageId, n) => this.#place.set(imageId, n));
-    this.#redraw = new Redraw(() => this.#veiled());
+    this.#redraw = new Redraw(() => {
+      this.#fillGaps();
+      return this.#veiled();
+    });
     volume.autoRenderOnLoad = false;
     this.#look();
     const done = new Promise<void>(resolve => (this.#done = resolve));
@@ -94,6 +100,7 @@ export class VolumeClient implements FramesClient, ImagesLoader {
 
   close(): void {
     this.#frames.remove(this);
+    clearTimeout(this.#filling);
     this.#redraw?.close();
     for (const { viewport } of this.#viewports()) veil(viewport, false);
     this.#done?.();
@@ -133,7 +140,7 @@ export class VolumeClient implements FramesClient, ImagesLoader {
   onPicture(imageId: string, picture: Picture): void {
     const at = this.#place.get(imageId);
     if (at === undefined || !this.#volume || this.#volume.loadStatus?.cancelled) return;
-    if (!this.holds(imageId, picture.level) && this.#isRight(imageId, picture)) this.#take(imageId, at, picture);
+    if (!this.holds(imageId, picture.level) && this.#isRight(imageId, picture)) this.#take(imageId, picture);
   }
 
   /** Some lines of the full image, into a slice that has a level. */
@@ -209,11 +216,11 @@ export class VolumeClient implements FramesClient, ImagesLoader {
         continue;
       }
       const best = this.#frames.best(imageId);
-      if (best && this.#isRight(imageId, best)) this.#take(imageId, this.#place.get(imageId)!, best);
+      if (best && this.#isRight(imageId, best)) this.#take(imageId, best);
     }
   }
 
-  #take(imageId: string, at: number, picture: Picture): void {
+  #take(imageId: string, picture: Picture): void {
     const slice = this.#slice(imageId);
     if (slice.level === undefined || slice.level > picture.level) this.#fill(slice, imageId, picture);
     this.#note(imageId, picture.level);
@@ -221,7 +228,7 @@ export class VolumeClient implements FramesClient, ImagesLoader {
     if (picture.level === 0) this.#keep(imageId, slice.image);
     else this.#frames.cache.drop(imageId);
     this.#tell(imageId, slice.image);
-    for (const [offset, quality] of NEIGHBOURS) this.#standIn(slice, at + offset, quality);
+    if (this.#covered.size < this.#imageIds.length) this.#filling ??= setTimeout(() => this.#fillGaps(), FILL_MS);
   }
 
   /** The slice's own buffer. */
@@ -251,17 +258,35 @@ export class VolumeClient implements FramesClient, ImagesLoader {
     slice.regions = [];
   }
 
-  /** A neighbour's values, until the slice's own come. */
-  #standIn(from: Slice, at: number, quality: number): void {
-    const imageId = this.#imageIds[at];
-    if (imageId === undefined) return;
-    const slice = this.#existing(imageId);
-    if (this.#told.has(imageId)) return;
-    if (slice && (slice.level !== undefined || (slice.image.imageQualityStatus ?? 0) >= quality)) return;
-    const stand = slice ?? this.#slice(imageId);
+  /** Slices of which nothing has come have a neighbour's values: once for all that waits to be taken, and before it is drawn. */
+  #fillGaps(): void {
+    clearTimeout(this.#filling);
+    this.#filling = undefined;
+    const before = this.#covered.size;
+    this.#imageIds.forEach((imageId, at) => {
+      if (this.#told.has(imageId)) return;
+      for (const [offset, quality] of NEIGHBOURS) {
+        const neighbour = this.#imageIds[at + offset];
+        if (neighbour === undefined || !this.#told.has(neighbour)) continue;
+        const from = this.#existing(neighbour);
+        if (from?.level !== undefined && this.#standIn(imageId, from, quality)) return;
+      }
+    });
+    if (this.#covered.size === before) return;
+    this.#reached = this.#stage();
+    this.#redraw?.soon();
+  }
+
+  /** Whether there is nothing better there. */
+  #standIn(imageId: string, from: Slice, quality: number): boolean {
+    const before = this.#existing(imageId);
+    if (before && (before.level !== undefined || (before.image.imageQualityStatus ?? 0) >= quality)) return true;
+    const stand = before ?? this.#slice(imageId);
     stand.values.set(from.values);
     stand.image.imageQualityStatus = quality;
-    this.#tell(imageId, stand.image);
+    this.#volume!.successCallback(imageId, stand.image);
+    this.#covered.add(this.#place.get(imageId)!);
+    return true;
   }
 
   #keep(imageId: string, image: LoadedImage): void {
@@ -277,7 +302,8 @@ export class VolumeClient implements FramesClient, ImagesLoader {
     if (image.imageQualityStatus === QUALITY.full) this.#ended(imageId);
     const reached = this.#stage();
     if (reached === 2) this.#redraw?.calm();
-    if (reached > this.#reached) this.#redraw?.now();
+    const isLookedAt = this.#imageIds[this.#focus] === imageId && image.imageQualityStatus === QUALITY.full;
+    if (reached > this.#reached || isLookedAt) this.#redraw?.now();
     else this.#redraw?.soon();
     this.#reached = reached;
   }

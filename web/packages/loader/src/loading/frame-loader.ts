@@ -6,7 +6,7 @@ import type { HtImage } from '@firstlight/htj2k';
 import { FrameStream, type Decoders, type Pauses } from '../frame-stream.ts';
 import { coarsest, endOf, type FrameLevels } from '../levels.ts';
 import { LineMeter } from '../line.ts';
-import { Scheduler } from '../scheduler.ts';
+import { Scheduler, type Wish } from '../scheduler.ts';
 import type { FromLoader, Job, LineState, ToLoader } from './messages.ts';
 import { pictureOf, valuesOf } from './picture.ts';
 import { RegionLoader } from './region-loader.ts';
@@ -75,7 +75,7 @@ export class FrameLoader {
         const values = image && valuesOf(image, shape);
         this.#options.say({ type: 'region', frame, region, values, line: this.#line() }, values ? [values.buffer as ArrayBuffer] : []);
       },
-      onChange: () => this.#scheduler.refill(),
+      onChange: () => this.#regions.size === 0 && this.#scheduler.want(this.#due()),
     });
   }
 
@@ -110,7 +110,7 @@ export class FrameLoader {
           this.#streams.get(frame)?.pause();
           this.#streams.get(frame)?.want(level);
         }
-        this.#scheduler.want(this.#order.map(({ frame, level }) => ({ frame, level })));
+        this.#scheduler.want(this.#due());
     }
   }
 
@@ -138,8 +138,14 @@ export class FrameLoader {
       if (job.form !== undefined) this.#forms.set(job.frame, job.form);
     }
     this.#replanning = !finish;
-    this.#scheduler.want(jobs.map(({ frame, level }) => ({ frame, level })));
+    this.#scheduler.want(this.#due());
     this.#replanning = false;
+  }
+
+  /** While regions are under way no frame becomes full: they are what a plane lacks. */
+  #due(): Wish[] {
+    const due = this.#regions.size > 0 ? this.#order.filter(({ level }) => level > 0) : this.#order;
+    return due.map(({ frame, level }) => ({ frame, level }));
   }
 
   #has(frame: string, level: number): boolean {
@@ -152,7 +158,7 @@ export class FrameLoader {
   /** Requests and frames that wait for the decoder. A request that is under way is not broken off because the line has become slower. */
   #room(): number {
     const decoding = Math.min(BACKLOG, Math.max(0, this.#scheduler.active.size - this.#asking));
-    const requests = Math.max(1, this.#concurrency() - this.#regions.size);
+    const requests = this.#concurrency();
     return decoding + (this.#replanning ? requests : Math.max(requests, this.#asking));
   }
 
@@ -293,7 +299,7 @@ export class FrameLoader {
     [this.#wanted, this.#order] = [this.#wanted.filter(stays), this.#order.filter(stays)];
     this.#given.delete(frame);
     this.#streams.get(frame)?.again();
-    this.#scheduler.want(this.#order.map(({ frame, level }) => ({ frame, level })));
+    this.#scheduler.want(this.#due());
   }
 
   #forget(frame: string): void {

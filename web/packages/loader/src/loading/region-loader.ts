@@ -25,7 +25,7 @@ export interface RegionLoaderOptions {
 /** Frames at once: each asks for some ranges one after the other. */
 const AT_ONCE = 5;
 /** A piece is some ten kilobytes: one that takes longer is on a line that stands still, and the frame's own stream says so. */
-const PATIENCE_MS = 10_000;
+const PATIENCE_MS = 3000;
 /** Pieces of packet headers that may be asked for. */
 const HEADERS = 4;
 

@@ -26,8 +26,6 @@ const SKETCHED = 0.95;
 const UNDER_WAY = 8;
 /** What a busy page has not taken yet is taken before gaps are filled. */
 const FILL_MS = 20;
-/** What its planes lack is not known before panes show it. A volume that nobody shows becomes full, too. */
-const PANES_MS = 1000;
 
 interface Slice {
   image: LoadedImage;
@@ -64,8 +62,6 @@ export class VolumeClient implements FramesClient, ImagesLoader {
   readonly #wholeOnly = new Set<string>();
   #reached = 0;
   #filling: ReturnType<typeof setTimeout> | undefined;
-  #waiting: ReturnType<typeof setTimeout> | undefined;
-  #began = 0;
   /** Slices that show something, be it a neighbour's values. */
   readonly #covered = new Set<number>();
   #done: (() => void) | undefined;
@@ -83,7 +79,6 @@ export class VolumeClient implements FramesClient, ImagesLoader {
     if (imageIds.length === 0 || !imageIds.every(imageId => this.#canLoad(imageId))) return this.#fallback.loadImages(imageIds, listener);
     const volume = (this.#volume = listener as AnyVolume);
     this.#imageIds = imageIds;
-    this.#began = performance.now();
     imageIds.forEach((imageId, n) => this.#place.set(imageId, n));
     this.#redraw = new Redraw(() => {
       this.#fillGaps();
@@ -106,7 +101,6 @@ export class VolumeClient implements FramesClient, ImagesLoader {
   close(): void {
     this.#frames.remove(this);
     clearTimeout(this.#filling);
-    clearTimeout(this.#waiting);
     this.#redraw?.close();
     for (const { viewport } of this.#viewports()) veil(viewport, false);
     this.#done?.();
@@ -124,7 +118,7 @@ export class VolumeClient implements FramesClient, ImagesLoader {
     const lacking = this.#lacking();
     const whole = lacking.map(({ slice }) => slice).filter(slice => this.#wholeOnly.has(this.#imageIds[slice]!));
     // What lacks most is known when nearly all have come: no slice becomes full before that.
-    const coarsely = this.#useful > 0 && (!this.#areNearlyAllTold() || this.#isWaitingForPanes());
+    const coarsely = this.#useful > 0 && !this.#areNearlyAllTold();
     const order = volumeOrder(this.#imageIds.length, this.#focus, this.#useful, { stride: STRIDE, lacking: whole }).filter(({ level }) => level > 0 || !coarsely);
     const now = order.filter(({ slice, level }) => !this.holds(this.#imageIds[slice]!, level)).map(({ slice, level }) => this.#wish(this.#imageIds[slice]!, level));
     const regions = lacking.flatMap(({ slice, region, detail }) => {
@@ -377,16 +371,6 @@ export class VolumeClient implements FramesClient, ImagesLoader {
 
   #areNearlyAllTold(): boolean {
     return this.#untold() <= UNDER_WAY;
-  }
-
-  #isWaitingForPanes(): boolean {
-    const left = this.#began + PANES_MS - performance.now();
-    if (left <= 0 || this.#viewports().length > 0) return false;
-    this.#waiting ??= setTimeout(() => {
-      this.#waiting = undefined;
-      this.#frames.replan();
-    }, left);
-    return true;
   }
 
   /** The slices whose useful level is not enough for a plane that crosses them between its samples, and which of their pixels it shows. */

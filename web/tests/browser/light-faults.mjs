@@ -27,7 +27,7 @@ export async function faults({ checks, browser, proxy, url, series }) {
   checks.that('server gone: it says so', /connection lost/i.test(lost), lost);
   proxy.comeBack();
   await light.arrived(0);
-  checks.that('server back: it goes on by itself, and says nothing any more', (await light.words('quality')) === '');
+  checks.that('server back: it goes on by itself, and says nothing any more', (await light.says('quality', /^$/)) === '');
 
   await light.page.route(/\/frames\//, route => route.fulfill({ status: 401, body: '' }));
   await light.slide(0.5);
@@ -35,7 +35,7 @@ export async function faults({ checks, browser, proxy, url, series }) {
   checks.that('401 in the middle of scrolling: it says so', outside.includes('sign in'), outside);
   await light.page.unroute(/\/frames\//);
   await light.arrived(0);
-  checks.that('signed in again: it goes on by itself', (await light.words('quality')) === '');
+  checks.that('signed in again: it goes on by itself', (await light.says('quality', /^$/)) === '');
 
   await light.context.setOffline(true);
   await page.waitForTimeout(100);
@@ -45,14 +45,14 @@ export async function faults({ checks, browser, proxy, url, series }) {
   await light.context.setOffline(false);
   await light.arrived(0);
   await light.says('quality', /^$/);
-  checks.that('online again: it goes on by itself', (await light.words('quality')) === '');
+  checks.that('online again: it goes on by itself', (await light.says('quality', /^$/)) === '');
 
   // Other levels than there are: a range that cannot be had.
   let refused = 0;
   await light.page.route(/\/frames\//, route => (route.request().headers().range && refused++ < 2 ? route.fulfill({ status: 416, body: '' }) : route.continue()));
   await light.slide(0.3);
   await light.arrived(0);
-  checks.that('416: the frame is begun anew', refused > 0 && (await light.words('quality')) === '', `${refused} ranges refused`);
+  checks.that('416: the frame is begun anew', refused > 0 && (await light.says('quality', /^$/)) === '', `${refused} ranges refused`);
   await light.page.unroute(/\/frames\//);
 
   // A frame that is refused for good: a sentence, and the others go on.
@@ -62,10 +62,10 @@ export async function faults({ checks, browser, proxy, url, series }) {
   await light.page.unroute(/\/frames\//);
   await jump('End');
   await light.arrived(0);
-  checks.that('a frame that cannot be had is told of, and locks nothing', gone.includes('no such frame') && (await light.words('quality')) === '', gone);
+  checks.that('a frame that cannot be had is told of, and locks nothing', gone.includes('no such frame') && (await light.says('quality', /^$/)) === '', gone);
   await light.slide(0.8);
   await light.arrived(0);
-  checks.that('who comes back to it has it tried again', (await light.words('quality')) === '');
+  checks.that('who comes back to it has it tried again', (await light.says('quality', /^$/)) === '');
   checks.that('without an error of the page', light.unexpected(...TOLD).length === 0, light.unexpected(...TOLD)[0]);
   await light.close();
 

@@ -40,7 +40,7 @@ function start({ etag = '"one"', layout = true, patience = 1000 } = {}) {
     fetch: (url, { headers, signal }) =>
       new Promise((answer, refuse) => {
         const { Range, ...others } = headers as Record<string, string>;
-        signal?.addEventListener('abort', () => refuse(new Error('aborted')));
+        signal?.addEventListener('abort', () => refuse(signal.reason));
         asked.push({ url, range: Range!, ifRange: others['If-Range'] ?? null, answer });
       }),
     onRegion: ({ frame }, image) => came.push([frame, image && [...image.samples]]),
@@ -84,6 +84,10 @@ it('gives up a piece that does not come, and asks once for what is wanted twice'
   loader.want([job('a'), job('a')]);
   await until(() => came.length === 1);
   expect([came, asked.length, loader.size]).toEqual([[['a', undefined]], 1, 0]);
+  // Those that have not begun are given up with the first: full frames would wait for each of them.
+  loader.want(['b', 'c', 'd', 'e', 'f', 'g', 'h'].map(frame => job(frame)));
+  await until(() => came.length === 8 && loader.size === 0);
+  expect(asked).toHaveLength(1 + 5);
 });
 
 it('ends what is wanted no more, and asks for so many at once', async () => {

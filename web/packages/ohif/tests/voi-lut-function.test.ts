@@ -1,24 +1,6 @@
 import { expect, it } from 'vitest';
-import type { MetadataProvider } from '../src/host.ts';
 import { provideVoiLutFunction } from '../src/voi-lut-function.ts';
-
-/** Metadata as Cornerstone3D keeps it: the provider of the highest priority that answers is believed. */
-function metaData(base: MetadataProvider) {
-  const providers: [number, MetadataProvider][] = [[9999, base]];
-  return {
-    get: (type: string, imageId: string) => {
-      for (const [, provider] of [...providers].sort(([a], [b]) => b - a)) {
-        const found = provider(type, imageId);
-        if (found !== undefined) return found;
-      }
-      return undefined;
-    },
-    addProvider: (provider: MetadataProvider, priority: number) => void providers.push([priority, provider]),
-    removeProvider: (provider: MetadataProvider) => {
-      providers.splice(providers.findIndex(([, each]) => each === provider), 1);
-    },
-  };
-}
+import { metaData } from './providers.ts';
 
 /** What Cornerstone3D's `createImage` makes of the module. */
 const understood = (module: Record<string, any>) =>

@@ -269,7 +269,7 @@ export class VolumeClient implements FramesClient, ImagesLoader {
         const neighbour = this.#imageIds[at + offset];
         if (neighbour === undefined || !this.#told.has(neighbour)) continue;
         const from = this.#existing(neighbour);
-        if (from?.level !== undefined && this.#standIn(imageId, from, quality)) return;
+        if (from?.level !== undefined) return this.#standIn(imageId, from, quality);
       }
     });
     if (this.#covered.size === before) return;
@@ -277,16 +277,15 @@ export class VolumeClient implements FramesClient, ImagesLoader {
     this.#redraw?.soon();
   }
 
-  /** Whether there is nothing better there. */
-  #standIn(imageId: string, from: Slice, quality: number): boolean {
+  /** Unless something better is there. */
+  #standIn(imageId: string, from: Slice, quality: number): void {
     const before = this.#existing(imageId);
-    if (before && (before.level !== undefined || (before.image.imageQualityStatus ?? 0) >= quality)) return true;
+    if (before && (before.level !== undefined || (before.image.imageQualityStatus ?? 0) >= quality)) return;
     const stand = before ?? this.#slice(imageId);
     stand.values.set(from.values);
     stand.image.imageQualityStatus = quality;
     this.#volume!.successCallback(imageId, stand.image);
     this.#covered.add(this.#place.get(imageId)!);
-    return true;
   }
 
   #keep(imageId: string, image: LoadedImage): void {

@@ -66,7 +66,10 @@ export class RegionLoader {
       const abort = new AbortController();
       this.#open.set(keyOf(job), abort);
       void this.#load(job, abort.signal)
-        .catch(() => undefined)
+        .catch((error: unknown) => {
+          if ((error as Error | undefined)?.name === 'TimeoutError') this.#giveUp();
+          return undefined;
+        })
         .then(image => {
           if (this.#open.get(keyOf(job)) === abort) this.#open.delete(keyOf(job));
           if (!abort.signal.aborted) {
@@ -77,6 +80,15 @@ export class RegionLoader {
           this.#options.onChange();
         });
     }
+  }
+
+  /** The line stands still: full frames wait no longer for those that have not begun. */
+  #giveUp(): void {
+    for (const job of this.#waiting) {
+      this.#done.add(keyOf(job));
+      this.#options.onRegion(job, undefined);
+    }
+    this.#waiting = [];
   }
 
   /** What fails is not tried again: the whole frame is on its way. */

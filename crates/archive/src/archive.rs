@@ -8,13 +8,12 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 
 use rusqlite::OptionalExtension;
+use store::{Cache, Disk, Objects, Spool, sync_folder};
 use transcode::{Quarantine, Sampling};
 
-use crate::cache::Cache;
 use crate::index::Index;
 use crate::instance::{Instance, Version};
 use crate::metadata::Preparing;
-use crate::objects::{Disk, Objects, Spool, sync_folder};
 use crate::{Error, convert};
 
 /// How an archive is opened.

@@ -11,6 +11,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, OptionalExtension, params};
+use store::{Key, Spool, objects};
 use transcode::{Action, Context, Decision, NoWayBack, Origin, Outcome, Policy, Residue, Verified};
 use transcode::{Check, Class, Opinions, Tally};
 
@@ -20,7 +21,6 @@ use crate::figures;
 use crate::index::{self, Index, Retry, encode_frames, now, requeue};
 use crate::ingest::{CONVERTED, NewObject, healed, touch};
 use crate::instance::{facts_json, frame_table};
-use crate::objects::{self, Key, Spool};
 use crate::{Archive, Error, InstanceKey, levels, way_back};
 
 /// What happened to one instance, told while [`Archive::convert_pending`] runs.
@@ -357,13 +357,13 @@ impl<'a> Run<'a> {
     fn convert(&self, job: &Job, context: &mut Context) -> Result<End, Error> {
         match self.try_convert(job, context) {
             // What looks like an instance that can't be read may be one that the storage damaged.
-            Err(error) if !error.may_pass() => self.inner.expect_intact(&job.received).and(Err(error)),
+            Err(error) if !error.may_pass() => self.inner.expect_intact(job).and(Err(error)),
             other => other,
         }
     }
 
     fn try_convert(&self, job: &Job, context: &mut Context) -> Result<End, Error> {
-        let mut source = self.inner.source(&job.received)?;
+        let mut source = self.inner.source(&job.received, job.bytes)?;
         source.expect_sha256(*job.received.as_bytes());
         if let Decision { rule, then: Action::Convert(target), .. } = self.policy.decide(source.facts())
             && target.is_lossy()
@@ -375,7 +375,7 @@ impl<'a> Run<'a> {
             Outcome::Converted(verified) => {
                 // A way back was proven to lead to the very bytes that were received; without one they are looked at.
                 if verified.way_back.is_err() {
-                    self.inner.expect_intact(&job.received)?;
+                    self.inner.expect_intact(job)?;
                 }
                 let evidence = pack(verified.frames())?;
                 let event = Event::Converted {
@@ -394,12 +394,12 @@ impl<'a> Run<'a> {
             Outcome::Kept { reason, rule } => {
                 // What looks damaged may be so since it is stored: then it is no reason to keep it, but a fault.
                 if source.check_frames().is_err() {
-                    self.inner.expect_intact(&job.received)?;
+                    self.inner.expect_intact(job)?;
                 }
                 Ok(End::Kept { rule, reason, levels: levels::received(&source)? })
             }
             Outcome::Disproved(disproved) => {
-                self.inner.expect_intact(&job.received)?;
+                self.inner.expect_intact(job)?;
                 let (reason, class) = (disproved.reason.clone(), disproved.class.clone());
                 if disproved.check == Check::SecondOpinion {
                     let tally = Tally { disagreed: 1, ..Tally::default() };
@@ -496,12 +496,12 @@ impl Job {
 
 impl Inner {
     /// Is a received object still what was stored? One that was released is proven to be when it is made again.
-    fn expect_intact(&self, received: &Key) -> Result<(), Error> {
-        match objects::hash(&*self.objects, received) {
-            Ok(found) if found == *received => Ok(()),
+    fn expect_intact(&self, job: &Job) -> Result<(), Error> {
+        match objects::hash(&*self.objects, &job.received, job.bytes) {
+            Ok(found) if found == job.received => Ok(()),
             Ok(_) => Err(Error::Damaged("the received object is not what was stored".into())),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
-            Err(error) => Err(Error::io(format!("reading object {received}"))(error)),
+            Err(error) => Err(Error::io(format!("reading object {}", job.received))(error)),
         }
     }
 
@@ -511,10 +511,13 @@ impl Inner {
         let frames = levels::written(verified.frames());
         let (rule, codec) = (verified.rule.clone(), verified.codec.clone());
         let (samples_sha256, way_back) = (verified.samples_sha256.clone(), verified.way_back.clone());
-        let staged = self.spool.take(verified).map_err(Error::io("taking over the converted object"))?;
-        let (key, bytes) = (staged.key(), staged.size());
+        let key = Key::parse(&verified.file_sha256);
+        let key = key.ok_or_else(|| Error::Damaged("a verified file came without its hash".into()))?;
+        let bytes = verified.bytes_out;
+        let staged = self.spool.take(verified.into_path(), key, bytes);
+        let staged = staged.map_err(Error::io("taking over the converted object"))?;
         self.put_whole(staged)?;
-        let source = self.source(&key)?;
+        let source = self.source(&key, bytes)?;
         if !levels::same_places(&frame_table(&source), &frames) {
             return Err(Error::Damaged("the frames of the converted object are not where they were written".into()));
         }

@@ -6,9 +6,9 @@ use flate2::Compression;
 use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
 use rusqlite::{Row, params};
+use store::Key;
 use transcode::FrameEvidence;
 
-use crate::objects::Key;
 use crate::{Archive, Error, InstanceKey};
 
 /// One conversion that was proven.

@@ -14,12 +14,12 @@ use std::{panic, thread};
 
 use dicom::Source;
 use rusqlite::{Connection, OptionalExtension, params};
+use store::{Key, Staged, objects};
 
 use crate::archive::Inner;
 use crate::attributes::Record;
 use crate::index::{Ticket, encode_frames, now};
 use crate::instance::{facts_json, frame_table};
-use crate::objects::{self, Key, Staged};
 use crate::{Archive, Error, InstanceKey, unserved, way_back};
 
 /// How an ingest ended; in every case the bytes are durable.
@@ -172,8 +172,8 @@ impl Inner {
         let there = self.objects.size(&key).map_err(storing)? == Some(staged.size());
         let damaged = there
             && self.index.read(|snapshot| is_faulty(snapshot, &key))?
-            && !objects::hash(&*self.objects, &key).is_ok_and(|found| found == key);
-        let put = if damaged { self.objects.replace(staged) } else { self.objects.put(staged) };
+            && !objects::hash(&*self.objects, &key, staged.size()).is_ok_and(|found| found == key);
+        let put = if damaged { self.objects.replace(staged) } else { self.objects.put_one(staged) };
         put.map(drop).map_err(storing)
     }
 }

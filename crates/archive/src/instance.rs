@@ -3,12 +3,12 @@
 use std::io;
 use std::sync::Arc;
 
-use dicom::{Facts, Pixels, Source, TransferSyntax};
+use dicom::{Facts, Pixels, ReadAt, Source, TransferSyntax};
 use rusqlite::{Connection, OptionalExtension, Row, params};
+use store::Key;
 
 use crate::archive::Inner;
 use crate::index::decode_frames;
-use crate::objects::{Key, ReadAt};
 use crate::{Archive, Error};
 
 /// One stored instance, as it was at the moment it was looked up.
@@ -162,7 +162,7 @@ impl Archive {
 
     /// The stored bytes of an instance. Stays readable when the instance is converted meanwhile.
     pub fn object(&self, instance: &Instance) -> Result<ObjectReader, Error> {
-        let inner = self.inner.open(&instance.key)?;
+        let inner = self.inner.open(&instance.key, instance.size)?;
         if inner.size() != instance.size {
             let (have, want) = (inner.size(), instance.size);
             return Err(Error::Damaged(format!("object {} has {have} bytes instead of {want}", instance.object_id)));
@@ -172,7 +172,7 @@ impl Archive {
 
     /// The stored instance, parsed.
     pub fn source(&self, instance: &Instance) -> Result<Source, Error> {
-        self.inner.source(&instance.key)
+        self.inner.source(&instance.key, instance.size)
     }
 }
 
@@ -209,12 +209,12 @@ impl Inner {
         // Facts written by another version of the program may lack a field: the object has them all.
         let mut facts: Facts = match serde_json::from_str(&stored.facts) {
             Ok(facts) => facts,
-            Err(_) => self.source(&stored.key)?.facts().clone(),
+            Err(_) => self.source(&stored.key, stored.bytes)?.facts().clone(),
         };
         // Versions before found all frames or none, and what they took the file's word for may be proven otherwise.
         if frames.is_empty()
             && matches!(facts.pixels, Pixels::Native | Pixels::Encapsulated | Pixels::Float)
-            && let Ok(source) = self.source(&stored.key)
+            && let Ok(source) = self.source(&stored.key, stored.bytes)
         {
             frames = frame_table(&source);
             (facts.frames, facts.frame_syntax) = (source.facts().frames, source.facts().frame_syntax.clone());
@@ -239,19 +239,19 @@ impl Inner {
     }
 
     /// The object, parsed; one that was released is restored.
-    pub(crate) fn source(&self, key: &Key) -> Result<Source, Error> {
-        Ok(Source::from_reader(self.open(key)?)?)
+    pub(crate) fn source(&self, key: &Key, size: u64) -> Result<Source, Error> {
+        Ok(Source::from_reader(self.open(key, size)?)?)
     }
 
     /// The object, parsed, as the store has it.
-    pub(crate) fn stored_source(&self, key: &Key) -> Result<Source, Error> {
-        let object = self.objects.open(key).map_err(Error::io(format!("opening object {key}")))?;
+    pub(crate) fn stored_source(&self, key: &Key, size: u64) -> Result<Source, Error> {
+        let object = self.objects.open(key, size).map_err(Error::io(format!("opening object {key}")))?;
         Ok(Source::from_reader(object)?)
     }
 
     /// Random access to an object; one that was released is restored.
-    fn open(&self, key: &Key) -> Result<Arc<dyn ReadAt>, Error> {
-        match self.objects.open(key) {
+    fn open(&self, key: &Key, size: u64) -> Result<Arc<dyn ReadAt>, Error> {
+        match self.objects.open(key, size) {
             Err(e) if e.kind() == io::ErrorKind::NotFound => self.restored(key, e),
             other => other.map_err(|e| Error::io(format!("opening object {key}"))(e)),
         }

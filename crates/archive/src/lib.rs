@@ -13,7 +13,6 @@
 mod archive;
 mod attributes;
 mod backlog;
-mod cache;
 mod convert;
 mod decisions;
 mod error;
@@ -28,7 +27,6 @@ mod instance;
 mod key;
 mod levels;
 mod metadata;
-pub mod objects;
 mod patience;
 mod query;
 mod release;

@@ -204,7 +204,7 @@ impl Inner {
             "7FE00010" => format!("{base}/frames"),
             _ => format!("{base}/bulkdata/{path}"),
         };
-        let read = || self.source(&instance.key)?.dicom_json(&uri).map_err(Error::from);
+        let read = || self.source(&instance.key, instance.size)?.dicom_json(&uri).map_err(Error::from);
         let mut json = match read() {
             Ok(json) => json,
             // One damaged object must not hide a series: what the index has of it is still shown.

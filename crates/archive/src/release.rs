@@ -9,10 +9,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use rusqlite::{OptionalExtension, params};
+use store::Key;
 
 use crate::archive::Inner;
 use crate::index::now;
-use crate::objects::Key;
 use crate::way_back::prove;
 use crate::{Archive, Error, InstanceKey};
 
@@ -56,6 +56,7 @@ struct Candidate {
     received: Key,
     bytes: u64,
     converted: Key,
+    converted_bytes: u64,
     key: InstanceKey,
 }
 
@@ -105,9 +106,9 @@ impl Released {
 impl Inner {
     /// `None` when it is not to be released any more: another run did it, or what is handed out has changed.
     fn release(&self, candidate: Candidate) -> Result<Option<Release>, Error> {
-        let Candidate { original, received, bytes, converted, key } = candidate;
+        let Candidate { original, received, bytes, converted, converted_bytes, key } = candidate;
         let proven = self
-            .stored_source(&converted)
+            .stored_source(&converted, converted_bytes)
             .and_then(|object| prove(&received, &object, self.residue(original)?, &mut io::sink()))
             .and_then(
                 |len| if len == bytes { Ok(()) } else { Err(Error::NoWayBack("it leads to another length".into())) },
@@ -168,7 +169,7 @@ impl Inner {
 
     /// Received objects after `last` that were converted before a time, and are not what is handed out.
     fn candidates(&self, before: i64, last: i64) -> Result<Vec<Candidate>, Error> {
-        let sql = "SELECT w.original, r.key, r.bytes, c.key, s.uid, e.uid, i.uid FROM ways_back w \
+        let sql = "SELECT w.original, r.key, r.bytes, c.key, c.bytes, s.uid, e.uid, i.uid FROM ways_back w \
              JOIN objects r ON r.id = w.original JOIN objects c ON c.id = w.object \
              JOIN instances i ON i.id = r.instance AND i.received = r.id AND i.object = c.id \
              JOIN series e ON e.id = i.series JOIN studies s ON s.id = e.study \
@@ -182,7 +183,8 @@ impl Inner {
                     received: Key::new(row.get(1)?),
                     bytes: row.get(2)?,
                     converted: Key::new(row.get(3)?),
-                    key: InstanceKey { study: row.get(4)?, series: row.get(5)?, sop: row.get(6)? },
+                    converted_bytes: row.get(4)?,
+                    key: InstanceKey { study: row.get(5)?, series: row.get(6)?, sop: row.get(7)? },
                 })
             })?;
             Ok(candidates.collect::<Result<_, _>>()?)

@@ -9,10 +9,10 @@ use std::path::{Path, PathBuf};
 
 use dicom::{LIKELY_HEAD, is_likely_dicom};
 use rusqlite::{Connection, params};
+use store::Key;
 
 use crate::index::now;
 use crate::ingest::healed;
-use crate::objects::Key;
 use crate::{Archive, Error, Ingested};
 
 /// Why something is not served.

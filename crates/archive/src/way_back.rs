@@ -7,14 +7,15 @@ use std::io::{self, BufWriter, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use dicom::Source;
+use dicom::{LocalFile, ReadAt, Source};
 use rusqlite::{Connection, OptionalExtension, params};
 use sha2::{Digest, Sha256};
+use store::Key;
+use store::objects::each_chunk;
 use transcode::{NoWayBack, Residue};
 
 use crate::archive::Inner;
 use crate::index::now;
-use crate::objects::{Key, ReadAt, each_chunk, open_file};
 use crate::{Archive, Error, InstanceKey};
 
 /// What leads from the converted object of an instance back to what was received.
@@ -75,14 +76,15 @@ impl Archive {
     /// Writes what was received of an instance to `out`, byte for byte, and compares its SHA-256. On an error the bytes in
     /// `out` are of no use.
     pub fn restore(&self, key: &InstanceKey, out: &mut dyn Write) -> Result<Restored, Error> {
-        let sql = "SELECT o.key FROM studies s JOIN series e ON e.study = s.id JOIN instances i ON i.series = e.id \
+        let sql = "SELECT o.key, o.bytes FROM studies s JOIN series e ON e.study = s.id JOIN instances i ON i.series = e.id \
              JOIN objects o ON o.id = i.received WHERE s.uid = ? AND e.uid = ? AND i.uid = ?";
         let found = self.inner.index.read(|snapshot| {
             let mut statement = snapshot.prepare_cached(sql)?;
-            Ok(statement.query_row([&key.study, &key.series, &key.sop], |row| row.get(0)).optional()?)
+            let row = |row: &rusqlite::Row<'_>| Ok((Key::new(row.get(0)?), row.get(1)?));
+            Ok(statement.query_row([&key.study, &key.series, &key.sop], row).optional()?)
         })?;
-        let received = Key::new(found.ok_or_else(|| Error::NoWayBack("there is no such instance".into()))?);
-        if let Some(bytes) = self.inner.copy_received(&received, out)? {
+        let (received, bytes) = found.ok_or_else(|| Error::NoWayBack("there is no such instance".into()))?;
+        if let Some(bytes) = self.inner.copy_received(&received, bytes, out)? {
             return Ok(Restored { sha256: received.to_string(), bytes, made_again: false });
         }
         let bytes = self.inner.make_again(&received, out)?;
@@ -92,9 +94,9 @@ impl Archive {
 
 impl Inner {
     /// Copies an object that is whole; `None` when it is not there, or damaged.
-    fn copy_received(&self, key: &Key, out: &mut dyn Write) -> Result<Option<u64>, Error> {
+    fn copy_received(&self, key: &Key, size: u64, out: &mut dyn Write) -> Result<Option<u64>, Error> {
         let reading = || Error::io(format!("reading object {key}"));
-        let object = match self.objects.open(key) {
+        let object = match self.objects.open(key, size) {
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
             other => other.map_err(reading())?,
         };
@@ -116,16 +118,17 @@ impl Inner {
     fn make_again(&self, received: &Key, out: &mut dyn Write) -> Result<u64, Error> {
         let key = *received;
         let found = self.index.read(|snapshot| way_back_of(snapshot, &key))?;
-        let (object, residue, reason) =
+        let ((object, bytes), residue, reason) =
             found.ok_or_else(|| Error::Damaged(format!("object {key} is not in the store, and was not converted")))?;
         let Some(residue) = residue else { return Err(Error::NoWayBack(reason)) };
-        prove(received, &self.stored_source(&object)?, residue, out)
+        prove(received, &self.stored_source(&object, bytes)?, residue, out)
     }
 
     /// Random access to a released object, made again in the spool. `missing`: what opening it said.
     pub(crate) fn restored(&self, key: &Key, missing: io::Error) -> Result<Arc<dyn ReadAt>, Error> {
         let file = self.make_again_in_spool(key, missing)?;
-        open_file(&file.0).map_err(Error::io("opening a restored object"))
+        let opened = File::open(&file.0).and_then(LocalFile::new).map_err(Error::io("opening a restored object"))?;
+        Ok(Arc::new(opened))
     }
 
     fn make_again_in_spool(&self, key: &Key, missing: io::Error) -> Result<Nameless, Error> {
@@ -191,14 +194,14 @@ pub(crate) fn came_again(index: &Connection, key: &Key) -> Result<(), Error> {
 }
 
 /// The converted object, the residue, and why there is none, of a received object.
-type Found = (Key, Option<Vec<u8>>, String);
+type Found = ((Key, u64), Option<Vec<u8>>, String);
 
 fn way_back_of(index: &Connection, received: &Key) -> Result<Option<Found>, Error> {
-    let sql = "SELECT c.key, w.residue, coalesce(w.reason, '') FROM objects r JOIN ways_back w ON w.original = r.id \
+    let sql = "SELECT c.key, c.bytes, w.residue, coalesce(w.reason, '') FROM objects r JOIN ways_back w ON w.original = r.id \
          JOIN objects c ON c.id = w.object WHERE r.key = ?";
     let found = index
         .prepare_cached(sql)?
-        .query_row([received.as_bytes()], |row| Ok((Key::new(row.get(0)?), row.get(1)?, row.get(2)?)));
+        .query_row([received.as_bytes()], |row| Ok(((Key::new(row.get(0)?), row.get(1)?), row.get(2)?, row.get(3)?)));
     Ok(found.optional()?)
 }
 

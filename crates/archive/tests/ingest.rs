@@ -6,9 +6,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::{fs, io, thread};
 
-use archive::objects::{Disk, Key, Memory, Objects, Put, ReadAt, Staged};
 use archive::{Archive, Error, Ingested, InstanceKey, Options, Query, QueryLevel};
 use common::*;
+use dicom::ReadAt;
+use store::{Disk, Key, Memory, Objects, Put, Staged};
 use transcode::{Decode, Policy};
 
 fn key(study: &str, series: &str, sop: &str) -> InstanceKey {
@@ -306,21 +307,27 @@ struct Small {
 }
 
 impl Objects for Small {
-    fn put(&self, staged: Staged) -> io::Result<Put> {
+    fn put(&self, staged: Vec<Staged>) -> Vec<io::Result<Put>> {
+        staged.into_iter().map(|staged| self.replace(staged)).collect()
+    }
+    fn replace(&self, staged: Staged) -> io::Result<Put> {
         if self.room.fetch_sub(staged.size() as i64, Ordering::SeqCst) < staged.size() as i64 {
             self.room.fetch_add(staged.size() as i64, Ordering::SeqCst);
             return Err(io::ErrorKind::StorageFull.into());
         }
-        self.disk.put(staged)
+        (&self.disk as &dyn Objects).put_one(staged)
     }
-    fn open(&self, key: &Key) -> io::Result<Arc<dyn ReadAt>> {
-        self.disk.open(key)
+    fn open(&self, key: &Key, size: u64) -> io::Result<Arc<dyn ReadAt>> {
+        Objects::open(&self.disk, key, size)
     }
     fn size(&self, key: &Key) -> io::Result<Option<u64>> {
         self.disk.size(key)
     }
     fn remove(&self, key: &Key) -> io::Result<bool> {
         self.disk.remove(key)
+    }
+    fn list(&self, after: Option<Key>, most: usize) -> io::Result<Vec<(Key, u64)>> {
+        self.disk.list(after, most)
     }
 }
 

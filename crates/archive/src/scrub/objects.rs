@@ -6,13 +6,13 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
+use store::{Key, objects};
 use transcode::{Context, FrameEvidence};
 
 use super::{Fault, FaultKind, Pass, Run, SAVE, Scrub};
 use crate::evidence::unpack;
 use crate::index::{now, tables};
 use crate::ingest::CONVERTED;
-use crate::objects::{self, Key};
 use crate::{Error, InstanceKey};
 
 /// Objects taken from the index at once.
@@ -113,7 +113,7 @@ impl Run<'_> {
             }
             Some(_) => {}
         }
-        Ok(match objects::hash(objects, key) {
+        Ok(match objects::hash(objects, key, bytes) {
             Ok(found) if found == *key => None,
             Ok(_) => Some((FaultKind::Object, "its bytes are not what was stored".into())),
             Err(error) => Some((FaultKind::Object, format!("it cannot be read: {error}"))),
@@ -158,19 +158,19 @@ impl Run<'_> {
         let Ok(frames) = unpack(&evidence.frames) else {
             return Ok(Some((FaultKind::Evidence, "its evidence cannot be read".into())));
         };
-        Ok(self.decode(&key, &frames, &evidence.samples_sha256, context))
+        Ok(self.decode((&key, object.bytes), &frames, &evidence.samples_sha256, context))
     }
 
     fn decode(
         &self,
-        key: &Key,
+        (key, bytes): (&Key, u64),
         frames: &[FrameEvidence],
         samples_sha256: &str,
         context: &mut Context,
     ) -> Option<(FaultKind, String)> {
         let inner = &self.archive.inner;
         let decoded = catch_unwind(AssertUnwindSafe(|| {
-            let source = inner.source(key).map_err(|error| error.to_string())?;
+            let source = inner.source(key, bytes).map_err(|error| error.to_string())?;
             transcode::recheck(&source, frames, samples_sha256, context).map_err(|error| error.to_string())
         }));
         match decoded {

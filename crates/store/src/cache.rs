@@ -6,17 +6,19 @@ use std::mem;
 use std::sync::{Mutex, PoisonError};
 
 /// Keeps the values used last: at least `most`, at most twice as many.
-pub(crate) struct Cache<K, V> {
+pub struct Cache<K, V> {
     most: usize,
     generations: Mutex<(HashMap<K, V>, HashMap<K, V>)>,
 }
 
 impl<K: Hash + Eq + Copy, V: Clone> Cache<K, V> {
-    pub(crate) fn new(most: usize) -> Cache<K, V> {
+    /// A cache of so many values.
+    pub fn new(most: usize) -> Cache<K, V> {
         Cache { most: most.max(1), generations: Mutex::default() }
     }
 
-    pub(crate) fn get(&self, key: &K) -> Option<V> {
+    /// The value of a key, used now.
+    pub fn get(&self, key: &K) -> Option<V> {
         let mut both = self.generations.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(value) = both.0.get(key) {
             return Some(value.clone());
@@ -26,12 +28,14 @@ impl<K: Hash + Eq + Copy, V: Clone> Cache<K, V> {
         Some(value)
     }
 
-    pub(crate) fn insert(&self, key: K, value: V) {
+    /// Keeps a value.
+    pub fn insert(&self, key: K, value: V) {
         let mut both = self.generations.lock().unwrap_or_else(PoisonError::into_inner);
         Self::put(&mut both, self.most, key, value);
     }
 
-    pub(crate) fn remove(&self, key: &K) {
+    /// Forgets a value.
+    pub fn remove(&self, key: &K) {
         let mut both = self.generations.lock().unwrap_or_else(PoisonError::into_inner);
         both.0.remove(key);
         both.1.remove(key);

@@ -10,9 +10,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use sha2::{Digest, Sha256};
-use transcode::Verified;
 
-use super::Key;
+use crate::objects::Key;
 
 const LOCK: &str = "lock";
 
@@ -68,15 +67,15 @@ impl Spool {
         Ok(staged)
     }
 
-    /// Takes over a file that was verified at a [`Spool::path`]; its hash is the one that verification took. Not synced yet.
-    pub fn take(&self, verified: Verified) -> io::Result<Staged> {
-        let (key, size) = (Key::parse(&verified.file_sha256), verified.bytes_out);
-        let key = key.ok_or_else(|| io::Error::other("a verified file without its hash"))?;
-        let file = File::options().read(true).write(true).open(verified.path())?;
-        if file.metadata()?.len() != size {
-            return Err(io::Error::other("the verified file has another length now"));
+    /// Takes over a file that was written at a [`Spool::path`], with the hash and the length that its writer took. Not synced yet;
+    /// removed where it has another length now.
+    pub fn take(&self, path: PathBuf, key: Key, size: u64) -> io::Result<Staged> {
+        let file = File::options().read(true).write(true).open(&path)?;
+        let staged = Staged { path, file: Some(file), key, size, moved: false };
+        if staged.file().metadata()?.len() != size {
+            return Err(io::Error::other("the file has another length now"));
         }
-        Ok(Staged { path: verified.into_path(), file: Some(file), key, size, moved: false })
+        Ok(staged)
     }
 }
 
@@ -212,4 +211,47 @@ fn run_name() -> String {
     static COUNT: AtomicU64 = AtomicU64::new(0);
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_nanos());
     format!("{now:x}-{:x}-{:x}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spool_of_a_dead_run_is_removed_and_that_of_a_living_one_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let (living, dead) = Spool::open(folder.path()).unwrap();
+        assert!(dead.is_empty());
+        let staged = living.stage(&mut &b"in work"[..]).unwrap();
+        // A run that was killed leaves its folder, and its lock free.
+        let killed = folder.path().join("killed");
+        fs::create_dir(&killed).unwrap();
+        fs::write(killed.join("lock"), b"").unwrap();
+        fs::write(killed.join("0"), b"half").unwrap();
+        // After a power cut the folder may be there without its lock, for neither name was synced.
+        let (cut, making) = (folder.path().join("cut"), folder.path().join(".making"));
+        fs::create_dir(&cut).unwrap();
+        fs::create_dir(&making).unwrap();
+        fs::write(folder.path().join("stray"), b"a file").unwrap();
+        assert!(!living.is_alive("cut") && !living.is_alive("killed") && !living.is_alive("never"));
+        let (second, mut dead) = Spool::open(folder.path()).unwrap();
+        dead.sort();
+        assert_eq!(dead, ["cut", "killed"]);
+        assert!(!killed.exists() && !cut.exists());
+        assert!(making.exists() && staged.path().exists());
+        assert!(second.is_alive(living.run()) && second.is_alive(second.run()));
+    }
+
+    #[test]
+    fn what_is_taken_over_is_as_long_as_its_writer_says() {
+        let folder = tempfile::tempdir().unwrap();
+        let (spool, _) = Spool::open(folder.path()).unwrap();
+        let (key, whole, cut) = (Key::new([7; 32]), spool.path(), spool.path());
+        fs::write(&whole, b"five.").unwrap();
+        fs::write(&cut, b"four").unwrap();
+        let staged = spool.take(whole.clone(), key, 5).unwrap();
+        assert_eq!((staged.key(), staged.size(), staged.path()), (key, 5, &*whole));
+        spool.take(cut.clone(), key, 5).unwrap_err();
+        assert!(!cut.exists());
+    }
 }

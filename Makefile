@@ -1,7 +1,7 @@
 # Firstlight: two commands to know are `make start` and `make test`.
 
 .DEFAULT_GOAL := help
-.PHONY: help start test setup build samples bench-codec bench-convert bench-migrate bench-audit bench-viewer bench-policy judge-pairs test-migrate test-audit sweep fuzz wasm clean
+.PHONY: help start test setup build samples bench-codec bench-convert bench-migrate bench-audit bench-viewer bench-policy judge-pairs dist test-migrate test-audit sweep fuzz wasm clean
 
 help: ## Show what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -18,6 +18,10 @@ setup: ## Install what building and testing need
 build: ## Build the release binary: target/release/firstlight
 	@scripts/setup.sh build
 	@cargo build --release --locked -p firstlight
+
+dist: ## Pack a release into dist/: program, viewer, unit file, manual, bill of materials, checksums
+	@scripts/setup.sh build start
+	@scripts/dist/dist.sh
 
 samples: ## Fetch the sample images only
 	@scripts/samples.sh

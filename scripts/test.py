@@ -51,6 +51,7 @@ def steps():
         "packages": (". scripts/lib.sh; build_web; cd web && node tests/packages/run.mjs", PLAIN),
         "cornerstone": (". scripts/lib.sh; build_web; cd web && node tests/cornerstone/run.mjs", PLAIN),
         "browser": (". scripts/lib.sh; build_web; fetch_viewer; cd web && npm run --silent test:browser", PLAIN),
+        "dist": (f"packed=$(scripts/dist/dist.sh --binary $FIRSTLIGHT_BIN --out .cache/test/dist) && FIRSTLIGHT_DIST=$(realpath $packed) {python} -m pytest -q tests/dist", PYTEST),
         "studies": (". scripts/lib.sh; build_web; fetch_viewer; cd web && node tests/browser/studies.mjs --sample 12", PLAIN),
         "studies-all": (". scripts/lib.sh; build_web; fetch_viewer; cd web && node tests/browser/studies.mjs", PLAIN),
         "wasm": ("scripts/wasm.sh --test", PLAIN),

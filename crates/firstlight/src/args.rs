@@ -71,6 +71,16 @@ pub enum Command {
     Audit(AuditFlags),
     /// Write a page about what was converted, saved and kept, and why
     Report(ReportFlags),
+    /// Write the manual pages
+    #[command(hide = true)]
+    Manual(ManualFlags),
+}
+
+#[derive(Debug, Args)]
+pub struct ManualFlags {
+    /// The folder that receives them
+    #[arg(value_name = "DIR")]
+    pub folder: PathBuf,
 }
 
 #[derive(Debug, Args)]

@@ -13,6 +13,7 @@ mod files;
 mod inspect;
 mod kept;
 mod log;
+mod manual;
 mod migrate;
 mod policy;
 mod quarantine;
@@ -59,5 +60,6 @@ fn run(cli: Cli) -> Result<Exit, Failure> {
         Command::Scrub(flags) => scrub::run(settings::look::scrub(flags, file)?),
         Command::Audit(flags) => audit::run(settings::audit(flags, file)?),
         Command::Report(flags) => report::run(&settings::look::report(flags, file)?),
+        Command::Manual(flags) => manual::run(&flags),
     }
 }

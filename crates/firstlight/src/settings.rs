@@ -237,8 +237,8 @@ pub fn serve(flags: ServeFlags, file: File) -> Result<Serve, Failure> {
         })?,
         import: flags.import,
         listen,
-        viewer: flags.viewer.or(file.viewer),
-        web: flags.web.or(file.web),
+        viewer: flags.viewer.or(file.viewer).or_else(|| installed("viewer")),
+        web: flags.web.or(file.web).or_else(|| installed("web")),
         policy: flags.policy.or(file.policy).unwrap_or_else(default_policy),
         jobs: jobs(flags.jobs.or(file.jobs)),
         allowed_origins: or(flags.allowed_origins, file.allowed_origins),
@@ -254,6 +254,12 @@ pub fn serve(flags: ServeFlags, file: File) -> Result<Serve, Failure> {
             None => None,
         },
     })
+}
+
+/// What was installed with the program: `share/firstlight/PART` beside the folder that the program is in.
+fn installed(part: &str) -> Option<PathBuf> {
+    let program = std::env::current_exe().ok()?.canonicalize().ok()?;
+    Some(program.parent()?.parent()?.join("share/firstlight").join(part)).filter(|folder| folder.is_dir())
 }
 
 /// Is it an address that other machines reach? That has to be said, for whoever reaches it reads everything.

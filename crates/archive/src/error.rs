@@ -4,6 +4,21 @@ use std::io;
 
 use crate::Unservable;
 
+/// Why something is not stored, as protocols tell it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RefusalReason {
+    /// No data set can be found in the bytes.
+    NotDicom,
+    /// The bytes are DICOM that can't be read.
+    Unreadable,
+    /// It is no instance of a study: a UID is missing or wrong, or it is an index of a file set.
+    NoInstance,
+    /// The storage has no room left.
+    Full,
+    /// Storing failed, through no fault of the bytes.
+    Failed,
+}
+
 /// An error of the archive.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -75,6 +90,17 @@ impl Error {
                 Some((Unservable::Unreadable, "no data set can be found in it".into()))
             }
             _ => None,
+        }
+    }
+
+    /// Why what was to be stored is not.
+    pub fn refusal(&self) -> RefusalReason {
+        match self {
+            Error::Refused(_) => RefusalReason::Unreadable,
+            Error::NoInstance(_) => RefusalReason::NoInstance,
+            Error::Dicom(dicom::Error::NotDicom) => RefusalReason::NotDicom,
+            Error::Full => RefusalReason::Full,
+            _ => RefusalReason::Failed,
         }
     }
 

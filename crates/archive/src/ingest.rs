@@ -18,7 +18,7 @@ use store::{Key, Staged, objects};
 
 use crate::archive::Inner;
 use crate::attributes::Record;
-use crate::index::{Ticket, encode_frames, now};
+use crate::index::{Index, Ticket, encode_frames, now};
 use crate::instance::{facts_json, frame_table};
 use crate::{Archive, Error, InstanceKey, unserved, way_back};
 
@@ -57,6 +57,9 @@ pub struct Beside {
 
 /// Objects a thread of [`Archive::ingest_all`] may have stored while their rows wait for a commit.
 const AHEAD: usize = 64;
+
+/// What is being done when an object is put in its place.
+const STORING: &str = "storing the object";
 
 pub(crate) const RECEIVED: i64 = 0;
 pub(crate) const CONVERTED: i64 = 1;
@@ -145,10 +148,13 @@ impl Archive {
         self.begin(&mut file)
     }
 
-    /// Makes the object durable and hands its row to the index; the ticket is the acknowledgement.
     fn begin(&self, bytes: &mut dyn Read) -> Result<Ticket<Ingested>, Error> {
-        let inner = &self.inner;
-        let staged = inner.spool.stage(bytes).map_err(Error::io("storing what was received"))?;
+        self.submit(self.receive(bytes)?)
+    }
+
+    /// Takes what a stream delivers into the spool, in bounded memory, and reads what the index will know of it. Nothing is stored yet.
+    pub fn receive(&self, bytes: &mut dyn Read) -> Result<Candidate, Error> {
+        let staged = self.spool(bytes)?;
         let source = open(staged.path())?;
         let row = Received {
             record: Record::of(&source).map_err(no_instance)?,
@@ -159,22 +165,69 @@ impl Archive {
             frames: encode_frames(&frame_table(&source)),
         };
         drop(source);
-        inner.put_whole(staged)?;
-        Ok(inner.index.submit(move |index| row.insert(index)))
+        Ok(Candidate { staged, row })
+    }
+
+    /// Takes what a stream delivers into the spool, whatever it is. Dropped, it is removed.
+    pub fn spool(&self, bytes: &mut dyn Read) -> Result<Staged, Error> {
+        self.inner.spool.stage(bytes).map_err(Error::io("storing what was received"))
+    }
+
+    /// Makes the object durable and hands its row to the index; the ticket is the acknowledgement.
+    pub fn submit(&self, candidate: Candidate) -> Result<Ticket<Ingested>, Error> {
+        self.submit_all(vec![candidate]).pop().unwrap_or(Err(Error::Closed))
+    }
+
+    /// As [`Archive::submit`], for many: their rows are handed over together once all objects are durable, so that one commit serves
+    /// all. The answers are in the order of what was handed in.
+    pub fn submit_all(&self, candidates: Vec<Candidate>) -> Vec<Result<Ticket<Ingested>, Error>> {
+        let (staged, rows): (Vec<_>, Vec<_>) = candidates.into_iter().map(|one| (one.staged, one.row)).unzip();
+        let durable = self.inner.put_all(staged);
+        rows.into_iter().zip(durable).map(|(row, durable)| durable.map(|()| row.submit(&self.inner.index))).collect()
+    }
+
+    /// Bytes that the storage has room for, where objects are received.
+    pub fn room(&self) -> Result<u64, Error> {
+        let folder = self.inner.spool.folder();
+        let told =
+            rustix::fs::statvfs(folder).map_err(|e| Error::io("asking for the room on the storage")(e.into()))?;
+        Ok(told.f_bavail.saturating_mul(told.f_frsize))
     }
 }
 
 impl Inner {
     /// Puts an object in its place. One that is there stays, unless the scrubber found that its bytes are not what was stored.
     pub(crate) fn put_whole(&self, staged: Staged) -> Result<(), Error> {
-        let key = staged.key();
-        let storing = |e| Error::io("storing the object")(e);
-        let there = self.objects.size(&key).map_err(storing)? == Some(staged.size());
-        let damaged = there
+        self.put_all(vec![staged]).pop().unwrap_or(Err(Error::Closed))
+    }
+
+    /// The same for many, with one wait for all; one answer for each, in order.
+    fn put_all(&self, staged: Vec<Staged>) -> Vec<Result<(), Error>> {
+        let (mut put, mut sound, mut places) = (Vec::with_capacity(staged.len()), Vec::new(), Vec::new());
+        for staged in staged {
+            match self.is_damaged(&staged) {
+                Ok(false) => {
+                    places.push(put.len());
+                    sound.push(staged);
+                    put.push(Ok(()));
+                }
+                Ok(true) => put.push(self.objects.replace(staged).map(drop).map_err(Error::io(STORING))),
+                Err(error) => put.push(Err(error)),
+            }
+        }
+        for (place, done) in places.into_iter().zip(self.objects.put(sound)) {
+            put[place] = done.map(drop).map_err(Error::io(STORING));
+        }
+        put
+    }
+
+    /// Is the object there, and are its bytes not what was stored?
+    fn is_damaged(&self, staged: &Staged) -> Result<bool, Error> {
+        let (key, size) = (staged.key(), staged.size());
+        let there = self.objects.size(&key).map_err(Error::io(STORING))? == Some(size);
+        Ok(there
             && self.index.read(|snapshot| is_faulty(snapshot, &key))?
-            && !objects::hash(&*self.objects, &key, staged.size()).is_ok_and(|found| found == key);
-        let put = if damaged { self.objects.replace(staged) } else { self.objects.put_one(staged) };
-        put.map(drop).map_err(storing)
+            && !objects::hash(&*self.objects, &key, size).is_ok_and(|found| found == key))
     }
 }
 
@@ -221,6 +274,29 @@ fn open(path: &Path) -> Result<Source, Error> {
     })
 }
 
+/// What was received: whole in the spool, read as an instance, and not stored yet. When it is dropped nothing of it stays.
+pub struct Candidate {
+    staged: Staged,
+    row: Received,
+}
+
+impl Candidate {
+    /// The UIDs it has.
+    pub fn key(&self) -> &InstanceKey {
+        &self.row.record.key
+    }
+
+    /// SOP Class UID.
+    pub fn sop_class(&self) -> &str {
+        &self.row.record.class
+    }
+
+    /// Its bytes.
+    pub fn size(&self) -> u64 {
+        self.row.bytes
+    }
+}
+
 /// A received object and what the index will know of it.
 struct Received {
     record: Record,
@@ -232,6 +308,10 @@ struct Received {
 }
 
 impl Received {
+    fn submit(self, index: &Index) -> Ticket<Ingested> {
+        index.submit(move |connection| self.insert(connection))
+    }
+
     fn insert(self, index: &Connection) -> Result<Ingested, Error> {
         let study = match self.study(index)? {
             Some(study) => study,

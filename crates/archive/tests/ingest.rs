@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::{fs, io, thread};
 
-use archive::{Archive, Error, Ingested, InstanceKey, Options, Query, QueryLevel};
+use archive::{Archive, Error, Ingested, InstanceKey, Options, Query, QueryLevel, RefusalReason};
 use common::*;
 use dicom::ReadAt;
 use store::{Disk, Key, Memory, Objects, Put, Staged};
@@ -40,6 +40,44 @@ fn the_same_again_is_a_duplicate() {
     let stats = archive.stats().unwrap();
     assert_eq!((stats.studies, stats.series, stats.instances, stats.conflicts), (1, 1, 1, 0));
     assert_eq!(files(&folder.path().join("objects")).len(), 1);
+}
+
+#[test]
+fn many_are_handed_over_and_acknowledged_in_their_order() {
+    let (archive, folder) = archive();
+    let file = |sop: &str, shade| made("1.1", "1.2", sop).image(8, 8, shade).file();
+    let sent = [file("1.3", 1), file("1.4", 2), file("1.3", 1), file("1.3", 3)];
+    let received: Vec<_> = sent.iter().map(|bytes| archive.receive(&mut &bytes[..]).unwrap()).collect();
+    assert_eq!(received[1].key(), &key("1.1", "1.2", "1.4"));
+    assert_eq!(received[1].size(), sent[1].len() as u64);
+    assert!(files(&folder.path().join("objects")).is_empty() && archive.stats().unwrap().instances == 0);
+    let ended: Vec<_> =
+        archive.submit_all(received).into_iter().map(|ticket| ticket.unwrap().wait().unwrap()).collect();
+    let (one, two) = (key("1.1", "1.2", "1.3"), key("1.1", "1.2", "1.4"));
+    assert_eq!(
+        ended,
+        [
+            Ingested::Stored(one.clone()),
+            Ingested::Stored(two),
+            Ingested::Duplicate(one.clone()),
+            Ingested::Conflict(one)
+        ]
+    );
+    assert_eq!(stored(&archive, "1.1", "1.2", "1.4"), sent[1]);
+    drop(archive.receive(&mut &file("1.5", 5)[..]).unwrap());
+    assert_eq!(files(&folder.path().join("objects")).len(), 3, "what is dropped was never stored");
+    assert_eq!(files(&folder.path().join("spool")).len(), 1, "and leaves nothing but the lock of this run");
+}
+
+#[test]
+fn a_refusal_has_its_reason() {
+    let (archive, _folder) = archive();
+    let whole = made("1.1", "1.2", "1.3").image(8, 8, 1).file();
+    let reason = |bytes: &[u8]| archive.receive(&mut &bytes[..]).err().map(|error| error.refusal());
+    assert_eq!(reason(&whole), None);
+    assert_eq!(reason(b"no data set"), Some(RefusalReason::NotDicom));
+    assert_eq!(reason(&made("1.1", "1.2", "").image(8, 8, 1).file()), Some(RefusalReason::NoInstance));
+    assert!(archive.room().unwrap() > 0);
 }
 
 #[test]

@@ -308,6 +308,12 @@ pub struct ServeFlags {
     /// port reads every image and every name. Without it put a proxy that asks who it is in front
     #[arg(long, env = "FIRSTLIGHT_INSECURE")]
     pub insecure: bool,
+    /// Take instances over HTTP (STOW-RS) beyond this machine too; on this machine alone they are taken without it
+    #[arg(long, env = "FIRSTLIGHT_STORE")]
+    pub store: bool,
+    /// Take no instances over HTTP
+    #[arg(long, conflicts_with = "store", env = "FIRSTLIGHT_READ_ONLY")]
+    pub read_only: bool,
     /// Unpacked OHIF (the folder with index.html), shown at /viewer
     #[arg(long, value_name = "DIR", env = "FIRSTLIGHT_VIEWER")]
     pub viewer: Option<PathBuf>,

@@ -86,6 +86,7 @@ fn config(set: &settings::Serve, archive: Archive) -> Config {
     config.allowed_hosts.clone_from(&set.allowed_hosts);
     config.viewer_dir.clone_from(&set.viewer);
     config.web_dir.clone_from(&set.web);
+    config.store = set.store;
     config.strict_accept = set.strict_accept;
     config.for_diagnosis = set.for_diagnosis;
     config.public_url.clone_from(&set.public_url);
@@ -119,8 +120,11 @@ fn cannot_listen(address: SocketAddr, error: &server::Error) -> Failure {
 }
 
 fn greeting(set: &settings::Serve, address: SocketAddr) -> String {
-    let exposed =
-        if set.exposed { "\n  insecure  everyone who reaches this port reads every image and every name" } else { "" };
+    let exposed = match (set.exposed, set.store) {
+        (false, _) => "",
+        (true, false) => "\n  insecure  everyone who reaches this port reads every image and every name",
+        (true, true) => "\n  insecure  everyone who reaches this port reads every image and every name, and can store",
+    };
     let viewer = if set.viewer.is_some() { format!("\n  viewer    http://{address}/viewer") } else { String::new() };
     format!(
         "Firstlight serves {} at http://{address}/{viewer}\n  DICOMweb  http://{address}/dicom-web{exposed}",

@@ -38,6 +38,8 @@ pub struct File {
     data: Option<PathBuf>,
     listen: Option<SocketAddr>,
     insecure: bool,
+    store: bool,
+    read_only: bool,
     log: Option<String>,
     log_format: Option<LogFormat>,
     viewer: Option<PathBuf>,
@@ -90,6 +92,8 @@ pub struct Serve {
     pub listen: SocketAddr,
     /// It listens beyond this machine, and was told that it may.
     pub exposed: bool,
+    /// Instances can be stored over HTTP.
+    pub store: bool,
     pub viewer: Option<PathBuf>,
     pub web: Option<PathBuf>,
     pub policy: String,
@@ -230,8 +234,15 @@ pub fn serve(flags: ServeFlags, file: File) -> Result<Serve, Failure> {
     keeps_identity("serve", &flags.identity, &file)?;
     let data = flags.data.or(file.data);
     let listen = flags.listen.or(file.listen).unwrap_or(SocketAddr::from(([127, 0, 0, 1], 8042)));
+    let exposed = exposed(listen, flags.insecure || file.insecure)?;
+    // What was said last holds: a flag over the file.
+    let (store, read_only) = match flags.store || flags.read_only {
+        true => (flags.store, flags.read_only),
+        false => (file.store, file.read_only),
+    };
     Ok(Serve {
-        exposed: exposed(listen, flags.insecure || file.insecure)?,
+        exposed,
+        store: stores(exposed, store, read_only),
         data: data.ok_or_else(|| {
             Failure::new("serve needs the folder of the archive").hint("say --data DIR; it is made if it is not there")
         })?,
@@ -272,6 +283,11 @@ fn exposed(listen: SocketAddr, insecure: bool) -> Result<bool, Failure> {
         ))
         .hint("listen on 127.0.0.1 behind a proxy that has both (docs/deployment.md), or say --insecure")),
     }
+}
+
+/// Can instances be stored over HTTP? On this machine alone, unless it is said otherwise.
+fn stores(exposed: bool, store: bool, read_only: bool) -> bool {
+    !read_only && (store || !exposed)
 }
 
 /// What decides how much is logged, and how it is written.
@@ -365,6 +381,12 @@ mod tests {
         for far in ["0.0.0.0:8042", "[::]:8042", "10.0.0.1:80", "192.168.1.7:8042", "[::ffff:10.0.0.1]:1"] {
             assert_eq!((exposed(far, false), exposed(far, true)), (None, Some(true)), "{far}");
         }
+    }
+
+    #[test]
+    fn other_machines_store_only_when_it_is_said() {
+        assert!(stores(false, false, false) && stores(false, true, false) && stores(true, true, false));
+        assert!(!stores(true, false, false) && !stores(false, false, true) && !stores(true, true, true));
     }
 
     #[test]

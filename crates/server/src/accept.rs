@@ -39,6 +39,11 @@ pub fn parse(header: &str) -> Vec<MediaRange> {
     ranges
 }
 
+/// One media type with its parameters, as a Content-Type has it.
+pub fn media_type(text: &str) -> Option<MediaRange> {
+    parse_range(text)
+}
+
 fn parse_range(text: &str) -> Option<MediaRange> {
     let mut pieces = split_outside_quotes(text, ';');
     // In a query, `application/dicom+json` reaches us with a space for its plus.

@@ -20,6 +20,8 @@ pub struct Config {
     pub viewer_dir: Option<PathBuf>,
     /// Our own files for the viewer: those in its folder `viewer`, then those beside it, come before the viewer's.
     pub web_dir: Option<PathBuf>,
+    /// Instances can be stored over HTTP.
+    pub store: bool,
     /// Read Accept as the standard is written (406 included) and not as viewers mean it.
     pub strict_accept: bool,
     /// The light page says "Not for diagnosis" unless this is set: whoever sets it answers for its use.
@@ -51,6 +53,7 @@ impl Config {
             allowed_hosts: Vec::new(),
             viewer_dir: None,
             web_dir: None,
+            store: true,
             strict_accept: false,
             for_diagnosis: false,
             public_url: None,

@@ -86,6 +86,22 @@ impl Problem {
         Problem { status: StatusCode::URI_TOO_LONG, message: "the address is too long".to_owned() }
     }
 
+    /// 408: the body comes too slowly.
+    pub fn too_slow() -> Problem {
+        Problem { status: StatusCode::REQUEST_TIMEOUT, message: "the body comes too slowly".to_owned() }
+    }
+
+    /// 405: nothing can be stored here.
+    pub fn read_only() -> Problem {
+        let message = "nothing can be stored here; storing is allowed where the server is started".to_owned();
+        Problem { status: StatusCode::METHOD_NOT_ALLOWED, message }
+    }
+
+    /// 415: a body of this media type is not understood.
+    pub fn unsupported_media_type(message: &str) -> Problem {
+        Problem { status: StatusCode::UNSUPPORTED_MEDIA_TYPE, message: message.to_owned() }
+    }
+
     /// 413: the body of the request is too large.
     pub fn too_large() -> Problem {
         Problem { status: StatusCode::PAYLOAD_TOO_LARGE, message: "the body is too large".to_owned() }

@@ -1,5 +1,6 @@
 //! What every request passes, in and out.
 
+use crate::dicomweb::store;
 use crate::error::{Problem, Told};
 use crate::guard::{self, From};
 use crate::metrics;
@@ -17,7 +18,7 @@ use tracing::Instrument;
 
 /// Longest target of a request.
 const LONGEST_TARGET: usize = 16 << 10;
-/// Largest body of a request; nothing is stored over HTTP yet.
+/// Largest body of a request that does not store.
 const LARGEST_BODY: u64 = 1 << 20;
 
 /// Why a frame is not given: its answer has no body.
@@ -48,6 +49,9 @@ async fn answer(app: Arc<App>, request: Request, next: Next) -> Response<Body> {
     let checked = app.guard.check(&request);
     let from = checked.as_ref().map_or(From::Here, From::clone);
     let mut route = matched.as_ref().map_or("other", |path| metrics::route_of(path.as_str()));
+    if is_store(&request) {
+        route = "store";
+    }
     let mut response = match checked.and_then(|_| within_limits(&request)) {
         Err(problem) => {
             route = "rejected";
@@ -55,6 +59,8 @@ async fn answer(app: Arc<App>, request: Request, next: Next) -> Response<Body> {
         }
         Ok(()) => match guard::preflight(&request, &from) {
             Some(answer) => answer,
+            // As long as its bytes come, and the storage has room.
+            None if is_store(&request) => next.run(request).await,
             None => in_time(&app, next.run(request)).await,
         },
     };
@@ -94,9 +100,14 @@ fn within_limits(request: &Request) -> Result<(), Problem> {
             Err(Problem::bad_request("the only transfer coding of a request is chunked, once"))
         }
         () if target > LONGEST_TARGET => Err(Problem::too_long()),
-        () if length > LARGEST_BODY => Err(Problem::too_large()),
+        () if length > LARGEST_BODY && !is_store(request) => Err(Problem::too_large()),
         () => Ok(()),
     }
+}
+
+fn is_store(request: &Request) -> bool {
+    let route = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
+    store::is_store(request.method(), route)
 }
 
 async fn in_time(app: &App, answer: impl Future<Output = Response<Body>>) -> Response<Body> {

@@ -9,6 +9,8 @@ pub const OCTET_STREAM: &str = "application/octet-stream";
 pub const DICOM: &str = "application/dicom";
 /// Media type of the DICOM JSON model.
 pub const DICOM_JSON: &str = "application/dicom+json";
+/// Media type of the Native DICOM Model.
+pub const DICOM_XML: &str = "application/dicom+xml";
 
 /// One or several parts in a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -55,7 +57,7 @@ pub fn of_frames(syntax: &TransferSyntax) -> &'static str {
 }
 
 /// Names that clients use for the same thing.
-fn canonical(essence: &str) -> &str {
+pub fn canonical(essence: &str) -> &str {
     match essence {
         "image/dicom+jpeg" | "image/dicom+jpeg+jpeg" => "image/jpeg",
         "image/dicom+jpeg-ls" | "image/dicom+jls" | "image/x-jls" => "image/jls",

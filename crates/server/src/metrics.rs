@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 /// What requests are for; the label `route`.
-const ROUTES: [&str; 13] = [
+const ROUTES: [&str; 14] = [
+    "store",
     "qido",
     "first",
     "metadata",
@@ -24,7 +25,8 @@ const ROUTES: [&str; 13] = [
 /// What is none of those before it.
 const OTHER: usize = ROUTES.len() - 2;
 /// Statuses that are told apart; the last stands for all others.
-const STATUSES: [u16; 16] = [200, 201, 204, 206, 304, 400, 403, 404, 405, 406, 413, 416, 429, 500, 503, 0];
+const STATUSES: [u16; 21] =
+    [200, 201, 202, 204, 206, 304, 400, 403, 404, 405, 406, 408, 409, 413, 415, 416, 429, 500, 503, 507, 0];
 /// Upper bounds of the time classes, in seconds.
 const BOUNDS: [f64; 8] = [0.0005, 0.001, 0.005, 0.02, 0.1, 0.5, 2.0, 10.0];
 
@@ -41,6 +43,29 @@ pub struct Metrics {
     pub cache_hits: AtomicU64,
     /// Replies that had to be made.
     pub cache_misses: AtomicU64,
+    /// What became of instances that came to be stored.
+    pub stored: Stored,
+}
+
+/// Instances that came to be stored, by what became of them.
+#[derive(Default)]
+pub struct Stored {
+    /// New ones.
+    pub new: AtomicU64,
+    /// Those whose very bytes were there.
+    pub again: AtomicU64,
+    /// Those that were refused or could not be stored.
+    pub refused: AtomicU64,
+}
+
+impl Stored {
+    fn write(&self, out: &mut String) {
+        let name = "firstlight_store_instances_total";
+        let _ = writeln!(out, "# HELP {name} Instances sent to be stored over HTTP.\n# TYPE {name} counter");
+        for (outcome, count) in [("stored", &self.new), ("duplicate", &self.again), ("refused", &self.refused)] {
+            let _ = writeln!(out, "{name}{{outcome=\"{outcome}\"}} {}", count.load(Relaxed));
+        }
+    }
 }
 
 impl Metrics {
@@ -59,6 +84,7 @@ impl Metrics {
     pub fn text(&self, stats: Option<Stats>, cache_bytes: usize) -> String {
         let mut out = String::new();
         self.write_requests(&mut out);
+        self.stored.write(&mut out);
         self.write_seconds(&mut out);
         let mut one = |kind: &str, name: &str, help: &str, value: u64| {
             let _ = writeln!(

@@ -17,6 +17,9 @@ use tracing::Span;
 /// Searches that run at once: fewer than the index has readers, so that frames never wait for them.
 const SEARCHES: usize = 4;
 
+/// Requests that store at once; each has a thread.
+const STORES: usize = 64;
+
 /// The state of the server; shared by all requests.
 pub struct App {
     /// What is served.
@@ -37,6 +40,8 @@ pub struct App {
     pub cores: Arc<Semaphore>,
     /// Searches that run at once.
     searches: Arc<Semaphore>,
+    /// Requests that store at once.
+    pub stores: Arc<Semaphore>,
 }
 
 impl App {
@@ -52,6 +57,7 @@ impl App {
             room: Room::default(),
             cores: Arc::new(Semaphore::new(cores)),
             searches: Arc::new(Semaphore::new(SEARCHES)),
+            stores: Arc::new(Semaphore::new(STORES)),
             config,
         })
     }

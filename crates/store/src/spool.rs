@@ -51,6 +51,11 @@ impl Spool {
         self.folder.parent().is_some_and(|root| is_held(&root.join(run)).unwrap_or(true))
     }
 
+    /// The folder of this run.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// A path in the spool that nothing uses.
     pub fn path(&self) -> PathBuf {
         self.folder.join(self.next.fetch_add(1, Ordering::Relaxed).to_string())

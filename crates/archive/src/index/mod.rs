@@ -10,7 +10,7 @@ mod writer;
 pub(crate) use frames::{decode_frames, encode_frames};
 pub(crate) use requeue::{Retry, WAITS_AGAIN, decided, requeue, waits};
 pub(crate) use seal::{Sealed, tables};
-pub(crate) use writer::Ticket;
+pub use writer::Ticket;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Condvar, Mutex, PoisonError};

@@ -60,11 +60,11 @@ impl Commits {
 }
 
 /// The answer to work that was handed in.
-pub(crate) struct Ticket<T>(Receiver<Result<T, Error>>);
+pub struct Ticket<T>(Receiver<Result<T, Error>>);
 
 impl<T> Ticket<T> {
     /// Waits for the commit.
-    pub(crate) fn wait(self) -> Result<T, Error> {
+    pub fn wait(self) -> Result<T, Error> {
         self.0.recv().unwrap_or(Err(Error::Closed))
     }
 }

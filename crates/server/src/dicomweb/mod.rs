@@ -1,4 +1,4 @@
-//! DICOMweb (PS3.18): searches, metadata, instances, frames, bulk data, rendered images.
+//! DICOMweb (PS3.18): searches, metadata, instances, frames, bulk data, rendered images, storing.
 
 mod bulkdata;
 mod first;
@@ -8,6 +8,7 @@ mod levels;
 mod metadata;
 mod qido;
 mod rendered;
+pub mod store;
 mod target;
 
 use crate::state::App;
@@ -20,7 +21,7 @@ pub fn root(base: &str) -> String {
     format!("{}/dicom-web", base.trim_end_matches('/'))
 }
 
-/// The resources below `/dicom-web`. Storing (STOW-RS) will be `POST` on `/studies` and `/studies/{study}`.
+/// The resources below `/dicom-web`.
 pub fn routes() -> Router<Arc<App>> {
     let study = "/studies/{study}";
     let series = "/studies/{study}/series/{series}";
@@ -28,13 +29,13 @@ pub fn routes() -> Router<Arc<App>> {
     let frames = "/studies/{study}/series/{series}/instances/{instance}/frames/{frames}";
     let below = |base: &str, name: &str| format!("{base}/{name}");
     Router::new()
-        .route("/studies", get(qido::search))
+        .route("/studies", get(qido::search).post(store::store).options(store::options))
         .route("/series", get(qido::search))
         .route("/instances", get(qido::search))
         .route(&below(study, "series"), get(qido::search))
         .route(&below(study, "instances"), get(qido::search))
         .route(&below(series, "instances"), get(qido::search))
-        .route(study, get(instances::retrieve))
+        .route(study, get(instances::retrieve).post(store::store).options(store::options))
         .route(series, get(instances::retrieve))
         .route(instance, get(instances::retrieve))
         .route(&below(study, "metadata"), get(metadata::retrieve))

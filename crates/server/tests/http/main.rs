@@ -15,3 +15,4 @@ mod search;
 mod session;
 mod site;
 mod sockets;
+mod store;

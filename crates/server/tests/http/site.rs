@@ -56,6 +56,10 @@ impl Site {
 
     /// Sends a request with more headers.
     pub async fn send(&self, method: &str, target: &str, headers: &[(&str, &str)]) -> Answer {
+        self.request(method, target, headers, Body::empty()).await
+    }
+
+    async fn request(&self, method: &str, target: &str, headers: &[(&str, &str)], body: Body) -> Answer {
         let mut request = Request::builder().method(method).uri(target);
         if !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("host")) {
             request = request.header(header::HOST, "localhost:8042");
@@ -63,10 +67,15 @@ impl Site {
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        let response = self.router.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
+        let response = self.router.clone().oneshot(request.body(body).unwrap()).await.unwrap();
         let (parts, body) = response.into_parts();
         let body = body.collect().await.unwrap().to_bytes();
         Answer { status: parts.status, headers: parts.headers, body }
+    }
+
+    /// Sends a body.
+    pub async fn post(&self, target: &str, headers: &[(&str, &str)], body: Body) -> Answer {
+        self.request("POST", target, headers, body).await
     }
 
     pub async fn get(&self, target: &str) -> Answer {

@@ -50,6 +50,10 @@ impl Client {
         self.0.get_mut().write_all(text.as_bytes()).await.unwrap();
     }
 
+    pub async fn send_bytes(&mut self, bytes: &[u8]) {
+        self.0.get_mut().write_all(bytes).await.unwrap();
+    }
+
     pub async fn get(&mut self, target: &str, headers: &str) -> (u16, Vec<String>, Vec<u8>) {
         self.send(&format!("GET {target} HTTP/1.1\r\nHost: localhost\r\n{headers}\r\n")).await;
         self.answer().await

@@ -1,4 +1,4 @@
-//! `multipart/related` bodies (RFC 2387) whose bytes never change, so that byte ranges address them.
+//! Bodies whose bytes never change, so that byte ranges address them.
 
 use crate::representation::Segment;
 use bytes::Bytes;

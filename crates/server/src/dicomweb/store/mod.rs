@@ -1,0 +1,147 @@
+//! Storing instances (STOW-RS, PS3.18 10.5): what comes is streamed to the storage part by part, and acknowledged when it is durable.
+
+mod answer;
+mod body;
+mod intake;
+mod model;
+mod outcome;
+
+use super::target::Target;
+use crate::accept::{self, MediaRange};
+use crate::error::{Answered, Problem};
+use crate::media::{DICOM, DICOM_JSON, DICOM_XML};
+use crate::multipart::Trouble;
+use crate::state::App;
+use answer::Model;
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
+use axum::response::IntoResponse;
+use outcome::Outcome;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+
+/// Who waits longer for a turn is told to come again.
+const TURN: Duration = Duration::from_secs(20);
+/// What a resource that is stored to can be asked.
+const METHODS: &str = "GET, HEAD, OPTIONS, POST";
+const METHODS_OF_READERS: &str = "GET, HEAD, OPTIONS";
+
+/// How the body holds instances.
+enum Framing {
+    /// It is one instance.
+    Single,
+    /// Parts between delimiters.
+    Parts {
+        /// The text of the delimiters.
+        boundary: String,
+        /// What they are.
+        content: Content,
+    },
+}
+
+/// What the parts of a body are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Content {
+    /// Part 10 objects.
+    Dicom,
+    /// Metadata and bulk data.
+    Model(Model),
+}
+
+/// Does this request store? Then its body has no length of ours, and its time is that of its bytes.
+pub fn is_store(method: &Method, route: Option<&str>) -> bool {
+    method == Method::POST && matches!(route, Some("/dicom-web/studies" | "/dicom-web/studies/{study}"))
+}
+
+/// What can be done here.
+pub async fn options(State(app): State<Arc<App>>) -> Response<Body> {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    let methods = if app.config.store { METHODS } else { METHODS_OF_READERS };
+    response.headers_mut().insert(header::ALLOW, HeaderValue::from_static(methods));
+    response
+}
+
+/// Stores what the body holds, and tells of each instance what became of it.
+pub async fn store(State(app): State<Arc<App>>, target: Target, request: Request<Body>) -> Answered<Response<Body>> {
+    if !app.config.store {
+        let mut response = Problem::read_only().into_response();
+        response.headers_mut().insert(header::ALLOW, HeaderValue::from_static(METHODS_OF_READERS));
+        return Ok(response);
+    }
+    let model = Model::of(target.accept().as_deref())?;
+    let framing = framing(&target.headers)?;
+    check_room(&app, &target.headers)?;
+    let turn = tokio::time::timeout(TURN, app.stores.clone().acquire_owned()).await;
+    let Ok(Ok(_turn)) = turn else { return Err(Problem::busy()) };
+    let (feeder, reader) = body::channel();
+    let study = target.study.as_ref().map(|uid| uid.as_str().to_owned());
+    let taken = app.read(move |app| Ok(intake::take_in(app, reader, framing, study.as_deref())));
+    let (fed, taken) = tokio::join!(feeder.feed(request.into_body()), taken);
+    let taken = taken?;
+    match taken.trouble {
+        _ if fed.is_err_and(|slow| slow) && taken.outcomes.is_empty() => return Err(Problem::too_slow()),
+        Some(trouble) if taken.outcomes.is_empty() => return Err(malformed(&trouble)),
+        None if taken.outcomes.is_empty() => return Err(Problem::bad_request("the body has no instance")),
+        _ => {}
+    }
+    count(&app, &taken.outcomes);
+    Ok(answer::response(&taken, &target.root(&app), target.study.as_ref().map(dicom::Uid::as_str), model))
+}
+
+fn count(app: &App, outcomes: &[Outcome]) {
+    let stored = &app.metrics.stored;
+    for outcome in outcomes {
+        let counter = match outcome {
+            Outcome::Stored { again: false, .. } => &stored.new,
+            Outcome::Stored { again: true, .. } => &stored.again,
+            _ => &stored.refused,
+        };
+        counter.fetch_add(1, Relaxed);
+    }
+}
+
+fn malformed(trouble: &Trouble) -> Problem {
+    Problem::bad_request(format!("nothing was stored: {trouble}"))
+}
+
+/// What the Content-Type says of the body (PS3.18 10.5.1, 8.6.1.2).
+fn framing(headers: &HeaderMap) -> Answered<Framing> {
+    let unknown = || {
+        Problem::unsupported_media_type(
+            "instances are stored as multipart/related; type=\"application/dicom\", application/dicom+json or application/dicom+xml, \
+             or one as application/dicom",
+        )
+    };
+    let told = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let told = accept::media_type(told).ok_or_else(unknown)?;
+    match told.essence.as_str() {
+        DICOM => return Ok(Framing::Single),
+        "multipart/related" => {}
+        _ => return Err(unknown()),
+    }
+    let content = match told.parameter("type").map(str::to_ascii_lowercase).as_deref() {
+        None | Some(DICOM) => Content::Dicom,
+        Some(DICOM_JSON) => Content::Model(Model::Json),
+        Some(DICOM_XML) => Content::Model(Model::Xml),
+        _ => return Err(unknown()),
+    };
+    Ok(Framing::Parts { boundary: boundary(&told)?, content })
+}
+
+fn boundary(told: &MediaRange) -> Answered<String> {
+    told.parameter("boundary")
+        .map(str::to_owned)
+        .ok_or_else(|| Problem::bad_request("the Content-Type names no boundary"))
+}
+
+/// A body that is announced and does not fit is not begun with.
+fn check_room(app: &App, headers: &HeaderMap) -> Answered<()> {
+    let length = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    match length {
+        Some(length) if length > app.archive.room()? => Err(Problem::too_large()),
+        _ => Ok(()),
+    }
+}

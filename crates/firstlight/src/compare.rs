@@ -5,8 +5,9 @@
 use crate::args::CompareFlags;
 use crate::failure::{Exit, Failure, without_panic};
 use crate::units;
+use crate::words;
 use cpu_time::ThreadTime;
-use migrate::{Listed, Listing, Row, Walked};
+use migrate::{Listed, Listing, Row, ScanEvent};
 use serde::Serialize;
 
 use dicom::{Facts, Pixels, Source};
@@ -69,8 +70,8 @@ pub fn run(flags: &CompareFlags) -> Result<Exit, Failure> {
     let sources = std::slice::from_ref(&flags.folder);
     let listing = Listing::make(&Listed { sources, mirror: false, outside: None, jobs: 1, stop: &stop })?;
     for told in &listing.told {
-        if let Walked::Note(line) | Walked::Trouble(line) = told {
-            eprintln!("{line}");
+        if let ScanEvent::Note(notice) | ScanEvent::Trouble(notice) = told {
+            eprintln!("{}", words::line(notice));
         }
     }
     // What is packed is not sampled, and not counted.

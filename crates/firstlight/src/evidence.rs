@@ -8,9 +8,11 @@ use crate::settings::look::Evidence as Asked;
 use crate::units::{bytes, count, time};
 use archive::{Archive, Evidence};
 use dicom::TransferSyntax;
-use migrate::names::bytes_of;
-use migrate::proofs::{self, Entry, Held, Ledger};
-use migrate::{Outcome, Proof};
+use files::{
+    Outcome, Proof,
+    names::bytes_of,
+    proofs::{self, Entry, Held, Ledger},
+};
 use sha2::{Digest, Sha256};
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
@@ -81,9 +83,9 @@ impl Out {
 
     /// A destination, or a folder below one.
     fn folder(&mut self, path: &Path) -> Result<(), Failure> {
-        let own = path.join("index.sqlite").is_file() || path.join(migrate::KEPT).is_dir();
+        let own = path.join("index.sqlite").is_file() || path.join(files::STATE_DIR).is_dir();
         let full = path.canonicalize().map_err(|e| Failure::io("read", path, &e))?;
-        let above = full.ancestors().skip(1).find(|dir| dir.join(migrate::KEPT).is_dir());
+        let above = full.ancestors().skip(1).find(|dir| dir.join(files::STATE_DIR).is_dir());
         let Some(root) = above.filter(|_| !own) else { return self.all(path) };
         let below = full.strip_prefix(root).unwrap_or(path);
         let before = self.shown;
@@ -112,7 +114,7 @@ impl Out {
     /// The evidence of files of a destination, each looked at.
     fn files(&mut self, root: &Path, asked: impl Fn(&Entry) -> bool) -> Result<(), Failure> {
         let mut failed = Ok(());
-        self.read(&root.join(migrate::KEPT), asked, |out, entry, held| {
+        self.read(&root.join(files::STATE_DIR), asked, |out, entry, held| {
             if failed.is_ok() {
                 failed = look(&root.join(entry.file()), entry.sha256()).and_then(|standing| match standing {
                     // A run ended before it got its place; the next one takes that back.
@@ -135,7 +137,7 @@ impl Out {
         let below = full.strip_prefix(&root).unwrap_or(path).to_owned();
         let (mut here, mut same) = (None, None);
         let asked = |entry: &Entry| entry.file() == below || entry.sha256() == sha256;
-        self.read(&root.join(migrate::KEPT), asked, |_, entry, _| {
+        self.read(&root.join(files::STATE_DIR), asked, |_, entry, _| {
             let found = if entry.file() == below { &mut here } else { &mut same };
             *found = Some(entry);
         })?;

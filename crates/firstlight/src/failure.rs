@@ -1,10 +1,14 @@
 //! What the user reads when something is wrong, and the exit code: one line that says what and which file, one `hint:`.
 
+use crate::words;
+use files::Advice;
 use std::io;
 use std::path::Path;
 use std::process::ExitCode;
 
-pub use migrate::trouble::{file_line, hint_for, quiet_caught_panics, reason, without_panic};
+pub use crate::words::file_line;
+pub use files::notice::reason;
+pub use files::{quiet_caught_panics, without_panic};
 
 /// How a command ended. The greater of two wins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -28,8 +32,13 @@ impl From<Exit> for ExitCode {
 impl From<migrate::Error> for Failure {
     fn from(error: migrate::Error) -> Failure {
         let failure = Failure::new(error.to_string());
-        error.hint().into_iter().fold(failure, Failure::hint)
+        words::hint_for_migration(&error).into_iter().fold(failure, Failure::hint)
     }
+}
+
+/// What a user can do about an error of the file system.
+pub fn hint_for(error: &io::Error) -> Option<&'static str> {
+    Advice::on(error).map(words::hint)
 }
 
 /// An error that ends the command.

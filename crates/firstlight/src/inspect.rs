@@ -2,7 +2,7 @@
 
 use crate::args::InspectFlags;
 use crate::failure::{Exit, Failure, hint_for, reason};
-use crate::files::{self, Named};
+use crate::inputs::{self, Named};
 use crate::units::count;
 use dicom::{Facts, LIKELY_HEAD, Pixels, Source, TransferSyntax, is_likely_dicom};
 use htj2k::{Header, Index, Limits, Progression};
@@ -53,7 +53,7 @@ struct Level {
 /// Runs the command.
 pub fn run(flags: &InspectFlags) -> Result<Exit, Failure> {
     let mut before = false;
-    files::each(&flags.files, |file| {
+    inputs::each(&flags.files, |file| {
         if before && !flags.json {
             println!();
         }

@@ -22,7 +22,7 @@ pub fn open(dir: &Path) -> Result<Kept, Failure> {
     if dir.join("index.sqlite").is_file() {
         return archive(dir).map(Kept::Archive);
     }
-    let state = dir.join(migrate::KEPT);
+    let state = dir.join(files::STATE_DIR);
     if state.is_dir() {
         return Ok(Kept::Folder { root: dir.to_owned(), state });
     }
@@ -53,5 +53,5 @@ pub fn folder(named: Option<PathBuf>, data: Option<PathBuf>) -> Result<PathBuf, 
 /// The folder above a file that `convert` or `migrate` wrote.
 pub fn root_of(file: &Path) -> Option<PathBuf> {
     let file = file.canonicalize().ok()?;
-    file.ancestors().skip(1).find(|dir| dir.join(migrate::KEPT).is_dir()).map(Path::to_owned)
+    file.ancestors().skip(1).find(|dir| dir.join(files::STATE_DIR).is_dir()).map(Path::to_owned)
 }

@@ -9,7 +9,7 @@ mod compare;
 mod convert;
 mod evidence;
 mod failure;
-mod files;
+mod inputs;
 mod inspect;
 mod kept;
 mod log;
@@ -25,6 +25,7 @@ mod settings;
 mod stop;
 mod units;
 mod verify;
+mod words;
 
 use args::{Cli, Command};
 use clap::Parser;

@@ -1,7 +1,7 @@
 //! `firstlight policy explain|check|compare|list|show`, and where a policy comes from: a shipped one by name, or a file.
 
 use crate::failure::{Exit, Failure};
-use crate::files;
+use crate::inputs;
 use crate::settings::look::Policy as Asked;
 use dicom::Source;
 use std::path::{Path, PathBuf};
@@ -47,7 +47,7 @@ pub fn load(name: &str) -> Result<Policy, Failure> {
 fn explain(paths: &[PathBuf], name: &str) -> Result<Exit, Failure> {
     let policy = load(name)?;
     let mut before = false;
-    files::each(paths, |file| {
+    inputs::each(paths, |file| {
         let source = match Source::open(file.path) {
             Ok(source) => source,
             Err(dicom::Error::NotDicom) if file.found => return Ok(Exit::Well),

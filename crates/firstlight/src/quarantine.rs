@@ -6,8 +6,10 @@ use crate::settings::look::Quarantine as Asked;
 use crate::units::{bytes, count, time};
 use archive::Unservable;
 use dicom::TransferSyntax;
-use migrate::proofs::{self, Entry};
-use migrate::{Outcome, names};
+use files::{
+    Outcome, names,
+    proofs::{self, Entry},
+};
 use serde_json::json;
 use std::path::{Path, PathBuf};
 use transcode::{Quarantine, Quarantined};

@@ -8,9 +8,12 @@ use crate::settings::look::Restore;
 use crate::units::{bytes, count};
 use archive::{Archive, InstanceKey, Options};
 use dicom::{Source, Uid};
-use migrate::proofs::{self, Held};
-use migrate::records::{self, Told};
-use migrate::{Outcome, Record, residue_path};
+use files::{
+    Outcome, Record,
+    proofs::{self, Held},
+    records::{self, LogLine},
+    residue_path,
+};
 use sha2::{Digest, Sha256};
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
@@ -75,8 +78,8 @@ fn find_residue(file: &Path) -> Option<PathBuf> {
 
 /// `.firstlight` of each destination above a file, and the path of the file below that destination.
 fn destinations(file: &Path) -> impl Iterator<Item = (PathBuf, PathBuf)> {
-    let above = file.ancestors().skip(1).filter(|folder| folder.join(migrate::KEPT).is_dir());
-    above.filter_map(|folder| Some((folder.join(migrate::KEPT), file.strip_prefix(folder).ok()?.to_owned())))
+    let above = file.ancestors().skip(1).filter(|folder| folder.join(files::STATE_DIR).is_dir());
+    above.filter_map(|folder| Some((folder.join(files::STATE_DIR), file.strip_prefix(folder).ok()?.to_owned())))
 }
 
 fn read_residue(path: &Path) -> Result<Residue, Stopped> {
@@ -156,7 +159,7 @@ fn remembered(file: &Path, sha256: &str) -> Result<Option<Remembered>, Stopped> 
 fn recorded(folder: &Path, file: &Path, sha256: &str) -> Option<Remembered> {
     let mut found = None;
     for told in records::read(folder).map_while(Result::ok) {
-        let Told::Record { record, .. } = told else { continue };
+        let LogLine::Record { record, .. } = told else { continue };
         let here = record.destination.as_deref() == Some(file);
         let same = record.outcome == Outcome::Kept && record.source_sha256.as_deref() == Some(sha256);
         if here || (same && found.is_none()) {

@@ -16,7 +16,7 @@ const LOOK: Duration = Duration::from_millis(500);
 /// Runs the command.
 pub fn run(set: crate::settings::look::Scrub) -> Result<Exit, Failure> {
     let (dir, stop) = (&set.data, Stop::on_interrupt());
-    if !dir.join("index.sqlite").is_file() && dir.join(migrate::KEPT).is_dir() {
+    if !dir.join("index.sqlite").is_file() && dir.join(files::STATE_DIR).is_dir() {
         return Err(Failure::new(format!("{} is a folder of files, not an archive", dir.display()))
             .hint("firstlight audit DST reads every byte of it and names what is not as it was"));
     }

@@ -8,8 +8,10 @@ use crate::policy;
 use crate::settings;
 use crate::stop::Stop;
 use crate::units::{bytes, count, duration, saved};
+use crate::words;
 use archive::{Archive, Event, Ingested, Options, Release, Taken, Unservable};
-use migrate::{Fetch, Listed, Listing, Row, Trouble, Walked, apart, dicomdir, with_each};
+use files::dicomdir;
+use migrate::{Fetch, FetchError, Listed, Listing, Row, ScanEvent, apart, with_each};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use server::{Config, Server};
 use std::io::ErrorKind;
@@ -155,8 +157,8 @@ pub fn cannot_open(data: &Path, error: &archive::Error) -> Failure {
 /// Stores every file of the walk; each is durable and listed before the next is taken.
 fn take_in(archive: &Archive, import: Listing, set: &settings::Serve, stop: &Stop) {
     for told in &import.told {
-        if let Walked::Note(line) | Walked::Trouble(line) = told {
-            tracing::warn!("{line}");
+        if let ScanEvent::Note(notice) | ScanEvent::Trouble(notice) = told {
+            tracing::warn!("{}", words::line(notice));
         }
     }
     if import.rows.is_empty() {
@@ -165,7 +167,7 @@ fn take_in(archive: &Archive, import: Listing, set: &settings::Serve, stop: &Sto
     let index = |row: &Row| row.is_index() || (row.is_file() && dicomdir::named_so(&row.path));
     let rows: Vec<Row> = import.rows.into_iter().filter(|row| !index(row)).collect();
     let total = rows.len() as u64;
-    let scratch = set.data.join(migrate::KEPT).join("serve-tmp");
+    let scratch = set.data.join(files::STATE_DIR).join("serve-tmp");
     if rows.iter().any(|row| !row.is_file())
         && let Err(e) = std::fs::create_dir_all(&scratch)
     {
@@ -243,10 +245,10 @@ impl Imported {
         counter.fetch_add(1, Relaxed);
     }
 
-    fn not_had(&self, row: &Row, trouble: &Trouble) {
+    fn not_had(&self, row: &Row, trouble: &FetchError) {
         let why = match trouble {
-            Trouble::Refused(why) | Trouble::Failed(why, _) => why,
-            Trouble::Full => "no space left on the archive's disk",
+            FetchError::Refused(why) | FetchError::Failed(why, _) => why,
+            FetchError::Full => "no space left on the archive's disk",
         };
         tracing::warn!(file = %shown(&row.shown()), error = %why, "not imported");
         self.failed.fetch_add(1, Relaxed);

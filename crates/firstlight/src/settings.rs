@@ -14,7 +14,8 @@ use crate::args::{
 };
 use crate::failure::Failure;
 use crate::log;
-use ::migrate::{Limits, Proving};
+use ::migrate::Limits;
+use files::Proving;
 use serde::Deserialize;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;

@@ -3,7 +3,7 @@
 
 use crate::args::VerifyFlags;
 use crate::failure::{Exit, Failure, without_panic};
-use crate::files;
+use crate::inputs;
 use crate::inspect::refuse;
 use crate::units::count;
 use dicom::Source;
@@ -13,7 +13,7 @@ use transcode::Decode;
 
 /// Runs the command. Goes on after a file that is wrong.
 pub fn run(flags: &VerifyFlags) -> Result<Exit, Failure> {
-    files::each(&flags.files, |file| match without_panic(|| verify(file.path, file.name)) {
+    inputs::each(&flags.files, |file| match without_panic(|| verify(file.path, file.name)) {
         Ok(Ok(())) => Ok(Exit::Well),
         Ok(Err(dicom::Error::NotDicom)) if file.found => Ok(Exit::Well),
         Ok(Err(e)) => refuse(file.name, &e),

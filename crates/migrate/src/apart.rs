@@ -2,9 +2,9 @@
 //!
 //! Looked at before anything is made. Folders are compared as they really are, whatever leads to them.
 
-use crate::Error;
-use crate::dicomdir;
+use crate::error::{Error, Overlap, Usage};
 use crate::source::looks_like_dicom;
+use files::dicomdir;
 use std::collections::VecDeque;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -16,33 +16,29 @@ pub fn check(sources: &[PathBuf], destination: &Path) -> Result<(), Error> {
     let there = really(destination);
     for source in sources {
         let Ok(here) = source.canonicalize() else { continue };
-        let what = if here == there {
-            format!("{} is both source and destination", source.display())
+        let how = if here == there {
+            Overlap::Same
         } else if there.starts_with(&here) {
-            format!("{} lies in the source {}", destination.display(), source.display())
+            Overlap::InSource
         } else if here.starts_with(&there) {
-            format!("the source {} lies in the destination {}", source.display(), destination.display())
+            Overlap::AroundSource
         } else if dicomdir::named_so(&here) && here.parent().is_some_and(|medium| there.starts_with(medium)) {
-            format!("{} lies in the medium of the source {}", destination.display(), source.display())
+            Overlap::InMedium
         } else {
             continue;
         };
-        return Err(Error::usage(what, "choose another destination: sources are never written to"));
+        return Err(Usage::Overlap { how, named: source.clone(), destination: destination.to_owned() }.into());
     }
     Ok(())
 }
 
 /// A destination is new, empty, or was written here: one that holds instances of others is a source that was named last.
 pub fn check_destination(destination: &Path) -> Result<(), Error> {
-    if destination.join(crate::KEPT).is_dir() || destination.join("index.sqlite").is_file() {
+    if destination.join(files::STATE_DIR).is_dir() || destination.join("index.sqlite").is_file() {
         return Ok(());
     }
     let Some(found) = an_instance(destination) else { return Ok(()) };
-    let what = format!("{} holds DICOM that was not written here ({})", destination.display(), found.display());
-    Err(Error::usage(
-        what,
-        "the destination is a new or an empty folder: what is named last, or with --data, is written to",
-    ))
+    Err(Usage::ForeignDestination { destination: destination.to_owned(), found }.into())
 }
 
 /// A file that is to be written over is no instance: one that was named by mistake is a source.
@@ -50,8 +46,7 @@ pub fn check_file(file: &Path) -> Result<(), Error> {
     if !file.is_file() || !looks_like_dicom(file) {
         return Ok(());
     }
-    let what = format!("{} is there and is DICOM", file.display());
-    Err(Error::usage(what, "choose another name: sources are never written to"))
+    Err(Usage::FileIsDicom(file.to_owned()).into())
 }
 
 /// The path as it really is, of what is not there yet too.
@@ -129,7 +124,7 @@ mod tests {
         assert!(check_destination(root).is_ok());
         fs::write(root.join("a/b/c"), [&[0; 128][..], b"DICM"].concat()).unwrap();
         assert!(check_destination(root).unwrap_err().to_string().contains("a/b/c"));
-        fs::create_dir(root.join(crate::KEPT)).unwrap();
+        fs::create_dir(root.join(files::STATE_DIR)).unwrap();
         assert!(check_destination(root).is_ok());
     }
 }

@@ -1,7 +1,7 @@
 //! What a user says to a migration from outside, in `DST/.firstlight/control.json`: it is read while the migration runs, and
 //! stays when it ends.
 
-use crate::Error;
+use crate::error::{Error, Usage};
 use crate::journal::{Journal, sync};
 use crate::throttle::{Hours, Limits};
 use serde::{Deserialize, Serialize};
@@ -37,8 +37,7 @@ impl Control {
     pub fn write(&self, destination: &Path) -> Result<(), Error> {
         let folder = Journal::folder(destination);
         if !folder.is_dir() {
-            let what = format!("{} has no migration", destination.display());
-            return Err(Error::usage(what, "name the destination of one"));
+            return Err(Usage::NoMigration(destination.to_owned()).into());
         }
         let (path, new) = (path(destination), folder.join("control.new"));
         let text = serde_json::to_vec(self).map_err(|e| Error::io("write", &path)(e.into()))?;

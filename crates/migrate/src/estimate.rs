@@ -5,18 +5,16 @@
 //! sample may save nothing or as much as the best.
 
 use crate::Error;
-use crate::hands::Destination;
-use crate::journal::{Class, Journal, Kind, Row, Said, Sample, census, samples};
+use crate::item_worker::Destination;
+use crate::journal::{Class, Journal, Kind, Row, Said, Sample, SampledClass};
 use crate::source::Fetch;
-use crate::trouble::without_panic;
 use dicom::Source;
-use rusqlite::Connection;
+use files::without_panic;
 use std::fs;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
-use transcode::deidentify::Deidentifier;
-use transcode::{Context, NoWayBack, Opinions, Outcome, Policy, Sampling};
+use transcode::{Context, NoWayBack, Opinions, Outcome, Policy, Sampling, deidentify::Deidentifier};
 
 /// Samples of one class.
 const EACH: usize = 6;
@@ -78,8 +76,8 @@ impl Sampler<'_> {
         let mut context = Context::new(Opinions::new(Sampling::OFF, []));
         context.way_back = self.way_back && self.deidentify.is_none();
         let mut left: Vec<Vec<Row>> = Vec::new();
-        for (class, ..) in journal.census(sources)? {
-            let missing = EACH.saturating_sub(journal.samples(&class)?.len());
+        for SampledClass { class, samples, .. } in journal.classes(sources)? {
+            let missing = EACH.saturating_sub(samples.len());
             left.push(if missing == 0 { Vec::new() } else { journal.some_of(sources, &class, missing)? });
         }
         // One of each class first, the largest class before the others.
@@ -151,12 +149,11 @@ impl Sampler<'_> {
 }
 
 impl Plan {
-    /// Reckons from the samples of a journal.
-    pub(crate) fn make(journal: &Connection, sources: &[i64]) -> Result<Plan, Error> {
+    /// Reckons from what was sampled.
+    pub(crate) fn of(classes: Vec<SampledClass>) -> Plan {
         let mut plan = Plan::default();
         let mut known = Vec::new();
-        for (class, items, bytes) in census(journal, sources)? {
-            let samples = samples(journal, &class)?;
+        for SampledClass { class, items, bytes, samples } in classes {
             plan.samples += samples.len() as u64;
             for (said, sum) in [(Said::Unreadable, &mut plan.unreadable), (Said::OneWay, &mut plan.one_way)] {
                 let found = samples.iter().filter(|sample| sample.said == said).count();
@@ -192,7 +189,7 @@ impl Plan {
         let (error, seconds_error) = (2.0 * variance.sqrt(), 2.0 * seconds_variance.sqrt());
         plan.saved = (saved - error, (saved + error + more).min(plan.bytes as f64));
         plan.seconds = ((seconds - seconds_error).max(seconds / 2.0), seconds + seconds_error + longer);
-        Ok(plan)
+        plan
     }
 
     /// Hours on the clock with so many threads, of which not every one is always at work: from, to.

@@ -1,9 +1,8 @@
 //! What sources hold, for commands that keep no journal: walked as a migration walks them, and held in memory.
 
-use crate::Error;
+use crate::error::{Error, Usage};
 use crate::journal::{Journal, Kind, Row};
-use crate::migration::clash_between;
-use crate::source::{Census, Indexes, Origin, Walked};
+use crate::source::{Indexes, Origin, Scan, ScanEvent};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
@@ -13,7 +12,7 @@ pub struct Listing {
     /// Items, in the order of their paths; those that name others (DICOMDIRs) at the end.
     pub rows: Vec<Row>,
     /// What is to be said of the walk.
-    pub told: Vec<Walked>,
+    pub told: Vec<ScanEvent>,
 }
 
 /// How sources are walked.
@@ -40,19 +39,18 @@ impl Listing {
         for path in of.sources {
             let origin = Origin::of(path, &[])?;
             if let Origin::Web(server) = &origin {
-                let what = format!("{} is the address of a server", server.root());
-                return Err(Error::usage(what, "`firstlight migrate` and `firstlight import` read servers"));
+                return Err(Usage::ServerSource(server.root().to_owned()).into());
             }
             let (source, walked) = journal.source(&origin.name())?;
             if walked {
                 continue;
             }
             let mut hear = |walked| match walked {
-                Walked::Clash(found) => drop(clash.get_or_insert(found)),
-                Walked::Found(_) => {}
+                ScanEvent::Collision(found) => drop(clash.get_or_insert(found)),
+                ScanEvent::Found(_) => {}
                 said => listing.told.push(said),
             };
-            let mut census = Census {
+            let mut scan = Scan {
                 journal: &mut journal,
                 source,
                 mirror: of.mirror,
@@ -63,10 +61,10 @@ impl Listing {
                 indexes: Indexes::default(),
                 told: &mut hear,
             };
-            census.take(&origin)?;
+            scan.take(&origin)?;
         }
         if let Some(clash) = clash {
-            return Err(clash_between(&clash, of.outside.unwrap_or(Path::new(""))));
+            return Err(clash.below(of.outside.unwrap_or(Path::new(""))).into());
         }
         listing.rows = journal.next(&[], (i64::MIN, 0), usize::MAX >> 1)?;
         listing.rows.sort_by(|a, b| order(a).cmp(&order(b)));

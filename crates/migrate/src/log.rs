@@ -1,16 +1,15 @@
 //! The log: one JSON line per instance, appended; each is there exactly once, whatever ends the run.
 //!
 //! Lines are on the storage before the journal says that their items are done, and the journal knows how long the log was
-//! then, and its head (see [`chain`](crate::chain)). What is behind that length at the next start belongs to items that are done again:
+//! then, and its head (see [`chain`](files::chain)). What is behind that length at the next start belongs to items that are done again:
 //! it is cut off.
 //!
 //! A log may be rotated while it grows: one that was moved away is followed by a new one, one that was copied and emptied is
 //! filled from its beginning. Either says in its first line which head it goes on from.
 
 use crate::Error;
-use crate::chain::Chain;
-use crate::journal::{Journal, sync};
-use crate::record::Record;
+use crate::journal::{Journal, Mark, sync};
+use files::{Record, chain::Chain};
 use std::fs::{self, File, Metadata};
 use std::io::{self, Write};
 use std::os::unix::fs::MetadataExt;
@@ -21,15 +20,6 @@ pub struct Log {
     path: PathBuf,
     file: File,
     chain: Chain,
-}
-
-/// How far a log is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Mark {
-    /// Its bytes.
-    pub bytes: u64,
-    /// Its head.
-    pub head: String,
 }
 
 impl Log {
@@ -97,8 +87,8 @@ impl Log {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::chain::Head;
     use crate::journal::Order;
+    use files::chain::Head;
 
     fn record(n: u64) -> Record {
         Record::blank(PathBuf::from(format!("/in/{n}.dcm")), n)

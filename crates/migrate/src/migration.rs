@@ -1,23 +1,22 @@
 //! A migration from its opening to its end: census, plan, run.
 
 use crate::apart;
-use crate::control::Control;
+use crate::error::{Error, Usage};
 use crate::estimate::{Plan, Sampler};
-use crate::hands::Destination;
-use crate::journal::{Clash, Counts, Journal, Order};
-use crate::proofs::{Proofs, Proving};
-use crate::source::{Census, Fetch, Indexes, Origin, Server, Walked};
+use crate::item_worker::Destination;
+use crate::journal::{Counts, Journal, Order};
+use crate::run::{self, Ending};
+use crate::source::{Fetch, Indexes, Origin, Scan, ScanEvent, Server};
 use crate::standing::{Ended, Telling};
 use crate::throttle::Limits;
-use crate::{Error, run};
 use archive::Archive;
+use files::{Proofs, Proving};
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
-use transcode::Policy;
-use transcode::deidentify::Deidentifier;
+use transcode::{Policy, deidentify::Deidentifier};
 
 /// How files of a folder tree are named; an archive names its objects itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,29 +82,18 @@ pub struct Migration {
     journal: Journal,
 }
 
-/// How a run ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ending {
-    /// Nothing waits any more.
-    Finished,
-    /// It was stopped; the same command goes on.
-    Stopped,
-}
-
 impl Migration {
     /// Opens or begins a migration. Nothing is written but its journal.
     pub fn open(options: Options) -> Result<Migration, Error> {
         let root = std::path::absolute(&options.destination).map_err(Error::io("use", &options.destination))?;
         if root.exists() && !root.is_dir() {
-            let what = format!("{} is there and is not a folder", root.display());
-            return Err(Error::usage(what, "the last argument is the folder that receives what is migrated"));
+            return Err(Usage::NotAFolder(root).into());
         }
         let origins = origins(&options, &root)?;
         apart::check_destination(&root)?;
         let destination = destination(&options, &root)?;
         if matches!(destination, Destination::Tree) && origins.iter().any(Option::is_none) {
-            let what = format!("no source is named, and {} is not an archive with a backlog", root.display());
-            return Err(Error::usage(what, "firstlight migrate SRC DST"));
+            return Err(Usage::NoSource(root).into());
         }
         let name = name(&options);
         let beside = Journal::folder(&root);
@@ -175,7 +163,7 @@ impl Migration {
     }
 
     /// Walks what has not been walked to its end.
-    pub fn census(&mut self, stop: &AtomicBool, told: &mut dyn FnMut(Walked)) -> Result<(), Error> {
+    pub fn scan(&mut self, stop: &AtomicBool, told: &mut dyn FnMut(ScanEvent)) -> Result<(), Error> {
         let mirror = !self.is_archive() && self.options.layout != Some(Layout::Study);
         let outside = self.root.canonicalize().ok();
         let mut clash = None;
@@ -186,16 +174,16 @@ impl Migration {
                 continue;
             }
             let mut hear = |walked| match walked {
-                Walked::Clash(found) => drop(clash.get_or_insert(found)),
+                ScanEvent::Collision(found) => drop(clash.get_or_insert(found)),
                 other => {
-                    if let Walked::Found(more) = other {
+                    if let ScanEvent::Found(more) = other {
                         found += more;
-                        of.census(found);
+                        of.scanned(found);
                     }
                     told(other);
                 }
             };
-            let mut census = Census {
+            let mut scan = Scan {
                 journal: &mut self.journal,
                 source: *source,
                 mirror: mirror && !matches!(origin, Origin::Web(_)),
@@ -206,13 +194,13 @@ impl Migration {
                 indexes: Indexes::default(),
                 told: &mut hear,
             };
-            census.take(origin)?;
+            scan.take(origin)?;
         }
         match clash {
             None => Ok(()),
             Some(clash) => {
                 self.origins.iter().try_for_each(|(source, _)| self.journal.again(*source, false))?;
-                Err(clash_between(&clash, &self.root))
+                Err(clash.below(&self.root).into())
             }
         }
     }
@@ -234,7 +222,7 @@ impl Migration {
             let mut fetch = Fetch::new(&self.spool, &self.servers, stop, usize::MAX);
             sampler.run(&self.journal, &sources, &mut fetch)?;
         }
-        Plan::make(&self.journal.db, &sources)
+        Ok(Plan::of(self.journal.classes(&sources)?))
     }
 
     /// What the journal counts.
@@ -262,7 +250,7 @@ impl Migration {
             }
             _ => None,
         };
-        let shared = crate::hands::Shared {
+        let shared = crate::item_worker::Shared {
             policy: &self.options.policy,
             root: &self.root,
             destination: &self.destination,
@@ -302,21 +290,8 @@ impl Drop for Migration {
     }
 }
 
-impl Options {
-    /// What a user said to this migration from outside, over what it is started with.
-    pub(crate) fn limits_now(root: &Path, limits: Limits) -> Limits {
-        Control::read(root).over(limits)
-    }
-}
-
 fn name(options: &Options) -> &'static str {
     if options.convert { "migration" } else { "import" }
-}
-
-pub(crate) fn clash_between(clash: &Clash, root: &Path) -> Error {
-    let (one, other, place) = (clash.other.display(), clash.one.display(), root.join(&clash.place));
-    let what = format!("{one} and {other} would both become {}", place.display());
-    Error::usage(what, "bring them into different folders, or use --layout study; nothing was written")
 }
 
 /// The sources; `None` is the backlog of the destination.
@@ -337,8 +312,7 @@ fn origins(options: &Options, root: &Path) -> Result<Vec<Option<Origin>>, Error>
             }
             (true, false) => {}
         }
-        let what = format!("{} is an archive of firstlight: its objects are not files to be migrated", path.display());
-        Err(Error::usage(what, "serve it and name its address, http://host:8042/dicom-web"))
+        Err(Usage::ArchiveAsSource(path.clone()).into())
     };
     options.sources.iter().map(of).collect()
 }
@@ -353,12 +327,10 @@ fn destination(options: &Options, root: &Path) -> Result<Destination, Error> {
         return Ok(Destination::Tree);
     }
     if options.layout.is_some() {
-        let what = format!("{} is an archive, which names its objects itself", root.display());
-        return Err(Error::usage(what, "leave --layout away, or choose another destination"));
+        return Err(Usage::LayoutOfArchive(root.to_owned()).into());
     }
     if options.deidentify.is_some() {
-        let what = format!("{} is an archive: nothing is de-identified on the way into one", root.display());
-        return Err(Error::usage(what, "de-identify into a folder tree, then import that"));
+        return Err(Usage::DeidentifyIntoArchive(root.to_owned()).into());
     }
     let Proving { sampling, quarantine } = options.proving;
     let archive = Archive::open(root, archive::Options { sampling, quarantine, ..archive::Options::default() })?;
@@ -375,13 +347,10 @@ fn check_policy(journal: &Journal, options: &Options) -> Result<bool, Error> {
     let before = journal.word("policy")?;
     let changed = before.as_ref().is_some_and(|before| *before != hash);
     if changed && !options.rescan {
-        return Err(Error::usage(
-            match options.deidentify {
-                None => "this migration was begun under another policy",
-                Some(_) => "this migration was begun under another policy, profile or key",
-            },
-            "go on under that one, or say --rescan to do again what was done under it",
-        ));
+        return Err(match options.deidentify {
+            None => Usage::OtherPolicy.into(),
+            Some(_) => Usage::OtherProfile.into(),
+        });
     }
     journal.remember("policy", &hash)?;
     Ok(changed)
@@ -392,8 +361,7 @@ fn check_layout(journal: &mut Journal, options: &Options) -> Result<(), Error> {
     let layout = format!("{:?}", options.layout.unwrap_or(Layout::Mirror));
     if journal.word("layout")?.is_some_and(|before| before != layout) {
         if journal.counts(&[])?.done() > 0 {
-            let hint = "go on with that one, or choose another destination";
-            return Err(Error::usage("this migration was begun with another layout", hint));
+            return Err(Usage::OtherLayout.into());
         }
         journal.restart()?;
     }

@@ -1,16 +1,14 @@
 //! The run: work goes out to the threads, results come back, and what came back is recorded in the log, then in the
 //! journal, then counted.
 
-use crate::Error;
-use crate::hands::{self, Shared};
+use crate::control::Control;
+use crate::error::{Error, Usage};
+use crate::item_worker::{self, Shared};
 use crate::journal::{Counts, Ended, Journal, Kind, Row, Way};
 use crate::log::Log;
-use crate::migration::{Ending, Options};
-use crate::placer::{Made, Placer};
 use crate::queue::Queue;
-use crate::record::{Outcome, Record};
 use crate::throttle::{Hold, Limits, Throttle};
-use crate::worker::Done;
+use files::{Done, Notice, Outcome, Publisher, Record, StagedOutput};
 use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
@@ -41,11 +39,20 @@ pub(crate) struct Settings<'a> {
     pub shared: Shared<'a>,
 }
 
+/// How a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// Nothing waits any more.
+    Finished,
+    /// It was stopped; the same command goes on.
+    Stopped,
+}
+
 /// News of a run.
 #[derive(Debug)]
 pub enum News<'a> {
-    /// A line about one item.
-    Line(&'a str),
+    /// What a user should be told of one item.
+    Notice(&'a Notice),
     /// What became of an item, now that it is recorded.
     Record(&'a Record),
     /// How it stands; told a few times a second.
@@ -74,7 +81,7 @@ pub struct Snapshot {
 }
 
 /// A result with what the item waited with: to be placed, then done.
-struct Came<T = Made> {
+struct ItemResult<T = StagedOutput> {
     id: i64,
     bytes: u64,
     result: T,
@@ -82,14 +89,14 @@ struct Came<T = Made> {
 
 pub(crate) fn run(journal: &mut Journal, set: Settings, told: &mut dyn FnMut(News)) -> Result<Ending, Error> {
     let root = set.shared.root;
-    let throttle = Throttle::new(Options::limits_now(root, set.limits));
+    let throttle = Throttle::new(Control::read(root).over(set.limits));
     let queue = Queue::default();
     let log = Log::open(root, set.name, journal)?;
     let counts = journal.counts(&set.sources)?;
     let cores = thread::available_parallelism().map_or(1, |n| n.get());
     let threads = set.limits.jobs.max(2 * cores).max(8);
     thread::scope(|scope| {
-        let (results, inbox) = sync_channel::<Came>(TOGETHER);
+        let (results, inbox) = sync_channel::<ItemResult>(TOGETHER);
         // However it ends, the threads hear of it; the inbox goes before they are waited for.
         let _end = End { queue: &queue, throttle: &throttle };
         for name in 0..threads {
@@ -104,9 +111,9 @@ pub(crate) fn run(journal: &mut Journal, set: Settings, told: &mut dyn FnMut(New
                     permit = Some(leave);
                     Some(rows)
                 };
-                hands::work(shared, name, next, |row, result| {
+                item_worker::worker_loop(shared, name, next, |row, result| {
                     // Nobody listens only when the run has ended with an error.
-                    let _ = results.send(Came { id: row.id, bytes: row.bytes, result });
+                    let _ = results.send(ItemResult { id: row.id, bytes: row.bytes, result });
                 });
             });
         }
@@ -117,7 +124,7 @@ pub(crate) fn run(journal: &mut Journal, set: Settings, told: &mut dyn FnMut(New
             set: &set,
             throttle: &throttle,
             queue: &queue,
-            placer: Placer::new(root, set.shared.residues, set.shared.proofs),
+            publisher: Publisher::new(root, set.shared.residues, set.shared.proofs),
             ahead: VecDeque::new(),
             after: (i64::MIN, 0),
             exhausted: false,
@@ -150,7 +157,7 @@ struct Run<'a, 'b> {
     set: &'a Settings<'b>,
     throttle: &'a Throttle,
     queue: &'a Queue,
-    placer: Placer<'a>,
+    publisher: Publisher<'a>,
     ahead: VecDeque<Row>,
     after: (i64, i64),
     exhausted: bool,
@@ -161,7 +168,7 @@ struct Run<'a, 'b> {
 }
 
 impl Run<'_, '_> {
-    fn go(&mut self, inbox: &Receiver<Came>, told: &mut dyn FnMut(News)) -> Result<Ending, Error> {
+    fn go(&mut self, inbox: &Receiver<ItemResult>, told: &mut dyn FnMut(News)) -> Result<Ending, Error> {
         let (mut looked, mut renewed) = (Instant::now(), Instant::now());
         let mut ended = None;
         self.look(told);
@@ -182,7 +189,7 @@ impl Run<'_, '_> {
             }
             if looked.elapsed() >= LOOK {
                 looked = Instant::now();
-                self.throttle.set(Options::limits_now(self.set.shared.root, self.set.limits));
+                self.throttle.set(Control::read(self.set.shared.root).over(self.set.limits));
                 self.look(told);
             }
             if renewed.elapsed() >= RENEW {
@@ -257,7 +264,7 @@ impl Run<'_, '_> {
     }
 
     /// What comes back within a while, or all that is out; `more`: for each that comes another goes out.
-    fn gather(&mut self, inbox: &Receiver<Came>, more: bool) -> Result<Vec<Came>, Error> {
+    fn gather(&mut self, inbox: &Receiver<ItemResult>, more: bool) -> Result<Vec<ItemResult>, Error> {
         let began = Instant::now();
         let mut results = Vec::new();
         while results.len() < TOGETHER.min(self.out) {
@@ -277,13 +284,13 @@ impl Run<'_, '_> {
     }
 
     /// Records what came back; an error that is to end the run is returned once the rest is recorded.
-    fn record(&mut self, results: Vec<Came>, told: &mut dyn FnMut(News)) -> Result<Option<Error>, Error> {
+    fn record(&mut self, results: Vec<ItemResult>, told: &mut dyn FnMut(News)) -> Result<Option<Error>, Error> {
         self.out -= results.len();
         let mut error = None;
         let mut kept = Vec::with_capacity(results.len());
         for result in self.place(results) {
-            if let Some(line) = &result.result.line {
-                told(News::Line(line));
+            if let Some(notice) = &result.result.notice {
+                told(News::Notice(notice));
             }
             // What found no room waits on.
             if result.result.full {
@@ -311,22 +318,23 @@ impl Run<'_, '_> {
     }
 
     /// Puts everything in its place, on the storage.
-    fn place(&mut self, results: Vec<Came>) -> impl Iterator<Item = Came<Done>> + use<> {
+    fn place(&mut self, results: Vec<ItemResult>) -> impl Iterator<Item = ItemResult<Done>> + use<> {
         let (waited, made): (Vec<_>, Vec<_>) = results.into_iter().map(|r| ((r.id, r.bytes), r.result)).unzip();
-        let done = self.placer.settle(made);
-        waited.into_iter().zip(done).map(|((id, bytes), result)| Came { id, bytes, result })
+        let done = self.publisher.publish(made);
+        waited.into_iter().zip(done).map(|((id, bytes), result)| ItemResult { id, bytes, result })
     }
 
     /// Is a source gone as a whole?
     fn gone(&mut self, reason: &str) -> Option<Error> {
         self.failures = 0;
         let lost = self.set.roots.iter().find(|root| !root.exists());
-        let what = match lost {
-            Some(root) => format!("{} is not there any more", root.display()),
-            None if !self.set.shared.servers.is_empty() => format!("{FAILURES} items in a row failed: {reason}"),
-            None => return None,
-        };
-        Some(Error::usage(what, "bring the source back, then run the same command again: it goes on from here"))
+        match lost {
+            Some(root) => Some(Usage::SourceGone(root.clone()).into()),
+            None if !self.set.shared.servers.is_empty() => {
+                Some(Usage::SourceFails { items: FAILURES, reason: reason.to_owned() }.into())
+            }
+            None => None,
+        }
     }
 
     fn look(&mut self, told: &mut dyn FnMut(News)) {
@@ -335,7 +343,7 @@ impl Run<'_, '_> {
 }
 
 impl<'a> Ended<'a> {
-    fn of(result: &'a Came<Done>) -> Ended<'a> {
+    fn of(result: &'a ItemResult<Done>) -> Ended<'a> {
         let record = &result.result.record;
         let written = matches!(record.outcome, Outcome::Converted | Outcome::Kept);
         let out = record.bytes_out.filter(|_| written).unwrap_or(record.bytes_in);

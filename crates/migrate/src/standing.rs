@@ -3,8 +3,8 @@
 //!
 //! The file holds counts, rates and general reasons, and no name of a source.
 
-use crate::Error;
 use crate::control::Control;
+use crate::error::{Error, Usage};
 use crate::estimate::Plan;
 use crate::journal::{Counts, Journal};
 use crate::run::Snapshot;
@@ -83,7 +83,7 @@ impl Telling {
     }
 
     /// The walk has found so many files.
-    pub fn census(&mut self, found: u64) {
+    pub fn scanned(&mut self, found: u64) {
         self.told.found = found;
         self.now_and_then();
     }
@@ -196,14 +196,13 @@ impl Standing {
     pub fn of(destination: &Path) -> Result<Standing, Error> {
         let known = |name: &&str| path(destination, name).is_file() || journal(destination, name).is_file();
         let Some(name) = ["migration", "import"].into_iter().find(known) else {
-            let what = format!("{} has no migration", destination.display());
-            return Err(Error::usage(what, "name the destination of one"));
+            return Err(Usage::NoMigration(destination.to_owned()).into());
         };
         let told = fs::read(path(destination, name)).ok().and_then(|json| serde_json::from_slice::<Told>(&json).ok());
         let known = told.is_some();
         let told = told.unwrap_or_else(|| Told { convert: name == "migration", ..Told::default() });
         let (counts, plan) = match Journal::look(&Journal::folder(destination), name)? {
-            Some(known) => known,
+            Some((counts, classes)) => (counts, Plan::of(classes)),
             // Its journal lies elsewhere: it names sources that are not to be known here.
             None => (told.counts.clone().unwrap_or_default(), Plan::default()),
         };

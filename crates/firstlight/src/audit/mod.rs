@@ -8,8 +8,9 @@ use crate::failure::{Exit, Failure};
 use crate::settings;
 use crate::stop::{self, Stop};
 use crate::units::{bytes, duration};
+use crate::words;
+use files::chain;
 use migrate::audit::{Audit, Audited, Finding, News};
-use migrate::chain;
 use serde_json::{Value, json};
 use std::io::{self, Write};
 use std::path::Path;
@@ -35,6 +36,7 @@ pub fn run(set: settings::Audit) -> Result<Exit, Failure> {
     let mut audited = audit.run(&mut |news| match news {
         News::Finding(finding) => say(&if set.json { object(finding).to_string() } else { line(finding) }),
         News::Note(note) => eprintln!("note: {note}"),
+        News::Source(notice) => eprintln!("note: {}", words::line(&notice)),
         News::Read(more) => {
             read += more;
             if !set.quiet && last.elapsed() >= EVERY {
@@ -46,7 +48,7 @@ pub fn run(set: settings::Audit) -> Result<Exit, Failure> {
     if let Ok(audited) = &mut audited {
         signed(&set, audited)?;
     }
-    let audited = audited.map_err(crate::migrate::failure)?;
+    let audited = audited?;
     let text = table::show(&audited, &set.destination, began.elapsed());
     if set.json {
         say(&table::object(&audited).to_string());
@@ -92,7 +94,7 @@ fn line(finding: &Finding) -> String {
 fn object(finding: &Finding) -> Value {
     let mut object = json!({"kind": finding.kind.name(), "path": finding.path.to_string_lossy(), "what": finding.what});
     let mut more = |name: &str, path: &Path, bytes: &str| {
-        if let Some(encoded) = migrate::names::bytes_of(path) {
+        if let Some(encoded) = files::names::bytes_of(path) {
             object[bytes] = encoded.into();
         }
         object[name] = path.to_string_lossy().into();

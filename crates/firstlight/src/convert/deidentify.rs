@@ -3,8 +3,8 @@
 use super::state::Known;
 use crate::failure::Failure;
 use crate::settings::Deidentify;
+use files::records::{self, LogLine};
 use migrate::Journal;
-use migrate::records::{self, Told};
 use std::fs::DirBuilder;
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
@@ -55,7 +55,7 @@ pub fn check_destination(by: Option<&Deidentifier>, known: &Known, destination: 
 /// As [`check_destination`], of a run whose log is that of a migration.
 pub fn check_journal(deidentify: bool, destination: &Path) -> Result<(), Failure> {
     let mixed = records::read(&Journal::folder(destination))
-        .any(|told| matches!(told, Ok(Told::Record { record, .. }) if record.deidentified.is_some() != deidentify));
+        .any(|told| matches!(told, Ok(LogLine::Record { record, .. }) if record.deidentified.is_some() != deidentify));
     if mixed || (deidentify && Journal::is_in(destination)) {
         let what = if deidentify { "or names objects that are not de-identified" } else { "de-identified objects" };
         return Err(other_kind(destination, what));

@@ -1,7 +1,7 @@
 //! `firstlight convert SRC... DST`.
 //!
 //! The order of the work: [`deidentify`] gets the key when identity is to be taken out; [`plan`] walks the sources and finds collisions before anything is written; [`work`] converts
-//! file by file on a few threads ([`Worker`]); what they made is put in its place, a few files together ([`Placer`]); each result goes to
+//! file by file on a few threads ([`Worker`]); what they made is put in its place, a few files together ([`Publisher`]); each result goes to
 //! the memory of the destination ([`state`]), to the report
 //! ([`record`]), to the screen ([`progress`]) and into the table at the end ([`summary`]).
 
@@ -16,7 +16,9 @@ use crate::failure::{Exit, Failure};
 use crate::policy;
 use crate::settings;
 use crate::stop::{self, Stop};
-use migrate::{Fetch, Made, Placer, Proofs, Row, Settings, Throttle, Worker, make_row, together, with_each};
+use crate::words;
+use files::{Proofs, Publisher, Settings, StagedOutput, Worker, together};
+use migrate::{Fetch, Row, Throttle, make_row, with_each};
 use plan::Plan;
 use progress::Progress;
 use state::State;
@@ -24,8 +26,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Duration;
 use summary::Summary;
-use transcode::Policy;
-use transcode::deidentify::Deidentifier;
+use transcode::{Policy, deidentify::Deidentifier};
 
 pub use record::Report;
 pub use summary::way_back_line;
@@ -98,7 +99,7 @@ fn work(
     let scratch = state.scratch().to_owned();
     let residues = state.residues();
     let residues = residues.as_deref().filter(|_| set.way_back);
-    let mut placer = Placer::new(&plan.destination, residues, proofs);
+    let mut publisher = Publisher::new(&plan.destination, residues, proofs);
     let throttle = Throttle::new(set.limits);
     std::thread::scope(|scope| {
         let (over, ended) = mpsc::channel::<()>();
@@ -114,7 +115,7 @@ fn work(
             let next = AtomicUsize::new(0);
             let take = || if stop.asked() { None } else { portions.get(next.fetch_add(1, Ordering::Relaxed)) };
             std::thread::scope(|scope| {
-                let (results, inbox) = mpsc::sync_channel::<(u64, Made)>(TOGETHER);
+                let (results, inbox) = mpsc::sync_channel::<(u64, StagedOutput)>(TOGETHER);
                 for name in 0..set.limits.jobs.min(portions.len()) {
                     let (results, take, known, scratch) = (results.clone(), &take, &known, &scratch);
                     scope.spawn(move || {
@@ -137,11 +138,11 @@ fn work(
                 drop(results);
                 while let Some(made) = together(&inbox, TOGETHER, LONGEST) {
                     let (bytes, made): (Vec<_>, Vec<_>) = made.into_iter().unzip();
-                    for (bytes, done) in bytes.into_iter().zip(placer.settle(made)) {
+                    for (bytes, done) in bytes.into_iter().zip(publisher.publish(made)) {
                         state.remember(&done.record)?;
                         report.write(&done.record)?;
-                        if let Some(line) = &done.line {
-                            progress.say(line);
+                        if let Some(notice) = &done.notice {
+                            progress.say(&words::line(notice));
                         }
                         progress.advance(bytes, &done.record);
                         summary.add(&done);

@@ -5,7 +5,8 @@ use crate::args::Layout;
 use crate::failure::Failure;
 use crate::settings;
 use crate::units::count;
-use migrate::{Listed, Listing, Row, Walked, apart};
+use crate::words;
+use migrate::{Listed, Listing, Row, ScanEvent, apart};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
@@ -46,9 +47,9 @@ impl Plan {
             check_folders(&listing.rows, &destination)?;
         }
         let troubles = listing.told.into_iter().filter_map(|told| match told {
-            Walked::Note(line) => Some((line, false)),
-            Walked::Trouble(line) => Some((line, true)),
-            Walked::Found(_) | Walked::Clash(_) => None,
+            ScanEvent::Note(notice) => Some((words::line(&notice), false)),
+            ScanEvent::Trouble(notice) => Some((words::line(&notice), true)),
+            ScanEvent::Found(_) | ScanEvent::Collision(_) => None,
         });
         let troubles = troubles.collect();
         let (indexes, files): (Vec<Row>, Vec<Row>) = listing.rows.into_iter().partition(Row::is_index);

@@ -2,8 +2,8 @@
 
 use crate::log;
 use crate::units;
+use files::{Outcome, Record};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use migrate::{Outcome, Record};
 use std::io::IsTerminal;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};

@@ -2,7 +2,7 @@
 
 use crate::failure::Failure;
 use crate::output::Stdout;
-use migrate::Record;
+use files::Record;
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};

@@ -1,12 +1,15 @@
 //! What the destination already holds: `DST/.firstlight/converted.jsonl`, one report line per file that was written.
 //!
-//! What `migrate` put there is known too. Lines are a [chain](migrate::chain). A line is added after its file is durable, so a run that is cut at any moment repeats at most the files under way,
+//! What `migrate` put there is known too. Lines are a [chain](files::chain). A line is added after its file is durable, so a run that is cut at any moment repeats at most the files under way,
 //! with the same result. Temporary files live in `DST/.firstlight/tmp`, on the same file system as what they become.
 
 use crate::failure::Failure;
-use migrate::chain::Chain;
-use migrate::records::{self, Told};
-use migrate::{Memory, Outcome, Record, lock_soon};
+use files::{
+    History, Outcome, Record,
+    chain::Chain,
+    lock_soon,
+    records::{self, LogLine},
+};
 use std::collections::HashMap;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Write};
@@ -23,7 +26,7 @@ pub struct Known {
     identified: bool,
 }
 
-impl Memory for Known {
+impl History for Known {
     fn done(&self, place: &Path) -> Option<Record> {
         self.done.get(place).cloned()
     }
@@ -59,7 +62,7 @@ pub struct State {
 impl State {
     /// Opens the memory, makes it when it is not there, and clears what a killed run left behind.
     pub fn open(destination: &Path) -> Result<State, Failure> {
-        let folder = destination.join(migrate::KEPT);
+        let folder = destination.join(files::STATE_DIR);
         let scratch = folder.join("tmp");
         let path = folder.join("converted.jsonl");
         fs::create_dir_all(&folder).map_err(|e| Failure::io("write to", destination, &e))?;
@@ -74,7 +77,7 @@ impl State {
 
     /// Remembers nothing and writes nothing.
     pub fn none(destination: &Path) -> State {
-        let folder = destination.join(migrate::KEPT);
+        let folder = destination.join(files::STATE_DIR);
         let path = folder.join("converted.jsonl");
         let known = read(&folder).unwrap_or_default();
         State { scratch: folder.join("tmp"), known: Arc::new(known), file: None, path }
@@ -158,7 +161,7 @@ fn clear(scratch: &Path) -> io::Result<()> {
 fn read(folder: &Path) -> io::Result<Known> {
     let mut known = Known::default();
     for told in records::read(folder) {
-        if let Told::Record { record, .. } = told? {
+        if let LogLine::Record { record, .. } = told? {
             known.add(*record);
         }
     }

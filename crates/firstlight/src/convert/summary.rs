@@ -2,7 +2,7 @@
 
 use crate::failure::Exit;
 use crate::units;
-use migrate::{Done, Outcome, Record};
+use files::{Done, Outcome, Record};
 use std::collections::BTreeMap;
 use std::fmt;
 

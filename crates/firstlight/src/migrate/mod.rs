@@ -16,8 +16,9 @@ use crate::policy;
 use crate::settings::{self, Asked};
 use crate::stop::{self, Stop};
 use crate::units::{bytes, count};
+use crate::words;
 use ::migrate::{
-    Control, Counts, Deidentified, Ended, Ending, Layout, Limits, Migration, News, Options, Order, Walked,
+    Control, Counts, Deidentified, Ended, Ending, Layout, Limits, Migration, News, Options, Order, ScanEvent,
 };
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -89,7 +90,7 @@ pub fn import(set: settings::Import) -> Result<Exit, Failure> {
             headers: set.headers.0,
             rescan: set.rescan,
             sample: Duration::ZERO,
-            proving: ::migrate::Proving::default(),
+            proving: files::Proving::default(),
             deidentify: None,
         };
         go(options, &way, watching)
@@ -112,18 +113,18 @@ fn go(options: Options, way: &Way, watching: &Watching) -> Result<Exit, Failure>
     // Before the lock is taken: whoever sees it running may stop it.
     let stop = Stop::on_interrupt();
     let mut report = Report::create(way.report.as_deref())?;
-    let mut migration = Migration::open(options).map_err(failure)?;
+    let mut migration = Migration::open(options)?;
     migration.temporary().into_iter().for_each(stop::remove_at_exit);
     if way.limits_named {
-        Control::forget_limits(migration.root()).map_err(failure)?;
+        Control::forget_limits(migration.root())?;
     }
     let troubles = census(&mut migration, &stop, way.quiet)?;
     if stop.asked() {
         return stopped(&mut migration, watching);
     }
     if convert {
-        let plan = migration.plan(stop.flag()).map_err(failure)?;
-        let already = migration.counts().map_err(failure)?;
+        let plan = migration.plan(stop.flag())?;
+        let already = migration.counts()?;
         if way.plan_only || !way.quiet {
             plan::show(&plan, &already, &limits);
         }
@@ -137,7 +138,7 @@ fn go(options: Options, way: &Way, watching: &Watching) -> Result<Exit, Failure>
     }
     let (mut view, mut lost) = (View::start(way.quiet, convert), None);
     let ending = migration.run(stop.flag(), &mut |news| match news {
-        News::Line(line) => view.say(line),
+        News::Notice(notice) => view.say(&words::line(notice)),
         News::Record(record) => lost = lost.take().or_else(|| report.write(record).err()),
         News::Look(snapshot) => {
             watching.look(snapshot);
@@ -145,8 +146,8 @@ fn go(options: Options, way: &Way, watching: &Watching) -> Result<Exit, Failure>
         }
     });
     view.finish();
-    let ending = ending.map_err(failure)?;
-    let counts = migration.counts().map_err(failure)?;
+    let ending = ending?;
+    let counts = migration.counts()?;
     let to_report = way.report.as_deref().is_some_and(|path| path.as_os_str() == "-");
     for line in view::closing(&counts, convert).iter().filter(|_| !way.quiet) {
         if to_report { eprintln!("{line}") } else { println!("{line}") }
@@ -165,44 +166,44 @@ fn go(options: Options, way: &Way, watching: &Watching) -> Result<Exit, Failure>
 
 /// Says how it ended to whoever asks later.
 fn ended(migration: &mut Migration, ending: Ended, watching: &Watching) -> Result<(), Failure> {
-    migration.ended(ending).map_err(failure)?;
-    watching.ended(ending, &migration.counts().map_err(failure)?);
+    migration.ended(ending)?;
+    watching.ended(ending, &migration.counts()?);
     Ok(())
 }
 
 /// Walks what is not walked yet; how much of it could not be read.
 fn census(migration: &mut Migration, stop: &Stop, quiet: bool) -> Result<u64, Failure> {
     let (mut troubles, mut found, mut told) = (0, 0, Instant::now());
-    let walked = migration.census(stop.flag(), &mut |walked| match walked {
-        Walked::Found(more) => {
+    let walked = migration.scan(stop.flag(), &mut |walked| match walked {
+        ScanEvent::Found(more) => {
             found += more;
             if !quiet && told.elapsed() >= Duration::from_secs(5) {
                 told = Instant::now();
                 eprintln!("census: {} so far", count(found, "file"));
             }
         }
-        Walked::Note(line) => eprintln!("{line}"),
-        Walked::Trouble(line) => {
+        ScanEvent::Note(notice) => eprintln!("{}", words::line(&notice)),
+        ScanEvent::Trouble(notice) => {
             troubles += 1;
-            eprintln!("{line}");
+            eprintln!("{}", words::line(&notice));
         }
-        Walked::Clash(_) => {}
+        ScanEvent::Collision(_) => {}
     });
-    walked.map_err(failure)?;
+    walked?;
     Ok(troubles)
 }
 
 fn say(destination: &Path, change: impl FnOnce(&mut Control)) -> Result<Exit, Failure> {
     let mut control = Control::read(destination);
     change(&mut control);
-    control.write(destination).map_err(failure)?;
+    control.write(destination)?;
     eprintln!("{}: {}", destination.display(), view::control_line(&control));
     Ok(Exit::Well)
 }
 
 fn stopped(migration: &mut Migration, watching: &Watching) -> Result<Exit, Failure> {
     ended(migration, Ended::Stopped, watching)?;
-    let (items, size) = migration.counts().map_err(failure)?.waiting;
+    let (items, size) = migration.counts()?.waiting;
     eprintln!("stopped: {} ({}) left; the same command goes on from here", count(items, "file"), bytes(size));
     Ok(Exit::Stopped)
 }
@@ -212,14 +213,6 @@ fn exit(counts: &Counts, troubles: u64) -> Exit {
         (0, 0) => Exit::Well,
         (0, _) => Exit::Refused,
         _ => Exit::Environment,
-    }
-}
-
-pub fn failure(error: ::migrate::Error) -> Failure {
-    let failure = Failure::new(error.to_string());
-    match error.hint() {
-        Some(hint) => failure.hint(hint),
-        None => failure,
     }
 }
 

@@ -12,7 +12,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Shows it.
 pub fn show(destination: &Path, as_json: bool) -> Result<Exit, Failure> {
-    let standing = Standing::of(destination).map_err(super::failure)?;
+    let standing = Standing::of(destination)?;
     match as_json {
         true => println!("{}", object(&standing)),
         false => lines(&standing).iter().for_each(|line| println!("{line}")),

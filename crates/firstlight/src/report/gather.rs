@@ -3,8 +3,7 @@
 
 use crate::failure::Failure;
 use archive::{Archive, Decision, Fault, FaultKind, Pass, State, Unservable, Unserved};
-use migrate::chain::{self, Head};
-use migrate::{Outcome, Record, proofs, records};
+use files::{Outcome, Record, chain::Head, proofs, records};
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use transcode::{Class, Quarantined, Tally, general_reason, reason_class};
@@ -122,7 +121,7 @@ impl Facts {
     }
 
     fn add_heads(&mut self, state: &Path) -> Result<(), Failure> {
-        self.heads = chain::heads(state).map_err(|e| Failure::io("read the records in", state, &e))?;
+        self.heads = files::heads(state).map_err(|e| Failure::io("read the records in", state, &e))?;
         for head in &self.heads {
             for trouble in &head.troubles {
                 self.failures.push(Case {
@@ -188,7 +187,7 @@ impl Facts {
                 .hint("firstlight scrub finds and names what is damaged")
         })?;
         // What import and migrate did not get into it, no index knows.
-        let state = dir.join(migrate::KEPT);
+        let state = dir.join(files::STATE_DIR);
         for record in last_records(&state)?.into_values().filter(|record| record.destination.is_none()) {
             facts.add_record(record);
         }

@@ -3,7 +3,8 @@
 use super::{Deidentify, File, conversion, jobs, keeps_identity, pace};
 use crate::failure::Failure;
 use crate::migrate::flags::{ImportFlags, MigrateFlags, pairs};
-use ::migrate::{Control, Hours, Layout, Limits, Order, Proving, is_archive};
+use ::migrate::{Control, Hours, Layout, Limits, Order, is_archive};
+use files::Proving;
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;

@@ -2,9 +2,11 @@
 
 use super::Digest32;
 use crate::Error;
-use crate::proofs::{Held, Ledger};
-use crate::record::{Outcome, Record};
-use crate::records::{self, Told};
+use files::{
+    Outcome, Record,
+    proofs::{Held, Ledger},
+    records::{self, LogLine},
+};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
@@ -103,7 +105,7 @@ impl Recorded {
         let mut all =
             Recorded { sources: HashMap::new(), places: HashSet::new(), gone: HashSet::new(), kept: HashMap::new() };
         for told in records::read(state) {
-            let Told::Record { record, .. } = told.map_err(Error::io("read", state))? else { continue };
+            let LogLine::Record { record, .. } = told.map_err(Error::io("read", state))? else { continue };
             all.add(&mut roots, *record);
         }
         Ok(all)
@@ -112,7 +114,7 @@ impl Recorded {
     fn add(&mut self, roots: &mut Roots, record: Record) {
         let written = matches!(record.outcome, Outcome::Converted | Outcome::Kept | Outcome::Unreadable);
         let place = record.destination.as_deref().filter(|_| written).and_then(|path| roots.below(path));
-        let sha256 = record.source_sha256.as_deref().and_then(crate::proofs::digest);
+        let sha256 = record.source_sha256.as_deref().and_then(files::proofs::digest);
         if let Some(place) = &place {
             self.gone.remove(place);
             self.places.insert(place.clone());

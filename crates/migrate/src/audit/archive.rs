@@ -2,11 +2,10 @@
 
 use super::account::Account;
 use super::{Audit, Audited, Digest32, Hear, Kind, each, hash, sources};
+use crate::Error;
 use crate::journal::Journal;
-use crate::proofs::digest;
-use crate::trouble::reason;
-use crate::{Error, chain};
 use archive::{Archive, FaultKind, Holding, Options, Unservable};
+use files::{heads, notice::reason, proofs::digest};
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
@@ -38,7 +37,7 @@ pub(super) fn look(audit: &Audit, all: &mut Audited, hear: &mut Hear) -> Result<
 
     let (state, mut waiting) = (Journal::folder(&root), 0);
     if state.is_dir() {
-        all.heads = chain::heads(&state).map_err(Error::io("read", &state))?;
+        all.heads = heads(&state).map_err(Error::io("read", &state))?;
         super::tree::lines(&all.heads, hear);
         waiting = super::tree::journals(&state, &all.heads, hear)?;
     }

@@ -16,8 +16,8 @@ mod tree;
 pub use account::Account;
 
 use crate::Error;
-use crate::chain::Head;
 use crate::journal::Journal;
+use files::{Notice, chain::Head};
 use sha2::{Digest, Sha256};
 use std::fs::File;
 use std::io::{self, Read};
@@ -100,6 +100,8 @@ pub enum News<'a> {
     Finding(&'a Finding),
     /// Something worth a line that is not wrong.
     Note(String),
+    /// What is to be said of a source that is walked.
+    Source(Notice),
     /// So many bytes more were read.
     Read(u64),
 }
@@ -131,7 +133,7 @@ impl Audited {
     pub fn unsigned(&mut self, destination: &Path, head: &str) -> Finding {
         self.found[Kind::Record as usize] += 1;
         let what = format!("no chain holds the head {head}: lines were taken out or written anew since");
-        Finding { kind: Kind::Record, path: destination.join(crate::KEPT), to: None, what }
+        Finding { kind: Kind::Record, path: destination.join(files::STATE_DIR), to: None, what }
     }
 }
 
@@ -172,6 +174,10 @@ impl Hear<'_> {
     pub(crate) fn tell(&mut self, finding: Finding) {
         self.found[finding.kind as usize] += 1;
         (self.told)(News::Finding(&finding));
+    }
+
+    pub(crate) fn source(&mut self, notice: Notice) {
+        (self.told)(News::Source(notice));
     }
 
     pub(crate) fn note(&mut self, line: String) {

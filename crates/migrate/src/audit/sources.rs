@@ -4,11 +4,9 @@ use super::account::{Account, Recorded};
 use super::{Audit, Digest32, Hear, Kind, each, hash};
 use crate::Error;
 use crate::journal::{Journal, Kind as How, Order, Row};
-use crate::proofs::Ledger;
-use crate::record::Outcome;
-use crate::source::{Census, Fetch, Indexes, Origin, Server, Trouble, Walked};
-use crate::trouble::reason;
+use crate::source::{Fetch, FetchError, Indexes, Origin, Scan, ScanEvent, Server};
 use dicom::{LIKELY_HEAD, is_likely_dicom};
+use files::{Outcome, notice::reason, proofs::Ledger};
 use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::io::Read;
@@ -120,7 +118,7 @@ pub(super) fn walk(
         }
         let (source, _) = journal.source(&origin.name())?;
         let mut notes = Vec::new();
-        let mut census = Census {
+        let mut scan = Scan {
             journal: &mut journal,
             source,
             mirror: false,
@@ -130,12 +128,12 @@ pub(super) fn walk(
             stop: audit.stop,
             indexes: Indexes::default(),
             told: &mut |walked| match walked {
-                Walked::Note(line) | Walked::Trouble(line) => notes.push(line),
-                Walked::Found(_) | Walked::Clash(_) => {}
+                ScanEvent::Note(notice) | ScanEvent::Trouble(notice) => notes.push(notice),
+                ScanEvent::Found(_) | ScanEvent::Collision(_) => {}
             },
         };
-        census.take(&origin)?;
-        notes.into_iter().for_each(|line| hear.note(line));
+        scan.take(&origin)?;
+        notes.into_iter().for_each(|notice| hear.source(notice));
         if let Origin::Web(server) = origin {
             servers.push(server);
         }
@@ -191,12 +189,12 @@ fn read(rows: &[Row], fetch: &mut Fetch, buffer: &mut Vec<u8>) -> Vec<Looked> {
     all
 }
 
-fn look(row: &Row, path: Result<&Path, &Trouble>, buffer: &mut Vec<u8>) -> Looked {
+fn look(row: &Row, path: Result<&Path, &FetchError>, buffer: &mut Vec<u8>) -> Looked {
     let name = row.shown();
     let path = match path {
         Ok(path) => path,
-        Err(Trouble::Refused(why) | Trouble::Failed(why, _)) => return Err((name, why.clone())),
-        Err(Trouble::Full) => return Err((name, "there is no room for a copy of it".into())),
+        Err(FetchError::Refused(why) | FetchError::Failed(why, _)) => return Err((name, why.clone())),
+        Err(FetchError::Full) => return Err((name, "there is no room for a copy of it".into())),
     };
     let looked = hash(path, buffer).and_then(|(sha256, bytes)| {
         let mut head = Vec::new();

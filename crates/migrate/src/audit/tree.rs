@@ -2,12 +2,16 @@
 
 use super::account::{self, Recorded};
 use super::{Audit, Audited, Digest32, Finding, Hear, Kind, each, hash, sources};
-use crate::chain::{self, Head};
+use crate::error::{Error, Usage};
 use crate::journal::{Checked, Journal};
-use crate::proofs::{self, Held, Ledger};
-use crate::record::Outcome;
-use crate::trouble::reason;
-use crate::{Error, residue_path};
+use files::{
+    Outcome,
+    chain::{self, Head},
+    heads,
+    notice::reason,
+    proofs::{self, Held, Ledger},
+    residue_path,
+};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fs;
 use std::io;
@@ -42,15 +46,13 @@ pub(super) fn look(audit: &Audit, all: &mut Audited, hear: &mut Hear) -> Result<
     let root = std::path::absolute(audit.destination).map_err(Error::io("read", audit.destination))?;
     let state = Journal::folder(&root);
     if !state.is_dir() {
-        let what = format!("{} is neither an archive nor a folder that firstlight wrote", root.display());
-        return Err(Error::usage(what, "name the destination of convert or migrate, or the folder of an archive"));
+        return Err(Usage::NotOurs(root).into());
     }
     let unreadable = |e| Error::io("read", &state)(e);
     let mut ledger = proofs::ledger(&state).map_err(unreadable)?;
-    all.heads = chain::heads(&state).map_err(unreadable)?;
+    all.heads = heads(&state).map_err(unreadable)?;
     if !audit.sources.is_empty() && ledger.files.values().any(|held| held.deidentified) {
-        let what = format!("{} is de-identified: it does not know its sources", root.display());
-        return Err(Error::usage(what, "leave the sources out: what was written is audited without them"));
+        return Err(Usage::SourcesUnknown(root).into());
     }
     let recorded = Recorded::read(&root, &state, &ledger)?;
     lines(&all.heads, hear);
@@ -198,7 +200,7 @@ fn files(
     wrong: &mut HashSet<PathBuf>,
     hear: &mut Hear,
 ) -> Result<(), Error> {
-    let there = walk(root, Some(&root.join(crate::KEPT)), hear);
+    let there = walk(root, Some(&root.join(files::STATE_DIR)), hear);
     let on_disk: BTreeSet<&Path> = there.iter().filter_map(|there| there.path.strip_prefix(root).ok()).collect();
     let mut tasks: Vec<Task> = Vec::with_capacity(there.len());
     for there in &there {

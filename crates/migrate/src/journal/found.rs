@@ -1,8 +1,8 @@
 //! What the walk puts into the journal.
 
 use super::Journal;
-use crate::Error;
-use crate::source::{bytes_of, path_of};
+use super::paths::{bytes_of, path_of};
+use crate::error::{Error, Usage};
 use rusqlite::{ErrorCode, OptionalExtension, params};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -85,7 +85,7 @@ impl Journal {
     }
 
     /// Adds what was found, all or nothing; an item that changed waits again. Those whose place another has are returned.
-    pub fn add(&mut self, source: i64, found: &[Found]) -> Result<Vec<Clash>, Error> {
+    pub fn add(&mut self, source: i64, found: &[Found]) -> Result<Vec<PathCollision>, Error> {
         let rank = self.order.rank();
         let sql = format!(
             "INSERT INTO items (source, kind, path, part, name, place, bytes, modified, modality, syntax, date, rank) \
@@ -124,7 +124,7 @@ impl Journal {
                             Ok(shown(Kind::of(row.get(2)?), &path_of(row.get(0)?), &row.get::<_, Vec<u8>>(1)?))
                         });
                         let one = shown(item.kind, &item.path, &item.name);
-                        clashes.push(Clash { one, other: other.optional()?.unwrap_or_default(), place });
+                        clashes.push(PathCollision { one, other: other.optional()?.unwrap_or_default(), place });
                     }
                     Err(e) => return Err(e.into()),
                 }
@@ -161,7 +161,7 @@ impl Journal {
     pub fn next_folder(&self, source: i64) -> Result<Option<Folder>, Error> {
         let sql = "SELECT id, path, relative FROM folders WHERE source = ? AND walked = 0 ORDER BY id DESC LIMIT 1";
         let folder = self.db.prepare_cached(sql)?.query_row([source], |row| {
-            let path = |n| Ok::<_, rusqlite::Error>(crate::source::path_of(row.get::<_, Vec<u8>>(n)?));
+            let path = |n| Ok::<_, rusqlite::Error>(path_of(row.get::<_, Vec<u8>>(n)?));
             Ok(Folder { id: row.get(0)?, path: path(1)?, relative: path(2)? })
         });
         Ok(folder.optional()?)
@@ -176,13 +176,20 @@ impl Journal {
 
 /// Two sources that would have one place.
 #[derive(Debug)]
-pub struct Clash {
+pub struct PathCollision {
     /// The one that came second.
     pub one: PathBuf,
     /// The one that came first.
     pub other: PathBuf,
     /// Path below the destination.
     pub place: PathBuf,
+}
+
+impl PathCollision {
+    /// What it means for a destination, the folder `root`.
+    pub(crate) fn below(&self, root: &Path) -> Usage {
+        Usage::Collision { one: self.other.clone(), other: self.one.clone(), place: root.join(&self.place) }
+    }
 }
 
 /// What a user calls an item.

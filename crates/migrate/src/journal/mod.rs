@@ -5,22 +5,19 @@
 //! `migration.jsonl`, the log of [`Log`](crate::log::Log), whose length the journal records in the same transaction.
 
 mod found;
+mod paths;
 mod work;
 
-pub use found::{Clash, Found, Kind};
-pub use work::{Class, Counts, Ended, Row, Said, Way};
-pub(crate) use work::{Sample, census, samples};
+pub use found::{Found, Kind, PathCollision};
+pub use work::{Class, Counts, Ended, Mark, Row, Said, Sample, SampledClass, Way};
 
-use crate::Error;
-use crate::dicomdir::MODALITY;
-use crate::estimate::Plan;
-use crate::source::bytes_of;
+use crate::error::{Error, Usage};
+use files::{dicomdir::MODALITY, lock_soon};
+use paths::bytes_of;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::thread;
-use std::time::{Duration, Instant};
 
 /// Which items are taken first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -59,7 +56,7 @@ pub(crate) const LAST: i64 = i64::MAX;
 
 /// The journal of a destination, held by this run.
 pub struct Journal {
-    pub(crate) db: Connection,
+    db: Connection,
     order: Order,
     _lock: Option<File>,
 }
@@ -67,7 +64,7 @@ pub struct Journal {
 impl Journal {
     /// The folder of a destination that holds what Firstlight remembers.
     pub fn folder(destination: &Path) -> PathBuf {
-        destination.join(crate::KEPT)
+        destination.join(files::STATE_DIR)
     }
 
     /// Did a migration or an import into the destination begin?
@@ -112,10 +109,7 @@ impl Journal {
             1 => db.execute_batch(concat!("BEGIN; ", include_str!("v2.sql"), " PRAGMA user_version = 2; COMMIT;"))?,
             2 => {}
             _ => {
-                return Err(Error::usage(
-                    "the journal was made by a newer version",
-                    "use that version of firstlight, or a newer one",
-                ));
+                return Err(Usage::NewerJournal.into());
             }
         }
         let mut journal = Journal { db, order, _lock: lock };
@@ -123,8 +117,8 @@ impl Journal {
         Ok(journal)
     }
 
-    /// What the journal called `name` counts, and what it expects of what waits; looked at while a run goes on, or not.
-    pub fn look(folder: &Path, name: &str) -> Result<Option<(Counts, Plan)>, Error> {
+    /// What the journal called `name` counts, and what waits by class; looked at while a run goes on, or not.
+    pub fn look(folder: &Path, name: &str) -> Result<Option<(Counts, Vec<SampledClass>)>, Error> {
         let path = folder.join(format!("{name}.sqlite"));
         if !path.is_file() {
             return Ok(None);
@@ -132,8 +126,8 @@ impl Journal {
         let db = read_only(&path)?;
         let version: i64 = db.query_row("PRAGMA user_version", [], |row| row.get(0))?;
         let counts = work::counts(&db, &[], version)?;
-        let plan = if version < 2 { Plan::default() } else { Plan::make(&db, &[])? };
-        Ok(Some((counts, plan)))
+        let classes = if version < 2 { Vec::new() } else { work::classes(&db, &[])? };
+        Ok(Some((counts, classes)))
     }
 
     /// What is wrong with the journal called `name`, and how its log ends; nothing where there is none.
@@ -250,28 +244,11 @@ fn remember(db: &Connection, name: &str, value: &str) -> Result<(), Error> {
     Ok(())
 }
 
-/// Locks a file for as long as it is open. One that is held is tried again for a second: a program that was killed while it began
-/// another has left that one with the lock, until it is another.
-pub fn lock_soon(file: &File) -> Result<(), TryLockError> {
-    let began = Instant::now();
-    loop {
-        match file.try_lock() {
-            Err(TryLockError::WouldBlock) if began.elapsed() < Duration::from_secs(1) => {
-                thread::sleep(Duration::from_millis(20));
-            }
-            done => return done,
-        }
-    }
-}
-
 fn lock(path: &Path, destination: &Path) -> Result<File, Error> {
     let file = File::options().write(true).create(true).truncate(false).open(path).map_err(Error::io("open", path))?;
     match lock_soon(&file) {
         Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => {
-            let what = format!("a migration into {} is running", destination.display());
-            Err(Error::usage(what, "`firstlight migrate --status DST` shows how far it is"))
-        }
+        Err(TryLockError::WouldBlock) => Err(Usage::Running(destination.to_owned()).into()),
         // Not every file system has locks.
         Err(TryLockError::Error(e)) if e.kind() == io::ErrorKind::Unsupported => Ok(file),
         Err(TryLockError::Error(e)) => Err(Error::io("lock", path)(e)),

@@ -1,11 +1,9 @@
 //! What is to be done, and what became of it.
 
+use super::paths::{bytes_of, path_of};
 use super::{Journal, Kind, remember};
 use crate::Error;
-use crate::dicomdir::MODALITY;
-use crate::log::Mark;
-use crate::record::Outcome;
-use crate::source::{bytes_of, path_of};
+use files::{Outcome, dicomdir::MODALITY};
 use rusqlite::{Connection, params};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -260,9 +258,9 @@ impl Journal {
         counts(&self.db, sources, 2)
     }
 
-    /// Items that wait, by modality, syntax and class of size: how many, and their bytes.
-    pub fn census(&self, sources: &[i64]) -> Result<Vec<(Class, u64, u64)>, Error> {
-        census(&self.db, sources)
+    /// Items that wait, by modality, syntax and class of size, those with most bytes first.
+    pub fn classes(&self, sources: &[i64]) -> Result<Vec<SampledClass>, Error> {
+        classes(&self.db, sources)
     }
 
     /// Some items of a class, spread over all of it; entries of packed streams only with the others.
@@ -283,11 +281,28 @@ impl Journal {
         self.db.prepare_cached(sql)?.execute(params![item, bytes_out, seconds, said as i64])?;
         Ok(())
     }
+}
 
-    /// Samples of a class.
-    pub fn samples(&self, class: &Class) -> Result<Vec<Sample>, Error> {
-        samples(&self.db, class)
-    }
+/// A class of items that wait, with what was sampled of it.
+#[derive(Debug, Clone)]
+pub struct SampledClass {
+    /// What is alike in it.
+    pub class: Class,
+    /// Items that wait.
+    pub items: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// What was sampled.
+    pub samples: Vec<Sample>,
+}
+
+/// How far a log is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mark {
+    /// Its bytes.
+    pub bytes: u64,
+    /// Its head.
+    pub head: String,
 }
 
 /// What was sampled of a class.
@@ -303,8 +318,8 @@ pub struct Sample {
     pub said: Said,
 }
 
-/// See [`Journal::census`].
-pub(crate) fn census(db: &Connection, sources: &[i64]) -> Result<Vec<(Class, u64, u64)>, Error> {
+/// See [`Journal::classes`].
+pub(super) fn classes(db: &Connection, sources: &[i64]) -> Result<Vec<SampledClass>, Error> {
     let sql = format!(
         "SELECT modality, syntax, {CLASS} AS class, count(*), total(bytes) FROM items WHERE state = 0 AND {} \
          GROUP BY 1, 2, 3 ORDER BY 5 DESC, 1, 2, 3",
@@ -313,13 +328,16 @@ pub(crate) fn census(db: &Connection, sources: &[i64]) -> Result<Vec<(Class, u64
     let mut statement = db.prepare(&sql)?;
     let rows = statement.query_map([], |row| {
         let class = Class { modality: row.get(0)?, syntax: row.get(1)?, size: row.get(2)? };
-        Ok((class, row.get(3)?, row.get::<_, f64>(4)? as u64))
+        Ok(SampledClass { class, items: row.get(3)?, bytes: row.get::<_, f64>(4)? as u64, samples: Vec::new() })
     })?;
-    Ok(rows.collect::<Result<_, _>>()?)
+    let mut classes = rows.collect::<Result<Vec<_>, _>>()?;
+    for class in &mut classes {
+        class.samples = samples(db, &class.class)?;
+    }
+    Ok(classes)
 }
 
-/// See [`Journal::samples`].
-pub(crate) fn samples(db: &Connection, class: &Class) -> Result<Vec<Sample>, Error> {
+fn samples(db: &Connection, class: &Class) -> Result<Vec<Sample>, Error> {
     let sql = format!(
         "SELECT bytes, bytes_out, s.seconds, said FROM samples s JOIN items ON id = item \
          WHERE modality = ? AND syntax = ? AND {CLASS} = ?"

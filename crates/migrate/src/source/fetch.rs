@@ -5,21 +5,28 @@ use super::retry::Fault;
 use super::web::Server;
 use super::{zip_cut, zip_doubles};
 use crate::journal::{Kind, Row};
-use crate::trouble::{hint_for, reason, without_panic};
+use files::{
+    Advice,
+    notice::{is_full, reason},
+    without_panic,
+};
 use std::fs::{self, File};
 use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use zip::ZipArchive;
 
-/// Why an item can't be had.
-#[derive(Debug)]
-pub enum Trouble {
+/// Why the bytes of an item could not be fetched.
+#[derive(Debug, thiserror::Error)]
+pub enum FetchError {
     /// Its bytes are wrong.
+    #[error("{0}")]
     Refused(String),
     /// The environment is in the way.
-    Failed(String, Option<&'static str>),
+    #[error("{0}")]
+    Failed(String, Option<Advice>),
     /// There is no room for it.
+    #[error("no space left on the disk of the destination")]
     Full,
 }
 
@@ -62,19 +69,19 @@ impl<'a> Fetch<'a> {
     }
 
     /// A copy of the item's bytes; none where the item is a file already.
-    pub fn fetch(&mut self, row: &Row) -> Result<Option<Spooled>, Trouble> {
+    pub fn fetch(&mut self, row: &Row) -> Result<Option<Spooled>, FetchError> {
         match row.kind {
             Kind::File | Kind::Listed | Kind::Backlog => Ok(None),
             Kind::Zip => self.zip_entry(row).map(Some),
             Kind::Tar => self.tar_entry(row).map(Some),
             Kind::Web => self.web_instance(row).map(Some),
             Kind::ZipCut => self.cut_zip_entry(row).map(Some),
-            Kind::Stream => Err(Trouble::Refused("an entry of a stream is not fetched alone".into())),
+            Kind::Stream => Err(FetchError::Refused("an entry of a stream is not fetched alone".into())),
         }
     }
 
     /// Goes through a packed stream once and hands over those of its entries that are in `rows`, in their order.
-    pub fn stream(&mut self, rows: &[Row], mut each: impl FnMut(&Row, Result<Spooled, Trouble>)) {
+    pub fn stream(&mut self, rows: &[Row], mut each: impl FnMut(&Row, Result<Spooled, FetchError>)) {
         let Some(first) = rows.first() else { return };
         let (mut left, mut number) = (rows, 0);
         let walked = Tar::open(&first.path, Kind::Stream).and_then(|mut tar| {
@@ -89,10 +96,10 @@ impl<'a> Fetch<'a> {
             })
         });
         let why = walked.err().map_or_else(|| "the packed file ends before it".to_owned(), |e| reason(&e));
-        left.iter().for_each(|row| each(row, Err(Trouble::Refused(why.clone()))));
+        left.iter().for_each(|row| each(row, Err(FetchError::Refused(why.clone()))));
     }
 
-    fn zip_entry(&mut self, row: &Row) -> Result<Spooled, Trouble> {
+    fn zip_entry(&mut self, row: &Row) -> Result<Spooled, FetchError> {
         let mut zip = match self.zip.take().filter(|(path, _)| *path == row.path) {
             Some((_, zip)) => zip,
             None => open_zip(&row.path).map_err(|e| cannot_read(&e))?,
@@ -103,23 +110,23 @@ impl<'a> Fetch<'a> {
                 let size = entry.size();
                 self.spool(&mut entry, Some(size))
             }
-            Err(e) => Err(Trouble::Refused(e.to_string())),
+            Err(e) => Err(FetchError::Refused(e.to_string())),
         };
         self.zip = Some((row.path.clone(), zip));
         spooled
     }
 
-    fn tar_entry(&mut self, row: &Row) -> Result<Spooled, Trouble> {
+    fn tar_entry(&mut self, row: &Row) -> Result<Spooled, FetchError> {
         let mut file = File::open(&row.path).map_err(|e| cannot_read(&e))?;
         file.seek(SeekFrom::Start(row.part)).map_err(|e| cannot_read(&e))?;
         self.spool(&mut file.take(row.bytes), Some(row.bytes))
     }
 
-    fn web_instance(&mut self, row: &Row) -> Result<Spooled, Trouble> {
+    fn web_instance(&mut self, row: &Row) -> Result<Spooled, FetchError> {
         let address = row.path.to_string_lossy();
         let path = |server: &'a Server| Some((server, address.strip_prefix(server.root())?.trim_start_matches('/')));
         let Some((server, path)) = self.servers.iter().find_map(path) else {
-            return Err(Trouble::Failed("its server is not named".into(), None));
+            return Err(FetchError::Failed("its server is not named".into(), None));
         };
         let mut spooled = self.place();
         match server.instance(path, &spooled.path, self.stop) {
@@ -127,42 +134,40 @@ impl<'a> Fetch<'a> {
                 spooled.bytes = bytes;
                 Ok(spooled)
             }
-            Err(Fault::Again(why, _)) => {
-                Err(Trouble::Failed(why, Some("it is asked for again when the same command is run")))
-            }
-            Err(Fault::Never(why)) => Err(Trouble::Failed(why, None)),
+            Err(Fault::Again(why, _)) => Err(FetchError::Failed(why, Some(Advice::AskedAgain))),
+            Err(Fault::Never(why)) => Err(FetchError::Failed(why, None)),
         }
     }
 
-    fn cut_zip_entry(&mut self, row: &Row) -> Result<Spooled, Trouble> {
+    fn cut_zip_entry(&mut self, row: &Row) -> Result<Spooled, FetchError> {
         let mut spooled = self.place();
         let mut to = File::create(&spooled.path).map_err(|e| cannot_write(&e))?;
         spooled.bytes =
-            zip_cut::copy(&row.path, row.part % zip_doubles::BEGIN, &mut to).map_err(|e| match e.kind() {
-                io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Trouble::Full,
-                _ => Trouble::Refused(format!("the packed file is damaged: {}", reason(&e))),
+            zip_cut::copy(&row.path, row.part % zip_doubles::BEGIN, &mut to).map_err(|e| match is_full(&e) {
+                true => FetchError::Full,
+                false => FetchError::Refused(format!("the packed file is damaged: {}", reason(&e))),
             })?;
         Ok(spooled)
     }
 
     /// Writes all of it to a temporary file; exactly `size` bytes, where that is known.
-    fn spool(&mut self, from: &mut dyn Read, size: Option<u64>) -> Result<Spooled, Trouble> {
+    fn spool(&mut self, from: &mut dyn Read, size: Option<u64>) -> Result<Spooled, FetchError> {
         let mut spooled = self.place();
         let mut to = File::create(&spooled.path).map_err(|e| cannot_write(&e))?;
         let (mut buffer, mut from) = (vec![0; 256 << 10], from.take(size.unwrap_or(LARGEST).saturating_add(1)));
         loop {
-            let read = without_panic(|| from.read(&mut buffer)).map_err(Trouble::Refused)?;
+            let read = without_panic(|| from.read(&mut buffer)).map_err(FetchError::Refused)?;
             let n = match read {
                 Ok(0) => break,
                 Ok(n) => n,
-                Err(e) => return Err(Trouble::Refused(format!("the packed file is damaged: {}", reason(&e)))),
+                Err(e) => return Err(FetchError::Refused(format!("the packed file is damaged: {}", reason(&e)))),
             };
             to.write_all(&buffer[..n]).map_err(|e| cannot_write(&e))?;
             spooled.bytes += n as u64;
         }
         match size.is_none_or(|size| spooled.bytes == size) && spooled.bytes <= LARGEST {
             true => Ok(spooled),
-            false => Err(Trouble::Refused("the packed file is damaged: an entry has not the size it says".into())),
+            false => Err(FetchError::Refused("the packed file is damaged: an entry has not the size it says".into())),
         }
     }
 
@@ -172,13 +177,13 @@ impl<'a> Fetch<'a> {
     }
 }
 
-fn cannot_read(error: &io::Error) -> Trouble {
-    Trouble::Failed(reason(error), hint_for(error))
+fn cannot_read(error: &io::Error) -> FetchError {
+    FetchError::Failed(reason(error), Advice::on(error))
 }
 
-fn cannot_write(error: &io::Error) -> Trouble {
-    match error.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Trouble::Full,
-        _ => Trouble::Failed(format!("cannot write the destination: {}", reason(error)), hint_for(error)),
+fn cannot_write(error: &io::Error) -> FetchError {
+    match is_full(error) {
+        true => FetchError::Full,
+        false => FetchError::Failed(format!("cannot write the destination: {}", reason(error)), Advice::on(error)),
     }
 }

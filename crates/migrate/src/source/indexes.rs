@@ -1,8 +1,8 @@
 //! What DICOMDIRs in a walked folder name (PS3.10 8.6): such a file is DICOM, whatever its first bytes say.
 
 use super::hash;
-use crate::dicomdir;
 use dicom::Source;
+use files::dicomdir;
 use std::collections::HashSet;
 use std::path::Path;
 

@@ -1,6 +1,6 @@
 //! Where instances come from: folders, a DICOMDIR, packed files, DICOMweb servers, and what waits in an archive.
 //!
-//! Each source is walked into the [`Journal`] first ([`Census`]) and each of its items is fetched when its turn comes
+//! Each source is walked into the [`Journal`] first ([`Scan`]) and each of its items is fetched when its turn comes
 //! ([`Fetch`]).
 
 mod fetch;
@@ -14,19 +14,17 @@ mod web;
 mod zip_cut;
 mod zip_doubles;
 
-pub use fetch::{Fetch, Spooled, Trouble};
+pub use fetch::{Fetch, FetchError, Spooled};
 pub(crate) use form::looks_like_dicom;
 pub(crate) use indexes::Indexes;
 pub use web::Server;
 
 use crate::Error;
-use crate::journal::{Clash, Found, Journal, Kind};
-use crate::names;
+use crate::journal::{Found, Journal, Kind, PathCollision};
 use archive::Archive;
+use files::{Notice, names};
 use std::collections::hash_map::DefaultHasher;
-use std::ffi::OsString;
 use std::hash::{BuildHasher, BuildHasherDefault};
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use transcode::Policy;
@@ -65,7 +63,7 @@ impl Origin {
 }
 
 /// How a source is walked into the journal.
-pub struct Census<'a> {
+pub struct Scan<'a> {
     /// The journal.
     pub journal: &'a mut Journal,
     /// The number of the source.
@@ -83,23 +81,23 @@ pub struct Census<'a> {
     /// What DICOMDIRs name that lie in the folders walked.
     pub indexes: Indexes,
     /// Hears of progress and of trouble.
-    pub told: &'a mut dyn FnMut(Walked),
+    pub told: &'a mut dyn FnMut(ScanEvent),
 }
 
 /// News of a walk.
 #[derive(Debug)]
-pub enum Walked {
+pub enum ScanEvent {
     /// So many items more.
     Found(u64),
-    /// A line for the user.
-    Note(String),
+    /// What a user should be told.
+    Note(Notice),
     /// The same, of something that could not be read.
-    Trouble(String),
+    Trouble(Notice),
     /// Two sources would have one place.
-    Clash(Clash),
+    Collision(PathCollision),
 }
 
-impl Census<'_> {
+impl Scan<'_> {
     /// Walks a source to its end, or as far as it gets before the stop; walked again, it goes on.
     pub fn take(&mut self, origin: &Origin) -> Result<(), Error> {
         match origin {
@@ -135,8 +133,8 @@ impl Census<'_> {
 
     fn add(&mut self, found: Vec<Found>) -> Result<(), Error> {
         let clashes = self.journal.add(self.source, &found)?;
-        (self.told)(Walked::Found(found.len() as u64));
-        clashes.into_iter().for_each(|clash| (self.told)(Walked::Clash(clash)));
+        (self.told)(ScanEvent::Found(found.len() as u64));
+        clashes.into_iter().for_each(|clash| (self.told)(ScanEvent::Collision(clash)));
         Ok(())
     }
 
@@ -158,14 +156,4 @@ fn date(text: &str) -> i64 {
 /// What stands for a path where millions are remembered.
 fn hash(path: &Path) -> u64 {
     BuildHasherDefault::<DefaultHasher>::default().hash_one(path.as_os_str())
-}
-
-/// A path as the journal keeps it.
-pub(crate) fn bytes_of(path: &Path) -> &[u8] {
-    path.as_os_str().as_bytes()
-}
-
-/// A path as the journal kept it.
-pub(crate) fn path_of(bytes: Vec<u8>) -> PathBuf {
-    OsString::from_vec(bytes).into()
 }

@@ -8,12 +8,10 @@
 use super::folder::head;
 use super::form::{self, Form};
 use super::unpack::{self, Packing};
-use super::{CHUNK, Census, Walked, date, hash, or_dash, zip_cut, zip_doubles};
+use super::{CHUNK, Scan, ScanEvent, date, hash, or_dash, zip_cut, zip_doubles};
 use crate::Error;
-use crate::dicomdir;
 use crate::journal::{Found, Kind};
-use crate::place::is_plain;
-use crate::trouble::{file_line, reason, without_panic};
+use files::{Advice, Notice, NoticeKind, dicomdir, is_plain, notice::reason, without_panic};
 use std::cell::Cell;
 use std::collections::HashSet;
 use std::ffi::OsStr;
@@ -38,18 +36,18 @@ const BLOCK: usize = 512;
 const LONGEST_NAME: usize = 255;
 
 /// Adds the entries of a packed file; `base` is its place where the layout mirrors the source.
-pub(super) fn walk(census: &mut Census, kind: Kind, path: &Path, modified: i64, base: &Path) -> Result<(), Error> {
+pub(super) fn walk(scan: &mut Scan, kind: Kind, path: &Path, modified: i64, base: &Path) -> Result<(), Error> {
     let places = Places::default();
-    let mut entries = Entries { census, path, modified, base, found: Vec::new(), taken: 0, places };
+    let mut entries = Entries { scan, path, modified, base, found: Vec::new(), taken: 0, places };
     let walked = match kind {
         Kind::Zip => entries.zip(),
         _ => entries.tar(kind),
     };
     if let Some(line) = entries.places.told() {
-        (entries.census.told)(Walked::Note(file_line("note", path, &line, None)));
+        (entries.scan.told)(ScanEvent::Note(Notice::new(NoticeKind::Note, path, line)));
     }
     let (rest, taken) = (std::mem::take(&mut entries.found), entries.taken);
-    census.add(rest)?;
+    scan.add(rest)?;
     match walked {
         Ok(()) => Ok(()),
         Err(Walk::Pack(e)) => {
@@ -57,8 +55,8 @@ pub(super) fn walk(census: &mut Census, kind: Kind, path: &Path, modified: i64, 
                 0 => format!("{}; nothing of it could be taken", reason(&e)),
                 n => format!("{}; {} before that place taken", reason(&e), were(n)),
             };
-            let hint = Some("get it again from where it came, or unpack it by hand to see more");
-            (census.told)(Walked::Trouble(file_line("cannot read", path, &what, hint)));
+            let notice = Notice::new(NoticeKind::CannotRead, path, what).advise(Advice::GetAgain);
+            (scan.told)(ScanEvent::Trouble(notice));
             Ok(())
         }
         Err(Walk::Journal(e)) => Err(e),
@@ -73,7 +71,7 @@ fn were(entries: u64) -> String {
 }
 
 struct Entries<'a, 'b> {
-    census: &'a mut Census<'b>,
+    scan: &'a mut Scan<'b>,
     path: &'a Path,
     modified: i64,
     base: &'a Path,
@@ -102,14 +100,14 @@ impl Entries<'_, '_> {
             Err(e) => return Err(e.into()),
         };
         for part in 0..zip.len() {
-            if self.census.stopped() {
+            if self.scan.stopped() {
                 break;
             }
             let called = zip.name_for_index(part).and_then(Result::ok).unwrap_or_default().into_owned();
             let mut entry = match zip.by_index(part) {
                 Ok(entry) => entry,
                 Err(e) => {
-                    self.trouble("cannot read", &format!("{called:?}: {e}"));
+                    self.trouble(NoticeKind::CannotRead, &format!("{called:?}: {e}"));
                     continue;
                 }
             };
@@ -123,18 +121,21 @@ impl Entries<'_, '_> {
             let _ = without_panic(|| entry.by_ref().take(form::HEAD).read_to_end(&mut bytes));
             drop(entry);
             if is_bomb(size, packed) {
-                self.trouble("refused", &format!("{} unpacks from {packed} to {size} bytes: left out", shown(&name)));
+                self.trouble(
+                    NoticeKind::Refused,
+                    &format!("{} unpacks from {packed} to {size} bytes: left out", shown(&name)),
+                );
                 continue;
             }
             self.add(Kind::Zip, part as u64, dos_name(name), size, bytes)?;
         }
         for double in zip_doubles::of(&mut zip, &mut BufReader::new(File::open(self.path)?))? {
-            if double.name.ends_with(b"/") || self.census.stopped() {
+            if double.name.ends_with(b"/") || self.scan.stopped() {
                 continue;
             }
             if is_bomb(double.size, double.packed) {
                 let (name, packed, size) = (shown(&double.name), double.packed, double.size);
-                self.trouble("refused", &format!("{name} unpacks from {packed} to {size} bytes: left out"));
+                self.trouble(NoticeKind::Refused, &format!("{name} unpacks from {packed} to {size} bytes: left out"));
                 continue;
             }
             let mut bytes = Head(Vec::new());
@@ -148,14 +149,14 @@ impl Entries<'_, '_> {
     fn cut_zip(&mut self) -> Result<(), Walk> {
         let path = self.path;
         let why = zip_cut::walk(path, |entry| {
-            if entry.name.ends_with(b"/") || self.census.stopped() {
-                return Ok(!self.census.stopped());
+            if entry.name.ends_with(b"/") || self.scan.stopped() {
+                return Ok(!self.scan.stopped());
             }
             let mut bytes = Head(Vec::new());
             let _ = zip_cut::copy(path, entry.at, &mut bytes);
             let name = dos_name(entry.name);
             if harmless(&name).is_none() {
-                self.trouble("refused", &format!("names {}, which is not below it: left out", shown(&name)));
+                self.trouble(NoticeKind::Refused, &format!("names {}, which is not below it: left out", shown(&name)));
                 return Ok(true);
             }
             self.add(Kind::ZipCut, entry.at, name, entry.size, bytes.0).map(|()| true)
@@ -167,7 +168,7 @@ impl Entries<'_, '_> {
         let mut tar = Tar::open(self.path, kind)?;
         let (mut number, mut others) = (0, 0);
         let walked = tar.each(&mut others, |entry| {
-            if self.census.stopped() {
+            if self.scan.stopped() {
                 return Ok(false);
             }
             let part = if kind == Kind::Tar { entry.offset } else { number };
@@ -180,14 +181,14 @@ impl Entries<'_, '_> {
         });
         if others > 0 {
             let what = format!("{others} of its entries are links, devices or sparse files: left out");
-            (self.census.told)(Walked::Note(file_line("note", self.path, &what, None)));
+            (self.scan.told)(ScanEvent::Note(Notice::new(NoticeKind::Note, self.path, what)));
         }
         walked
     }
 
     fn add(&mut self, kind: Kind, part: u64, name: Vec<u8>, bytes: u64, first: Vec<u8>) -> Result<(), Walk> {
         let Some(place) = harmless(&name) else {
-            self.trouble("refused", &format!("names {}, which leads out of it: left out", shown(&name)));
+            self.trouble(NoticeKind::Refused, &format!("names {}, which leads out of it: left out", shown(&name)));
             return Ok(());
         };
         if let Some(form) = form::of_bytes(&first) {
@@ -197,18 +198,21 @@ impl Entries<'_, '_> {
                 Form::Refused(what) => what,
                 _ => "a compressed file",
             };
-            self.trouble("refused", &format!("{} is {what} within a packed file: unpack this one first", shown(&name)));
+            self.trouble(
+                NoticeKind::Refused,
+                &format!("{} is {what} within a packed file: unpack this one first", shown(&name)),
+            );
             return Ok(());
         }
         let index = dicomdir::begins_one(&first);
-        let head = if self.census.heads && !index { head(first) } else { None };
+        let head = if self.scan.heads && !index { head(first) } else { None };
         let modality = if index { dicomdir::MODALITY } else { head.as_ref().map_or("", |head| &head.modality) };
         self.found.push(Found {
             kind,
             path: self.path.to_owned(),
             part,
             name,
-            place: self.census.mirror.then(|| self.base.join(self.places.own(place))),
+            place: self.scan.mirror.then(|| self.base.join(self.places.own(place))),
             bytes,
             modified: self.modified,
             modality: or_dash(modality),
@@ -218,13 +222,13 @@ impl Entries<'_, '_> {
         self.taken += 1;
         if self.found.len() >= CHUNK {
             let found = std::mem::take(&mut self.found);
-            self.census.add(found).map_err(Walk::Journal)?;
+            self.scan.add(found).map_err(Walk::Journal)?;
         }
         Ok(())
     }
 
-    fn trouble(&mut self, word: &str, what: &str) {
-        (self.census.told)(Walked::Trouble(file_line(word, self.path, &what, None)));
+    fn trouble(&mut self, kind: NoticeKind, what: &str) {
+        (self.scan.told)(ScanEvent::Trouble(Notice::new(kind, self.path, what)));
     }
 }
 

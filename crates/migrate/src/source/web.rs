@@ -1,10 +1,11 @@
 //! Other DICOMweb servers: QIDO-RS for what is there (PS3.18 10.6), WADO-RS for each instance as it is stored (10.4).
 
 use super::retry::{Fault, retry};
-use super::{CHUNK, Census, Walked, date, or_dash};
-use crate::Error;
+use super::{CHUNK, Scan, ScanEvent, date, or_dash};
+use crate::error::{Error, Usage};
 use crate::journal::{Found, Kind};
 use dicom::Uid;
+use files::{Notice, NoticeKind};
 use serde_json::Value;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
@@ -101,8 +102,8 @@ impl Server {
 }
 
 /// Lists every study, then every instance of each; studies listed to their end are not asked about again.
-pub(super) fn walk(census: &mut Census, server: &Server) -> Result<(), Error> {
-    let stop = census.stop;
+pub(super) fn walk(scan: &mut Scan, server: &Server) -> Result<(), Error> {
+    let stop = scan.stop;
     let mut trouble = None;
     let mut pages = Pages::new("studies?includefield=0020000D".into());
     while let Some(studies) = pages.next(server, stop, &mut trouble) {
@@ -111,26 +112,26 @@ pub(super) fn walk(census: &mut Census, server: &Server) -> Result<(), Error> {
             .iter()
             .map(|study| (PathBuf::from(format!("studies/{study}")), PathBuf::new(), study.as_bytes().to_vec()))
             .collect();
-        census.journal.add_folders(census.source, &folders)?;
+        scan.journal.add_folders(scan.source, &folders)?;
     }
     end(server, trouble)?;
-    while let Some(study) = census.journal.next_folder(census.source)? {
-        match list_study(census, server, &study.path.to_string_lossy())? {
-            None if census.stopped() => return Ok(()),
+    while let Some(study) = scan.journal.next_folder(scan.source)? {
+        match list_study(scan, server, &study.path.to_string_lossy())? {
+            None if scan.stopped() => return Ok(()),
             None => {}
             Some(why) => {
-                let line = format!("cannot read: {}/{}: {why}", server.root, study.path.display());
-                (census.told)(Walked::Trouble(line));
+                let address = PathBuf::from(format!("{}/{}", server.root, study.path.display()));
+                (scan.told)(ScanEvent::Trouble(Notice::new(NoticeKind::CannotRead, &address, why)));
             }
         }
-        census.journal.entered(study.id)?;
+        scan.journal.entered(study.id)?;
     }
     Ok(())
 }
 
 /// What went wrong, if something did.
-fn list_study(census: &mut Census, server: &Server, study: &str) -> Result<Option<String>, Error> {
-    let (stop, mut trouble) = (census.stop, None);
+fn list_study(scan: &mut Scan, server: &Server, study: &str) -> Result<Option<String>, Error> {
+    let (stop, mut trouble) = (scan.stop, None);
     let mut all_series = Pages::new(format!("{study}/series?includefield=00080060"));
     while let Some(page) = all_series.next(server, stop, &mut trouble) {
         for series in &page {
@@ -142,7 +143,7 @@ fn list_study(census: &mut Census, server: &Server, study: &str) -> Result<Optio
             while let Some(page) = instances.next(server, stop, &mut trouble) {
                 for some in page.chunks(CHUNK) {
                     let found = some.iter().filter_map(|instance| found(instance, &address, &modality, date)).collect();
-                    census.add(found)?;
+                    scan.add(found)?;
                 }
             }
         }
@@ -174,8 +175,7 @@ fn found(instance: &Value, path: &str, modality: &str, date: i64) -> Option<Foun
 
 fn end(server: &Server, trouble: Option<Fault>) -> Result<(), Error> {
     let Some(Fault::Again(why, _) | Fault::Never(why)) = trouble else { return Ok(()) };
-    let what = format!("cannot list {}: {why}", server.root);
-    Err(Error::usage(what, "the address is that of the DICOMweb service, such as http://host:8042/dicom-web"))
+    Err(Usage::CannotList { server: server.root.clone(), why }.into())
 }
 
 /// Results page by page. A server that knows no paging repeats its first page: that ends it too.

@@ -55,7 +55,7 @@ pub(super) fn walk<E>(path: &Path, mut each: impl FnMut(Entry) -> Result<bool, E
             Ok(done) => done,
             Err(e) => {
                 let name = String::from_utf8_lossy(&local.name).into_owned();
-                return Ok(Ok(format!("it is cut short or damaged in {name:?} ({})", crate::trouble::reason(&e))));
+                return Ok(Ok(format!("it is cut short or damaged in {name:?} ({})", files::notice::reason(&e))));
             }
         };
         match each(Entry { name: local.name, at, size }) {

@@ -2,7 +2,8 @@
 
 use crate::failure::{Exit, Failure};
 use crate::output;
-use migrate::{Fetch, Listed, Listing, Trouble, Walked, with_each};
+use crate::words;
+use migrate::{Fetch, FetchError, Listed, Listing, ScanEvent, with_each};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
@@ -37,9 +38,9 @@ pub fn each(named: &[PathBuf], mut each: impl FnMut(Named) -> Result<Exit, Failu
         let listed = Listed { sources: std::slice::from_ref(path), mirror: false, outside: None, jobs: 1, stop: &stop };
         let listing = Listing::make(&listed).map_err(Failure::from)?;
         for told in &listing.told {
-            let (Walked::Note(line) | Walked::Trouble(line)) = told else { continue };
-            eprintln!("{line}");
-            add(Ok(if matches!(told, Walked::Trouble(_)) { Exit::Environment } else { Exit::Well }));
+            let (ScanEvent::Note(notice) | ScanEvent::Trouble(notice)) = told else { continue };
+            eprintln!("{}", words::line(notice));
+            add(Ok(if matches!(told, ScanEvent::Trouble(_)) { Exit::Environment } else { Exit::Well }));
         }
         let scratch = tempfile::tempdir().map_err(|e| Failure::new(format!("cannot make a temporary folder: {e}")))?;
         let mut fetch = Fetch::new(scratch.path(), &[], &stop, 0);
@@ -54,10 +55,10 @@ pub fn each(named: &[PathBuf], mut each: impl FnMut(Named) -> Result<Exit, Failu
                         let path = copy.as_ref().map_or(&*row.path, |copy| copy.path());
                         each(Named { name: &name, path, found: true })
                     }
-                    Err(Trouble::Refused(why) | Trouble::Failed(why, _)) => {
+                    Err(FetchError::Refused(why) | FetchError::Failed(why, _)) => {
                         Err(Failure::new(format!("{}: {why}", name.display())))
                     }
-                    Err(Trouble::Full) => Err(Failure::new("no space left for temporary files")),
+                    Err(FetchError::Full) => Err(Failure::new("no space left for temporary files")),
                 });
             });
         }

@@ -1,96 +1,18 @@
 //! What workers made is put in its place, a few files together: a storage that is waited for once serves them all.
 
-use crate::dying::step;
-use crate::place::{Folders, same_bytes, sync_with_folder};
+use crate::folders::{Folders, same_bytes, sync_with_folder};
+use crate::notice::Advice;
+use crate::output::{Done, RestoreFile, StagedFile, StagedOutput, Stopped, cannot_write};
 use crate::proofs::{Entry, Proofs};
-use crate::worker::{Done, Stopped, cannot_write};
-use std::fs::{self, File};
+use crate::step::step;
+use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
-use transcode::Verified;
-
-/// What a worker made of an item. It counts as done when a [`Placer`] has put it in its place.
-#[derive(Debug)]
-pub struct Made {
-    pub(crate) done: Done,
-    /// Nothing where there is no file to be placed.
-    pub(crate) placing: Option<Placing>,
-}
-
-/// A file that is whole, beside the place it is to take.
-#[derive(Debug)]
-pub(crate) struct Placing {
-    /// What the item is called on the screen.
-    pub(crate) source: PathBuf,
-    pub(crate) file: New,
-    pub(crate) place: PathBuf,
-    /// An earlier run wrote what is at the place.
-    pub(crate) ours: bool,
-    pub(crate) residue: Way,
-    /// What the evidence says of it.
-    pub(crate) entry: Option<Entry>,
-    /// The very bytes are at the place.
-    pub(crate) there: bool,
-}
-
-/// A file in the making; gone when dropped before it has its place.
-#[derive(Debug)]
-pub(crate) struct Temporary(pub(crate) PathBuf);
-
-#[derive(Debug)]
-pub(crate) enum New {
-    Converted(Box<Verified>),
-    /// The source as it came; de-identified, what was made of it.
-    Kept(Temporary),
-}
-
-/// What leads back to the source.
-#[derive(Debug)]
-pub(crate) enum Way {
-    /// This file, to be put there.
-    Residue(Temporary, PathBuf),
-    /// Nothing, and what may be there belongs to a file that is replaced.
-    Removed(PathBuf),
-    None,
-}
-
-impl Drop for Temporary {
-    fn drop(&mut self) {
-        let _ = fs::remove_file(&self.0);
-    }
-}
-
-impl Made {
-    /// Something that has its place already, or none.
-    pub(crate) fn settled(done: Done) -> Made {
-        Made { done, placing: None }
-    }
-
-    /// Lets the storage begin with the bytes, so that there is less to wait for.
-    pub(crate) fn begin(self) -> Made {
-        if let Some(placing) = &self.placing {
-            write_out(placing.file.path());
-            if let Way::Residue(residue, _) = &placing.residue {
-                write_out(&residue.0);
-            }
-        }
-        self
-    }
-}
-
-impl New {
-    pub(crate) fn path(&self) -> &Path {
-        match self {
-            New::Converted(verified) => verified.path(),
-            New::Kept(file) => &file.0,
-        }
-    }
-}
 
 /// Puts files in their places, for all workers of a run.
-pub struct Placer<'a> {
+pub struct Publisher<'a> {
     destination: &'a Path,
     /// Folder of the residues.
     residues: Option<&'a Path>,
@@ -98,21 +20,21 @@ pub struct Placer<'a> {
     folders: Folders,
 }
 
-impl<'a> Placer<'a> {
-    /// A placer of the run that writes to `destination`, an absolute path.
+impl<'a> Publisher<'a> {
+    /// A publisher of the run that writes to `destination`, an absolute path.
     pub fn new(destination: &'a Path, residues: Option<&'a Path>, proofs: Option<&'a Proofs>) -> Self {
-        Placer { destination, residues, proofs, folders: Folders::default() }
+        Publisher { destination, residues, proofs, folders: Folders::default() }
     }
 
     /// Puts all in their places, and answers when they are on the storage, with their names. Whatever fails has no place; what
     /// is proven of a file is on the storage before it gets its own.
-    pub fn settle(&mut self, made: Vec<Made>) -> Vec<Done> {
-        let (mut done, placings): (Vec<Done>, Vec<_>) = made.into_iter().map(|made| (made.done, made.placing)).unzip();
-        let mut files: Vec<(usize, Placing)> =
+    pub fn publish(&mut self, made: Vec<StagedOutput>) -> Vec<Done> {
+        let (mut done, placings): (Vec<Done>, Vec<_>) = made.into_iter().map(|made| (made.done, made.staged)).unzip();
+        let mut files: Vec<(usize, StagedFile)> =
             placings.into_iter().enumerate().filter_map(|(n, placing)| Some((n, placing?))).collect();
         let mut failed = Vec::new();
-        let mut each = |files: &mut Vec<(usize, Placing)>,
-                        step: &mut dyn FnMut(&mut Placing) -> Result<(), Stopped>| {
+        let mut each = |files: &mut Vec<(usize, StagedFile)>,
+                        step: &mut dyn FnMut(&mut StagedFile) -> Result<(), Stopped>| {
             files.retain_mut(|(n, placing)| match step(placing) {
                 Ok(()) => true,
                 Err(stopped) => {
@@ -143,15 +65,15 @@ impl<'a> Placer<'a> {
         done
     }
 
-    fn prove(&self, files: &[(usize, Placing)]) -> io::Result<()> {
+    fn prove(&self, files: &[(usize, StagedFile)]) -> io::Result<()> {
         let Some(proofs) = self.proofs else { return Ok(()) };
         let entries: Vec<&Entry> = files.iter().filter_map(|(_, placing)| placing.entry.as_ref()).collect();
         proofs.add(&entries)
     }
 
-    fn put(&mut self, placing: &mut Placing) -> Result<(), Stopped> {
+    fn put(&mut self, placing: &mut StagedFile) -> Result<(), Stopped> {
         let place = &placing.place;
-        if let (Way::Residue(residue, to), Some(folder)) = (&placing.residue, self.residues) {
+        if let (RestoreFile::Residue(residue, to), Some(folder)) = (&placing.residue, self.residues) {
             self.folders.make(folder, to).map_err(cannot_write)?;
             self.folders.put(&residue.0, to).map_err(cannot_write)?;
         }
@@ -160,7 +82,7 @@ impl<'a> Placer<'a> {
             self.folders.put(placing.file.path(), place).map_err(cannot_write)?;
         }
         match &placing.residue {
-            Way::Removed(path) => match step().and_then(|()| fs::remove_file(path)) {
+            RestoreFile::Removed(path) => match step().and_then(|()| fs::remove_file(path)) {
                 Err(e) if e.kind() != io::ErrorKind::NotFound => Err(cannot_write(e)),
                 _ => Ok(()),
             },
@@ -181,19 +103,7 @@ impl<'a> Placer<'a> {
             return Ok(true);
         }
         let line = format!("{} is there already and was not written by an earlier run", place.display());
-        let hint = Some("choose another destination, or move that file away");
-        Err(Stopped::Failed { why: line, hint, full: false })
-    }
-}
-
-impl Placing {
-    /// Waits until the bytes of all files are on the storage.
-    fn sync(&self) -> io::Result<()> {
-        step()?;
-        if let Way::Residue(residue, _) = &self.residue {
-            File::open(&residue.0)?.sync_all()?;
-        }
-        File::open(self.file.path())?.sync_all()
+        Err(Stopped::Failed { why: line, advice: Some(Advice::MoveAway), full: false })
     }
 }
 
@@ -214,33 +124,24 @@ pub fn together<T>(inbox: &Receiver<T>, most: usize, longest: Duration) -> Optio
     Some(all)
 }
 
-/// Lets the storage begin. It reads what was written no more, which is no harm: the check of what was read back is done.
-#[cfg(target_os = "linux")]
-fn write_out(path: &Path) {
-    if let Ok(file) = File::open(path) {
-        let _ = rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::DontNeed);
-    }
-}
-
-#[cfg(not(target_os = "linux"))]
-fn write_out(_: &Path) {}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::output::{NewFile, Temporary};
     use crate::record::{Outcome, Record};
 
-    fn made(folder: &Path, name: &str, ours: bool) -> Made {
+    fn made(folder: &Path, name: &str, ours: bool) -> StagedOutput {
         let beside = |what| folder.join(format!("{name}.{what}"));
         let (file, residue, place) = (beside("new"), beside("way"), folder.join("out").join(name));
         fs::write(&file, name).unwrap();
         fs::write(&residue, "way").unwrap();
         let record =
             Record { outcome: Outcome::Converted, destination: Some(place.clone()), ..Record::blank(name.into(), 1) };
-        let way = Way::Residue(Temporary(residue), folder.join("residue").join(name));
-        let file = New::Kept(Temporary(file));
-        let placing = Some(Placing { source: name.into(), file, place, ours, residue: way, entry: None, there: false });
-        Made { done: Done { record, line: None, full: false }, placing }
+        let way = RestoreFile::Residue(Temporary(residue), folder.join("residue").join(name));
+        let file = NewFile::Kept(Temporary(file));
+        let placing =
+            Some(StagedFile { source: name.into(), file, place, ours, residue: way, entry: None, there: false });
+        StagedOutput { done: Done { record, notice: None, full: false }, staged: placing }
     }
 
     #[test]
@@ -252,17 +153,17 @@ mod tests {
         for (name, holds) in [("taken", "another's"), ("same", "same"), ("ours", "old")] {
             fs::write(out.join(name), holds).unwrap();
         }
-        let mut placer = Placer::new(&out, Some(&residues), None);
+        let mut publisher = Publisher::new(&out, Some(&residues), None);
         let all = ["new", "taken", "same", "ours"].map(|name| made(root, name, name == "ours"));
         let mut gone = made(root, "gone", false);
         fs::remove_file(root.join("gone.new")).unwrap();
         gone = gone.begin();
-        let done = placer.settle(all.into_iter().chain([gone]).collect());
+        let done = publisher.publish(all.into_iter().chain([gone]).collect());
 
         let outcomes: Vec<_> = done.iter().map(|done| done.record.outcome).collect();
         use Outcome::{Converted, Failed};
         assert_eq!(outcomes, [Converted, Failed, Converted, Converted, Failed]);
-        assert!(done[1].line.as_ref().unwrap().contains("was not written by an earlier run"), "{:?}", done[1].line);
+        assert!(done[1].notice.as_ref().unwrap().reason.contains("was not written by an earlier run"));
         assert!(done[1].record.destination.is_none() && done[4].record.destination.is_none());
         let holds = |folder: &Path, name: &str| fs::read_to_string(folder.join(name)).ok();
         for (name, file, residue) in [

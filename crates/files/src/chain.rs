@@ -34,7 +34,7 @@ pub struct Chain {
 
 impl Chain {
     /// Goes on from this head in a file that has no line yet.
-    pub(crate) fn from(head: String) -> Chain {
+    pub fn from(head: String) -> Chain {
         Chain { says: head != NOTHING, head }
     }
 
@@ -52,7 +52,7 @@ impl Chain {
     }
 
     /// The head.
-    pub(crate) fn head(&self) -> &str {
+    pub fn head(&self) -> &str {
         &self.head
     }
 
@@ -395,13 +395,6 @@ impl Head {
             tail: reader.has_tail(),
         })
     }
-}
-
-/// Every file of lines in the state of a destination: of records, the rotated ones too, and of evidence.
-pub fn heads(state: &Path) -> io::Result<Vec<Head>> {
-    let evidence = state.join(crate::proofs::EVIDENCE);
-    let files = crate::records::files(state).into_iter().chain(evidence.is_file().then_some(evidence));
-    files.map(|file| Head::of(&file)).collect()
 }
 
 /// Is there a line with this chain?

@@ -12,7 +12,7 @@ const NAMES: [&str; 3] = ["converted.jsonl", "migration.jsonl", "import.jsonl"];
 
 /// What stands in the files of records.
 #[derive(Debug)]
-pub enum Told {
+pub enum LogLine {
     /// What became of a file.
     Record {
         /// The file of records.
@@ -53,22 +53,22 @@ pub fn files(state: &Path) -> Vec<PathBuf> {
 }
 
 /// Reads the records in the state of a destination, file by file as [`files`] has them.
-pub fn read(state: &Path) -> impl Iterator<Item = io::Result<Told>> + use<> {
+pub fn read(state: &Path) -> impl Iterator<Item = io::Result<LogLine>> + use<> {
     files(state).into_iter().flat_map(read_file)
 }
 
-fn read_file(file: PathBuf) -> Box<dyn Iterator<Item = io::Result<Told>>> {
+fn read_file(file: PathBuf) -> Box<dyn Iterator<Item = io::Result<LogLine>>> {
     let lines = match chain::open(&file) {
         Ok(lines) => lines,
         Err(error) => return Box::new(std::iter::once(Err(error))),
     };
     Box::new(lines.filter_map(move |line| match line {
         Err(error) => Some(Err(error)),
-        Ok(Line::Trouble(trouble)) => Some(Ok(Told::Trouble { file: file.clone(), trouble })),
+        Ok(Line::Trouble(trouble)) => Some(Ok(LogLine::Trouble { file: file.clone(), trouble })),
         Ok(Line::Whole { number, body, .. }) => {
             // Versions before left lines that a killed run did not finish.
             let record = Record::parse(&body).ok()?;
-            Some(Ok(Told::Record { file: file.clone(), line: number, record: Box::new(record) }))
+            Some(Ok(LogLine::Record { file: file.clone(), line: number, record: Box::new(record) }))
         }
     }))
 }
@@ -77,7 +77,7 @@ fn read_file(file: PathBuf) -> Box<dyn Iterator<Item = io::Result<Told>>> {
 pub fn last(state: &Path) -> io::Result<HashMap<PathBuf, Record>> {
     let mut records: HashMap<PathBuf, Record> = HashMap::new();
     for told in read(state) {
-        let Told::Record { record, .. } = told? else { continue };
+        let LogLine::Record { record, .. } = told? else { continue };
         let newer = records.get(&record.source).is_none_or(|before| before.finished <= record.finished);
         if newer {
             records.insert(record.source.clone(), *record);

@@ -5,10 +5,10 @@
 //! is taken back by the next one.
 
 use crate::chain::{self, Chain, Trouble};
-use crate::dying::step;
-use crate::journal::lock_soon;
+use crate::lock::lock_soon;
 use crate::names;
 use crate::record::Outcome;
+use crate::step::step;
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -22,9 +22,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use transcode::{Class, Evidence, Opinions, Quarantine, Sampling, Tally};
 
-pub(crate) const EVIDENCE: &str = "evidence.jsonl";
+/// The file of evidence in the state of a destination.
+pub const EVIDENCE: &str = "evidence.jsonl";
 /// How far every line of the evidence has its file in place, in bytes.
-pub(crate) const SETTLED: &str = "evidence.settled";
+pub const SETTLED: &str = "evidence.settled";
 const OPINIONS: &str = "opinions.json";
 const QUARANTINE: &str = "quarantine";
 /// What is remembered of a file that was written again and again, for the last may be withdrawn.
@@ -647,7 +648,7 @@ impl Held {
 }
 
 /// The bytes of a SHA-256 in hexadecimal.
-pub(crate) fn digest(hex: &str) -> Option<[u8; 32]> {
+pub fn digest(hex: &str) -> Option<[u8; 32]> {
     let (mut digest, pairs) = ([0; 32], hex.as_bytes().chunks_exact(2));
     if hex.len() != 64 {
         return None;
@@ -671,12 +672,12 @@ pub fn quarantine(folder: &Path) -> Quarantine {
 }
 
 /// Hexadecimal digits.
-pub(crate) fn hex(bytes: &[u8]) -> String {
+pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Seconds since 1970.
-pub(crate) fn now() -> i64 {
+pub fn now() -> i64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs() as i64)
 }
 
@@ -760,7 +761,7 @@ mod tests {
     #[test]
     fn what_a_dead_run_did_not_place_is_taken_back() {
         let root = tempfile::tempdir().unwrap();
-        let state = root.path().join(crate::KEPT);
+        let state = root.path().join(crate::STATE_DIR);
         fs::create_dir(&state).unwrap();
         let place = |name: &str, bytes: &[u8]| fs::write(root.path().join(name), bytes).unwrap();
         let open = || Proofs::open(&state, Proving::default()).unwrap();

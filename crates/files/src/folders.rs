@@ -1,6 +1,6 @@
 //! Files put in their place: whole, synced, or not at all.
 
-use crate::dying::step;
+use crate::step::step;
 use std::collections::{BTreeSet, HashSet};
 use std::fs::{self, File};
 use std::io::{self, Read};

@@ -1,12 +1,13 @@
-//! One file: opened, decided on, converted or kept; a [`Placer`](crate::Placer) puts what was made in its place.
+//! One file: opened, decided on, converted or kept; a [`Publisher`](crate::Publisher) puts what was made in its place.
 
 use crate::dicomdir;
+use crate::folders::{is_plain, same_bytes};
 use crate::names;
-use crate::place::{is_plain, same_bytes};
-use crate::placer::{Made, New, Placing, Temporary, Way};
+use crate::notice::{Advice, Notice, NoticeKind};
+use crate::output::{Done, NewFile, RestoreFile, StagedFile, StagedOutput, Stopped, Temporary, cannot_write};
+use crate::panics::without_panic;
 use crate::proofs::{Copied, Entry, Proof, Proofs, ResidueProof, hex, now};
 use crate::record::{Outcome, Record};
-use crate::trouble::{file_line, hint_for, reason, without_panic};
 use dicom::{LIKELY_HEAD, Source, is_likely_dicom};
 use sha2::{Digest, Sha256};
 use std::fs::{self, File};
@@ -41,7 +42,7 @@ pub enum Target {
 }
 
 /// What earlier runs did, by place in the destination.
-pub trait Memory: Sync {
+pub trait History: Sync {
     /// The record of the file that was put there.
     fn done(&self, place: &Path) -> Option<Record>;
     /// Nothing was done before.
@@ -56,7 +57,7 @@ pub struct Settings<'a> {
     /// The folder that receives the files, absolute.
     pub destination: &'a Path,
     /// What earlier runs did.
-    pub known: &'a dyn Memory,
+    pub known: &'a dyn History,
     /// Folder of temporary files, on the file system of the destination.
     pub scratch: &'a Path,
     /// Folder of what leads back from converted files to their sources; without it, nothing is kept of that.
@@ -90,32 +91,7 @@ pub struct Worker<'a> {
     /// Transfer syntax that the policy names for the file at hand.
     meant: Option<String>,
     /// What a user can do about it, where it could not be converted.
-    hint: Option<&'static str>,
-}
-
-/// What became of a file, and the line a user should read about it.
-#[derive(Debug)]
-pub struct Done {
-    /// A line of the report.
-    pub record: Record,
-    /// What is worth saying at once.
-    pub line: Option<String>,
-    /// It failed because the destination has no room.
-    pub full: bool,
-}
-
-/// Why a file has no place in the destination.
-pub(crate) enum Stopped {
-    Skipped,
-    /// It would not be true where it is to go.
-    LeftOut(String),
-    /// DICOM that can't be read, or that must not be written because it would tell of a person.
-    Unreadable(String, &'static str),
-    Failed {
-        why: String,
-        hint: Option<&'static str>,
-        full: bool,
-    },
+    advice: Option<Advice>,
 }
 
 /// What is known of a file once it is open; fills the record as it grows.
@@ -136,7 +112,7 @@ impl<'a> Worker<'a> {
             made: 0,
             room: Vec::new(),
             meant: None,
-            hint: None,
+            advice: None,
         }
     }
 
@@ -146,7 +122,7 @@ impl<'a> Worker<'a> {
     }
 
     /// Does one file, but for putting it in its place. A panic of a codec costs this file alone.
-    pub fn make(&mut self, item: &Item) -> Made {
+    pub fn make(&mut self, item: &Item) -> StagedOutput {
         let started = Instant::now();
         let mut record = Record {
             policy: self.policy_hash.clone(),
@@ -154,24 +130,24 @@ impl<'a> Worker<'a> {
             deidentified: self.set.deidentify.map(|by| by.profile.to_string()),
             ..Record::blank(self.name_of_source(item), item.bytes)
         };
-        (self.meant, self.hint) = (None, None);
+        (self.meant, self.advice) = (None, None);
         let result = without_panic(|| self.try_convert(item, &mut record)).unwrap_or_else(|panic| {
             self.context = self.set.context();
-            Err(Stopped::Unreadable(panic, REPORT))
+            Err(Stopped::Unreadable(panic, Advice::Report))
         });
-        let (result, mut line) = match result {
-            Err(Stopped::Unreadable(why, hint)) => self.keep_unreadable(item, &mut record, why, hint),
-            Ok(placing) => (Ok(placing), flag_line(item, &record).or_else(|| self.kept_line(item, &record))),
+        let (result, notice) = match result {
+            Err(Stopped::Unreadable(why, advice)) => self.keep_unreadable(item, &mut record, why, advice),
+            Ok(placing) => (Ok(placing), flagged(item, &record).or_else(|| self.kept_notice(item, &record))),
             Err(stopped) => (Err(stopped), None),
         };
         record.seconds = started.elapsed().as_secs_f64();
         record.finished = Some(now());
         match result {
-            Ok(placing) => Made { done: Done { record, line: line.take(), full: false }, placing }.begin(),
+            Ok(staged) => StagedOutput { done: Done { record, notice, full: false }, staged }.begin(),
             Err(stopped) => {
-                let mut done = Done { record, line: None, full: false };
+                let mut done = Done { record, notice: None, full: false };
                 done.stopped(&item.source, stopped);
-                Made::settled(done)
+                StagedOutput::settled(done)
             }
         }
     }
@@ -182,20 +158,20 @@ impl<'a> Worker<'a> {
         item: &Item,
         record: &mut Record,
         why: String,
-        hint: &'static str,
-    ) -> (Result<Option<Placing>, Stopped>, Option<String>) {
-        let line = file_line("unreadable", &item.source, &why, Some(hint));
+        advice: Advice,
+    ) -> (Result<Option<StagedFile>, Stopped>, Option<Notice>) {
+        let notice = Some(Notice::new(NoticeKind::Unreadable, &item.source, &*why).advise(advice));
         (record.outcome, record.reason) = (Outcome::Unreadable, Some(why));
         if self.set.dry_run || self.set.deidentify.is_some() {
-            return (Ok(None), Some(line));
+            return (Ok(None), notice);
         }
         match self.copy_unreadable(item, record) {
-            Ok(placing) => (Ok(placing), Some(line)),
+            Ok(placing) => (Ok(placing), notice),
             Err(stopped) => (Err(stopped), None),
         }
     }
 
-    fn copy_unreadable(&mut self, item: &Item, record: &mut Record) -> Result<Option<Placing>, Stopped> {
+    fn copy_unreadable(&mut self, item: &Item, record: &mut Record) -> Result<Option<StagedFile>, Stopped> {
         let file = Temporary(self.temporary());
         let (bytes, sha256) = copy_proven(item.bytes_at(), record.source_sha256.as_deref(), &file.0)?;
         let place = match &item.target {
@@ -211,9 +187,9 @@ impl<'a> Worker<'a> {
             return Ok(None);
         }
         let entry = self.copy_entry(item, record, &place, sha256, None);
-        let residue = before.as_ref().map_or(Way::None, |_| self.removed(&place));
+        let residue = before.as_ref().map_or(RestoreFile::None, |_| self.removed(&place));
         let (source, ours) = (item.source.clone(), before.is_some());
-        Ok(Some(Placing { source, file: New::Kept(file), place, ours, residue, entry, there: false }))
+        Ok(Some(StagedFile { source, file: NewFile::Kept(file), place, ours, residue, entry, there: false }))
     }
 
     /// What the evidence says of a file that is not proven to be what its source was, but by its hash.
@@ -246,11 +222,12 @@ impl<'a> Worker<'a> {
         place.strip_prefix(self.set.destination).unwrap_or(place)
     }
 
-    /// The policy named a target, and yet the file is kept as it came: that is worth a line.
-    fn kept_line(&self, item: &Item, record: &Record) -> Option<String> {
+    /// The policy named a target, and yet the file is kept as it came: that is worth a notice.
+    fn kept_notice(&self, item: &Item, record: &Record) -> Option<Notice> {
         let meant = self.meant.as_ref().filter(|_| record.outcome == Outcome::Kept && !record.unchanged)?;
-        let already = self.hint.is_none() && record.source_transfer_syntax.as_deref() == Some(meant);
-        (!already).then(|| file_line("kept", &item.source, &record.reason.as_deref().unwrap_or_default(), self.hint))
+        let already = self.advice.is_none() && record.source_transfer_syntax.as_deref() == Some(meant);
+        let reason = record.reason.as_deref().unwrap_or_default();
+        (!already).then(|| Notice::new(NoticeKind::Kept, &item.source, reason).advise(self.advice))
     }
 
     /// The path, or what stands for it.
@@ -266,7 +243,7 @@ impl<'a> Worker<'a> {
     }
 
     /// Takes out of the record of an item that could not be had what names it; the line for the screen may.
-    pub(crate) fn nameless(&self, source: &Path, record: &mut Record) {
+    pub fn nameless(&self, source: &Path, record: &mut Record) {
         record.source = self.name_of(source);
         record.policy.clone_from(&self.policy_hash);
         record.deidentified = self.set.deidentify.map(|by| by.profile.to_string());
@@ -292,7 +269,7 @@ impl<'a> Worker<'a> {
         Ok((made.source, Some(by.key().token("file", source.sha256()?.as_bytes()))))
     }
 
-    fn try_convert(&mut self, item: &Item, record: &mut Record) -> Result<Option<Placing>, Stopped> {
+    fn try_convert(&mut self, item: &Item, record: &mut Record) -> Result<Option<StagedFile>, Stopped> {
         let (source, token) = self.open(item, record)?;
         let done = self.take(&source, token, item, record);
         self.room = source.into_room();
@@ -305,7 +282,7 @@ impl<'a> Worker<'a> {
         token: Option<String>,
         item: &Item,
         record: &mut Record,
-    ) -> Result<Option<Placing>, Stopped> {
+    ) -> Result<Option<StagedFile>, Stopped> {
         let facts = source.facts();
         record.frames = Some(facts.frames);
         record.modality = Some(facts.modality.clone());
@@ -342,7 +319,7 @@ impl<'a> Worker<'a> {
         let Job { record: made, place } = job;
         *record = Record { destination: Some(place.clone()), ..made };
         let ours = self.set.known.done(&place).is_some();
-        Ok(Some(Placing { source: item.source.clone(), file, place, ours, residue, entry, there: false }))
+        Ok(Some(StagedFile { source: item.source.clone(), file, place, ours, residue, entry, there: false }))
     }
 
     /// A DICOMDIR says what became of the files that it names; it comes when they have their places. Where they have other names
@@ -353,7 +330,7 @@ impl<'a> Worker<'a> {
         source: &Source,
         record: &mut Record,
         place: PathBuf,
-    ) -> Result<Option<Placing>, Stopped> {
+    ) -> Result<Option<StagedFile>, Stopped> {
         if matches!(item.target, Target::Study) {
             return Err(Stopped::LeftOut(
                 "it names files by where they lay: with this layout they lie elsewhere".into(),
@@ -388,7 +365,7 @@ impl<'a> Worker<'a> {
                 if let Some(Entry::Copy(copy)) = &mut entry {
                     (copy.source_sha256, copy.residue) = (job.record.source_sha256.clone(), residue);
                 }
-                (New::Kept(file), way, entry)
+                (NewFile::Kept(file), way, entry)
             }
         };
         let Job { record: made, place } = job;
@@ -398,7 +375,7 @@ impl<'a> Worker<'a> {
             record.unchanged = true;
             return Ok(None);
         }
-        Ok(Some(Placing { source: item.source.clone(), file: new, place, ours, residue, entry, there: false }))
+        Ok(Some(StagedFile { source: item.source.clone(), file: new, place, ours, residue, entry, there: false }))
     }
 
     /// Where the file goes. Names of the study layout are hashes: nothing of a DICOM value reaches the disk.
@@ -455,7 +432,7 @@ impl<'a> Worker<'a> {
         verified: &Verified,
         place: &Path,
         record: &mut Record,
-    ) -> Result<(Way, Option<ResidueProof>), Stopped> {
+    ) -> Result<(RestoreFile, Option<ResidueProof>), Stopped> {
         self.way(&verified.way_back, place, record)
     }
 
@@ -464,7 +441,7 @@ impl<'a> Worker<'a> {
         way_back: &Result<transcode::Residue, NoWayBack>,
         place: &Path,
         record: &mut Record,
-    ) -> Result<(Way, Option<ResidueProof>), Stopped> {
+    ) -> Result<(RestoreFile, Option<ResidueProof>), Stopped> {
         if !self.context.way_back {
             return Ok((self.removed(place), None));
         }
@@ -475,17 +452,17 @@ impl<'a> Worker<'a> {
                 return Ok((self.removed(place), None));
             }
         };
-        let Some(to) = self.residue_of(place) else { return Ok((Way::None, None)) };
+        let Some(to) = self.residue_of(place) else { return Ok((RestoreFile::None, None)) };
         let temporary = Temporary(self.temporary());
         fs::write(&temporary.0, residue).map_err(cannot_write)?;
         record.residue_bytes = Some(residue.len() as u64);
         let proof = ResidueProof { bytes: residue.len() as u64, sha256: hex(&Sha256::digest(residue)) };
-        Ok((Way::Residue(temporary, to), Some(proof)))
+        Ok((RestoreFile::Residue(temporary, to), Some(proof)))
     }
 
     /// What was at a place before may have had a residue.
-    fn removed(&self, place: &Path) -> Way {
-        self.residue_of(place).map_or(Way::None, Way::Removed)
+    fn removed(&self, place: &Path) -> RestoreFile {
+        self.residue_of(place).map_or(RestoreFile::None, RestoreFile::Removed)
     }
 
     /// A path in the folder of temporary files that nothing else uses.
@@ -494,21 +471,26 @@ impl<'a> Worker<'a> {
         self.set.scratch.join(format!("{}-{}.dcm", self.name, self.made))
     }
 
-    fn write(&mut self, item: &Item, source: &Source, job: &mut Job) -> Result<(New, Way, Option<Entry>), Stopped> {
+    fn write(
+        &mut self,
+        item: &Item,
+        source: &Source,
+        job: &mut Job,
+    ) -> Result<(NewFile, RestoreFile, Option<Entry>), Stopped> {
         let path = self.temporary();
         let began = Instant::now();
         let made = match without_panic(|| transcode::convert(source, self.set.policy, &mut self.context, &path)) {
             Ok(made) => made.map_err(Stopped::from),
             Err(panic) => {
                 self.context = self.set.context();
-                Err(Stopped::Unreadable(panic, REPORT))
+                Err(Stopped::Unreadable(panic, Advice::Report))
             }
         };
         let made = match made {
             Ok(made) => made,
             // What can be opened is kept as it came, with what is wrong in it; but not what may tell of a person.
-            Err(Stopped::Unreadable(why, hint)) if self.set.deidentify.is_none() => {
-                self.hint = Some(hint);
+            Err(Stopped::Unreadable(why, advice)) if self.set.deidentify.is_none() => {
+                self.advice = Some(advice);
                 let rule = self.set.policy.decide(source.facts()).rule;
                 (job.record.reason, job.record.rule) = (Some(why), Some(rule));
                 return self.keep(item, source, job, Temporary(path));
@@ -526,7 +508,7 @@ impl<'a> Worker<'a> {
                 (record.loss, record.derived_uid) = (verified.loss(), verified.derived_uid.clone());
                 let (way, residue) = self.residue(&verified, &job.place, record)?;
                 let entry = self.proof(item, source, job, &verified, residue, began.elapsed());
-                Ok((New::Converted(verified), way, entry))
+                Ok((NewFile::Converted(verified), way, entry))
             }
             transcode::Outcome::Kept { reason, rule } => {
                 (record.reason, record.rule) = (Some(reason), Some(rule));
@@ -582,7 +564,7 @@ impl<'a> Worker<'a> {
         source: &Source,
         job: &mut Job,
         file: Temporary,
-    ) -> Result<(New, Way, Option<Entry>), Stopped> {
+    ) -> Result<(NewFile, RestoreFile, Option<Entry>), Stopped> {
         let record = &mut job.record;
         record.outcome = Outcome::Kept;
         record.transfer_syntax = Some(source.facts().transfer_syntax.uid().to_owned());
@@ -592,10 +574,10 @@ impl<'a> Worker<'a> {
         };
         record.bytes_out = Some(bytes);
         // What was converted here before had one.
-        let way = if self.set.known.done(&job.place).is_some() { self.removed(&job.place) } else { Way::None };
+        let way = if self.set.known.done(&job.place).is_some() { self.removed(&job.place) } else { RestoreFile::None };
         let uid = Some(source.facts().sop_instance_uid.clone());
         let entry = self.copy_entry(item, &job.record, &job.place, sha256, uid);
-        Ok((New::Kept(file), way, entry))
+        Ok((NewFile::Kept(file), way, entry))
     }
 }
 
@@ -603,60 +585,6 @@ impl Item {
     /// Where its bytes are.
     fn bytes_at(&self) -> &Path {
         self.copy.as_deref().unwrap_or(&self.source)
-    }
-}
-
-impl Done {
-    /// Nothing was written after all.
-    pub(crate) fn stopped(&mut self, source: &Path, why: Stopped) {
-        let record = &mut self.record;
-        (record.outcome, record.reason, self.line, self.full) = match why {
-            Stopped::Skipped => (Outcome::Skipped, Some("not a DICOM file".to_owned()), None, false),
-            Stopped::LeftOut(why) => {
-                let line = file_line("left out", source, &why, None);
-                (Outcome::Skipped, Some(format!("left out: {why}")), Some(line), false)
-            }
-            Stopped::Unreadable(why, hint) => {
-                let line = file_line("unreadable", source, &why, Some(hint));
-                (Outcome::Unreadable, Some(why), Some(line), false)
-            }
-            Stopped::Failed { why, hint, full } => {
-                let line = file_line("failed", source, &why, hint);
-                (Outcome::Failed, Some(why), Some(line), full)
-            }
-        };
-        (record.destination, record.bytes_out, record.residue_bytes) = (None, None, None);
-    }
-}
-
-impl From<dicom::Error> for Stopped {
-    fn from(error: dicom::Error) -> Self {
-        use dicom::Error::*;
-        match &error {
-            NotDicom => Stopped::Skipped,
-            Io(e) => Stopped::Failed { why: reason(e), hint: hint_for(e), full: is_full(e) },
-            Truncated { .. } => Stopped::Unreadable(
-                error.to_string(),
-                "the file is cut short: copy or export it again from where it came",
-            ),
-            Limit(_) => Stopped::Unreadable(
-                error.to_string(),
-                "its header announces more than the file can hold, or nests too deeply",
-            ),
-            _ => Stopped::Unreadable(error.to_string(), CONTRADICTS),
-        }
-    }
-}
-
-impl From<transcode::Error> for Stopped {
-    fn from(error: transcode::Error) -> Self {
-        match error {
-            transcode::Error::Dicom(error) => error.into(),
-            transcode::Error::Identifying(_) => {
-                Stopped::Unreadable(error.to_string(), "docs/deidentification.md says what is blocked, and why")
-            }
-            other => Stopped::Unreadable(other.to_string(), CONTRADICTS),
-        }
     }
 }
 
@@ -673,7 +601,9 @@ fn cannot_open(item: &Item, error: dicom::Error) -> Stopped {
             drop(error);
             Stopped::Skipped
         }
-        (Ok(_), dicom::Error::NotDicom) => Stopped::Unreadable("no data set can be found in it".into(), CONTRADICTS),
+        (Ok(_), dicom::Error::NotDicom) => {
+            Stopped::Unreadable("no data set can be found in it".into(), Advice::Contradiction)
+        }
         (Ok(_), error) => error.into(),
     }
 }
@@ -709,18 +639,6 @@ const LONGEST_NAME: usize = 255;
 /// Bytes of a path below a destination that leave room for what is before it.
 const LONGEST_PATH: usize = 2048;
 
-const REPORT: &str = "please report it with this file, if it may be shared";
-const CONTRADICTS: &str = "the file contradicts the standard: `firstlight inspect` shows how far it can be read";
-
-pub(crate) fn cannot_write(error: io::Error) -> Stopped {
-    let why = format!("cannot write the destination: {}", reason(&error));
-    Stopped::Failed { why, hint: hint_for(&error), full: is_full(&error) }
-}
-
-fn is_full(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
-}
-
 fn plan_only(record: &mut Record, decision: Decision) {
     record.rule = Some(decision.rule);
     match decision.then {
@@ -755,7 +673,7 @@ fn copy_proven(source: &Path, sha256: Option<&str>, copy: &Path) -> Result<(u64,
     if sha256.is_some_and(|want| want != found) {
         return Err(Stopped::Failed {
             why: "the file changed while it was read".into(),
-            hint: Some("run the same command again when nothing writes to it"),
+            advice: Some(Advice::RunWhenQuiet),
             full: false,
         });
     }
@@ -772,7 +690,7 @@ fn write_proven(source: &Source, copy: &Path) -> Result<(u64, String), Stopped> 
     if sha256 != source.sha256()? {
         return Err(Stopped::Failed {
             why: "what was written is not what was read back".into(),
-            hint: None,
+            advice: None,
             full: false,
         });
     }
@@ -780,9 +698,9 @@ fn write_proven(source: &Source, copy: &Path) -> Result<(u64, String), Stopped> 
 }
 
 /// A de-identified instance that a person should look at.
-fn flag_line(item: &Item, record: &Record) -> Option<String> {
+fn flagged(item: &Item, record: &Record) -> Option<Notice> {
     let flags = record.flags.join("; ");
-    (!flags.is_empty() && !record.unchanged).then(|| file_line("look at", &item.source, &flags, None))
+    (!flags.is_empty() && !record.unchanged).then(|| Notice::new(NoticeKind::LookAt, &item.source, flags))
 }
 
 fn name_of(uid: &str) -> String {

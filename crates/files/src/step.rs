@@ -14,10 +14,10 @@ pub(crate) use tests::step;
 mod tests {
     use super::*;
     use crate::chain::Head;
-    use crate::placer::Placer;
     use crate::proofs::{Proofs, Proving, hex, ledger};
+    use crate::publisher::Publisher;
     use crate::record::{Outcome, Record};
-    use crate::worker::{Item, Memory, Settings, Target, Worker, residue_path};
+    use crate::worker::{History, Item, Settings, Target, Worker, residue_path};
     use sha2::{Digest, Sha256};
     use std::cell::Cell;
     use std::fs;
@@ -42,7 +42,7 @@ mod tests {
 
     struct Nothing;
 
-    impl Memory for Nothing {
+    impl History for Nothing {
         fn done(&self, _: &Path) -> Option<Record> {
             None
         }
@@ -56,7 +56,7 @@ mod tests {
 
     /// An image to be converted, a report without pixels, one that ends within its header, and what is not DICOM.
     fn sources(folder: &Path) {
-        let image = crate::hands::tests::image();
+        let image = testkit::image();
         let pixels = image.len() - 512 - 12;
         fs::create_dir(folder.join("folder")).unwrap();
         for (name, bytes) in NAMES.iter().zip([&image[..], &image[..pixels], &image[..200], b"nothing but words"]) {
@@ -65,7 +65,7 @@ mod tests {
     }
 
     fn run(source: &Path, out: &Path, layout: fn(&str) -> Target) -> io::Result<Vec<Record>> {
-        let (state, policy) = (out.join(crate::KEPT), Policy::shipped("htj2k-all").unwrap());
+        let (state, policy) = (out.join(crate::STATE_DIR), Policy::shipped("htj2k-all").unwrap());
         let (scratch, residues) = (state.join("tmp"), state.join("residue"));
         fs::create_dir_all(&scratch)?;
         let proofs = Proofs::open(&state, Proving::default())?;
@@ -88,7 +88,7 @@ mod tests {
             listed: false,
         });
         let made = items.iter().map(|item| worker.make(item)).collect();
-        let done = Placer::new(out, Some(&residues), Some(&proofs)).settle(made);
+        let done = Publisher::new(out, Some(&residues), Some(&proofs)).publish(made);
         Ok(done.into_iter().map(|done| done.record).collect())
     }
 
@@ -98,7 +98,7 @@ mod tests {
             for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
                 let path = entry.path();
                 match path.is_dir() {
-                    true if entry.file_name() == crate::KEPT => {}
+                    true if entry.file_name() == crate::STATE_DIR => {}
                     true => waiting.push(path),
                     false => found.push(path.strip_prefix(out).unwrap().to_owned()),
                 }
@@ -126,7 +126,7 @@ mod tests {
                 let first = run(source.path(), &out, layout);
                 let dead = LEFT.replace(u32::MAX) == 0;
                 died += u32::from(dead);
-                let state = out.join(crate::KEPT);
+                let state = out.join(crate::STATE_DIR);
                 let said = ledger(&state).unwrap();
                 assert!(said.troubles.is_empty(), "{steps}: {:?}", said.troubles);
                 for file in placed(&out) {

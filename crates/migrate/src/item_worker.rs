@@ -1,19 +1,17 @@
 //! What one thread does with an item: brings it to a folder tree, or into an archive.
 
 use crate::journal::{Kind, Row};
-use crate::placer::Made;
-use crate::proofs::{Proofs, now};
-use crate::record::{Outcome, Record};
-use crate::source::{Fetch, Server, Spooled, Trouble};
-use crate::trouble::{file_line, hint_for, without_panic};
-use crate::worker::{Done, Item, Memory, Settings, Target, Worker};
+use crate::source::{Fetch, FetchError, Server, Spooled};
 use archive::{Archive, Event, Ingested, InstanceKey, State, Taken, Unservable};
+use files::{
+    Advice, Done, History, Item, Notice, NoticeKind, Outcome, Proofs, Record, Settings, StagedOutput, Target, Worker,
+    proofs::now, without_panic,
+};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
-use transcode::deidentify::Deidentifier;
-use transcode::{Context, Policy};
+use transcode::{Context, Policy, deidentify::Deidentifier};
 
 /// Where items go.
 pub enum Destination {
@@ -49,22 +47,22 @@ pub(crate) struct Shared<'a> {
 }
 
 /// One thread's tools.
-pub(crate) struct Hands<'a> {
+pub(crate) struct ItemWorker<'a> {
     shared: Shared<'a>,
     context: Context,
 }
 
 /// What an earlier run wrote for the item at hand.
 #[derive(Debug, Default)]
-pub(crate) struct Before(Mutex<Option<PathBuf>>);
+pub(crate) struct PreviousRun(Mutex<Option<PathBuf>>);
 
-impl Before {
+impl PreviousRun {
     fn set(&self, became: Option<PathBuf>) {
         *self.0.lock().unwrap_or_else(|e| e.into_inner()) = became;
     }
 }
 
-impl Memory for Before {
+impl History for PreviousRun {
     fn done(&self, place: &Path) -> Option<Record> {
         let became = self.0.lock().unwrap_or_else(|e| e.into_inner());
         became.as_deref().filter(|became| *became == place).map(|_| Record::blank(PathBuf::new(), 0))
@@ -76,13 +74,13 @@ impl Memory for Before {
 }
 
 /// How a thread begins: its memory outlives its worker.
-pub(crate) fn work<'a>(
+pub(crate) fn worker_loop<'a>(
     shared: Shared<'a>,
     name: usize,
     mut next: impl FnMut() -> Option<Vec<Row>>,
-    mut told: impl FnMut(&Row, Made),
+    mut told: impl FnMut(&Row, StagedOutput),
 ) {
-    let before = Before::default();
+    let before = PreviousRun::default();
     let set = Settings {
         policy: shared.policy,
         destination: shared.root,
@@ -95,18 +93,18 @@ pub(crate) fn work<'a>(
     };
     let mut worker = Worker::new(set, name);
     let mut fetch = Fetch::new(shared.spool, shared.servers, shared.stop, name);
-    let mut hands = Hands { shared, context: fresh(&shared) };
+    let mut item_worker = ItemWorker { shared, context: fresh(&shared) };
     while let Some(rows) = next() {
         with_each(&rows, &mut fetch, |row, fetched| {
             before.set(row.became.clone());
-            let made = hands.take(row, fetched, &mut worker);
+            let made = item_worker.take(row, fetched, &mut worker);
             told(row, made);
         });
     }
 }
 
 /// Fetches items that are done in one go, and hands each over with its bytes.
-pub fn with_each(rows: &[Row], fetch: &mut Fetch, mut each: impl FnMut(&Row, Result<Option<Spooled>, Trouble>)) {
+pub fn with_each(rows: &[Row], fetch: &mut Fetch, mut each: impl FnMut(&Row, Result<Option<Spooled>, FetchError>)) {
     if rows.first().is_some_and(|row| row.kind == Kind::Stream) {
         return fetch.stream(rows, |row, fetched| each(row, fetched.map(Some)));
     }
@@ -117,10 +115,10 @@ pub fn with_each(rows: &[Row], fetch: &mut Fetch, mut each: impl FnMut(&Row, Res
 }
 
 /// Makes the file of a folder tree for an item.
-pub fn make_row(worker: &mut Worker, row: &Row, fetched: Result<Option<Spooled>, Trouble>) -> Made {
+pub fn make_row(worker: &mut Worker, row: &Row, fetched: Result<Option<Spooled>, FetchError>) -> StagedOutput {
     let copy = match fetched {
         Ok(copy) => copy,
-        Err(trouble) => return Made::settled(not_had(row, trouble)),
+        Err(trouble) => return StagedOutput::settled(not_had(row, trouble)),
     };
     worker.make(&Item {
         source: row.shown(),
@@ -136,8 +134,8 @@ fn fresh(shared: &Shared<'_>) -> Context {
     shared.converter.map_or_else(Context::default, archive::Converter::context)
 }
 
-impl Hands<'_> {
-    fn take(&mut self, row: &Row, fetched: Result<Option<Spooled>, Trouble>, worker: &mut Worker) -> Made {
+impl ItemWorker<'_> {
+    fn take(&mut self, row: &Row, fetched: Result<Option<Spooled>, FetchError>, worker: &mut Worker) -> StagedOutput {
         match self.shared.destination {
             Destination::Tree => {
                 let had = fetched.is_ok();
@@ -150,7 +148,7 @@ impl Hands<'_> {
             Destination::Archive { archive, .. } => {
                 let copy = match fetched {
                     Ok(copy) => copy,
-                    Err(trouble) => return Made::settled(not_had(row, trouble)),
+                    Err(trouble) => return StagedOutput::settled(not_had(row, trouble)),
                 };
                 let bytes = copy.as_ref().map_or(row.bytes, |copy| copy.bytes);
                 let started = Instant::now();
@@ -158,48 +156,54 @@ impl Hands<'_> {
                 let mut record =
                     Record { policy: worker.policy_hash().to_owned(), ..Record::blank(row.shown(), bytes) };
                 let done = without_panic(|| self.store(archive, row, file, &mut record));
-                let (line, full) = match done {
-                    Ok(Ok(line)) => (line, false),
+                let (notice, full) = match done {
+                    Ok(Ok(notice)) => (notice, false),
                     Ok(Err(e)) => failed(&mut record, e),
                     Err(panic) => {
                         self.context = fresh(&self.shared);
-                        let hint = Some("please report it with this file, if it may be shared");
-                        let why = Unservable::Unreadable;
+                        let (why, advice) = (Unservable::Unreadable, Some(Advice::Report));
                         match archive.keep_unserved(file, &record.source, why, &panic) {
-                            Ok(new) => (Some(self.unserved(why, panic, new, hint, &mut record)), false),
+                            Ok(new) => (Some(self.unserved(why, panic, new, advice, &mut record)), false),
                             Err(e) => failed(&mut record, e),
                         }
                     }
                 };
                 record.seconds = started.elapsed().as_secs_f64();
                 record.finished = Some(now());
-                Made::settled(Done { record, line, full })
+                StagedOutput::settled(Done { record, notice, full })
             }
         }
     }
 
-    /// Fills the record of what is kept and not served; the line that says so.
-    fn unserved(&self, why: Unservable, reason: String, new: bool, hint: Option<&str>, record: &mut Record) -> String {
-        let (outcome, word) = match why {
-            Unservable::Unreadable => (Outcome::Unreadable, "unreadable"),
-            Unservable::NoInstance => (Outcome::Kept, "kept, not served"),
+    /// Fills the record of what is kept and not served; the notice that says so.
+    fn unserved(
+        &self,
+        why: Unservable,
+        reason: String,
+        new: bool,
+        advice: Option<Advice>,
+        record: &mut Record,
+    ) -> Notice {
+        let (outcome, kind) = match why {
+            Unservable::Unreadable => (Outcome::Unreadable, NoticeKind::Unreadable),
+            Unservable::NoInstance => (Outcome::Kept, NoticeKind::NotServed),
         };
         (record.outcome, record.unchanged, record.bytes_out) = (outcome, !new, Some(record.bytes_in));
         record.destination = Some(self.shared.root.to_owned());
-        let line = file_line(word, &record.source, &reason, hint);
+        let notice = Notice::new(kind, &record.source, &*reason).advise(advice);
         record.reason = Some(reason);
-        line
+        notice
     }
 
-    /// Stores an item in the archive and converts it there; a line where there is something to say.
+    /// Stores an item in the archive and converts it there; a notice where there is something to say.
     fn store(
         &mut self,
         archive: &Archive,
         row: &Row,
         file: &Path,
         record: &mut Record,
-    ) -> Result<Option<String>, archive::Error> {
-        let mut line = None;
+    ) -> Result<Option<Notice>, archive::Error> {
+        let mut notice = None;
         let key = if row.kind == Kind::Backlog {
             key_of(&row.path)
         } else {
@@ -214,7 +218,8 @@ impl Hands<'_> {
                 Ingested::Duplicate(_) => record.unchanged = true,
                 Ingested::Conflict(_) => {
                     record.reason = Some("another object has its UIDs: both are kept".into());
-                    line = Some(file_line("note", &record.source, &"another object has its UIDs: both are kept", None));
+                    let why = "another object has its UIDs: both are kept";
+                    notice = Some(Notice::new(NoticeKind::Note, &record.source, why));
                 }
             }
             ingested.key().clone()
@@ -226,7 +231,9 @@ impl Hands<'_> {
         match converted {
             Some(Event::Failed { error, .. }) if error.may_pass() => return Err(error),
             // It is in the archive, byte for byte; why it is not more is recorded there and here.
-            Some(Event::Failed { error, .. }) => line = Some(file_line("kept", &record.source, &error, None)),
+            Some(Event::Failed { error, .. }) => {
+                notice = Some(Notice::new(NoticeKind::Kept, &record.source, error.to_string()));
+            }
             None if self.shared.converter.is_some() => record.unchanged = true,
             _ => {}
         }
@@ -234,9 +241,9 @@ impl Hands<'_> {
         if record.outcome == Outcome::Failed {
             (record.destination, record.bytes_out) = (None, None);
             let why = record.reason.as_deref().unwrap_or_default();
-            line = Some(file_line("failed", &record.source, &why, None));
+            notice = Some(Notice::new(NoticeKind::Failed, &record.source, why));
         }
-        Ok(line)
+        Ok(notice)
     }
 
     /// Fills the record with what the archive says of the instance: the same whether this run did it or one before.
@@ -275,24 +282,26 @@ fn key_of(path: &Path) -> InstanceKey {
     InstanceKey { study: next(), series: next(), sop: next() }
 }
 
-fn not_had(row: &Row, trouble: Trouble) -> Done {
+fn not_had(row: &Row, trouble: FetchError) -> Done {
     let mut record = Record::blank(row.shown(), row.bytes);
-    let (kind, outcome, why, hint, full) = match trouble {
-        Trouble::Refused(why) => ("unreadable", Outcome::Unreadable, why, None, false),
-        Trouble::Failed(why, hint) => ("failed", Outcome::Failed, why, hint, false),
-        Trouble::Full => ("failed", Outcome::Failed, "no space left on the disk of the destination".into(), None, true),
+    let full = matches!(trouble, FetchError::Full);
+    let why = trouble.to_string();
+    let (kind, outcome, advice) = match trouble {
+        FetchError::Refused(_) => (NoticeKind::Unreadable, Outcome::Unreadable, None),
+        FetchError::Failed(_, advice) => (NoticeKind::Failed, Outcome::Failed, advice),
+        FetchError::Full => (NoticeKind::Failed, Outcome::Failed, None),
     };
     record.outcome = outcome;
-    let line = Some(file_line(kind, &record.source, &why, hint));
+    let notice = Some(Notice::new(kind, &record.source, &*why).advise(advice));
     record.reason = Some(why);
-    Done { record, line, full }
+    Done { record, notice, full }
 }
 
-fn failed(record: &mut Record, error: archive::Error) -> (Option<String>, bool) {
-    let (outcome, hint) = match &error {
+fn failed(record: &mut Record, error: archive::Error) -> (Option<Notice>, bool) {
+    let (outcome, advice) = match &error {
         archive::Error::Dicom(dicom::Error::NotDicom) => (Outcome::Skipped, None),
         archive::Error::Io { source, .. } | archive::Error::Dicom(dicom::Error::Io(source)) => {
-            (Outcome::Failed, hint_for(source))
+            (Outcome::Failed, Advice::on(source))
         }
         // Of the archive itself: what it holds is not what it was.
         archive::Error::Dicom(_) | archive::Error::Damaged(_) => (Outcome::Unreadable, None),
@@ -302,56 +311,28 @@ fn failed(record: &mut Record, error: archive::Error) -> (Option<String>, bool) 
     record.outcome = outcome;
     record.destination = None;
     record.bytes_out = None;
-    let (word, why) = match outcome {
-        Outcome::Skipped => ("skipped", "not a DICOM file".to_owned()),
-        Outcome::Unreadable => ("unreadable", error.to_string()),
-        _ => ("failed", error.to_string()),
+    let (kind, why) = match outcome {
+        Outcome::Skipped => (None, "not a DICOM file".to_owned()),
+        Outcome::Unreadable => (Some(NoticeKind::Unreadable), error.to_string()),
+        _ => (Some(NoticeKind::Failed), error.to_string()),
     };
-    let line = (outcome != Outcome::Skipped).then(|| file_line(word, &record.source, &why, hint));
+    let notice = kind.map(|kind| Notice::new(kind, &record.source, &*why).advise(advice));
     record.reason = Some(why);
-    (line, full)
+    (notice, full)
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
+mod tests {
     use super::*;
-    use crate::placer::Placer;
     use archive::Options;
+    use files::Publisher;
     use std::fs;
-
-    /// An image of 16 x 16 zeros in Explicit VR Little Endian.
-    pub(crate) fn image() -> Vec<u8> {
-        let mut file = [&[0; 128][..], b"DICM"].concat();
-        let mut element = |group: u16, number: u16, vr: &str, value: &[u8]| {
-            file.extend([group.to_le_bytes(), number.to_le_bytes()].concat());
-            file.extend(vr.as_bytes());
-            match vr {
-                "OW" => file.extend([&[0, 0][..], &(value.len() as u32).to_le_bytes()].concat()),
-                _ => file.extend((value.len() as u16).to_le_bytes()),
-            }
-            file.extend(value);
-        };
-        element(2, 0, "UL", &28u32.to_le_bytes());
-        element(2, 0x10, "UI", b"1.2.840.10008.1.2.1\0");
-        element(8, 0x16, "UI", b"1.2.840.10008.5.1.4.1.1.7\0");
-        element(8, 0x18, "UI", b"1.3\0");
-        element(8, 0x60, "CS", b"OT");
-        element(0x20, 0x0D, "UI", b"1.1\0");
-        element(0x20, 0x0E, "UI", b"1.2\0");
-        element(0x28, 2, "US", &1u16.to_le_bytes());
-        element(0x28, 4, "CS", b"MONOCHROME2 ");
-        for (number, value) in [(0x10, 16), (0x11, 16), (0x100, 16), (0x101, 12), (0x102, 11), (0x103, 0u16)] {
-            element(0x28, number, "US", &value.to_le_bytes());
-        }
-        element(0x7FE0, 0x10, "OW", &[0; 512]);
-        file
-    }
 
     #[test]
     fn what_another_run_failed_for_want_of_the_storage_is_not_said_to_be_kept() {
         let folder = tempfile::tempdir().unwrap();
         let (root, file) = (folder.path().join("archive"), folder.path().join("file.dcm"));
-        fs::write(&file, image()).unwrap();
+        fs::write(&file, testkit::image()).unwrap();
         let archive = Archive::open(&root, Options::default()).unwrap();
         let key = archive.ingest(&file).unwrap().key().clone();
         let policy = Policy::shipped("htj2k-all").unwrap();
@@ -384,8 +365,8 @@ pub(crate) mod tests {
         };
         let ask = || {
             let (mut rows, mut made) = (Some(vec![row.clone()]), Vec::new());
-            work(shared, 0, || rows.take(), |_, told| made.push(told));
-            Placer::new(&root, None, None).settle(made).remove(0)
+            worker_loop(shared, 0, || rows.take(), |_, told| made.push(told));
+            Publisher::new(&root, None, None).publish(made).remove(0)
         };
         // Another run meets the trouble after this one began.
         fs::rename(root.join("objects"), root.join("away")).unwrap();
@@ -393,7 +374,8 @@ pub(crate) mod tests {
         assert_eq!(failed, 1);
         let done = ask();
         assert_eq!((done.record.outcome, done.record.destination), (Outcome::Failed, None), "{:?}", done.record.reason);
-        assert!(done.line.unwrap().starts_with("failed: 1.1/1.2/1.3: "));
+        let notice = done.notice.unwrap();
+        assert_eq!((notice.kind, &*notice.path), (NoticeKind::Failed, Path::new("1.1/1.2/1.3")));
         // And one that is at it for longer says so.
         fs::rename(root.join("away"), root.join("objects")).unwrap();
         let lock = root.join("spool/another/lock");

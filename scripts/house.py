@@ -14,8 +14,9 @@ SQL = re.compile(r"\b(SELECT|INSERT (OR \w+ )?INTO|UPDATE \w+( AS \w+)? SET|DELE
 
 
 def product(path):
-    """The text of a file without comments and without its modules of tests."""
+    """The text of a file without comments, its modules of tests, and lines that only a test build has."""
     text = re.sub(r"^\s*//.*$", "", path.read_text(), flags=re.M)
+    text = re.sub(r"^\s*#\[cfg\(test\)\]\n(?!\s*(?:pub(?:\(\w+\))? )?mod \w+ \{)[^\n]*\n", "", text, flags=re.M)
     return re.split(r"^\s*#\[cfg\(test\)\]\n(?:#\[.*\]\n)*\s*(?:pub(?:\(\w+\))? )?mod \w+ \{", text, flags=re.M)[0]
 
 

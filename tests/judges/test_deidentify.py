@@ -20,7 +20,7 @@ from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian, Exp
 
 from common import CORPUS, ROOT, firstlight
 
-PROFILE = ROOT / "crates/transcode/src/deidentify/profile.tsv"
+PROFILE = ROOT / "crates/deidentify/src/profile.tsv"
 CT = "1.2.840.10008.5.1.4.1.1.2"
 TEXT = {"LO", "SH", "ST", "LT", "UT", "UC", "PN", "UR", "CS", "AE"}
 BULK = {"OB", "OW", "OL", "OF", "OD", "OV", "UN"}

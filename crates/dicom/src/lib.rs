@@ -37,3 +37,8 @@ pub use read_at::{LocalFile, ReadAt};
 pub use source::{Bulk, Source};
 pub use syntax::TransferSyntax;
 pub use uid::Uid;
+
+/// The Implementation Class UID written into the file meta of every instance that is written here (PS3.10 7.1).
+pub const IMPLEMENTATION_CLASS_UID: &str = "2.25.26787451105941840915529671309252685155";
+/// The Implementation Version Name that goes with it.
+pub const IMPLEMENTATION_VERSION_NAME: &str = "FIRSTLIGHT_0_1";

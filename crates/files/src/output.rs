@@ -161,11 +161,19 @@ impl From<dicom::Error> for Stopped {
     }
 }
 
+impl From<deidentify::Error> for Stopped {
+    fn from(error: deidentify::Error) -> Self {
+        match error {
+            deidentify::Error::Dicom(error) => error.into(),
+            deidentify::Error::Identifying(_) => Stopped::Unreadable(error.to_string(), Advice::Deidentification),
+        }
+    }
+}
+
 impl From<transcode::Error> for Stopped {
     fn from(error: transcode::Error) -> Self {
         match error {
             transcode::Error::Dicom(error) => error.into(),
-            transcode::Error::Identifying(_) => Stopped::Unreadable(error.to_string(), Advice::Deidentification),
             other => Stopped::Unreadable(other.to_string(), Advice::Contradiction),
         }
     }

@@ -8,13 +8,13 @@ use crate::output::{Done, NewFile, RestoreFile, StagedFile, StagedOutput, Stoppe
 use crate::panics::without_panic;
 use crate::proofs::{Copied, Entry, Proof, Proofs, ResidueProof, hex, now};
 use crate::record::{Outcome, Record};
+use deidentify::Deidentifier;
 use dicom::{LIKELY_HEAD, Source, is_likely_dicom};
 use sha2::{Digest, Sha256};
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
-use transcode::deidentify::Deidentifier;
 use transcode::{Action, Context, Decision, NoWayBack, Origin, Policy, Verified};
 
 /// One file to be done.
@@ -264,7 +264,7 @@ impl<'a> Worker<'a> {
         let source = Source::open(item.bytes_at()).map_err(|error| cannot_open(item, error.without_values()))?;
         let syntax = &source.facts().transfer_syntax;
         record.source_transfer_syntax = (syntax.name() != syntax.uid()).then(|| syntax.uid().to_owned());
-        let made = by.apply(&source).map_err(transcode::Error::without_values)?;
+        let made = by.apply(&source).map_err(deidentify::Error::without_values)?;
         record.flags = made.flags;
         Ok((made.source, Some(by.key().token("file", source.sha256()?.as_bytes()))))
     }

@@ -15,13 +15,13 @@ use crate::args::{
 use crate::failure::Failure;
 use crate::log;
 use ::migrate::Limits;
+use deidentify::Profile;
 use files::Proving;
 use serde::Deserialize;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use transcode::deidentify::Profile;
 
 const SEE: &str = "docs/configuration.md lists every setting";
 
@@ -82,7 +82,7 @@ pub struct Deidentify {
     pub profile: Profile,
     pub key: PathBuf,
     pub make_key: bool,
-    pub burned_in: transcode::deidentify::BurnedIn,
+    pub burned_in: deidentify::BurnedIn,
 }
 
 /// What `serve` works with.
@@ -211,8 +211,8 @@ fn deidentify(flags: &ConversionFlags, destination: &Path, file: &mut File) -> R
             .hint("whoever has both can tell whose the objects are: keep the key elsewhere"));
     }
     let burned_in = match flags.burned_in.or(file.burned_in) {
-        Some(BurnedIn::Flag) => transcode::deidentify::BurnedIn::Flag,
-        _ => transcode::deidentify::BurnedIn::Block,
+        Some(BurnedIn::Flag) => deidentify::BurnedIn::Flag,
+        _ => deidentify::BurnedIn::Block,
     };
     Ok(Some(Deidentify { profile, key, make_key: flags.make_key, burned_in }))
 }

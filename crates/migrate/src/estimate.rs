@@ -8,13 +8,14 @@ use crate::Error;
 use crate::item_worker::Destination;
 use crate::journal::{Class, Journal, Kind, Row, Said, Sample, SampledClass};
 use crate::source::Fetch;
+use ::deidentify::Deidentifier;
 use dicom::Source;
 use files::without_panic;
 use std::fs;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
-use transcode::{Context, NoWayBack, Opinions, Outcome, Policy, Sampling, deidentify::Deidentifier};
+use transcode::{Context, NoWayBack, Opinions, Outcome, Policy, Sampling};
 
 /// Samples of one class.
 const EACH: usize = 6;

@@ -2,6 +2,7 @@
 
 use crate::journal::{Kind, Row};
 use crate::source::{Fetch, FetchError, Server, Spooled};
+use ::deidentify::Deidentifier;
 use archive::{Archive, Event, Ingested, InstanceKey, State, Taken, Unservable};
 use files::{
     Advice, Done, History, Item, Notice, NoticeKind, Outcome, Proofs, Record, Settings, StagedOutput, Target, Worker,
@@ -11,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
-use transcode::{Context, Policy, deidentify::Deidentifier};
+use transcode::{Context, Policy};
 
 /// Where items go.
 pub enum Destination {

@@ -9,6 +9,7 @@ use crate::run::{self, Ending};
 use crate::source::{Fetch, Indexes, Origin, Scan, ScanEvent, Server};
 use crate::standing::{Ended, Telling};
 use crate::throttle::Limits;
+use ::deidentify::Deidentifier;
 use archive::Archive;
 use files::{Proofs, Proving};
 use std::fs;
@@ -16,7 +17,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
-use transcode::{Policy, deidentify::Deidentifier};
+use transcode::Policy;
 
 /// How files of a folder tree are named; an archive names its objects itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

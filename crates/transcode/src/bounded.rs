@@ -1,6 +1,5 @@
 //! A frame as small as its bound allows: the quality is searched, each try is decoded and measured, and what holds is taken.
 
-use crate::encode::Plan;
 use crate::policy::Bound;
 use dicom::error::{Error, Result};
 use serde::{Deserialize, Serialize};
@@ -14,9 +13,17 @@ pub struct Loss {
     pub psnr: Option<f64>,
 }
 
+/// How a sample lies in its container (PS3.3 C.7.6.3).
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct SampleForm {
+    pub(crate) bits_allocated: u16,
+    pub(crate) bits_stored: u16,
+    pub(crate) signed: bool,
+}
+
 impl Loss {
     /// Measures one frame, little endian as decoded, against what it was.
-    pub(crate) fn measure(plan: &Plan, before: &[u8], after: &[u8]) -> Loss {
+    pub(crate) fn measure(form: SampleForm, before: &[u8], after: &[u8]) -> Loss {
         let (mut max, mut sum, mut count) = (0u32, 0u64, 0u64);
         let mut add = |a: i32, b: i32| {
             let error = a.abs_diff(b);
@@ -24,7 +31,7 @@ impl Loss {
             sum += u64::from(error) * u64::from(error);
             count += 1;
         };
-        match (plan.bits_allocated, plan.signed) {
+        match (form.bits_allocated, form.signed) {
             (8, false) => before.iter().zip(after).for_each(|(a, b)| add((*a).into(), (*b).into())),
             (8, true) => before.iter().zip(after).for_each(|(a, b)| add((*a as i8).into(), (*b as i8).into())),
             (_, signed) => {
@@ -36,7 +43,7 @@ impl Loss {
                 pairs.for_each(|(a, b)| add(value(a), value(b)));
             }
         }
-        let peak = ((1u64 << plan.bits_stored) - 1) as f64;
+        let peak = ((1u64 << form.bits_stored) - 1) as f64;
         let mean = sum as f64 / count.max(1) as f64;
         Loss { max_error: max, psnr: (sum > 0).then(|| 10.0 * (peak * peak / mean).log10()) }
     }

@@ -1,7 +1,7 @@
 //! Elements that a re-encoded instance has anew (PS3.3 C.7.6.1.1.2, C.7.6.1.1.5); everything else is carried as it is.
 
+use crate::change::{Change, RATIO_WIDTH, even, ratio_text};
 use crate::derived;
-use crate::encode::Plan;
 use crate::overlay::Overlay;
 use crate::policy::Target;
 use dicom::data_set::{Tag, Vr};
@@ -11,11 +11,6 @@ use dicom::source::Source;
 pub(crate) const PHOTOMETRIC: Tag = Tag(0x0028, 0x0004);
 pub(crate) const PLANAR: Tag = Tag(0x0028, 0x0006);
 const RATIO: Tag = Tag(0x0028, 0x2112);
-/// Characters of a ratio: it is known only when all frames are written, and fills a gap that was left for it.
-const RATIO_WIDTH: usize = 12;
-
-/// An element that is written anew; `None` takes it out.
-pub(crate) type Change = (Tag, Option<(Vr, Vec<u8>)>);
 
 /// What is written anew, in the order of the tags.
 #[derive(Debug, Clone, Default)]
@@ -28,19 +23,25 @@ pub(crate) struct Changes {
 }
 
 impl Changes {
-    /// What the plan changes in this source.
-    pub(crate) fn new(source: &Source, plan: &Plan, overlays: &[Overlay]) -> Result<Changes> {
-        let planar = (plan.samples > 1).then(|| (Vr::US, vec![0, 0]));
-        let mut list = vec![(PHOTOMETRIC, Some((Vr::CS, even(plan.photometric.clone(), b' ')))), (PLANAR, planar)];
+    /// What this source has anew when `codec` writes the target; `photometric` is what its samples are then.
+    pub(crate) fn new(
+        source: &Source,
+        target: Target,
+        codec: &str,
+        photometric: &str,
+        overlays: &[Overlay],
+    ) -> Result<Changes> {
+        let planar = (source.facts().samples > 1).then(|| (Vr::US, vec![0, 0]));
+        let mut list = vec![(PHOTOMETRIC, Some((Vr::CS, even(photometric.to_owned(), b' ')))), (PLANAR, planar)];
         overlays.iter().for_each(|overlay| list.extend(overlay.changes()));
         let mut changes = Changes::default();
-        if let Some(bound) = plan.target.bound() {
-            let uid = derived::uid(source, plan)?;
-            let (derived, ratios) = derived::changes(source, plan, bound, &uid)?;
+        if let Some(bound) = target.bound() {
+            let uid = derived::uid(source, target, codec)?;
+            let (derived, ratios) = derived::changes(source, target, bound, &uid)?;
             list.extend(derived);
             list.push((RATIO, Some((Vr::DS, ratio(&ratios, "")))));
             (changes.earlier_ratios, changes.uid) = (Some(ratios), Some(uid));
-        } else if plan.target != Target::JpegXlRecompression {
+        } else if target != Target::JpegXlRecompression {
             list.extend(derived::unmarked(source)?);
         }
         list.sort_by_key(|change| change.0);
@@ -76,22 +77,7 @@ impl Changes {
     }
 }
 
-/// A compression ratio as a decimal string.
-pub(crate) fn ratio_text(bytes_before: u64, bytes_after: u64) -> String {
-    let ratio = bytes_before as f64 / bytes_after.max(1) as f64;
-    format!("{ratio:.3}").chars().take(RATIO_WIDTH).collect()
-}
-
 fn ratio(earlier: &str, this: &str) -> Vec<u8> {
     let separator = if earlier.is_empty() { "" } else { "\\" };
     even(format!("{earlier}{separator}{this:<RATIO_WIDTH$}"), b' ')
-}
-
-/// A value of even length (PS3.5 6.2).
-pub(crate) fn even(text: String, padding: u8) -> Vec<u8> {
-    let mut value = text.into_bytes();
-    if value.len() % 2 == 1 {
-        value.push(padding);
-    }
-    value
 }

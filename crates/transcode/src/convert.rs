@@ -1,11 +1,12 @@
 //! Decode, encode, write, read back, compare: the only way to a [`Verified`].
 
 use crate::bounded::Loss;
+use crate::cross_check::{Class, Opinion, Opinions, Second, Tally};
 use crate::decode::{Codecs, DecodeWith};
-use crate::encode::{Encoder, Plan};
+use crate::encode::Encoder;
 use crate::error::{self, Check};
 use crate::jpeg_xl;
-use crate::opinion::{Class, Opinion, Opinions, Second, Tally};
+use crate::plan::Plan;
 use crate::policy::{Action, Decision, Policy, Target};
 use crate::residue::{self, NoWayBack, Proof, Residue};
 use crate::suitable;
@@ -72,7 +73,7 @@ impl Context {
 
     /// Makes encoder and decoder share a mistake.
     #[cfg(test)]
-    pub(crate) fn swap_codec(&mut self, wrong: Option<crate::opinion::tests::Wrong>) {
+    pub(crate) fn swap_codec(&mut self, wrong: Option<crate::cross_check::tests::Wrong>) {
         (self.encoder.wrong, self.codecs.wrong) = (wrong, wrong);
     }
 }

@@ -1,9 +1,8 @@
 //! What an image says of itself after a lossy step (PS3.3 C.7.6.1.1.5, C.12.4): it is another one, derived from the first.
 
-use crate::changes::{Change, even, ratio_text};
-use crate::encode::Plan;
-use crate::policy::Bound;
-use crate::write;
+use crate::change::{Change, even, ratio_text};
+use crate::elements;
+use crate::policy::{Bound, Target};
 use dicom::data_set::{Tag, Vr};
 use dicom::error::{Error, Result};
 use dicom::source::Source;
@@ -59,11 +58,11 @@ pub(crate) fn obstacle(source: &Source) -> Option<String> {
     unknown.then(|| "it has no SOP Instance UID that a derived image could refer to".into())
 }
 
-/// The UID of what the plan makes of this file: the same for the same file, rule and codec, another one for any other.
-pub(crate) fn uid(source: &Source, plan: &Plan) -> Result<String> {
+/// The UID of what the codec makes of this file: the same for the same file, rule and codec, another one for any other.
+pub(crate) fn uid(source: &Source, target: Target, codec: &str) -> Result<String> {
     let mut hash = Sha256::new();
     hash.update(source.sha256()?);
-    hash.update(format!("\n{} {:?} {}", plan.target.name(), plan.target.bound(), plan.codec()));
+    hash.update(format!("\n{} {:?} {codec}", target.name(), target.bound()));
     let digest = hash.finalize();
     let mut uuid: [u8; 16] = digest[..16].try_into().expect("SHA-256 has 32 bytes");
     // A UUID of version 8 (RFC 9562), as PS3.5 B.2 takes them.
@@ -73,11 +72,11 @@ pub(crate) fn uid(source: &Source, plan: &Plan) -> Result<String> {
 }
 
 /// The elements of a derived image, but for the ratio of this step; beside them the ratios of the steps before.
-pub(crate) fn changes(source: &Source, plan: &Plan, bound: Bound, uid: &str) -> Result<(Vec<Change>, String)> {
+pub(crate) fn changes(source: &Source, target: Target, bound: Bound, uid: &str) -> Result<(Vec<Change>, String)> {
     let (ratios, methods) = history(source)?;
-    let method = method(plan.target.transfer_syntax().coding()).unwrap_or_default();
+    let method = method(target.transfer_syntax().coding()).unwrap_or_default();
     let methods = if methods.is_empty() { method.to_owned() } else { format!("{methods}\\{method}") };
-    let name = plan.target.transfer_syntax();
+    let name = target.transfer_syntax();
     let words = format!("{} by Firstlight: {bound}", name.name());
     let list = vec![
         (IMAGE_TYPE, Some((Vr::CS, image_type(source)?))),
@@ -170,10 +169,10 @@ fn description(source: &Source, words: &str) -> Result<Vec<u8>> {
 fn with_item(source: &Source, tag: Tag, content: &[u8]) -> Result<Vec<u8>> {
     let set = source.data_set();
     let mut items = match set.get(tag) {
-        Some(element) => write::items(set, element)?,
+        Some(element) => elements::items(set, element)?,
         None => Vec::new(),
     };
-    write::write_item(&mut items, 0xE000, content.len() as u32)?;
+    elements::write_item(&mut items, 0xE000, content.len() as u32)?;
     items.extend_from_slice(content);
     if items.len() as u64 >= u64::from(u32::MAX) {
         return Err(Error::Limit("a sequence of 4 GiB".into()));
@@ -189,7 +188,7 @@ fn source_image(source: &Source) -> Vec<u8> {
     element(&mut item, Tag(0x0008, SOP_INSTANCE_REFERENCE), Vr::UI, even(facts.sop_instance_uid.clone(), 0));
     let purpose = code("121320", "Uncompressed predecessor");
     let mut items = Vec::new();
-    let _ = write::write_item(&mut items, 0xE000, purpose.len() as u32);
+    let _ = elements::write_item(&mut items, 0xE000, purpose.len() as u32);
     items.extend_from_slice(&purpose);
     element(&mut item, Tag(0x0040, 0xA170), Vr::SQ, items);
     item
@@ -208,6 +207,6 @@ fn code(value: &str, meaning: &str) -> Vec<u8> {
 }
 
 fn element(out: &mut Vec<u8>, tag: Tag, vr: Vr, value: Vec<u8>) {
-    write::write_head(out, tag, vr, value.len() as u32).expect("memory takes it");
+    elements::write_head(out, tag, vr, value.len() as u32).expect("memory takes it");
     out.extend_from_slice(&value);
 }

@@ -4,8 +4,8 @@
 //! Only these values change, with the lengths around them, and the offsets by which records point to each other (PS3.3 F.3.2.1:
 //! counted from the first byte of the file). Every other byte stays. What is made is read again before it is given out.
 
+use crate::elements::value_start;
 use crate::residue::{self, NoWayBack, Residue};
-use crate::write::value_start;
 use dicom::data_set::{Element, Tag, Value, long_header};
 use dicom::error::{Error, Result};
 use dicom::source::Source;

@@ -6,16 +6,13 @@ use std::{fmt, io};
 /// A result of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Why an instance can't be de-identified, or what was written can't count.
+/// Why an instance can't be read, or what was written can't count.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// It can't be read.
     #[error(transparent)]
     Dicom(#[from] dicom::Error),
-    /// What is in it can't be de-identified here, so it is not written.
-    #[error("can't be de-identified: {0}")]
-    Identifying(String),
     /// What was written is not what was read: a check within verification says so.
     #[error("{check}: {what}")]
     Disproved {
@@ -50,7 +47,6 @@ impl Error {
     pub fn without_values(self) -> Self {
         match self {
             Error::Dicom(error) => Error::Dicom(error.without_values()),
-            Error::Identifying(why) => Error::Identifying(why),
             Error::Disproved { check, .. } => Error::disproved(check, "what was written is wrong"),
         }
     }

@@ -10,19 +10,21 @@
 //! Pixel data is never loaded whole; element values are never taken through text.
 
 mod bounded;
+mod change;
 mod changes;
 mod convert;
+mod cross_check;
 mod decode;
-pub mod deidentify;
 mod derived;
 mod directory;
+mod elements;
 mod encode;
 mod error;
 mod evidence;
 mod jpeg_xl;
-mod opinion;
 mod outgoing;
 mod overlay;
+mod plan;
 mod policy;
 mod quarantine;
 mod reason;
@@ -34,11 +36,11 @@ mod write;
 
 pub use bounded::Loss;
 pub use convert::{Context, Disproved, FrameEvidence, LevelEnd, Outcome, Verified, convert, has_empty_levels};
+pub use cross_check::{Class, Opinion, Opinions, Sampling, Tally};
 pub use decode::Decode;
 pub use directory::{Directory, FileNow};
 pub use error::{Check, Error};
 pub use evidence::{Evidence, host};
-pub use opinion::{Class, Opinion, Opinions, Sampling, Tally};
 pub use outgoing::{Outgoing, OutgoingForm, sound_file_meta};
 pub use policy::{Action, Bound, Decision, Policy, PolicyError, Target};
 pub use quarantine::{Origin, Quarantine, Quarantined};
@@ -46,7 +48,4 @@ pub use reason::{REASON_CLASSES, general_reason, reason_class};
 pub use recheck::recheck;
 pub use residue::{NoWayBack, Residue, RestoreError};
 
-/// The Implementation Class UID written into the file meta of every re-encoded instance (PS3.10 7.1).
-pub const IMPLEMENTATION_CLASS_UID: &str = "2.25.26787451105941840915529671309252685155";
-/// The Implementation Version Name that goes with it.
-pub const IMPLEMENTATION_VERSION_NAME: &str = "FIRSTLIGHT_0_1";
+pub use dicom::{IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME};

@@ -1,10 +1,12 @@
 //! An instance as it goes out (PS3.18 8.7.3, PS3.10 7.1): as it is stored, in Explicit VR Little Endian, or with the JPEG streams it
 //! was made of. Its length is known before a frame is decoded, and any part of it can be read: frames are made when they are due.
 
-use crate::changes::{Change, PHOTOMETRIC, PLANAR, even};
+use crate::change::{Change, even};
+use crate::changes::{PHOTOMETRIC, PLANAR};
 use crate::decode::{Codecs, Decode, DecodeWith};
 use crate::derived;
-use crate::write::{self, PIXEL_DATA, UNDEFINED};
+use crate::elements::{self, PIXEL_DATA, UNDEFINED};
+use crate::write;
 use dicom::data_set::{Element, Tag, Value, Vr};
 use dicom::error::{Error, Result};
 use dicom::facts::{self, Pixels};
@@ -258,11 +260,11 @@ fn explicit(source: &Source, form: OutgoingForm, before: &mut Rope, after: &mut 
     let changes = changes(source, compressed)?;
     write_changed(source, before, &changes, pixels, true)?;
     let ends = if form == OutgoingForm::Encapsulated {
-        write::write_head(before, PIXEL_DATA, Vr::OB, UNDEFINED)?;
-        write::write_item(before, 0xE000, 0)?;
+        elements::write_head(before, PIXEL_DATA, Vr::OB, UNDEFINED)?;
+        elements::write_item(before, 0xE000, 0)?;
         let one = 8 + frame.next_multiple_of(2);
         u32::try_from(one).map_err(|_| Error::Limit("a frame of 4 GiB".into()))?;
-        write::write_item(after, 0xE0DD, 0)?;
+        elements::write_item(after, 0xE0DD, 0)?;
         (1..=count).map(|n| n * one).collect()
     } else {
         let len = (frame_bits * count).div_ceil(8);
@@ -273,7 +275,7 @@ fn explicit(source: &Source, form: OutgoingForm, before: &mut Rope, after: &mut 
                 "its pixels are more than the 4 GiB of a value; ask for transfer-syntax={syntax}"
             ))
         })?;
-        write::write_head(before, PIXEL_DATA, if bits > 8 { Vr::OW } else { Vr::OB }, even)?;
+        elements::write_head(before, PIXEL_DATA, if bits > 8 { Vr::OW } else { Vr::OB }, even)?;
         after.fill(0, u64::from(even) - len);
         if !frame_bits.is_multiple_of(8) && count > 1 {
             joined(source, before, len)?;
@@ -315,7 +317,7 @@ fn write_changed(source: &Source, out: &mut Rope, changes: &[Change], pixels: &E
     let within = |tag: Tag| (tag < PIXEL_DATA) == before && tag != PIXEL_DATA;
     let mut changes = changes.iter().filter(|change| within(change.0)).peekable();
     let place = |element: &&Element| (element.start < pixels.start) == before && element.start != pixels.start;
-    for element in set.elements().iter().filter(place).filter(|e| !write::left_out(e.tag)) {
+    for element in set.elements().iter().filter(place).filter(|e| !elements::left_out(e.tag)) {
         let mut replaced = false;
         while let Some((tag, value)) = changes.next_if(|change| change.0 <= element.tag) {
             replaced |= *tag == element.tag;
@@ -328,14 +330,14 @@ fn write_changed(source: &Source, out: &mut Rope, changes: &[Change], pixels: &E
             write_decoded(out, source, element)?;
             continue;
         }
-        write::write_element(out, set, element)?;
+        elements::write_element(out, set, element)?;
     }
     changes.try_for_each(|(tag, value)| write_value(out, *tag, value))
 }
 
 fn write_value(out: &mut Rope, tag: Tag, value: &Option<(Vr, Vec<u8>)>) -> Result<()> {
     let Some((vr, bytes)) = value else { return Ok(()) };
-    write::write_head(out, tag, *vr, bytes.len() as u32)?;
+    elements::write_head(out, tag, *vr, bytes.len() as u32)?;
     out.bytes(bytes);
     Ok(())
 }
@@ -351,17 +353,17 @@ fn nested_fragments(element: &Element) -> bool {
 /// (PS3.5 A.4).
 fn write_decoded(out: &mut Rope, source: &Source, element: &Element) -> Result<()> {
     let set = source.data_set();
-    let Value::Items(items) = &element.value else { return write::write_element(out, set, element) };
-    write::write_head(out, element.tag, Vr::SQ, UNDEFINED)?;
+    let Value::Items(items) = &element.value else { return elements::write_element(out, set, element) };
+    elements::write_head(out, element.tag, Vr::SQ, UNDEFINED)?;
     for item in items {
-        write::write_item(out, 0xE000, UNDEFINED)?;
+        elements::write_item(out, 0xE000, UNDEFINED)?;
         let image = match item.get(PIXEL_DATA).map(|e| &e.value) {
             Some(Value::Fragments(parts)) => Some(source.of_item(item, nested_syntax(source, parts)?)?),
             _ => None,
         };
         let changes = image.as_ref().map(|image| changes(image, true)).transpose()?.unwrap_or_default();
         let change = |tag: Tag| changes.iter().find(|change| change.0 == tag);
-        for nested in item.elements.iter().filter(|e| !write::left_out(e.tag)) {
+        for nested in item.elements.iter().filter(|e| !elements::left_out(e.tag)) {
             match (&image, &nested.value) {
                 (Some(image), _) if nested.tag == PIXEL_DATA => write_native(out, image)?,
                 (_, Value::Fragments(_)) => {
@@ -375,9 +377,9 @@ fn write_decoded(out: &mut Rope, source: &Source, element: &Element) -> Result<(
                 },
             }
         }
-        write::write_item(out, 0xE00D, 0)?;
+        elements::write_item(out, 0xE00D, 0)?;
     }
-    write::write_item(out, 0xE0DD, 0)
+    elements::write_item(out, 0xE0DD, 0)
 }
 
 /// The transfer syntax of a small image within another: that of the file (PS3.5 A.4), but for one that was kept when the image around
@@ -429,7 +431,7 @@ fn write_native(out: &mut Rope, image: &Source) -> Result<()> {
     }
     bytes.resize(bytes.len().next_multiple_of(2), 0);
     let vr = if facts.bits_allocated > 8 { Vr::OW } else { Vr::OB };
-    write::write_head(out, PIXEL_DATA, vr, bytes.len() as u32)?;
+    elements::write_head(out, PIXEL_DATA, vr, bytes.len() as u32)?;
     out.bytes(&bytes);
     Ok(())
 }
@@ -465,7 +467,7 @@ fn samples(source: &Source, n: u32, codecs: &mut Codecs, out: &mut Vec<u8>) -> R
 fn item(mut bytes: Vec<u8>) -> Result<Vec<u8>> {
     bytes.resize(bytes.len().next_multiple_of(2), 0);
     let mut item = Vec::with_capacity(bytes.len() + 8);
-    write::write_item(&mut item, 0xE000, bytes.len() as u32)?;
+    elements::write_item(&mut item, 0xE000, bytes.len() as u32)?;
     item.append(&mut bytes);
     Ok(item)
 }
@@ -477,21 +479,21 @@ fn jpeg(source: &Source, before: &mut Rope, after: &mut Rope) -> Result<Vec<u64>
     write::write_meta(before, source, &TransferSyntax::new(TransferSyntax::JPEG_BASELINE), None)?;
     let Some(pixels) = set.get(PIXEL_DATA) else { return Err(Error::unsupported("it has no pixel data")) };
     write_copied(source, before, |element| element.start < pixels.start)?;
-    write::write_head(before, PIXEL_DATA, Vr::OB, UNDEFINED)?;
-    write::write_item(before, 0xE000, 0)?;
+    elements::write_head(before, PIXEL_DATA, Vr::OB, UNDEFINED)?;
+    elements::write_item(before, 0xE000, 0)?;
     let mut ends = Vec::with_capacity(source.frames().len());
     let mut end = 0;
     for n in 0..source.frames().len() as u32 {
         end += 8 + (source.jpeg_frame(n)?.len() as u64).next_multiple_of(2);
         ends.push(end);
     }
-    write::write_item(after, 0xE0DD, 0)?;
+    elements::write_item(after, 0xE0DD, 0)?;
     write_copied(source, after, |element| element.start > pixels.start)?;
     Ok(ends)
 }
 
 fn write_copied(source: &Source, out: &mut Rope, which: impl Fn(&Element) -> bool) -> Result<()> {
     let set = source.data_set();
-    let elements = set.elements().iter().filter(|e| which(e) && !write::left_out(e.tag));
-    elements.into_iter().try_for_each(|element| write::write_element(out, set, element))
+    let elements = set.elements().iter().filter(|e| which(e) && !elements::left_out(e.tag));
+    elements.into_iter().try_for_each(|element| elements::write_element(out, set, element))
 }

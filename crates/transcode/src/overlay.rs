@@ -1,7 +1,7 @@
 //! Overlays in bits of the pixels that the image leaves unused (PS3.3 C.9.2 as it was before it was retired; PS3.5 8.1.2): moved to
 //! Overlay Data (60xx,3000), where they belong today.
 
-use crate::changes::Change;
+use crate::change::Change;
 use crate::decode::{Codecs, DecodeWith};
 use dicom::data_set::{DataSet, Tag, Value, Vr};
 use dicom::error::Result;

@@ -1,13 +1,14 @@
 //! Reads a written instance back and holds it against its source: every element, every table, every sample.
 
 use crate::bounded::Loss;
+use crate::cross_check::{Second, Shown};
 use crate::decode::{self as decoders, Codecs, Decode, DecodeWith};
-use crate::encode::Plan;
+use crate::elements::{self, EXTENDED_LENGTHS, EXTENDED_OFFSETS, PIXEL_DATA, left_out};
 use crate::error::{Check, Error, Result};
-use crate::opinion::{Second, Shown};
+use crate::plan::Plan;
 use crate::residue::Proof;
 use crate::suitable;
-use crate::write::{self, EXTENDED_LENGTHS, EXTENDED_OFFSETS, PIXEL_DATA, Table, left_out};
+use crate::write::Table;
 use crate::{FrameEvidence, LevelEnd};
 use dicom::data_set::{DataSet, Element, Tag, Value, Vr};
 use dicom::input::hex;
@@ -251,7 +252,7 @@ fn raw<'a>(set: &'a DataSet, element: &Element) -> Result<std::borrow::Cow<'a, [
     match element.value {
         Value::Bytes { offset, len } => Ok(set.input.bytes(offset, len)?),
         _ => {
-            let start = write::value_start(element);
+            let start = elements::value_start(element);
             Ok(set.input.bytes(start, element.end - start)?)
         }
     }
@@ -292,7 +293,7 @@ fn same_list<'a>(
 }
 
 fn same_element(a: &DataSet, ea: &Element, b: &DataSet, eb: &Element) -> Result<()> {
-    if ea.tag != eb.tag || write::written_vr(ea) != eb.vr {
+    if ea.tag != eb.tag || elements::written_vr(ea) != eb.vr {
         return differs(format!("{} became {} {}", name(ea.tag), name(eb.tag), eb.vr.to_string()));
     }
     match (&ea.value, &eb.value) {

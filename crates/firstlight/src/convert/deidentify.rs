@@ -3,13 +3,13 @@
 use super::state::Known;
 use crate::failure::Failure;
 use crate::settings::Deidentify;
+use deidentify::{Deidentifier, Key, KeyError};
 use files::records::{self, LogLine};
 use migrate::Journal;
 use std::fs::DirBuilder;
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
-use transcode::deidentify::{Deidentifier, Key, KeyError};
 
 /// Reads the key, or makes it when that was asked for and it is not there.
 pub fn load(set: &Deidentify) -> Result<Deidentifier, Failure> {

@@ -17,6 +17,7 @@ use crate::policy;
 use crate::settings;
 use crate::stop::{self, Stop};
 use crate::words;
+use ::deidentify::Deidentifier;
 use files::{Proofs, Publisher, Settings, StagedOutput, Worker, together};
 use migrate::{Fetch, Row, Throttle, make_row, with_each};
 use plan::Plan;
@@ -26,7 +27,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Duration;
 use summary::Summary;
-use transcode::{Policy, deidentify::Deidentifier};
+use transcode::Policy;
 
 pub use record::Report;
 pub use summary::way_back_line;

@@ -42,7 +42,7 @@ pub(crate) struct Codecs {
     pub(crate) signed_words: Vec<i16>,
     /// Tests put a decoder here that agrees with a wrong encoder.
     #[cfg(test)]
-    pub(crate) wrong: Option<crate::opinion::tests::Wrong>,
+    pub(crate) wrong: Option<crate::cross_check::tests::Wrong>,
 }
 
 impl Codecs {

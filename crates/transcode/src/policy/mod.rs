@@ -1,9 +1,11 @@
 //! Which image becomes what: rules in TOML, the first that matches wins. [`when`] says which instances, [`target`] what of them.
 
+mod error;
 mod hint;
 mod target;
 mod when;
 
+pub use error::PolicyError;
 pub use target::{Bound, Target};
 
 use crate::suitable;
@@ -18,35 +20,6 @@ use when::When;
 pub struct Policy {
     rules: Vec<Rule>,
     hash: String,
-}
-
-/// A policy that can't be used.
-#[derive(Debug, thiserror::Error)]
-#[error("policy: {what}")]
-pub struct PolicyError {
-    what: String,
-    hint: Option<String>,
-}
-
-impl PolicyError {
-    fn new(what: impl Into<String>) -> Self {
-        PolicyError { what: what.into(), hint: None }
-    }
-
-    fn hint(mut self, hint: String) -> Self {
-        self.hint = Some(hint);
-        self
-    }
-
-    fn of_rule(mut self, name: &str) -> Self {
-        self.what = format!("rule \"{name}\": {}", self.what);
-        self
-    }
-
-    /// What would be right, where it can be told.
-    pub fn suggestion(&self) -> Option<&str> {
-        self.hint.as_deref()
-    }
 }
 
 /// What is to be done.

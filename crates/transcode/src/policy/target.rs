@@ -1,6 +1,6 @@
 //! What a rule asks for: the syntaxes that can be written, and how much those that lose something may lose.
 
-use super::PolicyError;
+use super::error::PolicyError;
 use super::hint;
 use dicom::syntax::TransferSyntax;
 use std::fmt;

@@ -1,6 +1,6 @@
 //! What a rule demands of an instance: numbers, words and elements.
 
-use super::PolicyError;
+use super::error::PolicyError;
 use super::hint;
 use dicom::data_set::Tag;
 use dicom::dictionary;

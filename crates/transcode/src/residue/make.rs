@@ -11,8 +11,8 @@ use super::restore::{Check, RestoreError, Restorer};
 use super::window::Window;
 use super::{NoWayBack, Residue};
 use crate::decode::DecodeWith;
+use crate::elements::value_start;
 use crate::overlay;
-use crate::write::value_start;
 use dicom::data_set::{Element, Item, Value};
 use dicom::error::{Error, Result};
 use dicom::facts;
@@ -305,7 +305,7 @@ fn no_way(error: RestoreError) -> NoWayBack {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::opinion::tests::made;
+    use crate::cross_check::tests::made;
     use crate::{Context, Decode, Outcome, Policy};
 
     #[test]

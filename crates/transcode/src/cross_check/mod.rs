@@ -18,7 +18,7 @@ pub(crate) mod tests;
 
 pub use sampling::Sampling;
 
-use crate::encode::Plan;
+use crate::plan::Plan;
 use crate::policy::Target;
 use dicom::facts::Facts;
 use dicom::source::Source;

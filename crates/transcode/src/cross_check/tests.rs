@@ -1,7 +1,7 @@
 //! A wrong codec is caught: encoders and decoders that agree with each other and are wrong.
 
 use crate::decode;
-use crate::encode::Plan;
+use crate::plan::Plan;
 use crate::policy::Target;
 use crate::{Check, Context, Opinions, Outcome, Policy, Sampling};
 use dicom::Source;

@@ -1,7 +1,7 @@
 //! JPEG-LS looked at by a decoder after T.87 of our own, which is independent here: CharLS wrote the stream, and read it first.
 
 use super::{Answer, Shown, same_samples, t87};
-use crate::encode::Plan;
+use crate::plan::Plan;
 
 /// It is a part of this crate, and of its version.
 const DECODER: &str = concat!("t87 ", env!("CARGO_PKG_VERSION"));

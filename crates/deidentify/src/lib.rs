@@ -10,6 +10,7 @@
 mod burned_in;
 mod check;
 mod clean;
+mod error;
 mod key;
 mod private;
 mod profile;
@@ -18,10 +19,10 @@ mod streams;
 mod values;
 
 pub use burned_in::BurnedIn;
+pub use error::{Error, Result};
 pub use key::{Key, KeyError};
 pub use profile::{Profile, ProfileError, ProfileOption};
 
-use crate::error::Result;
 use dicom::input::Input;
 use dicom::source::Source;
 

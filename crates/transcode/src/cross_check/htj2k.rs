@@ -2,7 +2,7 @@
 //! Neither shares anything with the codec that wrote the stream.
 
 use super::{Answer, Shown, openjp2, same_samples, t814};
-use crate::encode::Plan;
+use crate::plan::Plan;
 
 /// It is a part of this crate, and of its version.
 const DECODER: &str = concat!("t814 ", env!("CARGO_PKG_VERSION"));
@@ -96,10 +96,10 @@ fn apart(plan: &Plan, row: &[u8], planes: &[Vec<i32>]) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cross_check::tests::{Wrong, made};
+    use crate::cross_check::{Class, Opinion};
     use crate::decode::Codecs;
     use crate::encode::Encoder;
-    use crate::opinion::tests::{Wrong, made};
-    use crate::opinion::{Class, Opinion};
     use crate::policy::Target;
     use crate::{Bound, Opinions, Sampling};
     use dicom::Source;

@@ -6,13 +6,13 @@ use super::profile::{Act, Basic, ProfileOption};
 use super::values::{self, REMOVED, dummy, even, trim};
 use super::{Deidentifier, streams};
 use crate::error::{Error, Result};
-use crate::{IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME};
 use dicom::data_set::{DataSet, Element, Item, Tag, Value, Vr, long_header, word};
 use dicom::dictionary;
 use dicom::facts::{self, Pixels};
 use dicom::rope::Rope;
 use dicom::source::Source;
 use dicom::syntax::{Coding, TransferSyntax};
+use dicom::{IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME};
 use std::collections::{HashMap, HashSet};
 
 const PATIENT_NAME: Tag = Tag(0x0010, 0x0010);

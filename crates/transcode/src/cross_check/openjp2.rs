@@ -3,7 +3,7 @@
 use super::{Answer, Shown, same_samples};
 use crate::bounded::Loss;
 use crate::decode::guarded;
-use crate::encode::Plan;
+use crate::plan::Plan;
 use dicom::error::Error;
 use jpeg2k::{DecodeParameters, Image, ImageComponent};
 
@@ -39,7 +39,7 @@ pub(super) fn look(plan: &Plan, shown: &Shown<'_>) -> Answer {
         };
     }
     let samples = by_pixel(plan, &planes);
-    match Loss::measure(plan, shown.samples, &samples).max_error {
+    match Loss::measure(plan.form(), shown.samples, &samples).max_error {
         _ if samples.len() != shown.samples.len() => Answer::Other(format!("{DECODER} decodes other samples")),
         apart if apart <= rounding(plan) => Answer::Same(DECODER.into()),
         apart => Answer::Other(format!("{DECODER} decodes samples that are off by up to {apart}")),

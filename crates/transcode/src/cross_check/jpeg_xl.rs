@@ -3,8 +3,8 @@
 
 use super::{Answer, Shown};
 use crate::decode::{Decode, guarded};
-use crate::encode::Plan;
 use crate::jpeg_xl::{self, READER, REBUILDER as OXIDE};
+use crate::plan::Plan;
 use dicom::jpeg_xl::{Header, codestream_of};
 use jxl_oxide::{JxlImage, JxlThreadPool, image::BitDepth};
 

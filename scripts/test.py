@@ -32,6 +32,7 @@ def steps():
     python = "$(. scripts/lib.sh; judges_venv)"
     return {
         "format": ("cargo fmt --all --check", None),
+        "house": ("python3 scripts/house.py", None),
         "licences": ("python3 scripts/licences.py", None),
         "lints": ("cargo clippy --workspace --all-targets --locked --quiet -- -D warnings", None),
         "docs": ("RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --locked --quiet", None),

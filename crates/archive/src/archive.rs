@@ -1,20 +1,21 @@
 //! The archive: one folder, opened once, cheap to clone.
 
-use std::collections::HashMap;
 use std::fs::DirBuilder;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
+use std::time::{SystemTime, UNIX_EPOCH};
 
-use rusqlite::OptionalExtension;
-use store::{Cache, Disk, Objects, Spool, sync_folder};
+use store::index::sqlite::Sqlite;
+use store::index::{ObjectVersion, Stats};
+use store::{Cache, Disk, Index, Objects, Spool, sync_folder};
 use transcode::{Quarantine, Sampling};
 
-use crate::index::Index;
-use crate::instance::{Instance, Version};
-use crate::metadata::Preparing;
-use crate::{Error, convert};
+use crate::Error;
+use crate::instance::Instance;
+use crate::preparing::Preparing;
+use crate::runs::release_dead;
 
 /// How an archive is opened.
 #[derive(Debug, Clone)]
@@ -43,39 +44,6 @@ impl Default for Options {
     }
 }
 
-/// Counts of what is stored.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Stats {
-    /// Studies.
-    pub studies: u64,
-    /// Series.
-    pub series: u64,
-    /// Instances.
-    pub instances: u64,
-    /// Instances whose current object is a converted one.
-    pub converted: u64,
-    /// Instances kept as received by a rule.
-    pub kept: u64,
-    /// Instances that wait for conversion, or are being converted.
-    pub pending: u64,
-    /// Instances whose conversion failed.
-    pub failed: u64,
-    /// Objects stored beside another of the same UIDs.
-    pub conflicts: u64,
-    /// Bytes of all received objects.
-    pub received_bytes: u64,
-    /// Bytes of all converted objects.
-    pub converted_bytes: u64,
-    /// Converted objects with a proven way back to what was received.
-    pub ways_back: u64,
-    /// Bytes that those ways take.
-    pub residue_bytes: u64,
-    /// Received objects whose files went, because the way back to them is proven.
-    pub released: u64,
-    /// Bytes of those files, counted in `received_bytes` too.
-    pub released_bytes: u64,
-}
-
 /// An archive; clones share it. Many processes may have the same one open.
 #[derive(Clone)]
 pub struct Archive {
@@ -84,7 +52,7 @@ pub struct Archive {
 
 pub(crate) struct Inner {
     // Closed first: what waits for the writer may still need the rest.
-    pub(crate) index: Index,
+    pub(crate) index: Box<dyn Index>,
     pub(crate) objects: Box<dyn Objects>,
     pub(crate) spool: Spool,
     /// Conversions that failed a check.
@@ -92,7 +60,7 @@ pub(crate) struct Inner {
     pub(crate) sampling: Sampling,
     /// What failed for want of the storage was tried again since this was opened.
     pub(crate) retried: AtomicBool,
-    pub(crate) instances: Cache<Version, Arc<Instance>>,
+    pub(crate) instances: Cache<ObjectVersion, Arc<Instance>>,
     /// Series whose metadata is being prepared: many who ask at once make it once.
     pub(crate) preparing: Preparing,
     /// What addresses in metadata begin with for who asked last.
@@ -112,11 +80,22 @@ impl Archive {
     /// As [`Archive::open`], with the objects elsewhere; index and unfinished files are in `dir`.
     pub fn with_objects(dir: &Path, objects: Box<dyn Objects>, options: Options) -> Result<Archive, Error> {
         make_folder(dir)?;
-        let index = Index::open(&dir.join("index.sqlite"), options.readers)?;
+        let index = Sqlite::open(&dir.join("index.sqlite"), options.readers)?;
+        Archive::with(dir, Box::new(index), objects, options)
+    }
+
+    /// As [`Archive::open`], with index and objects elsewhere; unfinished files and the quarantine are in `dir`.
+    pub fn with(
+        dir: &Path,
+        index: Box<dyn Index>,
+        objects: Box<dyn Objects>,
+        options: Options,
+    ) -> Result<Archive, Error> {
+        make_folder(dir)?;
         sync_folder(dir).map_err(Error::io(dir.display().to_string()))?;
         let root = dir.join("spool");
         let (spool, _) = Spool::open(&root).map_err(Error::io(root.display().to_string()))?;
-        convert::release_dead(&index, &spool)?;
+        release_dead(&*index, &spool)?;
         let instances = Cache::new(options.instances);
         let quarantine = Quarantine::new(dir.join("quarantine"), options.quarantine);
         let inner = Inner {
@@ -136,19 +115,7 @@ impl Archive {
     /// A number that changes whenever the series (or, with `series: None`, anything in the study) changes;
     /// `None` when there is no such series or study.
     pub fn version(&self, study: &str, series: Option<&str>) -> Result<Option<u64>, Error> {
-        self.inner.index.read(|snapshot| {
-            let found = match series {
-                None => snapshot
-                    .prepare_cached("SELECT version FROM studies WHERE uid = ?")?
-                    .query_row([study], |row| row.get(0)),
-                Some(series) => snapshot
-                    .prepare_cached(
-                        "SELECT e.version FROM studies s JOIN series e ON e.study = s.id WHERE s.uid = ? AND e.uid = ?",
-                    )?
-                    .query_row([study, series], |row| row.get(0)),
-            };
-            Ok(found.optional()?)
-        })
+        Ok(self.inner.index.version(study, series)?)
     }
 
     /// The conversions that failed a check, with what was written.
@@ -158,29 +125,13 @@ impl Archive {
 
     /// Counts of what is stored; kept up to date by the index, so asking costs next to nothing.
     pub fn stats(&self) -> Result<Stats, Error> {
-        self.inner.index.read(|snapshot| {
-            let mut statement = snapshot.prepare_cached("SELECT name, value FROM totals")?;
-            let rows = statement.query_map([], |row| Ok((row.get::<_, String>(0)?, row.get::<_, u64>(1)?)))?;
-            let totals = rows.collect::<Result<HashMap<_, _>, _>>()?;
-            let of = |names: &[&str]| names.iter().filter_map(|name| totals.get(*name)).sum();
-            Ok(Stats {
-                studies: of(&["studies"]),
-                series: of(&["series"]),
-                instances: of(&["instances"]),
-                converted: of(&["jobs2"]),
-                kept: of(&["jobs3"]),
-                pending: of(&["jobs0", "jobs1"]),
-                failed: of(&["jobs4"]),
-                conflicts: of(&["objects2"]),
-                received_bytes: of(&["bytes0", "bytes2"]),
-                converted_bytes: of(&["bytes1"]),
-                ways_back: of(&["ways_back"]),
-                residue_bytes: of(&["residue_bytes"]),
-                released: of(&["released"]),
-                released_bytes: of(&["released_bytes"]),
-            })
-        })
+        Ok(self.inner.index.stats()?)
     }
+}
+
+/// Seconds since 1970.
+pub(crate) fn now() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs() as i64)
 }
 
 /// Makes the folder if need be: for its owner alone, for what is in it speaks of patients.

@@ -1,50 +1,13 @@
 //! What the index takes from a data set: the attributes that queries match by and return (PS3.18 10.6.3).
 
-use dicom::{DataSet, Element, Facts, Source, Tag, Uid, Vr};
-use serde_json::{Map, Value, json};
+use dicom::{DataSet, Element, Source, Tag, Uid, Vr};
+use serde_json::{Map, Value};
+use store::index::attributes::*;
+use store::index::{InstanceKey, NewInstance, NewObject, PersonName, SeriesTexts, Shown, StudyTexts, fold, groups};
 
-use crate::fold::{fold, groups};
-use crate::{Error, InstanceKey};
+use crate::error::Error;
 
 const DIRECTORY_RECORDS: Tag = Tag(0x0004, 0x1220);
-pub(crate) const SPECIFIC_CHARACTER_SET: Tag = Tag(0x0008, 0x0005);
-pub(crate) const SOP_CLASS_UID: Tag = Tag(0x0008, 0x0016);
-pub(crate) const SOP_INSTANCE_UID: Tag = Tag(0x0008, 0x0018);
-pub(crate) const STUDY_DATE: Tag = Tag(0x0008, 0x0020);
-pub(crate) const STUDY_TIME: Tag = Tag(0x0008, 0x0030);
-pub(crate) const ACCESSION_NUMBER: Tag = Tag(0x0008, 0x0050);
-pub(crate) const INSTANCE_AVAILABILITY: Tag = Tag(0x0008, 0x0056);
-pub(crate) const MODALITY: Tag = Tag(0x0008, 0x0060);
-pub(crate) const MODALITIES_IN_STUDY: Tag = Tag(0x0008, 0x0061);
-pub(crate) const REFERRING_PHYSICIAN: Tag = Tag(0x0008, 0x0090);
-pub(crate) const STUDY_DESCRIPTION: Tag = Tag(0x0008, 0x1030);
-pub(crate) const SERIES_DESCRIPTION: Tag = Tag(0x0008, 0x103E);
-pub(crate) const AVAILABLE_TRANSFER_SYNTAX: Tag = Tag(0x0008, 0x3002);
-pub(crate) const PATIENT_NAME: Tag = Tag(0x0010, 0x0010);
-pub(crate) const PATIENT_ID: Tag = Tag(0x0010, 0x0020);
-pub(crate) const PATIENT_BIRTH_DATE: Tag = Tag(0x0010, 0x0030);
-pub(crate) const PATIENT_SEX: Tag = Tag(0x0010, 0x0040);
-pub(crate) const BODY_PART: Tag = Tag(0x0018, 0x0015);
-pub(crate) const STUDY_INSTANCE_UID: Tag = Tag(0x0020, 0x000D);
-pub(crate) const SERIES_INSTANCE_UID: Tag = Tag(0x0020, 0x000E);
-pub(crate) const STUDY_ID: Tag = Tag(0x0020, 0x0010);
-pub(crate) const SERIES_NUMBER: Tag = Tag(0x0020, 0x0011);
-pub(crate) const INSTANCE_NUMBER: Tag = Tag(0x0020, 0x0013);
-pub(crate) const STUDY_SERIES: Tag = Tag(0x0020, 0x1206);
-pub(crate) const STUDY_INSTANCES: Tag = Tag(0x0020, 0x1208);
-pub(crate) const SERIES_INSTANCES: Tag = Tag(0x0020, 0x1209);
-pub(crate) const NUMBER_OF_FRAMES: Tag = Tag(0x0028, 0x0008);
-pub(crate) const ROWS: Tag = Tag(0x0028, 0x0010);
-pub(crate) const COLUMNS: Tag = Tag(0x0028, 0x0011);
-pub(crate) const BITS_ALLOCATED: Tag = Tag(0x0028, 0x0100);
-pub(crate) const PPS_START_DATE: Tag = Tag(0x0040, 0x0244);
-pub(crate) const PPS_START_TIME: Tag = Tag(0x0040, 0x0245);
-pub(crate) const SCHEDULED_STEP_ID: Tag = Tag(0x0040, 0x0009);
-pub(crate) const REQUEST_ATTRIBUTES: Tag = Tag(0x0040, 0x0275);
-pub(crate) const REQUESTED_PROCEDURE_ID: Tag = Tag(0x0040, 0x1001);
-
-/// Person names of a study that are matched.
-pub(crate) const STUDY_NAMES: [Tag; 2] = [PATIENT_NAME, REFERRING_PHYSICIAN];
 
 const STUDY_COMMON: &[Tag] = &[
     STUDY_DATE,
@@ -60,24 +23,6 @@ const STUDY_COMMON: &[Tag] = &[
     STUDY_INSTANCE_UID,
     STUDY_ID,
 ];
-
-/// What each level's answer has even where the instance has not (type R of PS3.18 tables 10.6.3-3 to 10.6.3-5). The counts and
-/// the UIDs are always there; Modalities in Study is left out where it is empty, because viewers read its values unasked.
-pub(crate) const STUDY_REQUIRED: &[(Tag, &str)] = &[
-    (STUDY_DATE, "DA"),
-    (STUDY_TIME, "TM"),
-    (ACCESSION_NUMBER, "SH"),
-    (REFERRING_PHYSICIAN, "PN"),
-    (PATIENT_NAME, "PN"),
-    (PATIENT_ID, "LO"),
-    (PATIENT_BIRTH_DATE, "DA"),
-    (PATIENT_SEX, "CS"),
-    (STUDY_ID, "SH"),
-];
-pub(crate) const SERIES_REQUIRED: &[(Tag, &str)] = &[(MODALITY, "CS"), (SERIES_NUMBER, "IS")];
-pub(crate) const INSTANCE_REQUIRED: &[(Tag, &str)] = &[(SOP_CLASS_UID, "UI"), (INSTANCE_NUMBER, "IS")];
-/// Of each item of the Request Attributes Sequence.
-pub(crate) const REQUEST_REQUIRED: &[(Tag, &str)] = &[(SCHEDULED_STEP_ID, "SH"), (REQUESTED_PROCEDURE_ID, "SH")];
 
 const STUDY_MORE: &[Tag] = &[
     Tag(0x0008, 0x1048), // Physician(s) of Record
@@ -151,113 +96,64 @@ const INSTANCE_MORE: &[Tag] = &[
     Tag(0x0070, 0x0081), // Content Description
 ];
 
-/// The attributes of one instance that the index keeps.
-#[derive(Debug, Clone)]
-pub(crate) struct Record {
-    pub key: InstanceKey,
-    pub class: String,
-    pub modality: String,
-    pub instance_number: Option<i64>,
-    pub series_number: Option<i64>,
-    pub study: Texts<8>,
-    pub series: Texts<6>,
-    /// Person names of the study: one for each component group, with its place, folded.
-    pub names: Vec<(Tag, usize, String)>,
-    pub study_json: Shown,
-    pub series_json: Shown,
-    pub instance_json: Shown,
+/// The attributes of an opened instance that the index keeps, beside what it knows of the object; refuses one without usable UIDs.
+pub(crate) fn new_instance(source: &Source, object: NewObject) -> Result<NewInstance, Error> {
+    let (facts, set) = (source.facts(), source.data_set());
+    if set.get(DIRECTORY_RECORDS).is_some() {
+        return Err(Error::Refused("an index of a file set; the archive makes its own".into()));
+    }
+    let key = InstanceKey {
+        study: uid("Study Instance UID", &facts.study_uid)?,
+        series: uid("Series Instance UID", &facts.series_uid)?,
+        sop: uid("SOP Instance UID", &facts.sop_instance_uid)?,
+    };
+    Ok(NewInstance {
+        class: uid("SOP Class UID", &facts.sop_class_uid)?,
+        modality: facts.modality.clone(),
+        instance_number: number(&text(set, INSTANCE_NUMBER)),
+        series_number: number(&text(set, SERIES_NUMBER)),
+        study: study_texts(set),
+        series: series_texts(set),
+        names: STUDY_NAMES.into_iter().flat_map(|tag| person_names(set, tag)).collect(),
+        study_shown: shown(set, STUDY_COMMON, STUDY_MORE),
+        series_shown: series_shown(set),
+        instance_shown: shown(set, INSTANCE_COMMON, INSTANCE_MORE),
+        object,
+        key,
+    })
 }
 
-/// Normalised texts that are matched, in the order of the columns of the index.
-pub(crate) type Texts<const N: usize> = [String; N];
-
-/// DICOM JSON of the attributes of one level: returned always, and on request.
-#[derive(Debug, Clone)]
-pub(crate) struct Shown {
-    pub common: String,
-    pub more: String,
-}
-
-impl Record {
-    /// Takes the attributes of an opened instance; refuses one without usable UIDs.
-    pub(crate) fn of(source: &Source) -> Result<Record, Error> {
-        let (facts, set) = (source.facts(), source.data_set());
-        if set.get(DIRECTORY_RECORDS).is_some() {
-            return Err(Error::Refused("an index of a file set; the archive makes its own".into()));
-        }
-        let key = InstanceKey {
-            study: uid("Study Instance UID", &facts.study_uid)?,
-            series: uid("Series Instance UID", &facts.series_uid)?,
-            sop: uid("SOP Instance UID", &facts.sop_instance_uid)?,
-        };
-        let class = uid("SOP Class UID", &facts.sop_class_uid)?;
-        let text = |tag| set.string(tag).unwrap_or_default();
-        let request = |tag| request_attribute(set, tag).unwrap_or_default();
-        Ok(Record {
-            class,
-            modality: facts.modality.clone(),
-            instance_number: number(&text(INSTANCE_NUMBER)),
-            series_number: number(&text(SERIES_NUMBER)),
-            study: [
-                date(&text(STUDY_DATE)),
-                time(&text(STUDY_TIME)),
-                text(ACCESSION_NUMBER),
-                text(PATIENT_ID),
-                date(&text(PATIENT_BIRTH_DATE)),
-                text(PATIENT_SEX),
-                text(STUDY_ID),
-                fold(&text(STUDY_DESCRIPTION)),
-            ],
-            series: [
-                fold(&text(SERIES_DESCRIPTION)),
-                text(BODY_PART),
-                date(&text(PPS_START_DATE)),
-                time(&text(PPS_START_TIME)),
-                request(SCHEDULED_STEP_ID),
-                request(REQUESTED_PROCEDURE_ID),
-            ],
-            names: STUDY_NAMES
-                .into_iter()
-                .flat_map(|tag| groups(&text(tag)).into_iter().map(move |(place, group)| (tag, place, group)))
-                .collect(),
-            study_json: shown(set, STUDY_COMMON, STUDY_MORE),
-            series_json: series_json(set),
-            instance_json: shown(set, INSTANCE_COMMON, INSTANCE_MORE),
-            key,
-        })
+fn study_texts(set: &DataSet) -> StudyTexts {
+    StudyTexts {
+        date: date(&text(set, STUDY_DATE)),
+        time: time(&text(set, STUDY_TIME)),
+        accession: text(set, ACCESSION_NUMBER),
+        patient_id: text(set, PATIENT_ID),
+        birth_date: date(&text(set, PATIENT_BIRTH_DATE)),
+        sex: text(set, PATIENT_SEX),
+        study_id: text(set, STUDY_ID),
+        description: fold(&text(set, STUDY_DESCRIPTION)),
     }
 }
 
-/// The eight hexadecimal digits that name a tag in DICOM JSON.
-pub(crate) fn name(tag: Tag) -> String {
-    format!("{:04X}{:04X}", tag.0, tag.1)
-}
-
-/// A DICOM JSON attribute.
-pub(crate) fn attribute(vr: &str, values: Vec<Value>) -> Value {
-    if values.is_empty() { json!({ "vr": vr }) } else { json!({ "vr": vr, "Value": values }) }
-}
-
-/// What the index returns of the pixels of the stored object.
-pub(crate) fn image_attributes(facts: &Facts, into: &mut Map<String, Value>) {
-    let mut add = |tag, vr, value: Value| into.insert(name(tag), attribute(vr, vec![value]));
-    add(AVAILABLE_TRANSFER_SYNTAX, "UI", facts.transfer_syntax.uid().into());
-    if facts.rows > 0 && facts.columns > 0 {
-        add(ROWS, "US", facts.rows.into());
-        add(COLUMNS, "US", facts.columns.into());
-        add(BITS_ALLOCATED, "US", facts.bits_allocated.into());
-        add(NUMBER_OF_FRAMES, "IS", facts.frames.into());
+fn series_texts(set: &DataSet) -> SeriesTexts {
+    let request = |tag| request_attribute(set, tag).unwrap_or_default();
+    SeriesTexts {
+        description: fold(&text(set, SERIES_DESCRIPTION)),
+        body_part: text(set, BODY_PART),
+        pps_date: date(&text(set, PPS_START_DATE)),
+        pps_time: time(&text(set, PPS_START_TIME)),
+        step_id: request(SCHEDULED_STEP_ID),
+        procedure_id: request(REQUESTED_PROCEDURE_ID),
     }
 }
 
-/// `YYYYMMDD`; the old form with dots too.
-pub(crate) fn date(text: &str) -> String {
-    text.chars().filter(|c| *c != '.').collect()
+fn person_names(set: &DataSet, tag: Tag) -> impl Iterator<Item = PersonName> {
+    groups(&text(set, tag)).into_iter().map(move |(place, text)| PersonName { tag, place, text })
 }
 
-/// `HHMMSS.FFFFFF`; the old form with colons too.
-pub(crate) fn time(text: &str) -> String {
-    text.chars().filter(|c| *c != ':').collect()
+fn text(set: &DataSet, tag: Tag) -> String {
+    set.string(tag).unwrap_or_default()
 }
 
 fn number(text: &str) -> Option<i64> {
@@ -277,7 +173,7 @@ fn shown(set: &DataSet, common: &[Tag], more: &[Tag]) -> Shown {
     Shown { common: json(common), more: json(more) }
 }
 
-fn series_json(set: &DataSet) -> Shown {
+fn series_shown(set: &DataSet) -> Shown {
     let mut common = map(set, SERIES_COMMON);
     let item: Map<String, Value> = [SCHEDULED_STEP_ID, REQUESTED_PROCEDURE_ID]
         .into_iter()
@@ -349,6 +245,7 @@ fn request_attribute(set: &DataSet, tag: Tag) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
 
     #[test]
     fn values_have_the_types_of_dicom_json() {

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use crate::Unservable;
+use store::index::Unservable;
 
 /// Why something is not stored, as protocols tell it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,7 +42,7 @@ pub enum Error {
     },
     /// The index could not be read or written.
     #[error("index: {0}")]
-    Index(#[from] rusqlite::Error),
+    Index(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The index was made by a newer version of this program.
     #[error("the index has schema version {found}, this program knows up to {known}")]
     Newer {
@@ -107,6 +107,22 @@ impl Error {
     /// Is it the storage's fault, or the end of the program's, so that another try may succeed?
     pub fn may_pass(&self) -> bool {
         matches!(self, Error::Full | Error::Io { .. } | Error::Closed | Error::Dicom(dicom::Error::Io(_)))
+    }
+}
+
+impl From<store::Error> for Error {
+    fn from(error: store::Error) -> Error {
+        match error {
+            store::Error::Full => Error::Full,
+            store::Error::Io { what, source } => Error::Io { what, source },
+            store::Error::Engine(error) => Error::Index(error),
+            store::Error::Newer { found, known } => Error::Newer { found, known },
+            store::Error::Damaged(what) => Error::Damaged(what),
+            store::Error::Query(why) => Error::Query(why),
+            store::Error::TooLong => Error::TooLong,
+            store::Error::Closed => Error::Closed,
+            other => Error::Index(Box::new(other)),
+        }
     }
 }
 

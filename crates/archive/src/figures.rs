@@ -1,11 +1,12 @@
 //! What conversion did, in counters that only grow, and what second opinions said. Kept in the index, in the
 //! transaction of what they count; asking costs a few rows.
 
-use rusqlite::{Connection, params};
+use store::Index;
+use store::index::{FaultKind, Figure, Opinions, Pass};
 use transcode::{Class, Tally, reason_class};
 
-use crate::archive::Inner;
-use crate::{Archive, Error, FaultKind, Pass};
+use crate::archive::Archive;
+use crate::error::Error;
 
 /// Modalities that are counted by themselves (PS3.3 C.7.3.1.1.1); all others are `other`, so that what is sent cannot make labels.
 const MODALITIES: [&str; 54] = [
@@ -65,20 +66,6 @@ const MODALITIES: [&str; 54] = [
     "XC",
 ];
 
-/// A counter.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Figure {
-    /// What is counted: `converted`, `bytes_in`, `bytes_out`, `frames`, `milliseconds` by transfer syntax, `kept` by rule and
-    /// class of reason, `failed` by class of reason.
-    pub name: String,
-    /// Modality.
-    pub modality: String,
-    /// Transfer syntax UID, rule and class of reason with a tab between, or class of reason.
-    pub detail: String,
-    /// Its value.
-    pub value: u64,
-}
-
 /// All that is counted of conversion, its proof, and its quality.
 #[derive(Debug, Clone, Default)]
 pub struct Figures {
@@ -95,49 +82,29 @@ pub struct Figures {
 impl Archive {
     /// What was counted so far.
     pub fn figures(&self) -> Result<Figures, Error> {
-        let scrub = self.scrub_pass()?;
-        let opinions = opinions(&self.inner)?;
-        self.inner.index.read(|snapshot| {
-            let mut rows = snapshot.prepare_cached("SELECT name, modality, detail, value FROM figures")?;
-            let rows = rows.query_map([], |row| {
-                Ok(Figure { name: row.get(0)?, modality: row.get(1)?, detail: row.get(2)?, value: row.get(3)? })
-            })?;
-            let counters = rows.collect::<Result<_, _>>()?;
-            let count = |kind: FaultKind| {
-                let mut count = snapshot.prepare_cached("SELECT count(*) FROM faults WHERE kind = ?")?;
-                Ok::<_, Error>((kind, count.query_row([kind.name()], |row| row.get(0))?))
-            };
-            let faults = FaultKind::ALL.into_iter().map(count).collect::<Result<_, _>>()?;
-            Ok(Figures { counters, opinions, scrub, faults })
-        })
+        let index = &*self.inner.index;
+        let opinions = opinions(index)?;
+        Ok(Figures { counters: index.figures()?, opinions, scrub: index.pass()?, faults: index.fault_counts()? })
     }
 }
 
-/// The second opinions so far.
-pub(crate) fn opinions(inner: &Inner) -> Result<Vec<(Class, Tally)>, Error> {
-    inner.index.read(|snapshot| {
-        let mut rows = snapshot.prepare_cached("SELECT class, agreed, disagreed, without, not_asked FROM opinions")?;
-        let rows = rows.query_map([], |row| {
-            let class: Option<Class> = serde_json::from_str(&row.get::<_, String>(0)?).ok();
-            let (agreed, disagreed, without, not_asked) = (row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?);
-            Ok(class.map(|class| (class, Tally { agreed, disagreed, without, not_asked })))
-        })?;
-        Ok(rows.filter_map(Result::transpose).collect::<Result<_, _>>()?)
-    })
+/// The second opinions so far; of classes that this version does not know, none.
+pub(crate) fn opinions(index: &dyn Index) -> Result<Vec<(Class, Tally)>, Error> {
+    let of = |row: Opinions| {
+        let Opinions { class, agreed, disagreed, without, not_asked } = row;
+        Some((serde_json::from_str(&class).ok()?, Tally { agreed, disagreed, without, not_asked }))
+    };
+    Ok(index.opinions()?.into_iter().filter_map(of).collect())
 }
 
-/// Adds to the second opinions of a class.
-pub(crate) fn add_opinions(index: &Connection, class: &Class, tally: Tally) -> Result<(), Error> {
-    let json = serde_json::to_string(class).expect("a class is plain values");
-    let sql = "INSERT INTO opinions (class, agreed, disagreed, without, not_asked) VALUES (?, ?, ?, ?, ?) \
-        ON CONFLICT DO UPDATE SET agreed = agreed + excluded.agreed, disagreed = disagreed + excluded.disagreed, \
-        without = without + excluded.without, not_asked = not_asked + excluded.not_asked";
+/// The second opinions of a class as the index keeps them.
+pub(crate) fn opinions_row(class: &Class, tally: Tally) -> Opinions {
     let Tally { agreed, disagreed, without, not_asked } = tally;
-    index.prepare_cached(sql)?.execute(params![json, agreed, disagreed, without, not_asked])?;
-    Ok(())
+    let class = serde_json::to_string(class).expect("a class is plain values");
+    Opinions { class, agreed, disagreed, without, not_asked }
 }
 
-/// What one conversion adds.
+/// What one conversion adds to the counters.
 #[derive(Debug)]
 pub(crate) struct Converted<'a> {
     pub modality: &'a str,
@@ -149,34 +116,29 @@ pub(crate) struct Converted<'a> {
 }
 
 impl Converted<'_> {
-    pub(crate) fn add(&self, index: &Connection) -> Result<(), Error> {
-        for (name, value) in [
+    pub(crate) fn figures(&self) -> Vec<Figure> {
+        let counted = [
             ("converted", 1),
             ("bytes_in", self.bytes_in),
             ("bytes_out", self.bytes_out),
             ("frames", self.frames),
             ("milliseconds", self.milliseconds),
-        ] {
-            add(index, name, self.modality, self.syntax, value)?;
-        }
-        Ok(())
+        ];
+        counted.map(|(name, value)| figure(name, self.modality, self.syntax, value)).into()
     }
 }
 
 /// Counts an instance that was kept.
-pub(crate) fn add_kept(index: &Connection, modality: &str, rule: &str, reason: &str) -> Result<(), Error> {
-    add(index, "kept", modality, &format!("{rule}\t{}", reason_class(reason)), 1)
+pub(crate) fn kept(modality: &str, rule: &str, reason: &str) -> Vec<Figure> {
+    vec![figure("kept", modality, &format!("{rule}\t{}", reason_class(reason)), 1)]
 }
 
 /// Counts a conversion that failed.
-pub(crate) fn add_failed(index: &Connection, modality: &str, reason: &str) -> Result<(), Error> {
-    add(index, "failed", modality, reason_class(reason), 1)
+pub(crate) fn failed(modality: &str, reason: &str) -> Vec<Figure> {
+    vec![figure("failed", modality, reason_class(reason), 1)]
 }
 
-fn add(index: &Connection, name: &str, modality: &str, detail: &str, value: u64) -> Result<(), Error> {
+fn figure(name: &str, modality: &str, detail: &str, value: u64) -> Figure {
     let modality = MODALITIES.iter().find(|known| **known == modality).unwrap_or(&"other");
-    let sql = "INSERT INTO figures (name, modality, detail, value) VALUES (?, ?, ?, ?) \
-        ON CONFLICT DO UPDATE SET value = value + excluded.value";
-    index.prepare_cached(sql)?.execute(params![name, modality, detail, value])?;
-    Ok(())
+    Figure { name: name.to_owned(), modality: (*modality).to_owned(), detail: detail.to_owned(), value }
 }

@@ -1,11 +1,11 @@
 //! Frame tables with the ends of levels: of what was converted, and of HTJ2K that was received.
 
 use dicom::Source;
+use store::index::frames::{FrameEntry, LevelEntry, encode_frames};
 use transcode::FrameEvidence;
 
-use crate::index::encode_frames;
+use crate::error::Error;
 use crate::instance::frame_table;
-use crate::{Error, FrameEntry, LevelEntry};
 
 /// The frame table of a received HTJ2K object with the ends of its levels; `None` of any other object.
 pub(crate) fn received(source: &Source) -> Result<Option<Vec<u8>>, Error> {

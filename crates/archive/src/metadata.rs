@@ -9,27 +9,25 @@
 //! made anew from what is kept.
 
 use std::borrow::Cow;
-use std::collections::HashSet;
 use std::io::Read;
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::thread;
 
 use crc32fast::Hasher;
 use flate2::bufread::DeflateDecoder;
 use flate2::{Compress, Compression, FlushCompress, Status};
-use rusqlite::{Connection, OptionalExtension, params};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
+use store::index::attributes::{AVAILABLE_TRANSFER_SYNTAX, attribute, image_attributes, name};
+use store::index::{InstanceKey, PreparedRow, SeriesRow};
 
-use crate::archive::Inner;
-use crate::attributes::{AVAILABLE_TRANSFER_SYNTAX, attribute, image_attributes, name};
+use crate::archive::{Archive, Inner};
+use crate::error::Error;
+use crate::instance::Instance;
 use crate::rooted::{reroot, root_text};
-use crate::{Archive, Error, Instance};
 
 /// Counts up when the same objects are told differently: what was prepared before is stale then.
-const FORM: i64 = 2;
-/// Forms there may be; the version of a series counts in steps of it.
-const FORMS: i64 = 1000;
+const FORM: u16 = 2;
 
 /// A reply: a DICOM JSON array, one object an instance, and its strong entity tag.
 ///
@@ -39,12 +37,12 @@ const FORMS: i64 = 1000;
 pub struct Prepared {
     /// Opaque text without quotes; changes whenever what is told changes, the root aside.
     pub etag: String,
-    chunks: Vec<Chunk>,
+    chunks: Vec<PreparedRow>,
     root: String,
 }
 
 impl Prepared {
-    fn of(chunks: Vec<Chunk>, root: &str) -> Prepared {
+    fn of(chunks: Vec<PreparedRow>, root: &str) -> Prepared {
         let mut etag = Sha256::new();
         chunks.iter().for_each(|chunk| etag.update(chunk.sha256));
         let etag = etag.finalize()[..16].iter().map(|byte| format!("{byte:02x}")).collect();
@@ -58,7 +56,7 @@ impl Prepared {
 
     /// The array as one gzip member.
     pub fn gzip(&self) -> Result<Vec<u8>, Error> {
-        let chunks = self.chunks.iter().map(|chunk| chunk.rooted(&self.root)).collect::<Result<Vec<_>, _>>()?;
+        let chunks = self.chunks.iter().map(|chunk| rooted(chunk, &self.root)).collect::<Result<Vec<_>, _>>()?;
         Ok(join(&chunks))
     }
 }
@@ -71,13 +69,7 @@ impl Archive {
 
     /// Metadata of all instances of a study.
     pub fn study_metadata(&self, study: &str, root: &str) -> Result<Option<Prepared>, Error> {
-        let all: Vec<i64> = self.inner.index.read(|snapshot| {
-            let sql =
-                "SELECT e.id FROM studies s JOIN series e ON e.study = s.id WHERE s.uid = ? ORDER BY e.number, e.id";
-            let mut statement = snapshot.prepare_cached(sql)?;
-            let all = statement.query_map([study], |row| row.get(0))?.collect::<Result<_, _>>()?;
-            Ok(all)
-        })?;
+        let all = self.inner.index.series_of(study, None)?;
         if all.is_empty() {
             return Ok(None);
         }
@@ -88,10 +80,7 @@ impl Archive {
 
     /// Metadata of all instances of a series, by Instance Number.
     pub fn series_metadata(&self, study: &str, series: &str, root: &str) -> Result<Option<Prepared>, Error> {
-        let found = self.inner.index.read(|snapshot| {
-            let sql = "SELECT e.id FROM studies s JOIN series e ON e.study = s.id WHERE s.uid = ? AND e.uid = ?";
-            Ok(snapshot.prepare_cached(sql)?.query_row([study, series], |row| row.get(0)).optional()?)
-        })?;
+        let found = self.inner.index.series_of(study, Some(series))?.pop();
         let root = self.asked(root);
         found.map(|series| Ok(Prepared::of(vec![self.prepared(series, &root)?], &root))).transpose()
     }
@@ -118,13 +107,7 @@ impl Archive {
 
     /// Prepares the metadata of every series whose prepared one is missing or stale.
     pub fn prepare_metadata(&self) -> Result<(), Error> {
-        let stale: Vec<i64> = self.inner.index.read(|snapshot| {
-            let sql = "SELECT e.id FROM series e LEFT JOIN prepared p \
-                 ON p.series = e.id AND p.version = e.version * ?1 + ?2 WHERE p.series IS NULL ORDER BY e.id";
-            let mut statement = snapshot.prepare_cached(sql)?;
-            let stale = statement.query_map([FORMS, FORM], |row| row.get(0))?.collect::<Result<_, _>>()?;
-            Ok(stale)
-        })?;
+        let stale = self.inner.index.stale(FORM)?;
         let root = self.inner.root.lock().unwrap_or_else(PoisonError::into_inner).clone();
         stale.into_iter().try_for_each(|series| self.prepared(series, &root).map(drop))
     }
@@ -138,9 +121,10 @@ impl Archive {
 
     /// The prepared metadata of a series as it is now; made and kept when there is none. One that was made before anybody asked is
     /// made ready for who asks first; for others it stays as it is.
-    fn prepared(&self, series: i64, root: &str) -> Result<Chunk, Error> {
-        let kept = || self.inner.index.read(|snapshot| Chunk::read(snapshot, series));
-        let is_ready = |chunk: &Chunk| chunk.root == root || !chunk.root.is_empty();
+    fn prepared(&self, series: i64, root: &str) -> Result<PreparedRow, Error> {
+        let index = &*self.inner.index;
+        let kept = || index.prepared(series, FORM);
+        let is_ready = |chunk: &PreparedRow| chunk.root == root || !chunk.root.is_empty();
         if let Some(chunk) = kept()?.filter(is_ready) {
             return Ok(chunk);
         }
@@ -150,29 +134,21 @@ impl Archive {
             return Ok(chunk.clone());
         }
         if let Some(relative) = found {
-            let chunk = relative.rooted(root)?.into_owned();
-            let keep = chunk.clone();
-            self.inner.index.write(move |index| keep.replace(index, series))?;
+            let chunk = rooted(&relative, root)?.into_owned();
+            index.reroot_prepared(series, chunk.clone())?;
             return Ok(chunk);
         }
-        let (version, study, uid) = self.inner.index.read(|snapshot| {
-            let sql = "SELECT e.version, s.uid, e.uid FROM series e JOIN studies s ON s.id = e.study WHERE e.id = ?";
-            let row = |row: &rusqlite::Row<'_>| {
-                Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?, row.get::<_, String>(2)?))
-            };
-            Ok(snapshot.prepare_cached(sql)?.query_row([series], row)?)
-        })?;
+        let SeriesRow { version, study, uid } = index.series(series)?;
         // Read after the version: what changes meanwhile makes this stale, never falsely fresh.
         let chunk = self.inner.prepare(&self.instances(&study, Some(&uid))?, root)?;
-        let keep = chunk.clone();
-        self.inner.index.write(move |index| keep.write(index, series, version))?;
+        index.keep_prepared(series, version, FORM, chunk.clone())?;
         Ok(chunk)
     }
 }
 
 impl Inner {
     /// Reads the objects in a few threads; what they say is compressed as one run, in order.
-    fn prepare(&self, instances: &[Arc<Instance>], root: &str) -> Result<Chunk, Error> {
+    fn prepare(&self, instances: &[Arc<Instance>], root: &str) -> Result<PreparedRow, Error> {
         let threads = thread::available_parallelism().map_or(1, usize::from).min(8);
         let part = instances.len().div_ceil(threads).max(8);
         let parts: Vec<Result<Vec<String>, Error>> = thread::scope(|scope| {
@@ -218,14 +194,9 @@ impl Inner {
     }
 
     fn indexed(&self, instance: &Instance) -> Result<Map<String, Value>, Error> {
-        let sql = "SELECT s.common, s.more, e.common, e.more, i.common, i.more FROM studies s \
-             JOIN series e ON e.study = s.id JOIN instances i ON i.series = e.id \
-             WHERE s.uid = ? AND e.uid = ? AND i.uid = ?";
-        let texts: [String; 6] = self.index.read(|snapshot| {
-            let mut statement = snapshot.prepare_cached(sql)?;
-            let row = |r: &rusqlite::Row<'_>| Ok([r.get(0)?, r.get(1)?, r.get(2)?, r.get(3)?, r.get(4)?, r.get(5)?]);
-            Ok(statement.query_row([&instance.study, &instance.series, &instance.sop], row)?)
-        })?;
+        let (study, series, sop) = (instance.study.clone(), instance.series.clone(), instance.sop.clone());
+        let texts = self.index.shown(&InstanceKey { study, series, sop })?;
+        let texts = texts.ok_or_else(|| Error::Damaged("the instance is not listed any more".into()))?;
         let mut all = Map::new();
         for text in texts {
             all.extend(serde_json::from_str::<Map<_, _>>(&text).unwrap_or_default());
@@ -235,100 +206,20 @@ impl Inner {
     }
 }
 
-/// The series that are being prepared now.
-#[derive(Default)]
-pub(crate) struct Preparing {
-    series: Mutex<HashSet<i64>>,
-    done: Condvar,
+/// The same with addresses that begin with this.
+fn rooted<'a>(chunk: &'a PreparedRow, root: &str) -> Result<Cow<'a, PreparedRow>, Error> {
+    if chunk.root == root {
+        return Ok(Cow::Borrowed(chunk));
+    }
+    // RFC 1951 3.2.6: the last block, without a symbol but its end.
+    let mut text = DeflateDecoder::new(chunk.deflate.as_slice().chain(&[3, 0][..]));
+    let mut new = ChunkWriter::new(root);
+    let read = reroot(&mut text, &chunk.root, root, |piece| new.add(piece));
+    read.map_err(|error| Error::Damaged(format!("prepared metadata cannot be read: {error}")))?;
+    Ok(Cow::Owned(PreparedRow { sha256: chunk.sha256, ..new.finish() }))
 }
 
-impl Preparing {
-    /// Waits until nobody prepares this series; it is the caller's until the guard is dropped.
-    fn begin(&self, series: i64) -> impl Drop + '_ {
-        struct Mine<'a>(&'a Preparing, i64);
-        impl Drop for Mine<'_> {
-            fn drop(&mut self) {
-                self.0.series.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.1);
-                self.0.done.notify_all();
-            }
-        }
-        let all = self.series.lock().unwrap_or_else(PoisonError::into_inner);
-        let free = self.done.wait_while(all, |all| all.contains(&series));
-        free.unwrap_or_else(PoisonError::into_inner).insert(series);
-        Mine(self, series)
-    }
-}
-
-/// Some JSON as deflate blocks that end on a byte boundary, none of them the last.
-#[derive(Debug, Clone)]
-struct Chunk {
-    deflate: Vec<u8>,
-    /// Bytes of the JSON.
-    bytes: u64,
-    crc: u32,
-    /// Of the JSON with relative addresses.
-    sha256: [u8; 32],
-    /// What addresses begin with, as JSON text.
-    root: String,
-}
-
-impl Chunk {
-    /// The same with addresses that begin with this.
-    fn rooted(&self, root: &str) -> Result<Cow<'_, Chunk>, Error> {
-        if self.root == root {
-            return Ok(Cow::Borrowed(self));
-        }
-        // RFC 1951 3.2.6: the last block, without a symbol but its end.
-        let mut text = DeflateDecoder::new(self.deflate.as_slice().chain(&[3, 0][..]));
-        let mut chunk = ChunkWriter::new(root);
-        let read = reroot(&mut text, &self.root, root, |piece| chunk.add(piece));
-        read.map_err(|error| Error::Damaged(format!("prepared metadata cannot be read: {error}")))?;
-        Ok(Cow::Owned(Chunk { sha256: self.sha256, ..chunk.finish() }))
-    }
-
-    fn read(index: &Connection, series: i64) -> Result<Option<Chunk>, Error> {
-        let sql = "SELECT p.deflate, p.bytes, p.crc, p.sha256, p.root FROM prepared p JOIN series e ON e.id = p.series \
-             WHERE e.id = ?1 AND p.version = e.version * ?2 + ?3";
-        let row = |row: &rusqlite::Row<'_>| {
-            Ok(Chunk {
-                deflate: row.get(0)?,
-                bytes: row.get(1)?,
-                crc: row.get(2)?,
-                sha256: row.get(3)?,
-                root: row.get(4)?,
-            })
-        };
-        Ok(index.prepare_cached(sql)?.query_row([series, FORMS, FORM], row).optional()?)
-    }
-
-    fn write(&self, index: &Connection, series: i64, version: i64) -> Result<(), Error> {
-        let sql = "INSERT INTO prepared (series, version, bytes, crc, sha256, deflate, root) \
-             VALUES (?, ?, ?, ?, ?, ?, ?) \
-             ON CONFLICT (series) DO UPDATE SET version = excluded.version, bytes = excluded.bytes, \
-             crc = excluded.crc, sha256 = excluded.sha256, deflate = excluded.deflate, root = excluded.root \
-             WHERE excluded.version >= version";
-        index.prepare_cached(sql)?.execute(params![
-            series,
-            version * FORMS + FORM,
-            self.bytes,
-            self.crc,
-            self.sha256,
-            self.deflate,
-            self.root
-        ])?;
-        Ok(())
-    }
-
-    /// Puts this in the place of what is kept and tells the same.
-    fn replace(&self, index: &Connection, series: i64) -> Result<(), Error> {
-        let sql = "UPDATE prepared SET bytes = ?, crc = ?, deflate = ?, root = ? WHERE series = ? AND sha256 = ?";
-        let row = params![self.bytes, self.crc, self.deflate, self.root, series, self.sha256];
-        index.prepare_cached(sql)?.execute(row)?;
-        Ok(())
-    }
-}
-
-/// Writes a [`Chunk`] for a root.
+/// Writes a [`PreparedRow`] for a root.
 struct ChunkWriter<'a> {
     compress: Compress,
     deflate: Vec<u8>,
@@ -359,9 +250,9 @@ impl ChunkWriter<'_> {
         self.deflate(json, FlushCompress::None);
     }
 
-    fn finish(mut self) -> Chunk {
+    fn finish(mut self) -> PreparedRow {
         self.deflate(&[], FlushCompress::Full);
-        Chunk {
+        PreparedRow {
             bytes: self.compress.total_in(),
             deflate: self.deflate,
             crc: self.crc.finalize(),
@@ -386,7 +277,7 @@ impl ChunkWriter<'_> {
 }
 
 /// The JSON array of what is in the chunks, as one gzip member.
-fn join(chunks: &[Cow<'_, Chunk>]) -> Vec<u8> {
+fn join(chunks: &[Cow<'_, PreparedRow>]) -> Vec<u8> {
     // RFC 1952 2.3: deflate, no name, no time, unknown system.
     let mut gzip = vec![0x1F, 0x8B, 8, 0, 0, 0, 0, 0, 0, 0xFF];
     let (mut crc, mut bytes) = (Hasher::new(), 0u64);

@@ -8,13 +8,12 @@ use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use rusqlite::{OptionalExtension, params};
 use store::Key;
+use store::index::{Candidate, InstanceKey};
 
-use crate::archive::Inner;
-use crate::index::now;
+use crate::archive::{Archive, Inner, now};
+use crate::error::Error;
 use crate::way_back::prove;
-use crate::{Archive, Error, InstanceKey};
 
 /// What became of one received object, told while [`Archive::release_received`] runs.
 #[derive(Debug)]
@@ -50,16 +49,6 @@ pub struct Released {
 /// Objects looked at with one look into the index.
 const BATCH: u32 = 64;
 
-/// A received object whose way back is to be proven.
-struct Candidate {
-    original: i64,
-    received: Key,
-    bytes: u64,
-    converted: Key,
-    converted_bytes: u64,
-    key: InstanceKey,
-}
-
 impl Archive {
     /// Removes the files of received objects that were converted at least `after` ago, each once its way back is proven from what is
     /// in the store. Returns when none is left or `stop` is set; a run that is cut at any moment is taken up by the next.
@@ -74,7 +63,7 @@ impl Archive {
         let (mut done, mut last) = (Released::default(), 0);
         let before = now().saturating_sub_unsigned(after.as_secs());
         while !stop.load(Ordering::Relaxed) {
-            let batch = inner.candidates(before, last)?;
+            let batch = inner.index.release_candidates(before, last, BATCH)?;
             let Some(end) = batch.last() else { break };
             last = end.original;
             for candidate in batch {
@@ -109,24 +98,15 @@ impl Inner {
         let Candidate { original, received, bytes, converted, converted_bytes, key } = candidate;
         let proven = self
             .stored_source(&converted, converted_bytes)
-            .and_then(|object| prove(&received, &object, self.residue(original)?, &mut io::sink()))
+            .and_then(|object| prove(&received, &object, self.index.residue(original)?, &mut io::sink()))
             .and_then(
                 |len| if len == bytes { Ok(()) } else { Err(Error::NoWayBack("it leads to another length".into())) },
             );
         if let Err(error) = proven {
-            self.index.write(move |index| {
-                index.prepare_cached("UPDATE ways_back SET made = ? WHERE original = ?")?.execute([now(), original])?;
-                Ok(())
-            })?;
+            self.index.postpone_release(original)?;
             return Ok(Some(Release::Kept { key, error }));
         }
-        let released = self.index.write(move |index| {
-            // Looked at again: what was proven must still be what is handed out.
-            let sql = "UPDATE ways_back SET released = ?1 WHERE original = ?2 AND released IS NULL AND object = \
-                 (SELECT i.object FROM instances i JOIN objects c ON c.id = i.object WHERE i.received = ?2 AND c.key = ?3)";
-            Ok(index.prepare_cached(sql)?.execute(params![now(), original, converted.as_bytes()])? == 1)
-        })?;
-        if !released {
+        if !self.index.release(original, &converted)? {
             return Ok(None);
         }
         self.remove(original, &received)?;
@@ -135,16 +115,8 @@ impl Inner {
 
     /// Removes what an earlier run released and did not come to remove, and what came once more since.
     fn remove_released(&self, stop: &AtomicBool) -> Result<(), Error> {
-        let sql = "SELECT w.original, r.key FROM ways_back w JOIN objects r ON r.id = w.original \
-             WHERE w.released IS NOT NULL AND w.removed IS NULL ORDER BY w.original LIMIT 1";
-        let next = || {
-            self.index.read(|snapshot| {
-                let mut statement = snapshot.prepare_cached(sql)?;
-                Ok(statement.query_row([], |row| Ok((row.get(0)?, Key::new(row.get(1)?)))).optional()?)
-            })
-        };
         while !stop.load(Ordering::Relaxed)
-            && let Some((original, key)) = next()?
+            && let Some((original, key)) = self.index.leaving()?
         {
             self.remove(original, &key)?;
         }
@@ -153,41 +125,6 @@ impl Inner {
 
     fn remove(&self, original: i64, key: &Key) -> Result<(), Error> {
         self.objects.remove(key).map_err(Error::io(format!("removing object {key}")))?;
-        self.index.write(move |index| {
-            let sql = "UPDATE ways_back SET removed = ? WHERE original = ?";
-            index.prepare_cached(sql)?.execute([now(), original])?;
-            Ok(())
-        })
-    }
-
-    fn residue(&self, original: i64) -> Result<Vec<u8>, Error> {
-        self.index.read(|snapshot| {
-            let mut statement = snapshot.prepare_cached("SELECT residue FROM ways_back WHERE original = ?")?;
-            Ok(statement.query_row([original], |row| row.get(0))?)
-        })
-    }
-
-    /// Received objects after `last` that were converted before a time, and are not what is handed out.
-    fn candidates(&self, before: i64, last: i64) -> Result<Vec<Candidate>, Error> {
-        let sql = "SELECT w.original, r.key, r.bytes, c.key, c.bytes, s.uid, e.uid, i.uid FROM ways_back w \
-             JOIN objects r ON r.id = w.original JOIN objects c ON c.id = w.object \
-             JOIN instances i ON i.id = r.instance AND i.received = r.id AND i.object = c.id \
-             JOIN series e ON e.id = i.series JOIN studies s ON s.id = e.study \
-             WHERE w.residue IS NOT NULL AND w.released IS NULL AND w.original > ?1 AND w.made <= ?2 AND r.id <> c.id \
-             ORDER BY w.original LIMIT ?3";
-        self.index.read(|snapshot| {
-            let mut statement = snapshot.prepare_cached(sql)?;
-            let candidates = statement.query_map(params![last, before, BATCH], |row| {
-                Ok(Candidate {
-                    original: row.get(0)?,
-                    received: Key::new(row.get(1)?),
-                    bytes: row.get(2)?,
-                    converted: Key::new(row.get(3)?),
-                    converted_bytes: row.get(4)?,
-                    key: InstanceKey { study: row.get(5)?, series: row.get(6)?, sop: row.get(7)? },
-                })
-            })?;
-            Ok(candidates.collect::<Result<_, _>>()?)
-        })
+        Ok(self.index.removed(original)?)
     }
 }

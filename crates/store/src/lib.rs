@@ -1,12 +1,17 @@
-//! Where an archive keeps things.
+//! Where an archive keeps things: objects and what is known of them, each behind a trait.
 //!
 //! [`objects`] keeps immutable bytes under the hash of themselves; [`Spool`] is where bytes are written before they are objects.
-//! What an object means is its caller's business: nothing here decodes or decides.
+//! [`index`] knows what the objects are: instances, jobs, proof. What an object means is its caller's business: nothing here decodes,
+//! converts or decides.
 
 mod cache;
+mod error;
+pub mod index;
 pub mod objects;
 mod spool;
 
 pub use cache::Cache;
+pub use error::Error;
+pub use index::Index;
 pub use objects::{Disk, Key, Memory, Objects, Put, sync_folder};
 pub use spool::{Spool, Staged};

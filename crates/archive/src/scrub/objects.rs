@@ -5,15 +5,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use store::index::{Fault, FaultKind, ListedObject, Pass};
 use store::{Key, objects};
 use transcode::{Context, FrameEvidence};
 
-use super::{Fault, FaultKind, Pass, Run, SAVE, Scrub};
+use super::{Run, SAVE, Scrub};
+use crate::archive::now;
+use crate::error::Error;
 use crate::evidence::unpack;
-use crate::index::{now, tables};
-use crate::ingest::CONVERTED;
-use crate::{Error, InstanceKey};
 
 /// Objects taken from the index at once.
 const BATCH: u32 = 64;
@@ -21,24 +20,6 @@ const BATCH: u32 = 64;
 const EACH: u64 = 16 << 10;
 /// How long a sleep lasts before the stop is looked at.
 const NAP: Duration = Duration::from_millis(200);
-
-/// An object as the index lists it.
-struct Listed {
-    id: i64,
-    key: Option<Key>,
-    bytes: u64,
-    role: i64,
-    instance: Option<InstanceKey>,
-    /// The row is what was written.
-    whole: bool,
-}
-
-/// What the evidence says of a converted object.
-struct Told {
-    frames: Vec<u8>,
-    samples_sha256: String,
-    whole: bool,
-}
 
 impl Run<'_> {
     pub(super) fn objects(
@@ -50,7 +31,7 @@ impl Run<'_> {
         let mut context = Context::default();
         let mut pace = Pace::new(how.days, self.pass);
         loop {
-            let batch = self.batch()?;
+            let batch = self.archive.inner.index.objects_after(self.cursor, BATCH)?;
             if batch.is_empty() {
                 return Ok(());
             }
@@ -120,41 +101,19 @@ impl Run<'_> {
         })
     }
 
-    fn batch(&self) -> Result<Vec<Listed>, Error> {
-        let after = self.cursor;
-        self.archive.inner.index.read(|snapshot| {
-            let sealed = tables(snapshot)?;
-            let sum = |name: &str, alias: &str| {
-                let table = sealed.iter().find(|table| table.name == name);
-                table.map_or_else(|| "NULL".into(), |table| table.expression(alias))
-            };
-            let sql = format!(
-                "SELECT o.id, o.key, o.bytes, o.role, s.uid, e.uid, i.uid, o.sum IS {} FROM objects o \
-                 LEFT JOIN instances i ON i.id = o.instance LEFT JOIN series e ON e.id = i.series \
-                 LEFT JOIN studies s ON s.id = e.study WHERE o.id > ? ORDER BY o.id LIMIT ?",
-                sum("objects", "o")
-            );
-            let mut rows = snapshot.prepare(&sql)?;
-            Ok(rows.query_map(params![after, BATCH], Listed::of)?.collect::<Result<Vec<_>, _>>()?)
-        })
-    }
-
     /// What is wrong with an object; rows that are damaged were told before.
-    fn look(&self, object: &Listed, context: &mut Context) -> Result<Option<(FaultKind, String)>, Error> {
+    fn look(&self, object: &ListedObject, context: &mut Context) -> Result<Option<(FaultKind, String)>, Error> {
         let Some(key) = object.key.filter(|_| object.whole) else { return Ok(None) };
+        let inner = &self.archive.inner;
         match self.whole(&key, object.bytes)? {
             None => {}
-            Some((FaultKind::Missing, _)) if self.released(object.id)? => return Ok(None),
+            Some((FaultKind::Missing, _)) if inner.index.is_released_object(object.id)? => return Ok(None),
             fault => return Ok(fault),
         }
-        let inner = &self.archive.inner;
-        if object.role != CONVERTED || self.id.is_none() {
+        if !object.converted || self.id.is_none() {
             return Ok(None);
         }
-        let Some(evidence) = inner.index.read(|snapshot| Told::find(snapshot, object.id))? else { return Ok(None) };
-        if !evidence.whole {
-            return Ok(None);
-        }
+        let Some(evidence) = inner.index.newest_evidence(object.id)? else { return Ok(None) };
         let Ok(frames) = unpack(&evidence.frames) else {
             return Ok(Some((FaultKind::Evidence, "its evidence cannot be read".into())));
         };
@@ -181,57 +140,6 @@ impl Run<'_> {
                 Some((FaultKind::Samples, "the decoder gave up on it".into()))
             }
         }
-    }
-
-    /// Was the object given up on purpose, because there is a way back to it?
-    fn released(&self, object: i64) -> Result<bool, Error> {
-        self.archive.inner.index.read(|snapshot| {
-            let has = "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'ways_back'";
-            if snapshot.query_row(has, [], |_| Ok(())).optional()?.is_none() {
-                return Ok(false);
-            }
-            let sql = "SELECT 1 FROM ways_back WHERE original = ? AND released IS NOT NULL";
-            Ok(snapshot.query_row(sql, [object], |_| Ok(())).optional()?.is_some())
-        })
-    }
-}
-
-impl Listed {
-    fn of(row: &Row<'_>) -> rusqlite::Result<Listed> {
-        let uid = |n| Ok::<_, rusqlite::Error>(row.get_ref(n)?.as_str().ok().map(str::to_owned));
-        let (study, series, sop) = (uid(4)?, uid(5)?, uid(6)?);
-        let key: Option<[u8; 32]> = row.get_ref(1)?.as_blob().ok().and_then(|bytes| bytes.try_into().ok());
-        Ok(Listed {
-            id: row.get(0)?,
-            key: key.map(Key::new),
-            bytes: row.get(2).unwrap_or(0),
-            role: row.get(3).unwrap_or(0),
-            instance: Option::zip(study, series).zip(sop).map(|((study, series), sop)| InstanceKey {
-                study,
-                series,
-                sop,
-            }),
-            whole: row.get(7)?,
-        })
-    }
-}
-
-impl Told {
-    /// The newest evidence of a converted object.
-    fn find(index: &Connection, object: i64) -> Result<Option<Told>, Error> {
-        let sealed = tables(index)?;
-        let Some(table) = sealed.iter().find(|table| table.name == "evidence") else { return Ok(None) };
-        let sql = format!(
-            "SELECT frames, samples_sha256, sum IS {} FROM evidence v WHERE to_object = ? ORDER BY id DESC LIMIT 1",
-            table.expression("v")
-        );
-        let mut find = index.prepare_cached(&sql)?;
-        let found = find.query_row([object], |row| {
-            let whole: bool = row.get(2)?;
-            let (frames, samples_sha256) = if whole { (row.get(0)?, row.get(1)?) } else { Default::default() };
-            Ok(Told { frames, samples_sha256, whole })
-        });
-        Ok(found.optional()?)
     }
 }
 

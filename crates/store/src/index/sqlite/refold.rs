@@ -3,10 +3,10 @@
 use rusqlite::{Connection, params};
 use serde_json::{Map, Value};
 
+use super::values::tag_number;
 use crate::Error;
-use crate::attributes::{SERIES_DESCRIPTION, STUDY_DESCRIPTION, STUDY_NAMES, name};
-use crate::fold::{fold, groups};
-use crate::ingest::tag_number;
+use crate::index::attributes::{SERIES_DESCRIPTION, STUDY_DESCRIPTION, STUDY_NAMES, name};
+use crate::index::fold::{fold, groups};
 use dicom::Tag;
 
 /// Folds names and descriptions of all studies and series.

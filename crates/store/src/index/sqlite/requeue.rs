@@ -6,26 +6,18 @@
 use rusqlite::{Connection, OptionalExtension, params};
 
 use crate::Error;
+use crate::index::jobs::Retry;
 
 /// A failure that may pass (a full disk) is tried again after a pause of 30 seconds, doubled with every attempt up to seven times: a
 /// minute after the first, about an hour at most. The index `jobs_next_try` is on this very text.
 const NEXT_TRY: &str = "changed + (30 << min(attempts, 7))";
 
-/// When a failure that may pass is tried again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Retry {
-    /// Now: somebody has asked for it.
-    Now,
-    /// After a pause, longer each time.
-    Rested,
-}
-
 /// The condition on a job `j` that [`requeue`] with [`Retry::Now`] lets it wait again, under the policy `?1` at the time `?2`.
-pub(crate) const WAITS_AGAIN: &str =
+pub(super) const WAITS_AGAIN: &str =
     "(j.state = 1 AND j.until < ?2) OR (j.state IN (3, 4) AND j.policy <> ?1) OR (j.state = 4 AND j.policy IS NULL)";
 
 /// Lets jobs wait again that a run under this policy would do.
-pub(crate) fn requeue(index: &Connection, policy: &str, retry: Retry, now: i64) -> Result<(), Error> {
+pub(super) fn requeue(index: &Connection, policy: &str, retry: Retry, now: i64) -> Result<(), Error> {
     let tried = if retry == Retry::Now { i64::MAX } else { now };
     let again = "SET state = 0, run = NULL WHERE";
     let overdue = format!("UPDATE jobs {again} state = 1 AND until < ?");
@@ -45,13 +37,13 @@ pub(crate) fn requeue(index: &Connection, policy: &str, retry: Retry, now: i64) 
 }
 
 /// Says that a job was kept, or failed for good, under this policy.
-pub(crate) fn decided(index: &Connection, policy: &str) -> Result<(), Error> {
+pub(super) fn decided(index: &Connection, policy: &str) -> Result<(), Error> {
     index.prepare_cached("DELETE FROM settled WHERE policy <> ?")?.execute([policy])?;
     Ok(())
 }
 
 /// Does a job wait, or would one after [`requeue`] with [`Retry::Rested`]?
-pub(crate) fn waits(index: &Connection, policy: &str, now: i64) -> Result<bool, Error> {
+pub(super) fn waits(index: &Connection, policy: &str, now: i64) -> Result<bool, Error> {
     let sql = format!(
         "SELECT 1 WHERE EXISTS (SELECT 1 FROM jobs WHERE state = 0) \
          OR EXISTS (SELECT 1 FROM jobs WHERE state = 1 AND until < ?2) \
@@ -64,7 +56,7 @@ pub(crate) fn waits(index: &Connection, policy: &str, now: i64) -> Result<bool, 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::index::{schema, seal};
+    use crate::index::sqlite::{checksum, schema};
     use std::sync::Arc;
     use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
@@ -73,7 +65,7 @@ mod tests {
     /// An index with so many jobs of each kind that stays as it is under the policy `p`.
     fn index(each: i64) -> Connection {
         let mut index = Connection::open_in_memory().unwrap();
-        seal::register(&index).unwrap();
+        checksum::register(&index).unwrap();
         schema::migrate(&mut index).unwrap();
         index.execute_batch("PRAGMA foreign_keys = OFF; INSERT INTO settled (id, policy) VALUES (1, 'p')").unwrap();
         let kinds = "WITH RECURSIVE n (n) AS (SELECT 0 WHERE ?1 > 0 UNION ALL SELECT n + 1 FROM n WHERE n + 1 < ?1) \

@@ -2,8 +2,8 @@
 
 use rusqlite::Connection;
 
+use super::checksum;
 use super::refold::refold;
-use super::seal;
 use crate::Error;
 
 /// Step `n` brings a database of `user_version` n to n + 1. Steps are never changed once released.
@@ -18,7 +18,7 @@ const STEPS: &[&str] = &[
     include_str!("v8.sql"),
 ];
 
-/// The version since which texts are folded as [`fold`](crate::fold) does it now; older ones are folded anew.
+/// The version since which texts are folded as [`fold`](crate::index::fold) does it now; older ones are folded anew.
 const FOLDED_SINCE: i64 = 6;
 
 /// Brings the schema up to date in one transaction.
@@ -39,7 +39,7 @@ pub(super) fn migrate(connection: &mut Connection) -> Result<(), Error> {
     if found < FOLDED_SINCE {
         refold(&transaction)?;
     }
-    seal::seal(&transaction)?;
+    checksum::seal(&transaction)?;
     transaction.pragma_update(None, "user_version", known)?;
     transaction.commit()?;
     Ok(())
@@ -56,7 +56,7 @@ mod tests {
     #[test]
     fn an_empty_database_becomes_current_and_stays_so() {
         let mut connection = Connection::open_in_memory().unwrap();
-        seal::register(&connection).unwrap();
+        checksum::register(&connection).unwrap();
         migrate(&mut connection).unwrap();
         assert_eq!(version(&connection).unwrap(), STEPS.len() as i64);
         migrate(&mut connection).unwrap();
@@ -73,7 +73,7 @@ mod tests {
                     "PRAGMA foreign_keys = OFF; INSERT INTO jobs (instance, changed) VALUES (1, 0); UPDATE totals SET value = 7 WHERE name = 'bytes0'",
                 )
                 .unwrap();
-            seal::register(&connection).unwrap();
+            checksum::register(&connection).unwrap();
             migrate(&mut connection).unwrap();
             assert_eq!(version(&connection).unwrap(), STEPS.len() as i64);
             let total = |name| {
@@ -96,9 +96,9 @@ mod tests {
         connection.execute(study, []).unwrap();
         connection.pragma_update(None, "foreign_keys", "OFF").unwrap();
         connection.execute("INSERT INTO names VALUES (1, 'A^B', 1)", []).unwrap();
-        seal::register(&connection).unwrap();
+        checksum::register(&connection).unwrap();
         migrate(&mut connection).unwrap();
-        for table in seal::tables(&connection).unwrap() {
+        for table in checksum::tables(&connection).unwrap() {
             let sql = format!("SELECT count(*) FROM {} t WHERE sum IS NOT {}", table.name, table.expression("t"));
             assert_eq!(connection.query_row(&sql, [], |row| row.get::<_, i64>(0)).unwrap(), 0, "{}", table.name);
         }

@@ -4,12 +4,38 @@
 //! to its first byte, length, number of fragments (0: one run) with gap and length of each, number of levels with level, width,
 //! height, end (as the difference to the one before) and a CRC-32 (0: none, else the CRC plus one) of each.
 
-use crate::{FrameEntry, LevelEntry};
-
 const VERSION: u64 = 1;
 
+/// Where the bytes of one frame are in the stored object.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct FrameEntry {
+    /// Byte offset of the frame's first byte in the object.
+    pub offset: u64,
+    /// Bytes of the frame, all fragments together, no item headers.
+    pub len: u64,
+    /// Offset and length of each fragment; empty when the frame is the one run `offset..offset + len`.
+    pub fragments: Vec<(u64, u64)>,
+    /// Resolution levels, coarsest first; empty where there are none or their ends are not known.
+    pub levels: Vec<LevelEntry>,
+}
+
+/// One resolution level of a frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LevelEntry {
+    /// 0 is the full image, n is 1/2^n of each side.
+    pub level: u8,
+    /// Pixels a row at this level.
+    pub width: u32,
+    /// Rows at this level.
+    pub height: u32,
+    /// Bytes of the frame's codestream that this level needs.
+    pub end: u64,
+    /// CRC-32 of the decoded samples of this level.
+    pub crc32: Option<u32>,
+}
+
 /// The blob of a frame table.
-pub(crate) fn encode_frames(frames: &[FrameEntry]) -> Vec<u8> {
+pub fn encode_frames(frames: &[FrameEntry]) -> Vec<u8> {
     let mut out = Vec::with_capacity(16 + frames.len() * 8);
     put(&mut out, VERSION);
     put(&mut out, frames.len() as u64);
@@ -42,7 +68,7 @@ pub(crate) fn encode_frames(frames: &[FrameEntry]) -> Vec<u8> {
 }
 
 /// The frame table of a blob; `None` when it is not one.
-pub(crate) fn decode_frames(blob: &[u8]) -> Option<Vec<FrameEntry>> {
+pub fn decode_frames(blob: &[u8]) -> Option<Vec<FrameEntry>> {
     let mut input = blob;
     if get(&mut input)? != VERSION {
         return None;

@@ -11,7 +11,7 @@ use crate::Error;
 
 /// A table with sums.
 #[derive(Debug, Clone)]
-pub(crate) struct Sealed {
+pub(super) struct Sealed {
     pub name: String,
     columns: Vec<String>,
     key: Vec<String>,
@@ -20,7 +20,7 @@ pub(crate) struct Sealed {
 }
 
 /// Lets a connection compute sums.
-pub(crate) fn register(connection: &Connection) -> Result<(), Error> {
+pub(super) fn register(connection: &Connection) -> Result<(), Error> {
     let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DETERMINISTIC | FunctionFlags::SQLITE_INNOCUOUS;
     connection.create_scalar_function("row_sum", -1, flags, |values| Ok(sum(values)))?;
     Ok(())
@@ -58,7 +58,7 @@ pub(super) fn seal(connection: &Connection) -> Result<(), Error> {
 }
 
 /// The tables and their columns.
-pub(crate) fn tables(connection: &Connection) -> Result<Vec<Sealed>, Error> {
+pub(super) fn tables(connection: &Connection) -> Result<Vec<Sealed>, Error> {
     let sql = "SELECT name, wr = 0 FROM pragma_table_list WHERE schema = 'main' AND type = 'table' \
         AND name NOT LIKE 'sqlite%' ORDER BY name";
     let mut list = connection.prepare(sql)?;
@@ -76,13 +76,13 @@ pub(crate) fn tables(connection: &Connection) -> Result<Vec<Sealed>, Error> {
 
 impl Sealed {
     /// The sum as it should be, as an expression on a row of `table` (its name or alias).
-    pub(crate) fn expression(&self, table: &str) -> String {
+    pub(super) fn expression(&self, table: &str) -> String {
         let columns: Vec<String> = self.columns.iter().map(|column| format!("{table}.\"{column}\"")).collect();
         format!("row_sum({})", columns.join(", "))
     }
 
     /// What a row is called: its number, or its key.
-    pub(crate) fn identity(&self) -> String {
+    pub(super) fn identity(&self) -> String {
         if self.numbered {
             return "rowid".into();
         }

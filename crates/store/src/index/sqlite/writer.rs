@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use rusqlite::{Connection, ErrorCode};
 
 use crate::Error;
+use crate::index::ticket::Ticket;
 
 /// At most so much work in one transaction.
 const MOST: usize = 512;
@@ -59,16 +60,6 @@ impl Commits {
     }
 }
 
-/// The answer to work that was handed in.
-pub struct Ticket<T>(Receiver<Result<T, Error>>);
-
-impl<T> Ticket<T> {
-    /// Waits for the commit.
-    pub fn wait(self) -> Result<T, Error> {
-        self.0.recv().unwrap_or(Err(Error::Closed))
-    }
-}
-
 impl Writer {
     pub(super) fn start(connection: Connection) -> Result<Writer, Error> {
         let (sender, receiver) = channel();
@@ -89,14 +80,14 @@ impl Writer {
         &self,
         work: impl FnOnce(&Connection) -> Result<T, Error> + Send + 'static,
     ) -> Ticket<T> {
-        let (answer, ticket) = channel();
+        let (answer, ticket) = Ticket::new();
         let work: Work = Box::new(move |transaction| {
             let result = match transaction {
                 Ok(connection) => in_savepoint(connection, work),
                 Err(e) => Err(e.into()),
             };
             Box::new(move |committed| {
-                let _ = answer.send(match committed {
+                answer.give(match committed {
                     Ok(()) => result,
                     Err(e) => result.and(Err(e.into())),
                 });
@@ -106,7 +97,7 @@ impl Writer {
             // A writer that is gone drops the work, and the ticket says so.
             let _ = sender.send(work);
         }
-        Ticket(ticket)
+        ticket
     }
 }
 

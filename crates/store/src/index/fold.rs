@@ -8,7 +8,7 @@ use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::{decompose_canonical, decompose_compatible, is_combining_mark};
 
 /// A text as it is compared. Folding twice changes nothing.
-pub(crate) fn fold(text: &str) -> String {
+pub fn fold(text: &str) -> String {
     let one_width = text.chars().flat_map(narrow_or_wide).filter(|c| !is_variation_selector(*c));
     let composed: String = one_width.nfc().flat_map(char::to_lowercase).nfc().collect();
     let mut out = String::with_capacity(composed.len());
@@ -39,7 +39,7 @@ pub(crate) fn fold(text: &str) -> String {
 
 /// The component groups of a person name that hold something, folded, with their places: alphabetic, ideographic, phonetic.
 /// Empty components at the end of a group mean nothing.
-pub(crate) fn groups(name: &str) -> Vec<(usize, String)> {
+pub fn groups(name: &str) -> Vec<(usize, String)> {
     let groups = name.split('=').map(|group| without_empty_end(&fold_components(group)).to_owned());
     groups.enumerate().filter(|(_, group)| !group.is_empty()).collect()
 }
@@ -48,7 +48,7 @@ pub(crate) fn groups(name: &str) -> Vec<(usize, String)> {
 ///
 /// What is stored has no empty components at its end, so those of the pattern, and stars among them, may match nothing:
 /// `LEE^*` is `lee^*` or `lee`.
-pub(crate) fn patterns(group: &str) -> Vec<String> {
+pub fn patterns(group: &str) -> Vec<String> {
     let folded = fold_components(group);
     let fixed = folded.trim_end_matches(['^', '*']);
     let end = &folded[fixed.len()..];
@@ -99,7 +99,7 @@ fn is_latin_or_greek(c: char) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::query::wild;
+    use crate::index::query::wild;
     use proptest::prelude::*;
 
     #[test]

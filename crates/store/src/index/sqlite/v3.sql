@@ -1,4 +1,4 @@
--- Proof and quality. Beside these tables, this version gives every row of every table a sum (see seal.rs).
+-- Proof and quality. Beside these tables, this version gives every row of every table a sum (see checksum.rs).
 
 -- Frames by what a second decoder said of them; class: JSON
 CREATE TABLE opinions (

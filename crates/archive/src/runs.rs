@@ -1,0 +1,12 @@
+//! Runs of programs that lease jobs, and their end.
+
+use store::{Index, Spool};
+
+use crate::Error;
+
+/// Hands on what runs had leased that are no more: whether they died, or ended on a full disk and could not say so.
+pub(crate) fn release_dead(index: &dyn Index, spool: &Spool) -> Result<(), Error> {
+    let mut dead = index.lessees()?;
+    dead.retain(|run| !spool.is_alive(run));
+    if dead.is_empty() { Ok(()) } else { Ok(index.release_dead(&dead)?) }
+}

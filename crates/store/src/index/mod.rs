@@ -1,0 +1,56 @@
+//! The index: what is known of the objects, behind a trait of deeds.
+//!
+//! [`Index`] is in parts, a file each with its rows: what is stored becomes known ([`Register`]), is looked up ([`Instances`]) and searched
+//! ([`Search`]); jobs are leased and ended ([`Jobs`]); proof is kept ([`Proofs`], [`WaysBack`]), metadata prepared ([`Metadata`]), and all of
+//! it looked at again ([`Scrubbing`]). Every method is one transaction or one snapshot; no connection is handed out. Rows are plain structs;
+//! what a query means ([`query`]), how texts are folded ([`fold`]) and what a frame table is ([`frames`]) is the same for every engine.
+//!
+//! Times are seconds since 1970, by the clock of the engine. Numbers (`i64`) of instances, series and objects are the engine's own: they
+//! grow in the order in which things came, and mean nothing to another index.
+
+pub mod attributes;
+#[cfg(any(test, feature = "contract"))]
+pub mod contract;
+mod evidence;
+mod fold;
+pub mod frames;
+mod instances;
+mod jobs;
+mod key;
+mod metadata;
+mod patience;
+pub mod query;
+mod register;
+mod scrub;
+mod search;
+pub mod sqlite;
+mod ticket;
+mod ways_back;
+
+pub use evidence::{EvidenceOf, EvidenceRow, Figure, ObjectFacts, Opinions, Proofs};
+pub use fold::{fold, groups};
+pub use instances::{
+    Beside, Current, Holding, Holdings, InstanceRow, Instances, IsPicture, ObjectVersion, Picture, Scope, Stats,
+};
+pub use jobs::{Became, Conversion, Decision, Job, JobEnd, Jobs, LEASE, Retry, State, Waiting};
+pub use key::InstanceKey;
+pub use metadata::{Metadata, PreparedRow, SeriesRow};
+pub use patience::Patience;
+pub use register::{
+    Ingested, NewInstance, NewObject, NewUnserved, PersonName, Register, SeriesTexts, Shown, StudyTexts, Unservable,
+    Unserved,
+};
+pub use scrub::{
+    Contradiction, DamagedRows, Fault, FaultKind, ListedObject, NewestEvidence, OpenPass, Pass, Scrubbing,
+};
+pub use search::{Fields, Matches, Query, QueryLevel, Search};
+pub use ticket::{Answer, Ticket};
+pub use ways_back::{Candidate, Way, WayBack, WaysBack};
+
+/// What is known of the objects: all that an engine must be able to do.
+pub trait Index: Register + Instances + Search + Jobs + Proofs + WaysBack + Metadata + Scrubbing + Send + Sync {}
+
+impl<T> Index for T where
+    T: Register + Instances + Search + Jobs + Proofs + WaysBack + Metadata + Scrubbing + Send + Sync
+{
+}

@@ -1,0 +1,36 @@
+//! The index in SQLite: WAL mode, one writer with group commit, a pool of readers. All SQL of this engine is here, by concept.
+
+mod checksum;
+mod engine;
+mod evidence;
+mod find;
+mod functions;
+mod instances;
+mod jobs;
+mod metadata;
+mod readers;
+mod refold;
+mod register;
+mod requeue;
+mod schema;
+mod scrub;
+mod sums;
+mod values;
+mod ways_back;
+mod writer;
+
+pub use engine::Sqlite;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::index::contract::Bed;
+
+    crate::index_contract!(bed);
+
+    fn bed() -> Bed {
+        let folder = tempfile::tempdir().unwrap();
+        let index = Sqlite::open(&folder.path().join("index.sqlite"), 4).unwrap();
+        Bed { index: Box::new(index), holds: Box::new(folder) }
+    }
+}

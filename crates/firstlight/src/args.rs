@@ -341,6 +341,12 @@ pub struct ServeFlags {
     /// The address clients see, where a proxy stands in front
     #[arg(long, value_name = "URL", env = "FIRSTLIGHT_PUBLIC_URL")]
     pub public_url: Option<String>,
+    /// Connections at once; beyond that the least needed is closed for a new one [default: 1024]
+    #[arg(long, value_name = "N", env = "FIRSTLIGHT_CONNECTIONS", value_parser = at_least_one)]
+    pub connections: Option<std::num::NonZeroUsize>,
+    /// Connections of one client address at once; 0 for no limit, as behind a proxy [default: 512]
+    #[arg(long, value_name = "N", env = "FIRSTLIGHT_CONNECTIONS_PER_CLIENT")]
+    pub connections_per_client: Option<usize>,
     /// Remove what was received so long after its conversion ("30d", "12h"), once the way back to it is proven
     #[arg(long, value_name = "TIME", env = "FIRSTLIGHT_RELEASE_RECEIVED_AFTER")]
     pub release_received_after: Option<String>,

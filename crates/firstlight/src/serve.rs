@@ -83,6 +83,7 @@ fn options(set: &settings::Serve) -> Options {
 
 fn config(set: &settings::Serve, archive: Archive) -> Config {
     let mut config = Config::new(archive);
+    config.data_dir = Some(set.data.clone());
     config.address = set.listen;
     config.allowed_origins.clone_from(&set.allowed_origins);
     config.allowed_hosts.clone_from(&set.allowed_hosts);
@@ -92,6 +93,8 @@ fn config(set: &settings::Serve, archive: Archive) -> Config {
     config.strict_accept = set.strict_accept;
     config.for_diagnosis = set.for_diagnosis;
     config.public_url.clone_from(&set.public_url);
+    config.connections = set.connections.map_or(config.connections, usize::from);
+    config.connections_of_client = set.connections_per_client.unwrap_or(config.connections_of_client);
     config
 }
 

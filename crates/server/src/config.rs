@@ -10,6 +10,8 @@ use std::time::Duration;
 pub struct Config {
     /// What is served.
     pub archive: Archive,
+    /// The folder of the archive, where it has one: the server is not ready while its disk is full.
+    pub data_dir: Option<PathBuf>,
     /// Where to listen. Loopback, port 8042, unless told otherwise.
     pub address: SocketAddr,
     /// Origins of other sites (`https://viewer.example.org`) whose pages may read from here. None by default.
@@ -30,12 +32,18 @@ pub struct Config {
     pub public_url: Option<String>,
     /// A request that has not been answered by then is given up.
     pub request_timeout: Duration,
-    /// The first head of a connection is there by then, or the connection is closed.
+    /// The first head of a connection, and any head that has begun, is there by then, or the connection is closed.
     pub head_time: Duration,
+    /// The next request of a connection begins by then, or the connection is closed.
+    pub idle_time: Duration,
+    /// A client that has not taken a byte of what is sent to it for so long is gone.
+    pub write_time: Duration,
     /// A search that takes longer is ended.
     pub search_time: Duration,
-    /// Connections served at once; more wait.
+    /// Connections at once. Beyond that the least needed is closed for a new one.
     pub connections: usize,
+    /// Connections of one client at once (an address, or a /64 network of IPv6); 0: as many as there are, as for a proxy.
+    pub connections_of_client: usize,
     /// Bytes of memory for rendered images, decoded frames and prepared replies.
     pub cache_bytes: usize,
 }
@@ -48,6 +56,7 @@ impl Config {
     pub fn new(archive: Archive) -> Config {
         Config {
             archive,
+            data_dir: None,
             address: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), Self::PORT),
             allowed_origins: Vec::new(),
             allowed_hosts: Vec::new(),
@@ -59,8 +68,11 @@ impl Config {
             public_url: None,
             request_timeout: Duration::from_secs(60),
             head_time: Duration::from_secs(10),
+            idle_time: Duration::from_secs(60),
+            write_time: Duration::from_secs(60),
             search_time: Duration::from_secs(10),
             connections: 1024,
+            connections_of_client: 512,
             cache_bytes: 256 << 20,
         }
     }

@@ -3,7 +3,8 @@
 //! The order of the work, and the map of the crate:
 //!
 //! ```text
-//! serve     connections, time limits, shutdown
+//! serve     the listener, HTTP/1.1 and HTTP/2, shutdown
+//! connections  who is connected, how long for, and who goes when room is short
 //! gate      every request: its id (request_id), Host and Origin (guard), limits, counters (metrics), safe headers
 //! dicomweb  searches, metadata, instances, frames, levels, bulk data, rendered
 //! viewer    static files; pages: our own; ops: health, metrics, openapi
@@ -11,14 +12,15 @@
 //! ```
 //!
 //! Frames are ranges of stored objects: `media` negotiates, `multipart` frames them, `representation` cuts and
-//! reads them. `render` is the pixel pipeline. What blocks or computes never runs on the threads of the network.
+//! reads them. `render` is the pixel pipeline. What blocks or computes never runs on the threads of the network,
+//! and `searches` have threads of their own.
 
 mod accept;
 mod cache;
 mod config;
+mod connections;
 mod dicomweb;
 mod error;
-mod first_head;
 mod gate;
 mod guard;
 mod media;
@@ -26,6 +28,7 @@ mod metrics;
 mod multipart;
 mod ops;
 mod pages;
+mod process;
 mod quality;
 mod query;
 mod range;
@@ -33,6 +36,7 @@ mod render;
 mod reply;
 mod representation;
 mod request_id;
+mod searches;
 mod serve;
 mod session;
 mod state;

@@ -1,5 +1,7 @@
 //! Counters in the Prometheus text format.
 
+use crate::connections::Connections;
+use crate::searches::Searches;
 use archive::Stats;
 use std::fmt::Write;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -110,6 +112,36 @@ impl Metrics {
             one("gauge", "converted_bytes", "Bytes of all converted objects.", stats.converted_bytes);
         }
         out
+    }
+
+    /// Connections, what waits for clients, and the queue of searches.
+    pub fn write_load(out: &mut String, connections: &Connections, searches: &Searches) {
+        let mut one = |kind: &str, name: &str, help: &str, value: u64| {
+            let name = format!("firstlight_{name}");
+            let _ = writeln!(out, "# HELP {name} {help}\n# TYPE {name} {kind}\n{name} {value}");
+        };
+        let (open, reserved) = connections.open();
+        let counts = &connections.counts;
+        one("gauge", "connections", "Connections.", open as u64);
+        one("gauge", "connections_reserved", "Connections that may ask for health only.", reserved as u64);
+        one("counter", "connections_total", "Connections accepted.", counts.accepted.load(Relaxed));
+        one(
+            "counter",
+            "connections_refused_total",
+            "Connections for which there was no room.",
+            counts.refused.load(Relaxed),
+        );
+        let displaced = counts.displaced.load(Relaxed);
+        one("counter", "connections_displaced_total", "Connections closed to make room for others.", displaced);
+        one(
+            "counter",
+            "connections_late_total",
+            "Connections closed because a time was over.",
+            counts.late.load(Relaxed),
+        );
+        one("gauge", "unsent_bytes", "Bytes of answers that wait for clients to take them.", connections.held());
+        one("gauge", "searches_waiting", "Searches that wait for a thread.", searches.waiting() as u64);
+        one("counter", "searches_refused_total", "Searches that were not begun: too many waited.", searches.refused());
     }
 
     fn write_requests(&self, out: &mut String) {

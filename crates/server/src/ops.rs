@@ -1,16 +1,27 @@
 //! For those who run it: health, readiness, metrics, state, and the description of the interface.
 
 use crate::error::{Answered, Problem};
+use crate::metrics::Metrics;
+use crate::process;
 use crate::quality;
 use crate::reply::Reply;
 use crate::state::App;
+use archive::Patience;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, Method, Response};
 use axum::routing::get;
 use serde_json::json;
+use std::fmt::Write;
+use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
+
+/// A search that asks next to nothing is answered by then, or the server is not ready.
+const READY: Duration = Duration::from_secs(2);
+/// Bytes that are free on the disk of a server that is ready.
+const LEAST_FREE: u64 = 64 << 20;
 
 /// The resources.
 pub fn routes() -> Router<Arc<App>> {
@@ -22,20 +33,36 @@ pub fn routes() -> Router<Arc<App>> {
         .route("/openapi.json", get(openapi))
 }
 
-/// Ready when the index answers.
+/// Ready when a search of the index is answered in time, in the queue of all searches, and the disk has room for what comes.
 async fn ready(State(app): State<Arc<App>>) -> Answered<&'static str> {
-    app.read(|app| {
-        app.archive.stats().map(|_| "ready\n").map_err(|error| {
-            tracing::warn!(%error, "not ready");
-            Problem::busy()
-        })
-    })
-    .await
+    let folder = app.config.data_dir.clone();
+    let (asked, patience) = (app.clone(), Patience::of(READY));
+    let index = app.searches.run(patience, move |_| {
+        if folder.is_some_and(|folder| is_full(&folder)) {
+            return Err(Problem::full("the disk is full"));
+        }
+        Ok(asked.archive.stats().map(drop)?)
+    });
+    let answered = tokio::time::timeout(READY, index).await;
+    let answered = answered.unwrap_or_else(|_| Err(Problem::full("searches take too long")));
+    answered.map(|()| "ready\n").inspect_err(|problem| tracing::warn!(reason = problem.message(), "not ready"))
+}
+
+/// Is there no room to speak of where the archive is?
+fn is_full(folder: &Path) -> bool {
+    rustix::fs::statvfs(folder).is_ok_and(|disk| disk.f_bavail.saturating_mul(disk.f_frsize) < LEAST_FREE)
 }
 
 async fn metrics(State(app): State<Arc<App>>, method: Method, headers: HeaderMap) -> Answered<Response<Body>> {
     app.read(move |app| {
         let mut text = app.metrics.text(logged(app.archive.stats()), app.made.bytes());
+        Metrics::write_load(&mut text, &app.connections, &app.searches);
+        process::write(&mut text);
+        let _ = writeln!(
+            text,
+            "# HELP firstlight_build_info The version.\n# TYPE firstlight_build_info gauge\nfirstlight_build_info{{version=\"{}\"}} 1",
+            env!("CARGO_PKG_VERSION")
+        );
         if let Some(figures) = logged(app.archive.figures()) {
             quality::write(&mut text, &figures, app.archive.quarantine());
         }

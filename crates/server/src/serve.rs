@@ -1,35 +1,35 @@
 //! Connections: accepted in bounds, timed, and let finish when the server stops.
 
 use crate::config::Config;
+use crate::connections::{Place, Seated, Wire};
 use crate::dicomweb;
 use crate::error::Error;
-use crate::first_head::FirstHead;
 use crate::state::App;
 use axum::Router;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
-use hyper_util::server::graceful::GracefulShutdown;
-use hyper_util::service::TowerToHyperService;
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
 
-/// The wait for the next request of a connection, its head included, takes no longer.
-const IDLE_TIME: Duration = Duration::from_secs(60);
 /// Time between two questions whether an HTTP/2 client is still there.
 const PING: Duration = Duration::from_secs(30);
+/// Requests of one HTTP/2 connection at once.
+const STREAMS: u32 = 128;
 /// What is being sent when the server stops has so long to end.
 const LAST_TIME: Duration = Duration::from_secs(10);
+/// Wait before the next connection where the system has no room for another.
+const NO_ROOM: Duration = Duration::from_millis(20);
 
 /// A server that listens and does not answer yet.
 pub struct Server {
     listener: TcpListener,
     app: Arc<App>,
     router: Router,
-    connections: usize,
-    head_time: Duration,
 }
 
 /// As [`serve`], on a listener that is there already.
@@ -55,12 +55,11 @@ impl Server {
     /// Takes a listener that is there already; its address decides which host names are ours.
     pub fn on(listener: TcpListener, mut config: Config) -> Server {
         config.address = listener.local_addr().unwrap_or(config.address);
-        let (connections, head_time) = (config.connections, config.head_time);
         if let Some(url) = &config.public_url {
             config.archive.expect_root(&dicomweb::root(url));
         }
         let app = App::new(config);
-        Server { listener, router: crate::routes(app.clone()), app, connections, head_time }
+        Server { listener, router: crate::routes(app.clone()), app }
     }
 
     /// The address it listens on.
@@ -70,37 +69,26 @@ impl Server {
 
     /// Answers until `shutdown` is done, then lets what is being sent end.
     pub async fn run(self, shutdown: impl Future) {
-        let builder = builder();
-        let graceful = GracefulShutdown::new();
-        let slots = Arc::new(Semaphore::new(self.connections));
+        let (speaker, graceful) = (Arc::new(Speaker::new(self.router)), GracefulShutdown::new());
+        let connections = self.app.connections.clone();
         let mut shutdown = std::pin::pin!(shutdown);
+        let mut tick = tokio::time::interval(connections.tick());
         loop {
-            let accepted = async {
-                let slot = slots.clone().acquire_owned().await;
-                (slot, self.listener.accept().await)
-            };
-            let (slot, stream) = tokio::select! {
-                (slot, accepted) = accepted => match accepted {
-                    Ok((stream, _)) => (slot, stream),
+            tokio::select! {
+                accepted = self.listener.accept() => match accepted {
+                    Ok((stream, address)) => if let Some(place) = connections.admit(address.ip()) {
+                        tokio::spawn(speaker.clone().connection(stream, place, graceful.watcher()));
+                    },
+                    Err(error) if is_of_one(&error) => {}
                     Err(error) => {
                         tracing::warn!(%error, "cannot accept a connection");
-                        tokio::time::sleep(Duration::from_millis(100)).await;
-                        continue;
+                        connections.give_way();
+                        tokio::time::sleep(NO_ROOM).await;
                     }
                 },
+                _ = tick.tick() => connections.close_late(),
                 _ = &mut shutdown => break,
-            };
-            let stream = FirstHead::within(self.head_time, prepared(stream));
-            let service = TowerToHyperService::new(self.router.clone());
-            let connection = builder.serve_connection(TokioIo::new(stream), service).into_owned();
-            let connection = graceful.watch(connection);
-            tokio::spawn(async move {
-                if let Err(error) = connection.await {
-                    // A client that goes away in the middle of a frame is normal.
-                    tracing::debug!(%error, "connection ended");
-                }
-                drop(slot);
-            });
+            }
         }
         drop(self.listener);
         // These would not end by themselves.
@@ -111,15 +99,44 @@ impl Server {
     }
 }
 
-fn builder() -> Builder<TokioExecutor> {
-    let mut builder = Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(IDLE_TIME).max_buf_size(128 << 10);
-    builder.http2().timer(TokioTimer::new()).keep_alive_interval(PING).max_concurrent_streams(256);
-    builder
+/// What is wrong with the one connection that was taken, and with no other.
+fn is_of_one(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
+    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
 }
 
-fn prepared(stream: TcpStream) -> TcpStream {
-    // Small answers must not wait for more to send.
-    let _ = stream.set_nodelay(true);
-    stream
+/// Speaks HTTP on connections.
+struct Speaker {
+    builder: Builder<TokioExecutor>,
+    router: Router,
+}
+
+impl Speaker {
+    fn new(router: Router) -> Speaker {
+        let mut builder = Builder::new(TokioExecutor::new());
+        // How long anything may take, the table of connections decides.
+        builder.http1().timer(TokioTimer::new()).header_read_timeout(None).max_buf_size(128 << 10);
+        builder.http2().timer(TokioTimer::new()).keep_alive_interval(PING).max_concurrent_streams(STREAMS);
+        Speaker { builder, router }
+    }
+
+    /// One connection, from its first byte to its end, or until it has to make room.
+    async fn connection(self: Arc<Self>, stream: TcpStream, place: Place, watcher: Watcher) {
+        // Small answers must not wait for more to send.
+        let _ = stream.set_nodelay(true);
+        let stream = Wire::new(stream, &place);
+        tokio::select! {
+            () = self.speak(stream, &place, watcher) => {}
+            () = place.seat.closing() => {}
+        }
+    }
+
+    async fn speak(&self, stream: impl AsyncRead + AsyncWrite + Unpin + 'static, place: &Place, watcher: Watcher) {
+        let service = Seated::new(self.router.clone(), place);
+        let connection = self.builder.serve_connection(TokioIo::new(stream), service).into_owned();
+        if let Err(error) = watcher.watch(connection).await {
+            // A client that goes away in the middle of a frame is normal.
+            tracing::debug!(%error, "connection ended");
+        }
+    }
 }

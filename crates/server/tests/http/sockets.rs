@@ -23,7 +23,7 @@ pub async fn start(files: &[Vec<u8>]) -> Running {
     start_with(files, |_| {}).await
 }
 
-async fn start_with(files: &[Vec<u8>], change: impl FnOnce(&mut Config)) -> Running {
+pub async fn start_with(files: &[Vec<u8>], change: impl FnOnce(&mut Config)) -> Running {
     let folder = tempfile::TempDir::new().unwrap();
     let archive = Archive::open(folder.path(), Options::default()).unwrap();
     for file in files {

@@ -18,6 +18,9 @@ pub enum Error {
     },
 }
 
+/// What can be done with a resource where nothing is stored.
+pub const METHODS_WITHOUT_STORING: &str = "GET, HEAD, OPTIONS";
+
 /// What a failed request is told: a status and one line of plain text.
 #[derive(Debug)]
 pub struct Problem {
@@ -159,6 +162,9 @@ impl IntoResponse for Problem {
         response.extensions_mut().insert(Told(self.message));
         let headers = response.headers_mut();
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if self.status == StatusCode::METHOD_NOT_ALLOWED {
+            headers.insert(header::ALLOW, HeaderValue::from_static(METHODS_WITHOUT_STORING));
+        }
         if matches!(self.status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS) {
             headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
         }

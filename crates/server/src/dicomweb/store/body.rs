@@ -17,6 +17,14 @@ const LEAST: u64 = 64 << 10;
 /// So much is still taken from a client that is about to be told that its body can't be read: who sends does not listen.
 const LEFT: u64 = 16 << 20;
 
+/// Takes a part of a body that nobody wants, for the same reason.
+pub async fn pass_over(body: Body) {
+    let (feeder, reader) = channel();
+    drop(reader);
+    // However it ends, it was not wanted.
+    let _ = feeder.feed(body).await;
+}
+
 enum Piece {
     Bytes(Bytes),
     End,

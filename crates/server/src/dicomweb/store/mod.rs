@@ -8,7 +8,7 @@ mod outcome;
 
 use super::target::Target;
 use crate::accept::{self, MediaRange};
-use crate::error::{Answered, Problem};
+use crate::error::{Answered, METHODS_WITHOUT_STORING, Problem};
 use crate::media::{DICOM, DICOM_JSON, DICOM_XML};
 use crate::multipart::Trouble;
 use crate::state::App;
@@ -16,7 +16,6 @@ use answer::Model;
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
-use axum::response::IntoResponse;
 use outcome::Outcome;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -26,7 +25,6 @@ use std::time::Duration;
 const TURN: Duration = Duration::from_secs(20);
 /// What a resource that is stored to can be asked.
 const METHODS: &str = "GET, HEAD, OPTIONS, POST";
-const METHODS_OF_READERS: &str = "GET, HEAD, OPTIONS";
 
 /// How the body holds instances.
 enum Framing {
@@ -59,21 +57,23 @@ pub fn is_store(method: &Method, route: Option<&str>) -> bool {
 pub async fn options(State(app): State<Arc<App>>) -> Response<Body> {
     let mut response = Response::new(Body::empty());
     *response.status_mut() = StatusCode::NO_CONTENT;
-    let methods = if app.config.store { METHODS } else { METHODS_OF_READERS };
+    let methods = if app.config.store { METHODS } else { METHODS_WITHOUT_STORING };
     response.headers_mut().insert(header::ALLOW, HeaderValue::from_static(methods));
     response
 }
 
 /// Stores what the body holds, and tells of each instance what became of it.
 pub async fn store(State(app): State<Arc<App>>, target: Target, request: Request<Body>) -> Answered<Response<Body>> {
-    if !app.config.store {
-        let mut response = Problem::read_only().into_response();
-        response.headers_mut().insert(header::ALLOW, HeaderValue::from_static(METHODS_OF_READERS));
-        return Ok(response);
-    }
-    let model = Model::of(target.accept().as_deref())?;
-    let framing = framing(&target.headers)?;
-    check_room(&app, &target.headers)?;
+    let (model, framing) = match prepare(&app, &target) {
+        Ok(prepared) => prepared,
+        Err(problem) => {
+            // Who waits for leave to send has not sent. Others send before they listen.
+            if !target.headers.contains_key(header::EXPECT) {
+                body::pass_over(request.into_body()).await;
+            }
+            return Err(problem);
+        }
+    };
     let turn = tokio::time::timeout(TURN, app.stores.clone().acquire_owned()).await;
     let Ok(Ok(_turn)) = turn else { return Err(Problem::busy()) };
     let (feeder, reader) = body::channel();
@@ -89,6 +89,17 @@ pub async fn store(State(app): State<Arc<App>>, target: Target, request: Request
     }
     count(&app, &taken.outcomes);
     Ok(answer::response(&taken, &target.root(&app), target.study.as_ref().map(dicom::Uid::as_str), model))
+}
+
+/// What can be told before the body is read: that it is not wanted, or how it is read and answered.
+fn prepare(app: &App, target: &Target) -> Answered<(Model, Framing)> {
+    if !app.config.store {
+        return Err(Problem::read_only());
+    }
+    let model = Model::of(target.accept().as_deref())?;
+    let framing = framing(&target.headers)?;
+    check_room(app, &target.headers)?;
+    Ok((model, framing))
 }
 
 fn count(app: &App, outcomes: &[Outcome]) {

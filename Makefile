@@ -1,7 +1,7 @@
 # Firstlight: two commands to know are `make start` and `make test`.
 
 .DEFAULT_GOAL := help
-.PHONY: help start test setup build samples bench-codec bench-convert bench-migrate bench-audit bench-viewer bench-policy judge-pairs dist test-migrate test-audit sweep fuzz wasm clean
+.PHONY: help start test setup build samples bench-codec bench-convert bench-migrate bench-audit bench-server bench-viewer bench-policy judge-pairs dist test-migrate test-audit sweep fuzz wasm clean
 
 help: ## Show what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -41,6 +41,10 @@ bench-migrate: ## Migrate 100,000 instances, a million files, an object of 5.6 G
 bench-audit: ## Audit the corpus, converted and imported: MB for each second of CPU time
 	@scripts/setup.sh build judges
 	@scripts/bench/run.sh audit $(if $(DICOM),"$(DICOM)")
+
+bench-server: ## The server beside nginx: requests for a second of CPU time, crowds, memory (ARGS="--rounds 1 --seconds 2")
+	@scripts/setup.sh build judges
+	@scripts/bench/run.sh server $(ARGS)
 
 bench-viewer: ## The viewer beside stock OHIF on slow lines, hours; goes on where it was (ARGS="--parts radiographs --runs 1 --table")
 	@scripts/setup.sh build start judges

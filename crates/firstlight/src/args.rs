@@ -341,6 +341,9 @@ pub struct ServeFlags {
     /// The address clients see, where a proxy stands in front
     #[arg(long, value_name = "URL", env = "FIRSTLIGHT_PUBLIC_URL")]
     pub public_url: Option<String>,
+    /// Speak TLS: the files of the certificate and its key in PEM, read anew when they change; or "self-signed", to try
+    #[arg(long, value_names = ["CERT", "KEY"], num_args = 1..=2, value_delimiter = ',', env = "FIRSTLIGHT_TLS")]
+    pub tls: Vec<PathBuf>,
     /// Connections at once; beyond that the least needed is closed for a new one [default: 1024]
     #[arg(long, value_name = "N", env = "FIRSTLIGHT_CONNECTIONS", value_parser = at_least_one)]
     pub connections: Option<std::num::NonZeroUsize>,

@@ -13,7 +13,7 @@ use archive::{Archive, Event, Ingested, Options, Release, Taken, Unservable};
 use files::dicomdir;
 use migrate::{Fetch, FetchError, Listed, Listing, Row, ScanEvent, apart, with_each};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use server::{Config, Server};
+use server::{Config, Server, Tls};
 use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -45,7 +45,7 @@ pub fn run(set: settings::Serve) -> Result<Exit, Failure> {
     let bound = runtime.block_on(Server::bind(config(&set, archive.clone())));
     let bound = bound.map_err(|e| cannot_listen(set.listen, &e))?;
     raise_limit_of_files();
-    println!("{}", greeting(&set, bound.address().unwrap_or(set.listen)));
+    println!("{}", greeting(&set, bound.address().unwrap_or(set.listen), bound.fingerprint()));
 
     let imported = AtomicBool::new(import.rows.is_empty());
     std::thread::scope(|scope| {
@@ -93,6 +93,10 @@ fn config(set: &settings::Serve, archive: Archive) -> Config {
     config.strict_accept = set.strict_accept;
     config.for_diagnosis = set.for_diagnosis;
     config.public_url.clone_from(&set.public_url);
+    config.tls.clone_from(&set.tls);
+    if let Some(Tls::SelfSigned(names)) = &mut config.tls {
+        names.extend(set.allowed_hosts.iter().cloned());
+    }
     config.connections = set.connections.map_or(config.connections, usize::from);
     config.connections_of_client = set.connections_per_client.unwrap_or(config.connections_of_client);
     config
@@ -124,15 +128,18 @@ fn cannot_listen(address: SocketAddr, error: &server::Error) -> Failure {
     }
 }
 
-fn greeting(set: &settings::Serve, address: SocketAddr) -> String {
+fn greeting(set: &settings::Serve, address: SocketAddr, fingerprint: Option<String>) -> String {
     let exposed = match (set.exposed, set.store) {
         (false, _) => "",
         (true, false) => "\n  insecure  everyone who reaches this port reads every image and every name",
         (true, true) => "\n  insecure  everyone who reaches this port reads every image and every name, and can store",
     };
-    let viewer = if set.viewer.is_some() { format!("\n  viewer    http://{address}/viewer") } else { String::new() };
+    let scheme = if fingerprint.is_some() { "https" } else { "http" };
+    let viewer =
+        if set.viewer.is_some() { format!("\n  viewer    {scheme}://{address}/viewer") } else { String::new() };
+    let shown = fingerprint.map_or(String::new(), |digits| format!("\n  SHA-256 of the certificate {digits}"));
     format!(
-        "Firstlight serves {} at http://{address}/{viewer}\n  DICOMweb  http://{address}/dicom-web{exposed}",
+        "Firstlight serves {} at {scheme}://{address}/{viewer}\n  DICOMweb  {scheme}://{address}/dicom-web{shown}{exposed}",
         set.data.display()
     )
 }

@@ -18,6 +18,7 @@ use ::migrate::Limits;
 use deidentify::Profile;
 use files::Proving;
 use serde::Deserialize;
+use server::Tls;
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
@@ -50,6 +51,7 @@ pub struct File {
     strict_accept: bool,
     for_diagnosis: bool,
     public_url: Option<String>,
+    tls: Vec<PathBuf>,
     connections: Option<NonZeroUsize>,
     connections_per_client: Option<usize>,
     release_received_after: Option<String>,
@@ -106,6 +108,7 @@ pub struct Serve {
     pub strict_accept: bool,
     pub for_diagnosis: bool,
     pub public_url: Option<String>,
+    pub tls: Option<Tls>,
     pub connections: Option<NonZeroUsize>,
     pub connections_per_client: Option<usize>,
     pub convert: bool,
@@ -262,6 +265,7 @@ pub fn serve(flags: ServeFlags, file: File) -> Result<Serve, Failure> {
         strict_accept: flags.strict_accept || file.strict_accept,
         for_diagnosis: flags.for_diagnosis || file.for_diagnosis,
         public_url: flags.public_url.or(file.public_url),
+        tls: tls(&or(flags.tls, file.tls))?,
         connections: flags.connections.or(file.connections),
         connections_per_client: flags.connections_per_client.or(file.connections_per_client),
         convert: !flags.no_convert,
@@ -278,6 +282,19 @@ pub fn serve(flags: ServeFlags, file: File) -> Result<Serve, Failure> {
 fn installed(part: &str) -> Option<PathBuf> {
     let program = std::env::current_exe().ok()?.canonicalize().ok()?;
     Some(program.parent()?.parent()?.join("share/firstlight").join(part)).filter(|folder| folder.is_dir())
+}
+
+/// The certificate that `serve` shows; one of its own making is for the names of the machine itself.
+fn tls(named: &[PathBuf]) -> Result<Option<Tls>, Failure> {
+    match named {
+        [] => Ok(None),
+        [word] if word.as_os_str() == "self-signed" => {
+            Ok(Some(Tls::SelfSigned(["localhost", "127.0.0.1", "::1"].map(str::to_owned).to_vec())))
+        }
+        [certificate, key] => Ok(Some(Tls::Files { certificate: certificate.clone(), key: key.clone() })),
+        _ => Err(Failure::new("tls needs the file of a certificate and that of its key")
+            .hint("--tls CERT KEY names both; --tls self-signed makes one to try")),
+    }
 }
 
 /// Is it an address that other machines reach? That has to be said, for whoever reaches it reads everything.
@@ -350,7 +367,7 @@ pub fn default_policy() -> String {
     "default".to_owned()
 }
 
-fn or(flags: Vec<String>, file: Vec<String>) -> Vec<String> {
+fn or<T>(flags: Vec<T>, file: Vec<T>) -> Vec<T> {
     if flags.is_empty() { file } else { flags }
 }
 
@@ -447,6 +464,7 @@ mod tests {
             (all, "second-opinion", "all", "SECOND_OPINION", "second_opinion = \"all\"", "share: 1.0"),
             (all, "quarantine-gib", "3", "QUARANTINE_GIB", "quarantine_gib = 3", "quarantine: 3221225472"),
             (&all[2..], "connections", "9", "CONNECTIONS", "connections = 9", "connections: Some(9)"),
+            (&all[2..], "tls", "a,b", "TLS", "tls = [\"a\", \"b\"]", "certificate: \"a\", key: \"b\""),
             (
                 &all[2..],
                 "connections-per-client",

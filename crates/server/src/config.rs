@@ -1,5 +1,6 @@
 //! What the server is told at its start.
 
+use crate::tls::Tls;
 use archive::Archive;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -30,6 +31,8 @@ pub struct Config {
     pub for_diagnosis: bool,
     /// The address clients see (`https://pacs.example.org`), where it is not the Host they ask for.
     pub public_url: Option<String>,
+    /// Speak TLS on the port, and nothing else.
+    pub tls: Option<Tls>,
     /// A request that has not been answered by then is given up.
     pub request_timeout: Duration,
     /// The first head of a connection, and any head that has begun, is there by then, or the connection is closed.
@@ -66,6 +69,7 @@ impl Config {
             strict_accept: false,
             for_diagnosis: false,
             public_url: None,
+            tls: None,
             request_timeout: Duration::from_secs(60),
             head_time: Duration::from_secs(10),
             idle_time: Duration::from_secs(60),

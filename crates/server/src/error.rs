@@ -16,6 +16,9 @@ pub enum Error {
         /// What the operating system said.
         source: std::io::Error,
     },
+    /// There is no certificate to speak TLS with.
+    #[error(transparent)]
+    Tls(#[from] crate::tls::TlsError),
 }
 
 /// What can be done with a resource where nothing is stored.

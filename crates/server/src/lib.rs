@@ -3,7 +3,7 @@
 //! The order of the work, and the map of the crate:
 //!
 //! ```text
-//! serve     the listener, HTTP/1.1 and HTTP/2, shutdown
+//! serve     the listener, HTTP/1.1 and HTTP/2, tls, shutdown
 //! connections  who is connected, how long for, and who goes when room is short
 //! gate      every request: its id (request_id), Host and Origin (guard), limits, counters (metrics), safe headers
 //! dicomweb  searches, metadata, instances, frames, levels, bulk data, rendered
@@ -40,11 +40,13 @@ mod searches;
 mod serve;
 mod session;
 mod state;
+mod tls;
 mod viewer;
 
 pub use config::Config;
 pub use error::Error;
 pub use serve::{Server, serve, serve_on};
+pub use tls::{Tls, TlsError};
 
 use axum::Router;
 

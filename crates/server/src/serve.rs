@@ -5,6 +5,7 @@ use crate::connections::{Place, Seated, Wire};
 use crate::dicomweb;
 use crate::error::Error;
 use crate::state::App;
+use crate::tls::{self, Certificate};
 use axum::Router;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
@@ -30,11 +31,12 @@ pub struct Server {
     listener: TcpListener,
     app: Arc<App>,
     router: Router,
+    tls: Option<Arc<Certificate>>,
 }
 
 /// As [`serve`], on a listener that is there already.
 pub async fn serve_on(listener: TcpListener, config: Config, shutdown: impl Future) -> Result<(), Error> {
-    Server::on(listener, config).run(shutdown).await;
+    Server::on(listener, config)?.run(shutdown).await;
     Ok(())
 }
 
@@ -49,17 +51,18 @@ impl Server {
     pub async fn bind(config: Config) -> Result<Server, Error> {
         let address = config.address;
         let listener = TcpListener::bind(address).await.map_err(|source| Error::Listen { address, source })?;
-        Ok(Server::on(listener, config))
+        Server::on(listener, config)
     }
 
     /// Takes a listener that is there already; its address decides which host names are ours.
-    pub fn on(listener: TcpListener, mut config: Config) -> Server {
+    pub fn on(listener: TcpListener, mut config: Config) -> Result<Server, Error> {
         config.address = listener.local_addr().unwrap_or(config.address);
         if let Some(url) = &config.public_url {
             config.archive.expect_root(&dicomweb::root(url));
         }
+        let tls = config.tls.clone().map(Certificate::new).transpose()?.map(Arc::new);
         let app = App::new(config);
-        Server { listener, router: crate::routes(app.clone()), app }
+        Ok(Server { listener, router: crate::routes(app.clone()), app, tls })
     }
 
     /// The address it listens on.
@@ -67,11 +70,17 @@ impl Server {
         self.listener.local_addr().ok()
     }
 
+    /// SHA-256 of the certificate, as browsers show it, where it speaks TLS.
+    pub fn fingerprint(&self) -> Option<String> {
+        self.tls.as_ref().map(|certificate| certificate.fingerprint())
+    }
+
     /// Answers until `shutdown` is done, then lets what is being sent end.
     pub async fn run(self, shutdown: impl Future) {
-        let (speaker, graceful) = (Arc::new(Speaker::new(self.router)), GracefulShutdown::new());
+        let (speaker, graceful) = (Arc::new(Speaker::new(self.router, self.tls.clone())), GracefulShutdown::new());
         let connections = self.app.connections.clone();
         let mut shutdown = std::pin::pin!(shutdown);
+        let looking = self.tls.map(|certificate| tokio::spawn(look_after(certificate)));
         let mut tick = tokio::time::interval(connections.tick());
         loop {
             tokio::select! {
@@ -91,11 +100,21 @@ impl Server {
             }
         }
         drop(self.listener);
+        looking.inspect(|task| task.abort());
         // These would not end by themselves.
         self.app.sessions.close();
         if tokio::time::timeout(LAST_TIME, graceful.shutdown()).await.is_err() {
             tracing::warn!("stopped while answers were still being sent");
         }
+    }
+}
+
+/// Reads a changed certificate anew.
+async fn look_after(certificate: Arc<Certificate>) {
+    loop {
+        tokio::time::sleep(tls::LOOK).await;
+        let certificate = certificate.clone();
+        let _ = tokio::task::spawn_blocking(move || certificate.look()).await;
     }
 }
 
@@ -109,15 +128,16 @@ fn is_of_one(error: &io::Error) -> bool {
 struct Speaker {
     builder: Builder<TokioExecutor>,
     router: Router,
+    tls: Option<Arc<Certificate>>,
 }
 
 impl Speaker {
-    fn new(router: Router) -> Speaker {
+    fn new(router: Router, tls: Option<Arc<Certificate>>) -> Speaker {
         let mut builder = Builder::new(TokioExecutor::new());
         // How long anything may take, the table of connections decides.
         builder.http1().timer(TokioTimer::new()).header_read_timeout(None).max_buf_size(128 << 10);
         builder.http2().timer(TokioTimer::new()).keep_alive_interval(PING).max_concurrent_streams(STREAMS);
-        Speaker { builder, router }
+        Speaker { builder, router, tls }
     }
 
     /// One connection, from its first byte to its end, or until it has to make room.
@@ -126,12 +146,26 @@ impl Speaker {
         let _ = stream.set_nodelay(true);
         let stream = Wire::new(stream, &place);
         tokio::select! {
-            () = self.speak(stream, &place, watcher) => {}
+            () = self.greet(stream, &place, watcher) => {}
             () = place.seat.closing() => {}
         }
     }
 
-    async fn speak(&self, stream: impl AsyncRead + AsyncWrite + Unpin + 'static, place: &Place, watcher: Watcher) {
+    /// Speaks TLS first, where that is to be.
+    async fn greet(&self, stream: Wire<TcpStream>, place: &Place, watcher: Watcher) {
+        let Some(tls) = &self.tls else { return self.speak(stream, place, watcher).await };
+        match tls.acceptor().accept(stream).await {
+            Ok(stream) => self.speak(stream, place, watcher).await,
+            Err(error) => tracing::debug!(%error, "no TLS"),
+        }
+    }
+
+    async fn speak(
+        &self,
+        stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
+        place: &Place,
+        watcher: Watcher,
+    ) {
         let service = Seated::new(self.router.clone(), place);
         let connection = self.builder.serve_connection(TokioIo::new(stream), service).into_owned();
         if let Err(error) = watcher.watch(connection).await {

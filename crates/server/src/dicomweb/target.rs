@@ -85,7 +85,12 @@ impl Target {
     /// The DICOMweb root as the client sees it: a URL that is absolute, since viewers disagree about what a relative one is
     /// relative to.
     pub fn root(&self, app: &App) -> String {
-        super::root(app.config.public_url.as_deref().unwrap_or(&self.asked))
+        let asked = match (&app.config.public_url, self.asked.strip_prefix("http://")) {
+            (Some(url), _) => url.clone(),
+            (None, Some(rest)) if app.config.tls.is_some() => format!("https://{rest}"),
+            (None, _) => self.asked.clone(),
+        };
+        super::root(&asked)
     }
 
     /// The media types the client accepts: the query's `accept` wins over the header, which may come in several lines.

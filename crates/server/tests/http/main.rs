@@ -17,3 +17,4 @@ mod session;
 mod site;
 mod sockets;
 mod store;
+mod tls;

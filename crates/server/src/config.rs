@@ -77,7 +77,7 @@ impl Config {
             search_time: Duration::from_secs(10),
             connections: 1024,
             connections_of_client: 512,
-            cache_bytes: 256 << 20,
+            cache_bytes: 96 << 20,
         }
     }
 }

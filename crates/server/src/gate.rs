@@ -55,7 +55,10 @@ async fn answer(app: Arc<App>, request: Request, next: Next) -> Response<Body> {
     let mut response = match checked.and_then(|_| within_limits(&request)) {
         Err(problem) => {
             route = "rejected";
-            problem.into_response()
+            let mut response = problem.into_response();
+            // What follows on the connection may be the rest of what was refused.
+            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+            response
         }
         Ok(()) => match guard::preflight(&request, &from) {
             Some(answer) => answer,

@@ -48,7 +48,7 @@ impl Converter<'_> {
         }
     }
 
-    /// Says that what is under way still is; to be called every few minutes at least.
+    /// Says that what is under way still is; to be called every 15 seconds, for after 60 it is taken for dead.
     pub fn renew(&self) -> Result<(), Error> {
         self.run.renew()
     }

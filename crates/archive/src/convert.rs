@@ -5,7 +5,7 @@ use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use store::index::Retry;
+use store::index::{LEASE, Retry};
 use transcode::Policy;
 
 use crate::archive::{Archive, Inner};
@@ -14,7 +14,7 @@ use crate::event::{Event, Summary};
 use crate::run::Run;
 
 /// Between two renewals of leases.
-const RENEW: Duration = Duration::from_secs(60);
+const RENEW: Duration = Duration::from_secs(LEASE as u64 / 4);
 
 impl Archive {
     /// Converts what waits for conversion with `jobs` threads; returns when nothing waits or `stop` is set.

@@ -280,6 +280,29 @@ fn two_runs_at_once_share_the_work() {
 }
 
 #[test]
+fn what_another_machine_has_is_left_to_it_until_its_lease_ends() {
+    let (archive, folder) = archive();
+    fill(&archive, 1);
+    drop(archive);
+    let leased = |run: &str, until: i64| {
+        let sql = "UPDATE jobs SET state = 1, run = ?, until = ?";
+        assert_eq!(unsealed(folder.path()).execute(sql, (run, until)).unwrap(), 1);
+    };
+    // A run of this folder that is no more, as an earlier version named it: its work goes on at once.
+    leased("18a-2-0/0", i64::MAX);
+    let archive = Archive::open(folder.path(), Options::default()).unwrap();
+    assert!(archive.decisions(State::Leased, 0, 9).unwrap().is_empty());
+    drop(archive);
+    let elsewhere = format!("{}-18a-2-0/0", "7".repeat(32));
+    leased(&elsewhere, i64::MAX);
+    let archive = Archive::open(folder.path(), Options::default()).unwrap();
+    assert_eq!(run(&archive, &all_htj2k()).0, Summary::default());
+    assert_eq!(archive.decisions(State::Leased, 0, 9).unwrap().len(), 1);
+    leased(&elsewhere, 1);
+    assert_eq!(run(&archive, &all_htj2k()).0.converted, 1);
+}
+
+#[test]
 fn readers_see_the_old_or_the_new_while_it_is_swapped() {
     let (archive, _folder) = archive();
     let files = fill(&archive, 20);

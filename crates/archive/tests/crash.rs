@@ -122,7 +122,8 @@ fn moments(from: u64, to: u64) -> impl Iterator<Item = Duration> {
 }
 
 fn nothing_half_written(folder: &Path) {
-    let left: Vec<_> = files(&folder.join("spool")).into_iter().filter(|f| !f.ends_with("lock")).collect();
+    let left: Vec<_> =
+        files(&folder.join("spool")).into_iter().filter(|f| !f.ends_with("lock") && !f.ends_with("place")).collect();
     assert!(left.is_empty(), "half-written files are left: {left:?}");
 }
 

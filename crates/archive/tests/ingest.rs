@@ -66,7 +66,11 @@ fn many_are_handed_over_and_acknowledged_in_their_order() {
     assert_eq!(stored(&archive, "1.1", "1.2", "1.4"), sent[1]);
     drop(archive.receive(&mut &file("1.5", 5)[..]).unwrap());
     assert_eq!(files(&folder.path().join("objects")).len(), 3, "what is dropped was never stored");
-    assert_eq!(files(&folder.path().join("spool")).len(), 1, "and leaves nothing but the lock of this run");
+    assert_eq!(
+        files(&folder.path().join("spool")).len(),
+        2,
+        "and leaves nothing but the lock of this run and the name of the place"
+    );
 }
 
 #[test]
@@ -141,7 +145,10 @@ fn what_cannot_be_an_instance_is_refused_and_leaves_nothing() {
     }
     assert_eq!(archive.stats().unwrap(), Default::default());
     assert!(files(&folder.path().join("objects")).is_empty());
-    let left: Vec<_> = files(&folder.path().join("spool")).into_iter().filter(|f| !f.ends_with("lock")).collect();
+    let left: Vec<_> = files(&folder.path().join("spool"))
+        .into_iter()
+        .filter(|f| !f.ends_with("lock") && !f.ends_with("place"))
+        .collect();
     assert!(left.is_empty(), "{left:?}");
     assert!(matches!(archive.ingest(&folder.path().join("missing")), Err(Error::Io { .. })));
 }

@@ -25,7 +25,7 @@ const TOGETHER: usize = 256;
 const WAIT: Duration = Duration::from_millis(100);
 /// How often news is told, and what the user said is heard.
 const LOOK: Duration = Duration::from_millis(250);
-const RENEW: Duration = Duration::from_secs(60);
+const RENEW: Duration = Duration::from_secs(15);
 /// After so many failures in a row it is asked whether the source is still there.
 const FAILURES: usize = 20;
 

@@ -2,6 +2,9 @@
 //!
 //! Each run of the program has a folder of its own, held by a locked file. A folder whose lock is free, or lost in a power cut,
 //! was left by a run that died: what is in it was never acknowledged, and is removed when the archive is opened.
+//!
+//! A spool is a place with a name of its own, by chance; the name of a run begins with it. So it is known whose runs these locks can tell
+//! about: those of another machine are judged by their leases alone.
 
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -11,14 +14,16 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use sha2::{Digest, Sha256};
 
-use crate::objects::Key;
+use crate::objects::{Key, sync_folder};
 
 const LOCK: &str = "lock";
+const PLACE: &str = "place";
 
 /// A folder of unfinished files that belongs to this run alone.
 #[derive(Debug)]
 pub struct Spool {
     folder: PathBuf,
+    place: String,
     run: String,
     next: AtomicU64,
     _lock: File,
@@ -29,7 +34,8 @@ impl Spool {
     pub fn open(root: &Path) -> io::Result<(Spool, Vec<String>)> {
         fs::create_dir_all(root)?;
         let dead = remove_dead(root)?;
-        let run = run_name();
+        let place = place(root)?;
+        let run = run_name(&place);
         // The folder gets its name only once its lock is held, so that nobody takes it for a dead one.
         let making = root.join(format!(".{run}"));
         fs::create_dir(&making)?;
@@ -37,7 +43,7 @@ impl Spool {
         lock.lock()?;
         let folder = root.join(&run);
         fs::rename(&making, &folder)?;
-        Ok((Spool { folder, run, next: AtomicU64::new(0), _lock: lock }, dead))
+        Ok((Spool { folder, place, run, next: AtomicU64::new(0), _lock: lock }, dead))
     }
 
     /// The name of this run; no two runs have the same.
@@ -45,10 +51,11 @@ impl Spool {
         &self.run
     }
 
-    /// Does this run hold its folder? One that died or ended does not.
-    pub fn is_alive(&self, run: &str) -> bool {
+    /// Is this a run of this place that holds its folder no more? It died or ended. Of runs of other places nothing is known here.
+    pub fn is_dead(&self, run: &str) -> bool {
+        let ours = place_of(run).is_none_or(|place| place == self.place);
         // What can't be told may be alive.
-        self.folder.parent().is_some_and(|root| is_held(&root.join(run)).unwrap_or(true))
+        ours && self.folder.parent().is_some_and(|root| !is_held(&root.join(run)).unwrap_or(true))
     }
 
     /// The folder of this run.
@@ -212,10 +219,48 @@ fn old(path: &Path) -> bool {
     modified.is_ok_and(|at| at.elapsed().is_ok_and(|age| age.as_secs() > 3600))
 }
 
-fn run_name() -> String {
+fn run_name(place: &str) -> String {
     static COUNT: AtomicU64 = AtomicU64::new(0);
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_nanos());
-    format!("{now:x}-{:x}-{:x}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed))
+    format!("{place}-{now:x}-{:x}-{:x}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed))
+}
+
+/// The place of a run; `None` of one that an earlier version named, which knew one place only.
+fn place_of(run: &str) -> Option<&str> {
+    run.split_once('-').map(|(place, _)| place).filter(|place| is_place(place))
+}
+
+fn is_place(name: &str) -> bool {
+    name.len() == 32 && name.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+}
+
+/// The name of the place; made when there is none, or none that was written to its end.
+fn place(root: &Path) -> io::Result<String> {
+    let path = root.join(PLACE);
+    match fs::read_to_string(&path) {
+        Ok(name) if is_place(&name) => return Ok(name),
+        Err(e) if !matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::InvalidData) => return Err(e),
+        _ => {}
+    }
+    let mut random = [0; 16];
+    getrandom::fill(&mut random).map_err(io::Error::other)?;
+    let name: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
+    let making = root.join(format!(".{name}"));
+    let mut file = File::create_new(&making)?;
+    file.write_all(name.as_bytes())?;
+    file.sync_all()?;
+    // Of two that make one at once, the first has it; one that was not written to its end gives way.
+    match fs::hard_link(&making, &path) {
+        Err(_) if read_place(&path).is_err() => fs::rename(&making, &path)?,
+        _ => fs::remove_file(&making)?,
+    }
+    sync_folder(root)?;
+    read_place(&path)
+}
+
+fn read_place(path: &Path) -> io::Result<String> {
+    let name = fs::read_to_string(path)?;
+    if is_place(&name) { Ok(name) } else { Err(io::Error::other("the spool has no name")) }
 }
 
 #[cfg(test)]
@@ -238,13 +283,13 @@ mod tests {
         fs::create_dir(&cut).unwrap();
         fs::create_dir(&making).unwrap();
         fs::write(folder.path().join("stray"), b"a file").unwrap();
-        assert!(!living.is_alive("cut") && !living.is_alive("killed") && !living.is_alive("never"));
+        assert!(living.is_dead("cut") && living.is_dead("killed") && living.is_dead("never"));
         let (second, mut dead) = Spool::open(folder.path()).unwrap();
         dead.sort();
         assert_eq!(dead, ["cut", "killed"]);
         assert!(!killed.exists() && !cut.exists());
         assert!(making.exists() && staged.path().exists());
-        assert!(second.is_alive(living.run()) && second.is_alive(second.run()));
+        assert!(!second.is_dead(living.run()) && !second.is_dead(second.run()));
     }
 
     #[test]
@@ -258,5 +303,31 @@ mod tests {
         assert_eq!((staged.key(), staged.size(), staged.path()), (key, 5, &*whole));
         spool.take(cut.clone(), key, 5).unwrap_err();
         assert!(!cut.exists());
+    }
+
+    #[test]
+    fn runs_of_another_place_are_not_judged() {
+        let (here, there) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let ours = Spool::open(here.path()).unwrap().0;
+        let theirs = Spool::open(there.path()).unwrap().0.run().to_owned();
+        let gone = Spool::open(here.path()).unwrap().0.run().to_owned();
+        assert!(!ours.is_dead(&theirs) && ours.is_dead(&gone) && !ours.is_dead(ours.run()));
+        let elsewhere = Spool::open(there.path()).unwrap().0;
+        assert!(elsewhere.is_dead(&theirs) && !elsewhere.is_dead(ours.run()));
+    }
+
+    #[test]
+    fn a_place_has_one_name_for_good() {
+        let folder = tempfile::tempdir().unwrap();
+        let names: Vec<String> = std::thread::scope(|scope| {
+            let open = || Spool::open(folder.path()).unwrap().0.place.clone();
+            let opened: Vec<_> = (0..8).map(|_| scope.spawn(open)).collect();
+            opened.into_iter().map(|opened| opened.join().unwrap()).collect()
+        });
+        assert!(names.iter().all(|name| *name == names[0]), "{names:?}");
+        fs::write(folder.path().join(PLACE), b"").unwrap();
+        let renamed = Spool::open(folder.path()).unwrap().0.place.clone();
+        assert!(is_place(&renamed));
+        assert_eq!(Spool::open(folder.path()).unwrap().0.place, renamed);
     }
 }

@@ -8,8 +8,8 @@ use super::register::NewObject;
 use crate::Error;
 use crate::objects::Key;
 
-/// A lease that is not renewed ends after so many seconds.
-pub const LEASE: i64 = 600;
+/// A lease that is not renewed ends after so many seconds: whoever has it is dead, on whatever machine. Renew it four times as often.
+pub const LEASE: i64 = 60;
 
 /// Where an instance stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -208,7 +208,7 @@ pub trait Jobs {
     /// Takes back what a run leased and did not begin: as if it had never been leased.
     fn give_back(&self, run: &str) -> Result<(), Error>;
 
-    /// The programs (`RUN`) that hold leases.
+    /// The programs (`RUN`) that hold leases: for who can tell that one is dead before its leases end.
     fn lessees(&self) -> Result<Vec<String>, Error>;
 
     /// Lets wait again what these programs (`RUN`) had leased: they are no more.

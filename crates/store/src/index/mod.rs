@@ -9,6 +9,7 @@
 //! grow in the order in which things came, and mean nothing to another index.
 
 pub mod attributes;
+mod checksum;
 #[cfg(any(test, feature = "contract"))]
 pub mod contract;
 mod evidence;
@@ -27,6 +28,7 @@ pub mod sqlite;
 mod ticket;
 mod ways_back;
 
+pub use checksum::Checksum;
 pub use evidence::{EvidenceOf, EvidenceRow, Figure, ObjectFacts, Opinions, Proofs};
 pub use fold::{fold, groups};
 pub use instances::{

@@ -1,13 +1,13 @@
 //! A checksum in every row: `sum`, kept by triggers, so that no writer can forget it and a flipped bit is found.
 //!
-//! The sum is over the type, length and bytes of all other columns. Triggers run in the transaction of the change, whoever makes it.
+//! The sum is the [`Checksum`] of all other columns. Triggers run in the transaction of the change, whoever makes it.
 
 use rusqlite::functions::{Context, FunctionFlags};
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension};
-use sha2::{Digest, Sha256};
 
 use crate::Error;
+use crate::index::checksum::Checksum;
 
 /// A table with sums.
 #[derive(Debug, Clone)]
@@ -26,23 +26,18 @@ pub(super) fn register(connection: &Connection) -> Result<(), Error> {
     Ok(())
 }
 
-fn sum(values: &Context<'_>) -> Vec<u8> {
-    let mut hash = Sha256::new();
-    let mut add = |kind: u8, bytes: &[u8]| {
-        hash.update([kind]);
-        hash.update((bytes.len() as u64).to_le_bytes());
-        hash.update(bytes);
-    };
+fn sum(values: &Context<'_>) -> [u8; 16] {
+    let mut sum = Checksum::default();
     for n in 0..values.len() {
         match values.get_raw(n) {
-            ValueRef::Null => add(0, &[]),
-            ValueRef::Integer(v) => add(1, &v.to_le_bytes()),
-            ValueRef::Real(v) => add(2, &v.to_le_bytes()),
-            ValueRef::Text(v) => add(3, v),
-            ValueRef::Blob(v) => add(4, v),
+            ValueRef::Null => sum.null(),
+            ValueRef::Integer(v) => sum.integer(v),
+            ValueRef::Real(v) => sum.real(v),
+            ValueRef::Text(v) => sum.text(v),
+            ValueRef::Blob(v) => sum.blob(v),
         }
     }
-    hash.finalize()[..16].to_vec()
+    sum.finish()
 }
 
 /// Gives every table its sums that has none yet.

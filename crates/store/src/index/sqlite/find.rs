@@ -12,14 +12,13 @@ use crate::index::query::{
 };
 use crate::index::search::{Matches, Query, QueryLevel, Search};
 
-const STUDIES: &str = "studies s";
-const SERIES: &str = "studies s JOIN series e ON e.study = s.id";
-const INSTANCES: &str = "studies s JOIN series e ON e.study = s.id JOIN instances i ON i.series = e.id \
-    JOIN objects o ON o.id = i.object";
-
 const OF_STUDY: &str = "s.common, s.more, s.modalities, s.series, s.instances";
 const OF_SERIES: &str = "e.common, e.more, e.instances";
 const OF_INSTANCE: &str = "i.common, i.more, o.facts";
+
+const BY_STUDY: &str = "s.date DESC, s.id DESC";
+const BY_SERIES: &str = "e.number, e.id";
+const BY_INSTANCE: &str = "i.number, i.id";
 
 impl Search for Sqlite {
     fn find(&self, patience: &Patience, level: QueryLevel, query: &Query) -> Result<Matches, Error> {
@@ -27,18 +26,7 @@ impl Search for Sqlite {
         let include = Include::of(query);
         let most = query.limit.unwrap_or(MOST).min(MOST);
         let Where { sql, mut parameters } = Where::of(&all);
-        let (columns, from, order) = match level {
-            QueryLevel::Study => (OF_STUDY.to_owned(), STUDIES, "s.date DESC, s.id DESC"),
-            QueryLevel::Series => {
-                (format!("{OF_STUDY}, {OF_SERIES}"), SERIES, "s.date DESC, s.id DESC, e.number, e.id")
-            }
-            QueryLevel::Instance => (
-                format!("{OF_STUDY}, {OF_SERIES}, {OF_INSTANCE}"),
-                INSTANCES,
-                "s.date DESC, s.id DESC, e.number, e.id, i.number, i.id",
-            ),
-        };
-        let sql = format!("SELECT {columns} FROM {from}{sql} ORDER BY {order} LIMIT ? OFFSET ?");
+        let sql = select(level, joins(&all), &sql);
         // One more than is returned tells whether there are more.
         parameters.extend([most + 1, query.offset].map(|n| Value::Integer(n as i64)));
         self.read_for(patience, |snapshot| {
@@ -55,6 +43,33 @@ impl Search for Sqlite {
             Ok(matches)
         })
     }
+}
+
+fn select(level: QueryLevel, join: &str, conditions: &str) -> String {
+    let (mut columns, mut from, mut order) = (OF_STUDY.to_owned(), "studies s".to_owned(), BY_STUDY.to_owned());
+    if level >= QueryLevel::Series {
+        columns += &format!(", {OF_SERIES}");
+        from += &format!(" {join} series e ON e.study = s.id");
+        order += &format!(", {BY_SERIES}");
+    }
+    if level == QueryLevel::Instance {
+        columns += &format!(", {OF_INSTANCE}");
+        from += &format!(" {join} instances i ON i.series = e.id {join} objects o ON o.id = i.object");
+        order += &format!(", {BY_INSTANCE}");
+    }
+    format!("SELECT {columns} FROM {from}{conditions} ORDER BY {order} LIMIT ? OFFSET ?")
+}
+
+/// How tables are joined. Where nothing below the study is asked for, studies come first: by an index on what is asked of them, or in the
+/// order of the answer, so that a page is all that is read. Left to itself SQLite begins with the largest table, and sorts it.
+fn joins(conditions: &[Condition]) -> &'static str {
+    let below = |condition: &Condition| match condition {
+        Condition::OneOf(of, _) | Condition::Text(of, _) | Condition::Number(of, _) | Condition::Range(of, ..) => {
+            !column(*of).starts_with("s.")
+        }
+        Condition::Never | Condition::Name { .. } | Condition::Words(..) | Condition::Modality(_) => false,
+    };
+    if conditions.iter().any(below) { "JOIN" } else { "CROSS JOIN" }
 }
 
 fn found<'a>(level: QueryLevel, row: &'a Row<'_>) -> rusqlite::Result<Found<'a>> {
@@ -209,5 +224,89 @@ fn column(column: Column) -> &'static str {
         Column::SopInstanceUid => "i.uid",
         Column::SopClassUid => "i.class",
         Column::InstanceNumber => "i.number",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+    use dicom::Tag;
+    use rusqlite::Connection;
+
+    use super::*;
+    use crate::index::attributes::*;
+    use crate::index::sqlite::{checksum, functions, schema};
+
+    /// An index of so many studies, each with three series of two instances.
+    fn index(studies: u32) -> Connection {
+        let mut index = Connection::open_in_memory().unwrap();
+        checksum::register(&index).unwrap();
+        functions::register(&index).unwrap();
+        schema::migrate(&mut index).unwrap();
+        let fill = "PRAGMA foreign_keys = OFF;
+            CREATE TEMP TABLE n AS WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < @) SELECT n FROM n;
+            CREATE TEMP TABLE k (k); INSERT INTO k VALUES (0), (1), (2);
+            INSERT INTO studies (id, uid, date, time, accession, patient_id, birth_date, sex, study_id, description, common, more)
+                SELECT n, '1.' || n, 20000000 + n % 997, '', 'A' || n, 'P' || n, 19000000 + n, '', 'S' || n, 'd' || n, '{}', '{}' FROM n;
+            INSERT INTO names (tag, text, place, study) SELECT 1048592, 'name' || n, 0, n FROM n;
+            INSERT INTO series (id, study, uid, modality, number, description, body_part, pps_date, pps_time, step_id, procedure_id,
+                common, more) SELECT n * 3 + k, n, '2.' || n || '.' || k, 'CT', k, 'd' || n, '', '', '', 's' || n, 'p' || n, '{}', '{}' FROM n, k;
+            INSERT INTO instances (series, uid, class, number, object, received, common, more)
+                SELECT n * 3 + k, '3.' || n || '.' || k, 'c', 1, 1, 1, '{}', '{}' FROM n, k;
+            INSERT INTO objects (id, key, instance, role, bytes, syntax, stored, facts, frames) VALUES (1, x'00', 1, 0, 1, '', 0, '{}', x'')";
+        index.execute_batch(&fill.replace('@', &studies.to_string())).unwrap();
+        index
+    }
+
+    /// Steps of SQLite's machine for a page of 20, and its rows.
+    fn steps(index: &Connection, level: QueryLevel, matches: &[(Tag, &str)]) -> (u64, usize) {
+        let matches = matches.iter().map(|(tag, value)| (*tag, (*value).to_owned())).collect();
+        let all = Conditions::of(level, &Query { matches, ..Query::default() }).unwrap().all;
+        let Where { sql, mut parameters } = Where::of(&all);
+        parameters.extend([20, 0].map(Value::Integer));
+        let mut statement = index.prepare(&select(level, joins(&all), &sql)).unwrap();
+        let count = Arc::new(AtomicU64::new(0));
+        let counted = count.clone();
+        let each = move || {
+            counted.fetch_add(1, Relaxed);
+            false
+        };
+        index.progress_handler(1, Some(each)).unwrap();
+        let rows = statement.query_map(params_from_iter(parameters), |_| Ok(())).unwrap().count();
+        index.progress_handler(0, None::<fn() -> bool>).unwrap();
+        (count.load(Relaxed), rows)
+    }
+
+    #[test]
+    fn searches_do_not_grow_with_the_archive() {
+        use QueryLevel::*;
+        let (few, many) = (index(100), index(3_000));
+        for (level, matches, rows) in [
+            (Study, &[][..], 20),
+            (Series, &[], 20),
+            (Instance, &[], 20),
+            (Instance, &[(PATIENT_ID, "P7")], 3),
+            (Instance, &[(STUDY_INSTANCE_UID, "1.7")], 3),
+            (Study, &[(ACCESSION_NUMBER, "A7")], 1),
+            (Study, &[(STUDY_ID, "S7")], 1),
+            (Study, &[(PATIENT_BIRTH_DATE, "19000007")], 1),
+            (Study, &[(STUDY_DESCRIPTION, "d7")], 1),
+            (Study, &[(PATIENT_NAME, "NAME7")], 1),
+            (Series, &[(SERIES_INSTANCE_UID, "2.7.1")], 1),
+            (Series, &[(SERIES_DESCRIPTION, "d7")], 3),
+            (Series, &[(SCHEDULED_STEP_ID, "s7")], 3),
+            (Series, &[(REQUESTED_PROCEDURE_ID, "p7")], 3),
+            (Instance, &[(SOP_INSTANCE_UID, "3.7.1")], 1),
+        ] {
+            let (small, found) = steps(&few, level, matches);
+            let (large, found_in_many) = steps(&many, level, matches);
+            assert_eq!((found, found_in_many), (rows, rows), "{level:?} {matches:?}");
+            assert!(
+                large <= small + small / 2,
+                "{level:?} {matches:?}: {small} steps, {large} with thirty times the studies"
+            );
+        }
     }
 }

@@ -16,7 +16,9 @@
 //! and `searches` have threads of their own.
 
 mod accept;
+mod api;
 mod cache;
+mod coding;
 mod config;
 mod connections;
 mod dicomweb;
@@ -26,6 +28,7 @@ mod guard;
 mod media;
 mod metrics;
 mod multipart;
+mod native_xml;
 mod ops;
 mod pages;
 mod process;
@@ -40,6 +43,7 @@ mod searches;
 mod serve;
 mod session;
 mod state;
+mod stream;
 mod tls;
 mod viewer;
 
@@ -58,6 +62,8 @@ pub fn router(config: Config) -> Router {
 fn routes(app: std::sync::Arc<state::App>) -> Router {
     Router::new()
         .nest("/dicom-web", dicomweb::routes())
+        .route("/dicom-web/", dicomweb::root_resource())
+        .route("/wado", dicomweb::wado_uri())
         .merge(viewer::routes())
         .merge(pages::routes())
         .merge(ops::routes())

@@ -1,5 +1,6 @@
 //! For those who run it: health, readiness, metrics, state, and the description of the interface.
 
+use crate::api;
 use crate::error::{Answered, Problem};
 use crate::metrics::Metrics;
 use crate::process;
@@ -11,6 +12,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, Method, Response};
+use axum::response::IntoResponse;
 use axum::routing::get;
 use serde_json::json;
 use std::fmt::Write;
@@ -102,7 +104,8 @@ async fn status(State(app): State<Arc<App>>, method: Method, headers: HeaderMap)
 }
 
 async fn openapi(method: Method, headers: HeaderMap) -> Response<Body> {
-    Reply::new("application/json", include_str!("../assets/openapi.json"))
-        .compressed(&headers)
-        .answer(&method, &headers)
+    match serde_json::to_vec(&api::description()) {
+        Ok(text) => Reply::new("application/json", text).compressed(&headers).answer(&method, &headers),
+        Err(error) => Problem::internal(error).into_response(),
+    }
 }

@@ -21,6 +21,11 @@ impl Parameters {
         )
     }
 
+    /// These names and values.
+    pub fn of<const N: usize>(pairs: [(&str, String); N]) -> Parameters {
+        Parameters(pairs.map(|(name, value)| (name.to_owned(), value)).into())
+    }
+
     /// The first value of a name; empty ones count as absent.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.iter().find(|(n, v)| *n == name && !v.is_empty()).map(|(_, v)| v)

@@ -10,15 +10,25 @@ pub enum Wanted {
     Whole,
     /// These bytes of it: 206.
     Part(Range<u64>),
+    /// Several parts of it: 206, as `multipart/byteranges`.
+    Parts(Vec<Range<u64>>),
+    /// Nothing, since it is not what the client takes it for: 412.
+    Changed,
     /// Bytes that it does not have: 416.
     Unsatisfiable,
     /// Nothing: the client holds it already: 304.
     Held,
 }
 
-/// Applies If-None-Match, If-Range and Range, in the order of RFC 9110 13.2.2, to a representation of `total` bytes with
+/// Ranges of one request that are answered one by one; who asks for more gets the whole.
+const MOST_RANGES: usize = 16;
+
+/// Applies If-Match, If-None-Match, If-Range and Range, in the order of RFC 9110 13.2.2, to a representation of `total` bytes with
 /// the strong entity tag `etag` (with its quotes).
 pub fn wanted(method: &Method, headers: &HeaderMap, etag: &str, total: u64) -> Wanted {
+    if !matches(headers, etag) {
+        return Wanted::Changed;
+    }
     if held(headers, etag) {
         return Wanted::Held;
     }
@@ -29,6 +39,16 @@ pub fn wanted(method: &Method, headers: &HeaderMap, etag: &str, total: u64) -> W
         Some(condition) if condition.as_bytes() != etag.as_bytes() => Wanted::Whole,
         _ => satisfy(range, total),
     }
+}
+
+/// Does If-Match name this entity tag (strong comparison), if it is there?
+fn matches(headers: &HeaderMap, etag: &str) -> bool {
+    let mut told = headers.get_all(header::IF_MATCH).iter().peekable();
+    let named = |value: &HeaderValue| {
+        let text = value.to_str().unwrap_or_default();
+        text.split(',').any(|tag| tag.trim() == "*" || tag.trim() == etag)
+    };
+    told.peek().is_none() || told.any(named)
 }
 
 /// Does If-None-Match name this entity tag (weak comparison)?
@@ -52,16 +72,24 @@ pub fn content_range(range: Option<&Range<u64>>, total: u64) -> HeaderValue {
     HeaderValue::try_from(text).expect("digits and ASCII punctuation")
 }
 
-/// One range is answered exactly; several are answered by the whole, which RFC 9110 14.2 allows; what is not a range
-/// of bytes is ignored, as it demands.
+/// One range is answered exactly, and several one by one, as long as they are few and do not overlap (RFC 9110 14.2 and 17.15); what is
+/// not a range of bytes is ignored, as it demands.
 fn satisfy(header: &HeaderValue, total: u64) -> Wanted {
     let Some(ranges) = parse(header) else { return Wanted::Whole };
-    let mut within = ranges.iter().filter_map(|spec| spec.within(total));
-    match (within.next(), ranges.len()) {
-        (None, _) => Wanted::Unsatisfiable,
-        (Some(range), 1) => Wanted::Part(range),
-        (Some(_), _) => Wanted::Whole,
+    let mut within: Vec<_> = ranges.iter().filter_map(|spec| spec.within(total)).collect();
+    match within.len() {
+        0 => Wanted::Unsatisfiable,
+        1 if ranges.len() == 1 => Wanted::Part(within.remove(0)),
+        n if n <= MOST_RANGES && apart(&within) => Wanted::Parts(within),
+        _ => Wanted::Whole,
     }
+}
+
+/// Does no byte lie in two of them?
+fn apart(ranges: &[Range<u64>]) -> bool {
+    let mut sorted: Vec<_> = ranges.iter().collect();
+    sorted.sort_by_key(|range| range.start);
+    sorted.windows(2).all(|two| two[0].end <= two[1].start)
 }
 
 /// One range-spec.
@@ -146,7 +174,19 @@ mod tests {
         {
             assert_eq!(asked(range, 10), Wanted::Whole, "{range}");
         }
-        assert_eq!(asked("bytes=0-1,4-5", 10), Wanted::Whole, "several ranges");
+    }
+
+    #[test]
+    fn several_ranges_that_are_few_and_apart() {
+        assert_eq!(asked("bytes=4-5,0-1", 10), Wanted::Parts(vec![4..6, 0..2]), "in the order asked for");
+        assert_eq!(
+            asked("bytes=0-1,20-21", 10),
+            Wanted::Parts(std::iter::once(0..2).collect()),
+            "one of them is there"
+        );
+        assert_eq!(asked("bytes=0-5,4-9", 10), Wanted::Whole, "they overlap");
+        let many: Vec<String> = (0..17).map(|n| format!("{n}-{n}")).collect();
+        assert_eq!(asked(&format!("bytes={}", many.join(",")), 100), Wanted::Whole, "too many");
     }
 
     #[test]
@@ -164,6 +204,10 @@ mod tests {
         assert_eq!(with(&[("range", "bytes=99-"), ("if-range", "Sun, 22 Nov 2026 15:00:00 GMT")]), Wanted::Whole);
         assert_eq!(with(&[("range", "bytes=1-2"), ("if-none-match", "\"b\", W/\"a\"")]), Wanted::Held);
         assert_eq!(with(&[("if-none-match", "*")]), Wanted::Held);
+        assert_eq!(with(&[("if-match", "\"b\"")]), Wanted::Changed);
+        assert_eq!(with(&[("if-match", "W/\"a\""), ("range", "bytes=1-2")]), Wanted::Changed, "strong comparison");
+        assert_eq!(with(&[("if-match", "\"b\", \"a\"")]), Wanted::Whole);
+        assert_eq!(with(&[("if-match", "*")]), Wanted::Whole);
         assert_eq!(with(&[("if-none-match", "\"b\"")]), Wanted::Whole);
     }
 

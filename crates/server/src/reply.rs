@@ -2,11 +2,13 @@
 //!
 //! Pixel data never comes this way: its bytes are never coded again.
 
+use crate::coding::ContentCoding;
 use crate::error::{Answered, Problem};
 use crate::range;
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
 use bytes::Bytes;
+use std::borrow::Cow;
 use std::io::{Read, Write};
 
 /// Below this, compression gains nothing.
@@ -15,7 +17,7 @@ const SMALL: usize = 1024;
 /// A reply with its bytes.
 pub struct Reply {
     /// Content-Type.
-    pub content_type: &'static str,
+    pub content_type: Cow<'static, str>,
     /// Opaque name of the content, without quotes; `None`: the reply has no entity tag.
     pub tag: Option<String>,
     /// Content-Encoding of `bytes`.
@@ -28,16 +30,17 @@ pub struct Reply {
 
 impl Reply {
     /// A reply that is to be asked for again each time.
-    pub fn new(content_type: &'static str, bytes: impl Into<Bytes>) -> Reply {
+    pub fn new(content_type: impl Into<Cow<'static, str>>, bytes: impl Into<Bytes>) -> Reply {
+        let content_type = content_type.into();
         Reply { content_type, tag: None, encoding: None, cache: "private, no-cache", bytes: bytes.into() }
     }
 
-    /// What is kept compressed: given as it is, or undone for a client that does not take gzip.
+    /// What is kept compressed: given as it is, or in the coding that the client likes better.
     pub fn prepared(content_type: &'static str, gzip: Bytes, headers: &HeaderMap) -> Answered<Reply> {
-        if accepts(headers, "gzip") {
+        if ContentCoding::of(headers) == Some(ContentCoding::Gzip) {
             return Ok(Reply { encoding: Some("gzip"), ..Reply::new(content_type, gzip) });
         }
-        Ok(Reply::new(content_type, gunzip(&gzip).map_err(Problem::internal)?))
+        Ok(Reply::new(content_type, gunzip(&gzip).map_err(Problem::internal)?).compressed(headers))
     }
 
     /// With an entity tag.
@@ -46,11 +49,15 @@ impl Reply {
         self
     }
 
-    /// Compresses it if the client takes gzip and it is worth it.
+    /// Compresses it if the client takes a coding and it is worth it.
     pub fn compressed(mut self, headers: &HeaderMap) -> Reply {
-        if self.encoding.is_none() && self.bytes.len() >= SMALL && accepts(headers, "gzip") {
-            self.bytes = gzip(&self.bytes).into();
-            self.encoding = Some("gzip");
+        if self.encoding.is_some() || self.bytes.len() < SMALL {
+            return self;
+        }
+        let Some(coding) = ContentCoding::of(headers) else { return self };
+        match coding.encode(&self.bytes) {
+            Ok(coded) => (self.bytes, self.encoding) = (coded.into(), Some(coding.name())),
+            Err(error) => tracing::error!(%error, coding = coding.name(), "an answer goes out as it is"),
         }
         self
     }
@@ -73,7 +80,9 @@ impl Reply {
                 return response;
             }
         }
-        out.insert(header::CONTENT_TYPE, HeaderValue::from_static(self.content_type));
+        let content_type = HeaderValue::from_str(&self.content_type);
+        let octets = HeaderValue::from_static("application/octet-stream");
+        out.insert(header::CONTENT_TYPE, content_type.unwrap_or(octets));
         out.insert(header::CONTENT_LENGTH, self.bytes.len().into());
         if let Some(encoding) = self.encoding {
             out.insert(header::CONTENT_ENCODING, HeaderValue::from_static(encoding));

@@ -3,6 +3,7 @@
 //! A multipart body is one too: prefix, frame, suffix. Byte ranges are cut from the sequence and read from the object
 //! where they lie; the whole is never put together.
 
+use crate::multipart;
 use crate::range::{self, Wanted};
 use crate::state::App;
 use archive::{Archive, Instance, ObjectReader};
@@ -94,7 +95,8 @@ pub enum Segment {
 }
 
 impl Segment {
-    fn len(&self) -> u64 {
+    /// Bytes of it.
+    pub fn len(&self) -> u64 {
         match self {
             Segment::Memory(bytes) => bytes.len() as u64,
             Segment::Stored { len, .. } => *len,
@@ -120,7 +122,7 @@ impl Segment {
     }
 
     /// Takes up to a chunk off the front and reads it.
-    fn read_front(&mut self) -> io::Result<Bytes> {
+    pub fn read_front(&mut self) -> io::Result<Bytes> {
         match self {
             Segment::Memory(bytes) => Ok(std::mem::take(bytes)),
             Segment::Stored { object, offset, len } => {
@@ -166,13 +168,15 @@ impl Representation {
         out
     }
 
-    /// Answers a GET or HEAD: 200, 206, 304 or 416. Reads the first bytes of the answer: call it where that may block.
+    /// Answers a GET or HEAD: 200, 206, 304, 412 or 416. Reads the first bytes of the answer: call it where that may block.
     pub fn answer(&self, method: &Method, headers: &HeaderMap) -> io::Result<Response<Body>> {
         let total = self.len();
         let wanted = range::wanted(method, headers, &self.etag, total);
         let (status, part) = match wanted {
             Wanted::Whole => (StatusCode::OK, 0..total),
             Wanted::Part(range) => (StatusCode::PARTIAL_CONTENT, range),
+            Wanted::Parts(ranges) => return self.parts(&ranges, total),
+            Wanted::Changed => return Ok(self.bodiless(StatusCode::PRECONDITION_FAILED, total)),
             Wanted::Unsatisfiable => return Ok(self.bodiless(StatusCode::RANGE_NOT_SATISFIABLE, total)),
             Wanted::Held => return Ok(self.bodiless(StatusCode::NOT_MODIFIED, total)),
         };
@@ -188,6 +192,30 @@ impl Representation {
         if status == StatusCode::PARTIAL_CONTENT {
             response.headers_mut().insert(header::CONTENT_RANGE, range::content_range(Some(&part), total));
         }
+        Ok(response)
+    }
+
+    /// Several ranges, each a part that tells where it is from (RFC 9110 14.6).
+    fn parts(&self, ranges: &[Range<u64>], total: u64) -> io::Result<Response<Body>> {
+        let boundary = multipart::boundary(&format!("{} {ranges:?}", self.etag));
+        let (mut segments, mut line_end) = (VecDeque::new(), "");
+        for range in ranges {
+            let place = range::content_range(Some(range), total);
+            let place = place.to_str().unwrap_or_default();
+            let kind = &self.content_type;
+            let head = format!("{line_end}--{boundary}\r\nContent-Type: {kind}\r\nContent-Range: {place}\r\n\r\n");
+            segments.push_back(Segment::Memory(head.into()));
+            segments.extend(self.slice(range));
+            line_end = "\r\n";
+        }
+        segments.push_back(Segment::Memory(format!("\r\n--{boundary}--\r\n").into()));
+        let length: u64 = segments.iter().map(Segment::len).sum();
+        let mut response = Response::new(body(segments)?);
+        *response.status_mut() = StatusCode::PARTIAL_CONTENT;
+        self.describe(response.headers_mut());
+        response.headers_mut().insert(header::CONTENT_LENGTH, length.into());
+        let kind = format!("multipart/byteranges; boundary={boundary}");
+        response.headers_mut().insert(header::CONTENT_TYPE, text(&kind));
         Ok(response)
     }
 

@@ -22,6 +22,8 @@ const RATIO: Tag = Tag(0x0028, 0x2112);
 const METHOD: Tag = Tag(0x0028, 0x2114);
 const SHARED_GROUPS: Tag = Tag(0x5200, 0x9229);
 const FRAME_GROUPS: Tag = Tag(0x5200, 0x9230);
+/// What a source is to the image that was made of it with loss.
+const PREDECESSOR: (&str, &str) = ("121320", "Uncompressed predecessor");
 /// Characters of an ST value.
 const MAX_DESCRIPTION: usize = 1024;
 
@@ -82,7 +84,7 @@ pub(crate) fn changes(source: &Source, target: Target, bound: Bound, uid: &str) 
         (IMAGE_TYPE, Some((Vr::CS, image_type(source)?))),
         (SOP_INSTANCE, Some((Vr::UI, even(uid.to_owned(), 0)))),
         (DESCRIPTION, Some((Vr::ST, description(source, &words)?))),
-        (SOURCE_IMAGES, Some((Vr::SQ, with_item(source, SOURCE_IMAGES, &source_image(source))?))),
+        (SOURCE_IMAGES, Some((Vr::SQ, with_item(source, SOURCE_IMAGES, &source_image(source, PREDECESSOR))?))),
         (DERIVATION_CODE, Some((Vr::SQ, with_item(source, DERIVATION_CODE, &code("113040", "Lossy Compression"))?))),
         // They are optional, and may be wrong by now.
         (SMALLEST, None),
@@ -91,6 +93,24 @@ pub(crate) fn changes(source: &Source, target: Target, bound: Bound, uid: &str) 
         (METHOD, Some((Vr::CS, even(methods, b' ')))),
     ];
     Ok((list, ratios))
+}
+
+/// The elements of an image that was resampled: what it is, and from which image it was made.
+pub(crate) fn resampled(source: &Source, words: &str) -> Result<Vec<Change>> {
+    let mut kind = image_type(source)?.trim_ascii_end().to_vec();
+    if !kind.ends_with(b"RESAMPLED") {
+        kind.extend_from_slice(b"\\RESAMPLED");
+    }
+    if kind.len() % 2 == 1 {
+        kind.push(b' ');
+    }
+    let purpose = ("121322", "Source image for image processing operation");
+    Ok(vec![
+        (IMAGE_TYPE, Some((Vr::CS, kind))),
+        (DESCRIPTION, Some((Vr::ST, description(source, words)?))),
+        (SOURCE_IMAGES, Some((Vr::SQ, with_item(source, SOURCE_IMAGES, &source_image(source, purpose))?))),
+        (DERIVATION_CODE, Some((Vr::SQ, with_item(source, DERIVATION_CODE, &code("113085", "Spatial resampling"))?))),
+    ])
 }
 
 /// Lossy Image Compression of a lossy image that is not marked: once its own stream is gone, nothing else tells.
@@ -180,13 +200,13 @@ fn with_item(source: &Source, tag: Tag, content: &[u8]) -> Result<Vec<u8>> {
     Ok(items)
 }
 
-/// An item of Source Image Sequence: the instance itself, as the uncompressed predecessor.
-fn source_image(source: &Source) -> Vec<u8> {
+/// An item of Source Image Sequence: the instance itself, and what it was to the new one.
+fn source_image(source: &Source, purpose: (&str, &str)) -> Vec<u8> {
     let facts = source.facts();
     let mut item = Vec::new();
     element(&mut item, Tag(0x0008, SOP_CLASS_REFERENCE), Vr::UI, even(facts.sop_class_uid.clone(), 0));
     element(&mut item, Tag(0x0008, SOP_INSTANCE_REFERENCE), Vr::UI, even(facts.sop_instance_uid.clone(), 0));
-    let purpose = code("121320", "Uncompressed predecessor");
+    let purpose = code(purpose.0, purpose.1);
     let mut items = Vec::new();
     let _ = elements::write_item(&mut items, 0xE000, purpose.len() as u32);
     items.extend_from_slice(&purpose);

@@ -29,6 +29,8 @@ mod policy;
 mod quarantine;
 mod reason;
 mod recheck;
+mod recode;
+mod reduced;
 mod residue;
 mod suitable;
 mod verify;
@@ -46,6 +48,13 @@ pub use policy::{Action, Bound, Decision, Policy, PolicyError, Target};
 pub use quarantine::{Origin, Quarantine, Quarantined};
 pub use reason::{REASON_CLASSES, general_reason, reason_class};
 pub use recheck::recheck;
+pub use recode::{Recode, recode_obstacle};
+pub use reduced::{reduce, reduced_uid};
 pub use residue::{NoWayBack, Residue, RestoreError};
 
 pub use dicom::{IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME};
+
+/// A picture of 8 bits a sample, grey or RGB, interleaved, as JPEG XL without loss.
+pub fn jpeg_xl_picture(samples: &[u8], columns: u32, rows: u32, components: u16) -> dicom::error::Result<Vec<u8>> {
+    jpeg_xl::encode_lossless(samples, columns, rows, components, 8, 8)
+}

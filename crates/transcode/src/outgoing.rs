@@ -312,7 +312,13 @@ fn changes(source: &Source, compressed: bool) -> Result<Vec<Change>> {
 }
 
 /// The elements before (or behind) the pixel data, with what changes.
-fn write_changed(source: &Source, out: &mut Rope, changes: &[Change], pixels: &Element, before: bool) -> Result<()> {
+pub(crate) fn write_changed(
+    source: &Source,
+    out: &mut Rope,
+    changes: &[Change],
+    pixels: &Element,
+    before: bool,
+) -> Result<()> {
     let set = source.data_set();
     let within = |tag: Tag| (tag < PIXEL_DATA) == before && tag != PIXEL_DATA;
     let mut changes = changes.iter().filter(|change| within(change.0)).peekable();

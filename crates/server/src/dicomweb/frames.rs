@@ -1,8 +1,9 @@
 //! Frames (PS3.18 10.4.1.1.6): ranges of the one stored object, as multipart or bare.
 
+use super::coded;
 use super::target::Target;
 use crate::error::{Answered, Problem};
-use crate::media::{self, Form, OCTET_STREAM, Shape};
+use crate::media::{self, Answer, Coding, Form, Held, OCTET_STREAM, Shape};
 use crate::multipart::{self, Multipart};
 use crate::representation::{Object, Representation, Segment};
 use crate::state::App;
@@ -53,20 +54,12 @@ enum Plan {
 fn answer_stored(app: &App, target: Target) -> Answered<(Target, Plan)> {
     let instance = target.find_instance(app)?;
     let numbers = numbers(&instance, target.frames.as_deref())?;
-    let accept = target.accept();
-    let has_jpeg_xl = media::names_jpeg_xl(accept.as_deref(), app.config.strict_accept);
-    let wire = if has_jpeg_xl { Wire::stored(&instance) } else { Wire::of(&instance) };
-    let answer = media::negotiate(accept.as_deref(), &wire.syntax, wire.native, app.config.strict_accept)
-        .ok_or_else(|| Problem::not_acceptable(""))?;
-    if answer.shape == Shape::Single && numbers.len() > 1 {
-        return Err(Problem::not_acceptable(""));
+    let Chosen { wire, shape, what } = choose(app, &instance, target.accept().as_deref())?;
+    if shape == Shape::Single && numbers.len() > 1 {
+        return Err(Problem::not_acceptable("several frames are given as multipart/related"));
     }
-    let shape = answer.shape;
-    if wire.must_decode || (answer.form == Form::Samples && !wire.native) {
-        return Ok((target, Plan::Make(Make { instance, numbers, shape, what: What::Samples })));
-    }
-    if wire.must_rebuild {
-        return Ok((target, Plan::Make(Make { instance, numbers, shape, what: What::Jpeg })));
+    if let Some(what) = what {
+        return Ok((target, Plan::Make(Make { instance, numbers, shape, what })));
     }
     let object = Object::Open(app.archive.object(&instance)?);
     let content = |n: &u32| {
@@ -77,6 +70,45 @@ fn answer_stored(app: &App, target: Target) -> Answered<(Target, Plan)> {
     let representation = represent(etag(&instance, &numbers, shape, ""), shape, &wire.part_type(), contents);
     let response = representation.answer(&target.method, &target.headers).map_err(Problem::internal)?;
     Ok((target, Plan::Done(Box::new(response))))
+}
+
+/// How an instance's frames are answered.
+struct Chosen {
+    wire: Wire,
+    shape: Shape,
+    /// What is to be made; `None`: they go out as they are stored.
+    what: Option<What>,
+}
+
+fn choose(app: &App, instance: &Instance, accept: Option<&str>) -> Answered<Chosen> {
+    let strict = app.config.strict_accept;
+    let wire = if media::names_jpeg_xl(accept, strict) { Wire::stored(instance) } else { Wire::of(instance) };
+    let makes = |coding| coded::can_be(&instance.facts, coding);
+    let held = Held { syntax: &wire.syntax, native: wire.native, makes: &makes };
+    let Answer { shape, form } = media::negotiate(accept, &held, strict)
+        .ok_or_else(|| Problem::not_acceptable(format!("frames are stored in transfer syntax {}", wire.syntax)))?;
+    let what = match form {
+        Form::Coded(coding) => Some(What::Coded(coding)),
+        Form::Samples if !wire.native => Some(What::Samples),
+        _ if wire.must_decode => Some(What::Samples),
+        _ => wire.must_rebuild.then_some(What::Jpeg),
+    };
+    Ok(Chosen { wire, shape, what })
+}
+
+/// Frame `n` (from 0) as a part of a larger answer: its type and its bytes.
+pub fn part(app: &App, instance: &Arc<Instance>, n: u32, accept: Option<&str>) -> Answered<(String, Bytes)> {
+    let Chosen { wire, shape, what } = choose(app, instance, accept)?;
+    if let Some(what) = what {
+        let make = Make { instance: instance.clone(), numbers: vec![n], shape, what };
+        return Ok((make.part_type(), make.frame(app, n)?));
+    }
+    let frame = instance.frame(n).ok_or_else(|| missing(app, instance, n))?;
+    if frame.len > LARGEST {
+        return Err(Problem::bad_request("that much is not given in one part: ask for the frame"));
+    }
+    let bytes = app.archive.object(instance)?.read_frame(frame).map_err(Problem::internal)?;
+    Ok((wire.part_type(), bytes.into()))
 }
 
 /// Frame indices (from 0) of the numbers asked for, or of all.
@@ -236,6 +268,8 @@ enum What {
     Samples,
     /// The JPEG streams that were recompressed.
     Jpeg,
+    /// Frames in another coding.
+    Coded(Coding),
 }
 
 impl Make {
@@ -243,17 +277,33 @@ impl Make {
         if self.instance.facts.frame_bytes().saturating_mul(self.numbers.len() as u64) > LARGEST {
             return Err(Problem::bad_request("that much is not decoded at once: ask for fewer frames"));
         }
-        let (media, syntax, form) = match self.what {
-            What::Samples => (OCTET_STREAM, TransferSyntax::EXPLICIT_LITTLE, "d"),
-            What::Jpeg => ("image/jpeg", TransferSyntax::JPEG_BASELINE, "j"),
+        let contents: Answered<Vec<_>> =
+            self.numbers.iter().map(|n| Ok(vec![Segment::Memory(self.frame(app, *n)?)])).collect();
+        let form = match self.what {
+            What::Samples => "d",
+            What::Jpeg => "j",
+            What::Coded(coding) => coding.letter(),
         };
-        let frame = |n: &u32| match self.what {
-            What::Samples => self.samples(app, *n),
-            What::Jpeg => self.jpeg(app, *n),
-        };
-        let contents: Answered<Vec<_>> = self.numbers.iter().map(|n| Ok(vec![Segment::Memory(frame(n)?)])).collect();
         let etag = etag(&self.instance, &self.numbers, self.shape, form);
-        Ok(represent(etag, self.shape, &format!("{media};transfer-syntax={syntax}"), contents?))
+        Ok(represent(etag, self.shape, &self.part_type(), contents?))
+    }
+
+    /// Content-Type of a part.
+    fn part_type(&self) -> String {
+        let (media, syntax) = match self.what {
+            What::Samples => (OCTET_STREAM, TransferSyntax::EXPLICIT_LITTLE),
+            What::Jpeg => ("image/jpeg", TransferSyntax::JPEG_BASELINE),
+            What::Coded(coding) => (coding.media_type(), coding.syntax()),
+        };
+        format!("{media};transfer-syntax={syntax}")
+    }
+
+    fn frame(&self, app: &App, n: u32) -> Answered<Bytes> {
+        match self.what {
+            What::Samples => self.samples(app, n),
+            What::Jpeg => self.jpeg(app, n),
+            What::Coded(coding) => coded::frame(app, &self.instance, n, coding),
+        }
     }
 
     /// The JPEG stream of a frame, rebuilt; kept for the ranges that follow.

@@ -2,12 +2,14 @@
 //! client asks for, made while they are sent.
 
 use super::target::Target;
+use super::{coded, reduced, transcoded, zipped};
 use crate::accept::{self, MediaRange};
 use crate::error::{Answered, Problem};
-use crate::media::{self, DICOM, Shape};
+use crate::media::{self, Coding, DICOM, Shape};
 use crate::multipart::Multipart;
 use crate::representation::{Made, Object, Representation, Segment};
 use crate::state::App;
+use crate::stream::Parts;
 use archive::Instance;
 use axum::body::Body;
 use axum::extract::State;
@@ -31,11 +33,20 @@ const CHECKED: u64 = 256 << 20;
 
 /// The instances of a study or series, or one.
 pub async fn retrieve(State(app): State<Arc<App>>, target: Target) -> Answered<Response<Body>> {
-    let strict = app.config.strict_accept;
-    let wanted = Wanted::of(target.accept().as_deref(), target.instance.is_some(), strict)?;
+    if let Some(level) = reduced::level(&target)? {
+        return reduced::retrieve(app, target, level).await;
+    }
+    let wanted = Wanted::of(target.accept().as_deref(), target.instance.is_some(), app.config.strict_accept)?;
     let (target, instances) = app.read(move |app| target.find_instances(app).map(|found| (target, found))).await?;
+    if wanted.zip {
+        return zip(app, wanted, instances, &target).await;
+    }
     let forms: Vec<_> = instances.iter().map(|instance| wanted.form(instance)).collect();
-    let makes = forms.iter().flatten().any(|form| form.form != OutgoingForm::Stored);
+    let makes = forms.iter().flatten().any(|way| way.form != Form::Out(OutgoingForm::Stored));
+    let coded = forms.iter().flatten().any(|way| matches!(way.form, Form::Coded(_)));
+    if coded && instances.len() > 1 {
+        return one_after_another(app, wanted, instances, &target).await;
+    }
     let work = move |app: &App| {
         let (representation, holes) = represent(app, &instances, forms)?;
         let mut response = representation.answer(&target.method, &target.headers).map_err(Problem::internal)?;
@@ -51,9 +62,50 @@ pub async fn retrieve(State(app): State<Arc<App>>, target: Target) -> Answered<R
     if makes { app.compute(work).await } else { app.read(work).await }
 }
 
+/// A zip, each instance in the first form that it can be given in.
+async fn zip(
+    app: Arc<App>,
+    wanted: Wanted,
+    instances: Vec<Arc<Instance>>,
+    target: &Target,
+) -> Answered<Response<Body>> {
+    let content = move |app: &App, instance: &Arc<Instance>| {
+        let mut way = wanted.form(instance)?;
+        content(app, instance, &mut way, &mut Budget { held: HELD, checked: 0 }, true)
+    };
+    zipped::answer(app, instances, content, &target.method).await
+}
+
+/// Instances that are coded anew, each when the one before was taken.
+async fn one_after_another(
+    app: Arc<App>,
+    wanted: Wanted,
+    instances: Vec<Arc<Instance>>,
+    target: &Target,
+) -> Answered<Response<Body>> {
+    let name = format!("instances {} {} {:?}", instances[0].object_id, instances.len(), target.accept());
+    let make = move |app: &App, instance: &Arc<Instance>| {
+        let mut way = wanted.form(instance)?;
+        let mut out = Vec::new();
+        for mut segment in content(app, instance, &mut way, &mut Budget { held: HELD, checked: 0 }, true)? {
+            while segment.len() > 0 {
+                out.extend_from_slice(&segment.read_front().map_err(Problem::internal)?);
+            }
+        }
+        Ok((part_type(&way), Bytes::from(out)))
+    };
+    Parts::new(app, instances, make).multipart(&name, &target.method).await
+}
+
+fn part_type(way: &Way) -> String {
+    format!("{DICOM};transfer-syntax={}", way.syntax)
+}
+
 /// What the client takes, best first. All offers of a study or series are multipart.
 struct Wanted {
     offers: Vec<Offer>,
+    /// It wants a zip of them.
+    zip: bool,
     /// It names JPEG XL.
     jpeg_xl: bool,
 }
@@ -71,17 +123,32 @@ struct Offer {
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Way {
     shape: Shape,
-    form: OutgoingForm,
+    form: Form,
     /// The transfer syntax on the wire.
     syntax: String,
     /// What can't be made may go as it is stored.
     or_stored: bool,
 }
 
+/// How the bytes of an instance are had.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    /// Written element by element, frames decoded where it takes that.
+    Out(OutgoingForm),
+    /// Every frame coded anew.
+    Coded(Coding),
+}
+
 impl Wanted {
     fn of(accept: Option<&str>, one: bool, strict: bool) -> Answered<Wanted> {
         let ranges = accept::parse(accept.unwrap_or_default());
         let jpeg_xl = media::names_jpeg_xl(accept, strict);
+        let zip = ranges.first().filter(|range| range.essence == media::ZIP);
+        if let Some(range) = zip {
+            let syntax = range.parameter("transfer-syntax").filter(|syntax| *syntax != "*").map(str::to_owned);
+            let offers = vec![Offer { shape: Shape::Multipart, syntax, implied: false }];
+            return Ok(Wanted { offers, zip: true, jpeg_xl });
+        }
         let offer = |range: &MediaRange| {
             let part = range.parameter("type").map_or(DICOM.to_owned(), str::to_ascii_lowercase);
             let shape = match range.essence.as_str() {
@@ -99,12 +166,12 @@ impl Wanted {
         };
         let mut offers: Vec<Offer> = ranges.iter().filter_map(offer).collect();
         if offers.is_empty() {
-            if strict && accept.is_some() {
-                return Err(Problem::not_acceptable("instances are given as application/dicom"));
+            if !media::takes_stored(accept) {
+                return Err(Problem::not_acceptable("instances are given as application/dicom or application/zip"));
             }
             offers.push(Offer { shape: Shape::Multipart, syntax: None, implied: false });
         }
-        Ok(Wanted { offers, jpeg_xl })
+        Ok(Wanted { offers, zip: false, jpeg_xl })
     }
 
     /// The first offer that this instance can be given by, or why there is none.
@@ -132,8 +199,9 @@ impl Wanted {
             }
             uid => (OutgoingForm::Stored, uid),
         };
-        let way =
-            |form, syntax: &str, or_stored| Ok(Way { shape: offer.shape, form, syntax: syntax.to_owned(), or_stored });
+        let made =
+            |form, syntax: &str, or_stored| Way { shape: offer.shape, form, syntax: syntax.to_owned(), or_stored };
+        let way = |form, syntax: &str, or_stored| Ok(made(Form::Out(form), syntax, or_stored));
         let refuse = |reason: String| Err(Problem::not_acceptable(format!("{reason}; ask for transfer-syntax=*")));
         let Some(wanted) = offer.syntax.as_deref() else { return way(form, syntax, true) };
         match wanted {
@@ -149,7 +217,10 @@ impl Wanted {
             TransferSyntax::ENCAPSULATED_UNCOMPRESSED if !stored.is_video() => {
                 way(OutgoingForm::Encapsulated, wanted, false)
             }
-            _ => refuse(format!("stored in transfer syntax {stored}")),
+            _ => match Coding::of_syntax(wanted).filter(|coding| coding.target().is_some()) {
+                Some(coding) if coded::can_be(&instance.facts, coding) => Ok(made(Form::Coded(coding), wanted, false)),
+                _ => refuse(format!("stored in transfer syntax {stored}")),
+            },
         }
     }
 }
@@ -196,7 +267,6 @@ fn represent(app: &App, instances: &[Arc<Instance>], ways: Vec<Answered<Way>>) -
         return Err(holes.first.unwrap_or_else(|| Problem::not_found("instance")));
     }
     let etag = etag(parts.iter().map(|(instance, way, _)| (*instance, way)));
-    let part_type = |way: &Way| format!("{DICOM};transfer-syntax={}", way.syntax);
     if single && parts[0].1.shape == Shape::Single {
         let (_, way, segments) = parts.remove(0);
         return Ok((Representation { content_type: part_type(&way), etag, segments }, holes));
@@ -218,7 +288,7 @@ fn etag<'a>(parts: impl Iterator<Item = (&'a Arc<Instance>, &'a Way)>) -> String
         if way.shape == Shape::Single {
             shape = "s";
         }
-        if way.form != OutgoingForm::Stored && !forms.contains(letter(way.form)) {
+        if !forms.contains(letter(way.form)) {
             forms.push_str(letter(way.form));
         }
     }
@@ -226,12 +296,13 @@ fn etag<'a>(parts: impl Iterator<Item = (&'a Arc<Instance>, &'a Way)>) -> String
     format!("\"{hex}-i-{shape}{forms}\"")
 }
 
-fn letter(form: OutgoingForm) -> &'static str {
+fn letter(form: Form) -> &'static str {
     match form {
-        OutgoingForm::Stored => "",
-        OutgoingForm::Explicit => "x",
-        OutgoingForm::Encapsulated => "e",
-        OutgoingForm::Jpeg => "j",
+        Form::Out(OutgoingForm::Stored) => "",
+        Form::Out(OutgoingForm::Explicit) => "x",
+        Form::Out(OutgoingForm::Encapsulated) => "e",
+        Form::Out(OutgoingForm::Jpeg) => "j",
+        Form::Coded(coding) => coding.syntax(),
     }
 }
 
@@ -255,14 +326,16 @@ fn content(
     left: &mut Budget,
     single: bool,
 ) -> Answered<Vec<Segment>> {
-    if way.form == OutgoingForm::Stored {
-        return stored(app, instance, left, single);
-    }
-    match made(app, instance, way.form, left, single) {
+    let form = match way.form {
+        Form::Out(OutgoingForm::Stored) => return stored(app, instance, left, single),
+        Form::Out(form) => form,
+        Form::Coded(coding) => return Ok(vec![Segment::Memory(transcoded::file(app, instance, coding)?)]),
+    };
+    match made(app, instance, form, left, single) {
         Err(problem) if way.or_stored && is_file(app, instance) => {
             let cause = problem.message();
             tracing::warn!(sop = %instance.sop, cause, "goes out as it is stored");
-            (way.form, way.syntax) = (OutgoingForm::Stored, instance.transfer_syntax.clone());
+            (way.form, way.syntax) = (Form::Out(OutgoingForm::Stored), instance.transfer_syntax.clone());
             stored(app, instance, left, single)
         }
         made => made,

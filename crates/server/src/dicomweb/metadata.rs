@@ -1,44 +1,63 @@
-//! Metadata (PS3.18 10.4.1.1.2): prepared by the archive, handed through compressed.
+//! Metadata (PS3.18 10.4.1.1.2): prepared by the archive, handed through compressed, or as XML, or only what of it is asked for.
 
+use super::model::{self, Model};
+use super::qido;
 use super::target::Target;
 use crate::error::{Answered, Problem};
 use crate::media::DICOM_JSON;
 use crate::reply::{self, Reply};
-use crate::{accept, state::App};
+use crate::state::App;
 use archive::Prepared;
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::Response;
 use bytes::Bytes;
-use flate2::read::MultiGzDecoder;
-use std::io::Read;
+use serde_json::{Map, Value};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
+/// What names an instance is told whatever is asked for: SOP Class, SOP Instance, Study and Series Instance UID.
+const NAMES: [&str; 4] = ["00080016", "00080018", "0020000D", "0020000E"];
+
 /// Metadata of a study, a series or an instance.
 pub async fn retrieve(State(app): State<Arc<App>>, target: Target) -> Answered<Response<Body>> {
-    if app.config.strict_accept && !takes_json(target.accept().as_deref()) {
-        return Err(Problem::not_acceptable("metadata is given as application/dicom+json"));
+    let model = Model::of(target.accept().as_deref())?;
+    let fields = qido::asked_fields(&target.parameters);
+    if model == Model::Json && fields.is_none() {
+        return app.read(move |app| as_prepared(app, &target)).await;
     }
-    app.read(move |app| {
+    app.compute(move |app| {
         let root = target.root(app);
-        let prepared = prepared(app, &target, &root)?;
-        // The same metadata has other bytes under another name of the server.
-        let tag = format!("{}-{:08x}", prepared.etag, crc32(&root));
-        let mut reply = Reply::new(DICOM_JSON, gzip(app, &prepared, &root)?).tagged(tag);
-        if reply::accepts(&target.headers, "gzip") {
-            reply.encoding = Some("gzip");
-        } else {
-            let mut text = Vec::with_capacity(reply.bytes.len() * 8);
-            MultiGzDecoder::new(&*reply.bytes).read_to_end(&mut text).map_err(Problem::internal)?;
-            reply.bytes = text.into();
+        let (prepared, tag) = prepared(app, &target, &root)?;
+        let text = reply::gunzip(&gzip(app, &prepared, &root)?).map_err(Problem::internal)?;
+        let mut sets: Vec<Map<String, Value>> = serde_json::from_slice(&text).map_err(Problem::internal)?;
+        if let Some(fields) = &fields {
+            sets.iter_mut().for_each(|set| set.retain(|tag, _| NAMES.contains(&tag.as_str()) || fields.contains(tag)));
         }
-        Ok(reply.answer(&target.method, &target.headers))
+        let reply = match (model, fields) {
+            (Model::Xml, None) => model::xml(sets.iter(), Some(tag)),
+            (Model::Xml, Some(_)) => model::xml(sets.iter(), None),
+            (Model::Json, _) => {
+                let bytes = serde_json::to_vec(&sets).map_err(Problem::internal)?;
+                let tag = model::hash([&bytes[..]].into_iter());
+                Reply::new(DICOM_JSON, bytes).tagged(tag)
+            }
+        };
+        Ok(reply.compressed(&target.headers).answer(&target.method, &target.headers))
     })
     .await
 }
 
-fn prepared(app: &App, target: &Target, root: &str) -> Answered<Prepared> {
+fn as_prepared(app: &App, target: &Target) -> Answered<Response<Body>> {
+    let root = target.root(app);
+    let (prepared, tag) = prepared(app, target, &root)?;
+    let gzip = gzip(app, &prepared, &root)?;
+    let reply = Reply::prepared(DICOM_JSON, gzip, &target.headers)?.tagged(tag);
+    Ok(reply.answer(&target.method, &target.headers))
+}
+
+/// What the archive has prepared, and its name. The same metadata has other bytes under another name of the server.
+fn prepared(app: &App, target: &Target, root: &str) -> Answered<(Prepared, String)> {
     let study = target.study()?;
     let (what, prepared) = match (target.series(), &target.instance) {
         (Some(series), Some(instance)) => {
@@ -47,7 +66,9 @@ fn prepared(app: &App, target: &Target, root: &str) -> Answered<Prepared> {
         (Some(series), None) => ("series", app.archive.series_metadata(study, series, root)?),
         _ => ("study", app.archive.study_metadata(study, root)?),
     };
-    prepared.ok_or_else(|| Problem::not_found(what))
+    let prepared = prepared.ok_or_else(|| Problem::not_found(what))?;
+    let tag = format!("{}-{:08x}", prepared.etag, crc32(root));
+    Ok((prepared, tag))
 }
 
 /// The reply, compressed. What is kept for another root is made for this one once for each state of what is told.
@@ -71,28 +92,4 @@ fn crc32(text: &str) -> u32 {
     let mut crc = flate2::Crc::new();
     crc.update(text.as_bytes());
     crc.sum()
-}
-
-fn takes_json(accept: Option<&str>) -> bool {
-    let Some(text) = accept.filter(|text| !text.trim().is_empty()) else { return true };
-    accept::parse(text).iter().any(|range| range.covers(DICOM_JSON) || range.covers("application/json"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn json_is_what_there_is() {
-        for accept in [
-            None,
-            Some("*/*"),
-            Some("application/json"),
-            Some("text/html, application/dicom+json;q=0.1"),
-            Some("application/*"),
-        ] {
-            assert!(takes_json(accept), "{accept:?}");
-        }
-        assert!(!takes_json(Some("multipart/related; type=\"application/dicom+xml\"")));
-    }
 }

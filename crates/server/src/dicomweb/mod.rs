@@ -1,24 +1,54 @@
 //! DICOMweb (PS3.18): searches, metadata, instances, frames, bulk data, rendered images, storing.
 
 mod bulkdata;
+mod capabilities;
+mod coded;
+mod documents;
 mod first;
 mod frames;
 mod instances;
 mod levels;
 mod metadata;
+mod model;
+mod pixeldata;
 mod qido;
+mod reduced;
 mod rendered;
 pub mod store;
+mod stored_fields;
 mod target;
+mod transcoded;
+mod wado;
+mod zipped;
 
 use crate::state::App;
 use axum::Router;
-use axum::routing::get;
+use axum::handler::Handler;
+use axum::routing::{MethodRouter, get};
 use std::sync::Arc;
 
 /// The DICOMweb root below a URL.
 pub fn root(base: &str) -> String {
     format!("{}/dicom-web", base.trim_end_matches('/'))
+}
+
+/// GET and HEAD by a handler, and OPTIONS (PS3.18 8.9).
+fn read<H, T>(handler: H) -> MethodRouter<Arc<App>>
+where
+    H: Handler<T, Arc<App>>,
+    T: 'static,
+{
+    get(handler).options(capabilities::options)
+}
+
+/// The root itself, with a slash at its end.
+pub fn root_resource() -> MethodRouter<Arc<App>> {
+    get(capabilities::root).options(capabilities::options)
+}
+
+/// WADO-URI, which many clients ask beside the root and not below it.
+pub fn wado_uri() -> MethodRouter<Arc<App>> {
+    get(wado::retrieve)
 }
 
 /// The resources below `/dicom-web`.
@@ -29,28 +59,39 @@ pub fn routes() -> Router<Arc<App>> {
     let frames = "/studies/{study}/series/{series}/instances/{instance}/frames/{frames}";
     let below = |base: &str, name: &str| format!("{base}/{name}");
     Router::new()
-        .route("/studies", get(qido::search).post(store::store).options(store::options))
-        .route("/series", get(qido::search))
-        .route("/instances", get(qido::search))
-        .route(&below(study, "series"), get(qido::search))
-        .route(&below(study, "instances"), get(qido::search))
-        .route(&below(series, "instances"), get(qido::search))
-        .route(study, get(instances::retrieve).post(store::store).options(store::options))
-        .route(series, get(instances::retrieve))
-        .route(instance, get(instances::retrieve))
-        .route(&below(study, "metadata"), get(metadata::retrieve))
-        .route(&below(series, "metadata"), get(metadata::retrieve))
-        .route(&below(instance, "metadata"), get(metadata::retrieve))
-        .route(&below(study, "first"), get(first::retrieve))
-        .route(&below(series, "levels"), get(levels::retrieve))
-        .route(&below(instance, "levels"), get(levels::retrieve))
-        .route(&below(instance, "bulkdata/{*path}"), get(bulkdata::retrieve))
-        .route(&below(instance, "frames"), get(frames::all))
-        .route(frames, get(frames::listed))
-        .route(&below(instance, "rendered"), get(rendered::rendered))
-        .route(&below(frames, "rendered"), get(rendered::rendered))
-        .route(&below(study, "thumbnail"), get(rendered::thumbnail))
-        .route(&below(series, "thumbnail"), get(rendered::thumbnail))
-        .route(&below(instance, "thumbnail"), get(rendered::thumbnail))
-        .route(&below(frames, "thumbnail"), get(rendered::thumbnail))
+        .route("/", root_resource())
+        .route("/capabilities", read(capabilities::retrieve))
+        .route("/studies", read(qido::search).post(store::store))
+        .route("/wado", read(wado::retrieve))
+        .route("/series", read(qido::search))
+        .route("/instances", read(qido::search))
+        .route(&below(study, "series"), read(qido::search))
+        .route(&below(study, "instances"), read(qido::search))
+        .route(&below(series, "instances"), read(qido::search))
+        .route(study, read(instances::retrieve).post(store::store))
+        .route(series, read(instances::retrieve))
+        .route(instance, read(instances::retrieve))
+        .route(&below(study, "metadata"), read(metadata::retrieve))
+        .route(&below(series, "metadata"), read(metadata::retrieve))
+        .route(&below(instance, "metadata"), read(metadata::retrieve))
+        .route(&below(study, "first"), read(first::retrieve))
+        .route(&below(series, "levels"), read(levels::retrieve))
+        .route(&below(instance, "levels"), read(levels::retrieve))
+        .route(&below(study, "pixeldata"), read(pixeldata::retrieve))
+        .route(&below(series, "pixeldata"), read(pixeldata::retrieve))
+        .route(&below(instance, "pixeldata"), read(pixeldata::retrieve))
+        .route(&below(study, "bulkdata"), read(bulkdata::all))
+        .route(&below(series, "bulkdata"), read(bulkdata::all))
+        .route(&below(instance, "bulkdata"), read(bulkdata::all))
+        .route(&below(instance, "bulkdata/{*path}"), read(bulkdata::retrieve))
+        .route(&below(instance, "frames"), read(frames::all))
+        .route(frames, read(frames::listed))
+        .route(&below(study, "rendered"), read(rendered::rendered))
+        .route(&below(series, "rendered"), read(rendered::rendered))
+        .route(&below(instance, "rendered"), read(rendered::rendered))
+        .route(&below(frames, "rendered"), read(rendered::rendered))
+        .route(&below(study, "thumbnail"), read(rendered::thumbnail))
+        .route(&below(series, "thumbnail"), read(rendered::thumbnail))
+        .route(&below(instance, "thumbnail"), read(rendered::thumbnail))
+        .route(&below(frames, "thumbnail"), read(rendered::thumbnail))
 }

@@ -1,43 +1,82 @@
 //! Searches (QIDO-RS, PS3.18 10.6).
 
+use super::model::{self, Model};
+use super::stored_fields;
 use super::target::Target;
 use crate::error::{Answered, Problem};
 use crate::media::DICOM_JSON;
+use crate::query::Parameters;
 use crate::reply::Reply;
 use crate::state::App;
 use archive::{Fields, Matches, Query, QueryLevel, Tag};
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::{HeaderValue, Response, header};
+use axum::http::{HeaderName, HeaderValue, Response, header};
+use dicom_core::VR;
 use dicom_core::dictionary::{DataDictionary, DataDictionaryEntry};
 use dicom_dictionary_std::StandardDataDictionary;
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
 
+/// How many matches there are; no header of the standard says it.
+const TOTAL: HeaderName = HeaderName::from_static("x-total-count");
 /// Rows of an answer where the client names no limit.
 const PAGE: usize = 200;
+/// Request Attributes Sequence, and what of it searches match (PS3.18 Table 10.6.1-5).
+const REQUEST_ATTRIBUTES: Tag = Tag(0x0040, 0x0275);
+const OF_REQUEST: [Tag; 2] = [Tag(0x0040, 0x0009), Tag(0x0040, 0x1001)];
 /// Rows of an answer, whatever the client says.
 const LARGEST_PAGE: usize = 1000;
 
 /// Answers every search; the path says for what and below what.
 pub async fn search(State(app): State<Arc<App>>, target: Target) -> Answered<Response<Body>> {
     let level = level_of(&target.path);
+    let model = Model::of(target.accept().as_deref())?;
     let (mut query, unknown) = parse(&target)?;
     query.limit = Some(query.limit.unwrap_or(PAGE).min(LARGEST_PAGE));
     app.search(move |app, patience| {
         let found = app.archive.find_for(patience, level, &query);
         let mut matches = found.inspect_err(|error| tracing::warn!(%error, ?level, "a search failed"))?;
         let root = target.root(app);
+        if level == QueryLevel::Instance {
+            stored_fields::add(app, patience, &mut matches.rows, &query, &root)?;
+        }
         matches.rows.iter_mut().for_each(|row| finish(row, &root, level, &query));
-        let body = serde_json::to_vec(&matches.rows).map_err(Problem::internal)?;
-        let mut response =
-            Reply::new(DICOM_JSON, body).compressed(&target.headers).answer(&target.method, &target.headers);
+        let reply = match model {
+            Model::Xml => model::xml(matches.rows.iter(), None),
+            Model::Json => {
+                let body = serde_json::to_vec(&matches.rows).map_err(Problem::internal)?;
+                let tag = model::hash([&body[..]].into_iter());
+                Reply::new(DICOM_JSON, body).tagged(tag)
+            }
+        };
+        let mut response = reply.compressed(&target.headers).answer(&target.method, &target.headers);
+        if let Some(total) = total(app, level, &query, &matches)? {
+            response.headers_mut().insert(TOTAL, total.into());
+        }
         for warning in warnings(&matches, &unknown) {
             response.headers_mut().append(header::WARNING, warning);
         }
         Ok(response)
     })
     .await
+}
+
+/// How many matches there are, all pages together, where that is known without counting them.
+fn total(app: &App, level: QueryLevel, query: &Query, matches: &Matches) -> Answered<Option<u64>> {
+    if !matches.more {
+        let all = query.offset + matches.rows.len();
+        return Ok((query.offset == 0 || !matches.rows.is_empty()).then_some(all as u64));
+    }
+    if query.study.is_some() || query.matches.iter().any(|(_, value)| !value.is_empty()) {
+        return Ok(None);
+    }
+    let stats = app.archive.stats()?;
+    Ok(Some(match level {
+        QueryLevel::Study => stats.studies,
+        QueryLevel::Series => stats.series,
+        QueryLevel::Instance => stats.instances,
+    }))
 }
 
 /// What a search answers without any wishes: the study, or its series; at most so many as a page holds.
@@ -48,8 +87,26 @@ pub fn rows(app: &App, root: &str, level: QueryLevel, study: &str) -> Answered<V
     Ok(rows)
 }
 
+/// The tags that `includefield` names, as the JSON model writes them; `None` where all are asked for, or none is named.
+pub fn asked_fields(parameters: &Parameters) -> Option<Vec<String>> {
+    let (mut fields, mut unknown) = (Fields::Default, Vec::new());
+    for (_, value) in parameters.iter().filter(|(name, _)| *name == "includefield") {
+        include(&mut fields, value, &mut unknown);
+    }
+    match fields {
+        Fields::Some(tags) => Some(tags.iter().map(|tag| format!("{:04X}{:04X}", tag.0, tag.1)).collect()),
+        _ => None,
+    }
+}
+
 fn finish(row: &mut Map<String, Value>, root: &str, level: QueryLevel, query: &Query) {
     leave_out_nothing_said(row);
+    if level == QueryLevel::Instance {
+        // Required of every instance, also of one without an image (PS3.18 Table 10.6.3-5).
+        for tag in ["00280010", "00280011", "00280100"] {
+            row.entry(tag).or_insert_with(|| json!({"vr": "US"}));
+        }
+    }
     add_retrieve_url(row, root, level, query);
 }
 
@@ -76,13 +133,38 @@ fn parse(target: &Target) -> Answered<(Query, Vec<String>)> {
             "fuzzymatching" => query.fuzzy = value.eq_ignore_ascii_case("true"),
             "includefield" => include(&mut query.include, value, &mut unknown),
             "accept" => {}
-            _ => match tag(name) {
-                Some(tag) => query.matches.push((tag, value.to_owned())),
+            // What is told is UTF-8 (PS3.18 8.3.3.2).
+            "charset" if value.eq_ignore_ascii_case("utf-8") => {}
+            _ => match key(name) {
+                Some(tag) => add_key(&mut query.matches, tag, value),
                 None => unknown.push(name.to_owned()),
             },
         }
     }
     Ok((query, unknown))
+}
+
+/// Adds a key. UIDs that come in several parameters of one name are a list, as those in one parameter are.
+fn add_key(keys: &mut Vec<(Tag, String)>, tag: Tag, value: &str) {
+    let uid = StandardDataDictionary.by_tag(tag).is_some_and(|entry| entry.vr().exact() == Some(VR::UI));
+    match keys.iter_mut().find(|key| uid && key.0 == tag && !key.1.is_empty()) {
+        Some((_, list)) if !value.is_empty() => {
+            list.push('\\');
+            list.push_str(value);
+        }
+        _ => keys.push((tag, value.to_owned())),
+    }
+}
+
+/// What a key means: an attribute, or one in the items of the Request Attributes Sequence (PS3.18 8.3.4.1: names joined by dots).
+fn key(name: &str) -> Option<Tag> {
+    match name.split_once('.') {
+        None => tag(name),
+        Some((sequence, nested)) => {
+            tag(sequence).filter(|tag| *tag == REQUEST_ATTRIBUTES)?;
+            tag(nested).filter(|tag| OF_REQUEST.contains(tag))
+        }
+    }
 }
 
 fn count(name: &str, value: &str) -> Answered<usize> {
@@ -172,6 +254,26 @@ mod tests {
         assert_eq!(tag("ModalitiesInStudy"), Some(Tag(0x0008, 0x0061)));
         assert_eq!(tag("NoSuchThing"), None);
         assert_eq!(tag("orderby"), None);
+    }
+
+    #[test]
+    fn keys_within_a_request() {
+        assert_eq!(key("RequestAttributesSequence.ScheduledProcedureStepID"), Some(Tag(0x0040, 0x0009)));
+        assert_eq!(key("00400275.00401001"), Some(Tag(0x0040, 0x1001)));
+        assert_eq!(key("RequestAttributesSequence.PatientID"), None);
+        assert_eq!(key("ReferencedImageSequence.ReferencedSOPInstanceUID"), None);
+        assert_eq!(key("PatientID"), Some(Tag(0x0010, 0x0020)));
+    }
+
+    #[test]
+    fn uids_of_several_parameters_are_one_list() {
+        let (study, patient) = (Tag(0x0020, 0x000D), Tag(0x0010, 0x0020));
+        let mut keys = Vec::new();
+        for (tag, value) in [(study, "1.2"), (patient, "a"), (study, "1.3"), (study, ""), (patient, "b")] {
+            add_key(&mut keys, tag, value);
+        }
+        let told: Vec<_> = keys.iter().map(|(tag, value)| (*tag, value.as_str())).collect();
+        assert_eq!(told, [(study, "1.2\\1.3"), (patient, "a"), (study, ""), (patient, "b")]);
     }
 
     #[test]

@@ -4,4 +4,4 @@ mod read;
 mod write;
 
 pub use read::{Head, Parts, Trouble};
-pub use write::{Multipart, body_offset};
+pub use write::{Multipart, body_offset, boundary};

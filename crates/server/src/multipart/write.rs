@@ -46,7 +46,8 @@ fn part_head(boundary: &str, content_type: &str, first: bool) -> String {
     format!("{line_end}--{boundary}\r\nContent-Type: {content_type}\r\n\r\n")
 }
 
-fn boundary(etag: &str) -> String {
+/// A boundary that is a hash of this name.
+pub fn boundary(etag: &str) -> String {
     let digest = Sha256::digest(etag.as_bytes());
     let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
     hex[..BOUNDARY].to_owned()

@@ -112,6 +112,17 @@ impl Tone {
     }
 }
 
+/// What a presentation state says of the tone of an image.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Imposed {
+    /// Stored to modality values, in place of the image's own.
+    pub modality: Option<Modality>,
+    /// Modality to display values.
+    pub voi: Voi,
+    /// The least value is shown white.
+    pub inverted: bool,
+}
+
 /// Segmentation and Label Map Segmentation Storage.
 const SEGMENTATIONS: [&str; 2] = ["1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7"];
 /// CT Image Storage, whose rescaled values may always be negative (PS3.3 C.11.2.1.1).
@@ -145,6 +156,30 @@ impl<'a> Attributes<'a> {
             labels: self.labels(),
             colour: self.colour(),
         }
+    }
+
+    /// What `state` says of the tone of `image`. It has a say in polarity whatever the image's photometric interpretation (PS3.4 N.2); a
+    /// state without a VOI for the image shows all values that there can be.
+    pub fn imposed(state: &Source, image: &Source) -> Imposed {
+        let of = Attributes { set: state.data_set(), facts: image.facts() };
+        let top = of.set.elements();
+        let has_modality = find(top, Tag(0x0028, 0x3000)).is_some() || find(top, Tag(0x0028, 0x1052)).is_some();
+        let modality = has_modality.then(|| of.modality(0));
+        let used = modality.clone().unwrap_or_else(|| Attributes::of(image).modality(0));
+        let items = find(top, Tag(0x0028, 0x3110)).and_then(Element::items).unwrap_or_default();
+        let about = |set: &[Element]| {
+            let named = find(set, Tag(0x0008, 0x1140)).and_then(Element::items).unwrap_or_default();
+            let uid = |item: &dicom::Item| of.string(&item.elements, Tag(0x0008, 0x1155));
+            named.is_empty() || named.iter().any(|item| uid(item).as_deref() == Some(&image.facts().sop_instance_uid))
+        };
+        let mut sets = items.iter().map(|item| item.elements.as_slice()).filter(|set| about(set));
+        let voi = sets.find_map(|set| of.window(set).map(Voi::Window).or_else(|| of.table(set, &used)));
+        let (least, greatest) = of.stored_range();
+        let ends = (used.map(least), used.map(greatest));
+        let (low, width) = (ends.0.min(ends.1), (ends.1 - ends.0).abs());
+        let all = Window { center: low + width / 2.0, width: width.max(1.0), function: Function::LinearExact };
+        let inverted = of.string(top, Tag(0x2050, 0x0020)).as_deref() == Some("INVERSE");
+        Imposed { modality, voi: voi.unwrap_or(Voi::Window(all)), inverted }
     }
 
     fn colour(&self) -> Colour {

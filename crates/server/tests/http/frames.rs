@@ -26,12 +26,12 @@ async fn the_contract_of_the_viewers() {
         (Some(OHIF), true),
         (Some("multipart/related; type=\"application/octet-stream\"; transfer-syntax=*"), true),
         (Some("multipart/related; type=image/jphc,multipart/related; type=image/jls"), true),
+        (Some("image/jphc,multipart/related; type=application/octet-stream; transfer-syntax=*"), true),
         (Some("undefined"), true),
         (Some("*/*"), true),
         (None, true),
-        (Some("text/html,application/xhtml+xml"), true),
+        (Some("text/html,application/xhtml+xml,*/*;q=0.8"), true),
         (Some("image/jls"), false),
-        (Some("image/jphc"), false),
         (Some("application/octet-stream;transfer-syntax=*"), false),
     ] {
         let headers: Vec<_> = accept.map(|a| ("accept", a)).into_iter().collect();
@@ -70,14 +70,90 @@ async fn the_query_wins_over_the_header() {
 }
 
 #[tokio::test]
-async fn strict_mode_says_406_and_nothing_else() {
-    let site = Site::with(&[encoded("1.1.1")], |config| config.strict_accept = true);
-    let target = format!("{}/frames/1", made::path("1.1.1"));
-    for accept in ["image/jphc", "undefined", "text/html"] {
-        let answer = site.accept(&target, accept).await;
-        assert_eq!((answer.status, answer.body.len()), (StatusCode::NOT_ACCEPTABLE, 0), "{accept}");
+async fn what_was_not_asked_for_is_406_and_nothing_else() {
+    for strict in [false, true] {
+        let site = Site::with(&[encoded("1.1.1")], |config| config.strict_accept = strict);
+        let target = format!("{}/frames/1", made::path("1.1.1"));
+        for accept in ["image/jp2", "text/html", "image/png", "multipart/related; type=image/jpeg"] {
+            let answer = site.accept(&target, accept).await;
+            assert_eq!((answer.status, answer.body.len()), (StatusCode::NOT_ACCEPTABLE, 0), "{accept}");
+            assert!(!answer.header("x-reason").is_empty(), "{accept}");
+        }
+        assert_eq!(site.accept(&target, "multipart/related; type=image/jls").await.status, StatusCode::OK);
     }
-    assert_eq!(site.accept(&target, "multipart/related; type=image/jls").await.status, StatusCode::OK);
+}
+
+/// The samples of a file of one frame, read by a decoder.
+fn decoded(file: Vec<u8>) -> Vec<u8> {
+    let source = dicom::Source::from_bytes(file).unwrap();
+    let mut out = Vec::new();
+    transcode::Decode::decode_frame(&source, 0, &mut out).unwrap();
+    out
+}
+
+#[tokio::test]
+async fn frames_are_coded_anew_for_who_names_a_coding() {
+    let (file, frames) = made::three_frames("1.1.7", EXPLICIT);
+    let site = Site::of(&[file]);
+    let target = format!("{}/frames/2", made::path("1.1.7"));
+    for (accept, kind) in [
+        ("image/jls", "image/jls;transfer-syntax=1.2.840.10008.1.2.4.80"),
+        ("image/jphc", "image/jphc;transfer-syntax=1.2.840.10008.1.2.4.201"),
+        ("image/jphc; transfer-syntax=1.2.840.10008.1.2.4.202", "image/jphc;transfer-syntax=1.2.840.10008.1.2.4.202"),
+        ("image/jxl", "image/jxl;transfer-syntax=1.2.840.10008.1.2.4.110"),
+    ] {
+        let answer = site.accept(&target, accept).await;
+        assert_eq!((answer.status, answer.header("content-type")), (StatusCode::OK, kind), "{accept}");
+        let syntax = kind.rsplit('=').next().unwrap();
+        let coded = Made::new("1.1.8", SECONDARY, syntax).coded16(64, 48, answer.body.to_vec()).file();
+        assert!(decoded(coded) == frames[1], "{accept}");
+        let piece = site.send("GET", &target, &[("accept", accept), ("range", "bytes=10-99")]).await;
+        assert_eq!(piece.status, StatusCode::PARTIAL_CONTENT);
+        assert!(piece.body == answer.body[10..100], "{accept}: the same bytes again");
+    }
+    let lossy = site.accept(&target, "image/jpeg; transfer-syntax=1.2.840.10008.1.2.4.50").await;
+    assert_eq!(lossy.status, StatusCode::NOT_ACCEPTABLE, "16 bits do not fit");
+}
+
+#[tokio::test]
+async fn jpeg_is_made_only_where_lossy_is_asked_for() {
+    let ramp: Vec<u8> = (0..64 * 64u32).map(|n| (n % 64 * 4) as u8).collect();
+    let file = Made::new("1.1.9", SECONDARY, EXPLICIT).bytes8(64, 64, 1, "MONOCHROME2", ramp.clone()).file();
+    let site = Site::of(&[file]);
+    let target = format!("{}/frames/1", made::path("1.1.9"));
+    assert_eq!(site.accept(&target, "image/jpeg").await.status, StatusCode::NOT_ACCEPTABLE);
+    let answer =
+        site.accept(&target, "multipart/related; type=image/jpeg; transfer-syntax=1.2.840.10008.1.2.4.50").await;
+    let (head, content) = answer.part();
+    assert_eq!(head, "Content-Type: image/jpeg;transfer-syntax=1.2.840.10008.1.2.4.50");
+    let coded = Made::new("1.1.10", SECONDARY, "1.2.840.10008.1.2.4.50").fragments(64, 64, &[vec![content.to_vec()]]);
+    let shown = decoded(coded.file());
+    assert!(shown.iter().zip(&ramp).all(|(a, b)| a.abs_diff(*b) < 12), "near what it was");
+}
+
+#[tokio::test]
+async fn pixel_data_of_a_series_is_one_part_a_frame() {
+    let (file, frames) = made::three_frames("1.1.11", EXPLICIT);
+    let report = Made::new("1.1.12", "1.2.840.10008.5.1.4.1.1.88.11", EXPLICIT).file();
+    let site = Site::of(&[file, report]);
+    for target in [
+        format!("{}/pixeldata", made::path("1.1.11")),
+        format!("/dicom-web/studies/{}/series/{}/pixeldata", made::STUDY, made::SERIES),
+        format!("/dicom-web/studies/{}/pixeldata", made::STUDY),
+    ] {
+        let answer = site.accept(&target, OHIF).await;
+        let parts = answer.parts();
+        assert_eq!(parts.len(), 3, "{target}");
+        for (n, (head, content)) in parts.iter().enumerate() {
+            assert!(head.starts_with("Content-Type: application/octet-stream;transfer-syntax=1.2.840.10008.1.2.1"));
+            assert!(head.ends_with(&format!("/instances/1.1.11/frames/{}", n + 1)), "{head}");
+            assert!(content == &frames[n], "{target}");
+        }
+        let none = site.accept(&target, "text/html").await;
+        assert_eq!(none.status, StatusCode::NOT_ACCEPTABLE, "{target}");
+    }
+    let none = site.get(&format!("{}/pixeldata", made::path("1.1.12"))).await;
+    assert_eq!(none.status, StatusCode::NOT_FOUND);
 }
 
 #[tokio::test]

@@ -132,6 +132,11 @@ impl Made {
         self
     }
 
+    /// One coded frame of unsigned 16-bit grey samples.
+    pub fn coded16(self, columns: u16, rows: u16, frame: Vec<u8>) -> Made {
+        self.fragments(columns, rows, &[vec![frame]]).image(columns, rows, 16, 1, "MONOCHROME2")
+    }
+
     /// The file.
     pub fn file(self) -> Vec<u8> {
         let class = self.set.element(at(0x0008_0016)).unwrap().to_str().unwrap().into_owned();

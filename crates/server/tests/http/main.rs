@@ -4,6 +4,7 @@ mod corpus;
 mod crowd;
 mod damaged;
 mod first;
+mod forms;
 mod frames;
 mod guard;
 mod jpeg_xl;

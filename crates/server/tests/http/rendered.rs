@@ -167,11 +167,40 @@ async fn a_video_is_played_as_it_is() {
 
 #[tokio::test]
 async fn nothing_to_show() {
-    let report = Made::new("1.5.8", "1.2.840.10008.5.1.4.1.1.88.11", EXPLICIT).file();
-    let site = Site::of(&[report]);
+    let plan = Made::new("1.5.8", "1.2.840.10008.5.1.4.1.1.481.5", EXPLICIT).file();
+    let site = Site::of(&[plan]);
     for target in [format!("{}/rendered", made::path("1.5.8")), format!("/dicom-web/studies/{STUDY}/thumbnail")] {
         assert_eq!(site.get(&target).await.status, StatusCode::NOT_FOUND, "{target}");
     }
+}
+
+#[tokio::test]
+async fn reports_and_documents_are_read() {
+    let text = InMemDicomObject::from_element_iter([
+        DataElement::new(Tag(0x0040, 0xA040), VR::CS, PrimitiveValue::from("TEXT")),
+        DataElement::new(Tag(0x0040, 0xA160), VR::UT, PrimitiveValue::from("No <script>alert(1)</script> here")),
+    ]);
+    let report =
+        Made::new("1.5.11", "1.2.840.10008.5.1.4.1.1.88.11", EXPLICIT).sequence(0x0040_A730, vec![text]).file();
+    let document = Made::new("1.5.12", "1.2.840.10008.5.1.4.1.1.104.1", EXPLICIT)
+        .with(0x0042_0012, VR::LO, "application/pdf")
+        .bytes(0x0042_0011, VR::OB, b"%PDF-1.4 made".to_vec())
+        .file();
+    let site = Site::of(&[report, document]);
+    let page = site.accept(&format!("{}/rendered", made::path("1.5.11")), "text/html").await;
+    assert_eq!((page.status, page.header("content-type")), (StatusCode::OK, "text/html; charset=utf-8"));
+    assert!(page.header("content-security-policy").starts_with("default-src 'none'"));
+    assert!(
+        page.text().contains("No &lt;script&gt;alert(1)&lt;/script&gt; here") && page.text().contains("Dawn Aurora")
+    );
+    let lines = site.accept(&format!("{}/rendered", made::path("1.5.11")), "text/plain").await;
+    assert!(lines.text().contains("No <script>alert(1)</script> here\n"));
+    let image = site.accept(&format!("{}/rendered", made::path("1.5.11")), "image/jpeg").await;
+    assert_eq!(image.status, StatusCode::NOT_ACCEPTABLE);
+    let pdf = site.accept(&format!("{}/rendered", made::path("1.5.12")), "application/pdf").await;
+    assert_eq!((pdf.header("content-type"), &pdf.body[..8]), ("application/pdf", &b"%PDF-1.4"[..]));
+    let refused = site.accept(&format!("{}/rendered", made::path("1.5.12")), "image/png").await;
+    assert_eq!(refused.status, StatusCode::NOT_ACCEPTABLE);
 }
 
 /// A grey image of 16 bits whose stored values are those of `value`, at column and row.
@@ -283,4 +312,210 @@ async fn a_window_narrower_than_1_after_a_small_slope() {
         let share = ((stored as f64 * 0.0005 - 0.5) / 0.98 + 0.5).clamp(0.0, 1.0);
         assert_eq!(*shown, (share * 255.0).round() as u8, "{stored}");
     }
+}
+
+#[tokio::test]
+async fn a_region_mirrored_at_will() {
+    let site = Site::of(&[image16("1.8.1", 8, 4, |x, y| y * 8 + x).file()]);
+    let (.., whole) = png(&rendered(&site, "1.8.1", "").await);
+    for (query, of) in
+        [("2,1,3,2,2,1", [(3, 2), (4, 2)]), ("2,1,3,2,-2,1", [(4, 2), (3, 2)]), ("2,1,3,2,2,-1", [(3, 2), (4, 2)])]
+    {
+        let (width, height, _, data) = png(&rendered(&site, "1.8.1", &format!("?viewport={query}")).await);
+        assert_eq!((width, height), (2, 1), "{query}");
+        assert_eq!(data, of.map(|(x, y)| whole[y * 8 + x]), "{query}");
+    }
+    let (.., flipped) = png(&rendered(&site, "1.8.1", "?viewport=8,4,0,0,-8,-4").await);
+    assert!(flipped.iter().rev().eq(whole.iter()), "both ways is turned around");
+    for query in ["?viewport=2,2,8,0,1,1", "?viewport=2,2,0,0,0,1", "?viewport=2,2,-1,0,1,1"] {
+        assert_eq!(rendered(&site, "1.8.1", query).await.status, StatusCode::BAD_REQUEST, "{query}");
+    }
+}
+
+#[tokio::test]
+async fn a_region_is_taken_from_the_level_that_will_do() {
+    let site = converted(&[image16("1.8.2", 1024, 1024, |x, _| x).file()]).await;
+    let (width, height, _, data) = png(&rendered(&site, "1.8.2", "?viewport=64,64,512,0,256,256").await);
+    assert_eq!((width, height), (64, 64));
+    for (x, shown) in data[..64].iter().enumerate() {
+        let expected = (512.0 + 4.0 * x as f64 + 1.5) / 1023.0 * 255.0;
+        assert!((f64::from(*shown) - expected).abs() <= 2.0, "{shown} at {x}, {expected}");
+    }
+}
+
+#[tokio::test]
+async fn words_are_burned_in_where_they_are_asked_for() {
+    let site = Site::of(&[image16("1.8.3", 400, 300, |_, _| 500).file()]);
+    let plain = png(&rendered(&site, "1.8.3", "").await).3;
+    let changed = |data: &[u8]| -> Vec<usize> {
+        let rows = data.chunks(400).zip(plain.chunks(400)).enumerate();
+        rows.filter(|(_, (a, b))| a != b).map(|(y, _)| y).collect()
+    };
+    let patient = changed(&png(&rendered(&site, "1.8.3", "?annotation=patient").await).3);
+    assert!(!patient.is_empty() && patient.iter().all(|y| *y < 150), "{patient:?}");
+    let technique = changed(&png(&rendered(&site, "1.8.3", "?annotation=technique").await).3);
+    assert!(!technique.is_empty() && technique.iter().all(|y| *y > 150), "{technique:?}");
+    assert_eq!(rendered(&site, "1.8.3", "?annotation=all").await.status, StatusCode::BAD_REQUEST);
+}
+
+#[tokio::test]
+async fn colour_profiles() {
+    let grey = image16("1.8.4", 4, 4, |x, _| x).file();
+    let colours = [[200, 30, 60]; 16].concat();
+    let colour = Made::new("1.8.5", made::SECONDARY, EXPLICIT).bytes8(4, 4, 3, "RGB", colours).file();
+    let site = Site::of(&[grey, colour]);
+    let profile = |answer: &Answer| {
+        let reader = png::Decoder::new(std::io::Cursor::new(&answer.body[..])).read_info().unwrap();
+        reader.info().icc_profile.as_ref().map(|profile| profile.to_vec())
+    };
+    for (sop, space) in [("1.8.4", b"GRAY"), ("1.8.5", b"RGB ")] {
+        assert_eq!(profile(&rendered(&site, sop, "").await), None);
+        assert_eq!(profile(&rendered(&site, sop, "?iccprofile=no").await), None);
+        for name in ["yes", "srgb", "adobergb", "rommrgb", "displayp3"] {
+            let answer = rendered(&site, sop, &format!("?iccprofile={name}")).await;
+            let bytes = profile(&answer).expect("a profile");
+            assert_eq!(&bytes[16..20], space, "{name}");
+        }
+        assert_eq!(rendered(&site, sop, "?iccprofile=cmyk").await.status, StatusCode::BAD_REQUEST);
+    }
+    let own = png(&rendered(&site, "1.8.5", "?iccprofile=srgb").await).3;
+    assert_eq!(own[..3], [200, 30, 60], "it is sRGB already");
+    let wide = png(&rendered(&site, "1.8.5", "?iccprofile=displayp3").await).3;
+    assert!(wide[0] < 200 && wide[1] > 30, "in a wider space it is less saturated: {:?}", &wide[..3]);
+}
+
+#[tokio::test]
+async fn many_frames_move() {
+    let frames: Vec<Vec<u16>> = (0..3u16).map(|n| (0..64u16).map(|x| x * 10 + n * 100).collect()).collect();
+    let file =
+        Made::new("1.8.6", made::SECONDARY, EXPLICIT).grey16(8, 8, &frames).with(0x0018_1063, VR::DS, "250").file();
+    let site = Site::of(&[file]);
+    let path = made::path("1.8.6");
+    let gif = |answer: &Answer| {
+        assert_eq!((answer.status, answer.header("content-type")), (StatusCode::OK, "image/gif"));
+        let mut decoder = gif::DecodeOptions::new().read_info(std::io::Cursor::new(answer.body.to_vec())).unwrap();
+        let mut delays = Vec::new();
+        while let Some(frame) = decoder.read_next_frame().unwrap() {
+            delays.push(frame.delay);
+        }
+        delays
+    };
+    let all = site.accept(&format!("{path}/rendered"), "image/gif").await;
+    assert_eq!(gif(&all), [25, 25, 25], "hundredths of a second");
+    assert_eq!(gif(&site.accept(&format!("{path}/frames/1,3/rendered"), "image/gif").await).len(), 2);
+    assert_eq!(gif(&site.accept(&format!("{path}/frames/2/rendered"), "image/gif").await), [0], "one stands still");
+    let held = [("accept", "image/gif"), ("if-none-match", all.header("etag"))];
+    assert_eq!(site.send("GET", &format!("{path}/rendered"), &held).await.status, StatusCode::NOT_MODIFIED);
+    let parts = site.accept(&format!("{path}/frames/3,1/rendered"), "multipart/related; type=image/png").await;
+    let one = site.accept(&format!("{path}/frames/3/rendered"), "image/png").await;
+    let (head, content) = &parts.parts()[0];
+    assert!(head.starts_with("Content-Type: image/png\r\nContent-Location: "), "{head}");
+    assert!(*content == one.body);
+    assert_eq!(site.accept(&format!("{path}/frames/1,4/rendered"), "image/png").await.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn a_series_is_rendered_image_by_image() {
+    let images = ["1.8.7", "1.8.8"].map(|sop| image16(sop, 16, 8, |x, _| x).file());
+    let report = Made::new("1.8.9", "1.2.840.10008.5.1.4.1.1.88.11", EXPLICIT).file();
+    let site = Site::of(&[images.to_vec(), vec![report]].concat());
+    for target in
+        [format!("/dicom-web/studies/{STUDY}/series/{SERIES}/rendered"), format!("/dicom-web/studies/{STUDY}/rendered")]
+    {
+        for accept in ["image/jpeg", "multipart/related; type=\"image/jpeg\"", "*/*"] {
+            let answer = site.accept(&target, accept).await;
+            assert_eq!(answer.status, StatusCode::OK, "{target} {accept}");
+            let parts = answer.parts();
+            assert_eq!(parts.len(), 2, "{target} {accept}");
+            assert!(parts.iter().all(|part| part.1.starts_with(&[0xFF, 0xD8, 0xFF])));
+        }
+        assert_eq!(site.accept(&target, "text/html").await.status, StatusCode::NOT_ACCEPTABLE);
+    }
+}
+
+#[tokio::test]
+async fn a_picture_as_jpeg_xl() {
+    let site = Site::of(&[image16("1.8.10", 40, 30, |x, y| x * y).file()]);
+    let answer = site.accept(&format!("{}/rendered", made::path("1.8.10")), "image/jxl").await;
+    assert_eq!((answer.status, answer.header("content-type")), (StatusCode::OK, "image/jxl"));
+    assert!(answer.body.starts_with(&[0xFF, 0x0A]) || answer.body.starts_with(&[0, 0, 0, 12]));
+}
+
+/// An element of numbers.
+fn floats(tag: (u16, u16), values: &[f32]) -> DataElement<InMemDicomObject> {
+    DataElement::new(Tag(tag.0, tag.1), VR::FL, PrimitiveValue::F32(values.into()))
+}
+
+fn words(tag: (u16, u16), vr: VR, value: &str) -> DataElement<InMemDicomObject> {
+    DataElement::new(Tag(tag.0, tag.1), vr, PrimitiveValue::from(value))
+}
+
+fn sequence(tag: (u16, u16), item: InMemDicomObject) -> DataElement<InMemDicomObject> {
+    DataElement::new(Tag(tag.0, tag.1), VR::SQ, dicom_core::value::DataSetSequence::from(vec![item]))
+}
+
+/// A presentation state of image 1.9.1: a window, and what `change` adds.
+fn state(sop: &str, change: impl FnOnce(Made) -> Made) -> Vec<u8> {
+    let image = InMemDicomObject::from_element_iter([words((0x0008, 0x1155), VR::UI, "1.9.1")]);
+    let series = InMemDicomObject::from_element_iter([
+        words((0x0020, 0x000E), VR::UI, SERIES),
+        sequence((0x0008, 0x1140), image),
+    ]);
+    let window = InMemDicomObject::from_element_iter([
+        words((0x0028, 0x1050), VR::DS, "128"),
+        words((0x0028, 0x1051), VR::DS, "256"),
+    ]);
+    let made = Made::new(sop, "1.2.840.10008.5.1.4.1.1.11.1", EXPLICIT)
+        .elsewhere("Dawn^Aurora", STUDY, "1.2.3.4.9")
+        .sequence(0x0008_1115, vec![series])
+        .sequence(0x0028_3110, vec![window]);
+    change(made).file()
+}
+
+#[tokio::test]
+async fn an_image_as_a_presentation_state_has_it() {
+    // 8 columns of 32 values each step, 4 rows.
+    let image = image16("1.9.1", 8, 4, |x, y| x * 32 + y).file();
+    let turn = state("1.9.2", |made| {
+        made.words(0x0070_0042, VR::US, vec![90]).with(0x0070_0041, VR::CS, "N").with(0x2050_0020, VR::CS, "INVERSE")
+    });
+    let shutter = state("1.9.3", |made| {
+        made.with(0x0018_1600, VR::CS, "RECTANGULAR")
+            .with(0x0018_1602, VR::IS, "3")
+            .with(0x0018_1604, VR::IS, "6")
+            .with(0x0018_1606, VR::IS, "1")
+            .with(0x0018_1608, VR::IS, "4")
+            .words(0x0018_1622, VR::US, vec![0xFFFF])
+    });
+    let line = InMemDicomObject::from_element_iter([
+        words((0x0070, 0x0005), VR::CS, "PIXEL"),
+        floats((0x0070, 0x0022), &[1.0, 2.0, 4.0, 2.0]),
+        words((0x0070, 0x0023), VR::CS, "POLYLINE"),
+    ]);
+    let drawn = InMemDicomObject::from_element_iter([sequence((0x0070, 0x0009), line)]);
+    let graphics = state("1.9.4", |made| made.sequence(0x0070_0001, vec![drawn]));
+    let lost = Made::new("1.9.5", "1.2.840.10008.5.1.4.1.1.11.1", EXPLICIT).file();
+    let site = Site::of(&[image, turn, shutter, graphics, lost]);
+    let of = async |sop: &str| {
+        let target = made::path(sop).replace(SERIES, "1.2.3.4.9");
+        png(&site.accept(&format!("{target}/rendered"), "image/png").await)
+    };
+    let shown = |x: u16, y: u16| (f64::from(x * 32 + y) - 127.5) / 255.0 + 0.5;
+    let grey = |x, y| (shown(x, y).clamp(0.0, 1.0) * 255.0).round() as u8;
+    let (width, height, _, data) = of("1.9.2").await;
+    assert_eq!((width, height), (4, 8), "turned");
+    assert_eq!(
+        (data[3], data[0]),
+        (255 - grey(0, 0), 255 - grey(0, 3)),
+        "the first pixel is at the right, and inverted"
+    );
+    let (width, _, _, data) = of("1.9.3").await;
+    let first: Vec<u8> = data[..width as usize].to_vec();
+    assert_eq!(first, [255, 255, grey(2, 0), grey(3, 0), grey(4, 0), grey(5, 0), 255, 255]);
+    let (.., data) = of("1.9.4").await;
+    assert_eq!(data[8..16], [255, 255, 255, 255, grey(4, 1), grey(5, 1), grey(6, 1), grey(7, 1)]);
+    assert_eq!(data[..4], [grey(0, 0), grey(1, 0), grey(2, 0), grey(3, 0)]);
+    assert_eq!(site.get(&format!("{}/rendered", made::path("1.9.5"))).await.status, StatusCode::NOT_FOUND);
+    let region = format!("{}/rendered?viewport=2,2,0,0,2,2", made::path("1.9.2").replace(SERIES, "1.2.3.4.9"));
+    assert_eq!(site.get(&region).await.status, StatusCode::BAD_REQUEST);
 }

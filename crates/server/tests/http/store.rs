@@ -208,7 +208,7 @@ async fn who_only_reads_says_so() {
     let site = Site::of(&[]);
     for target in [STUDIES, "/dicom-web/studies/1.2.3"] {
         let answer = site.send("OPTIONS", target, &[]).await;
-        assert_eq!((answer.status, answer.header("allow")), (StatusCode::NO_CONTENT, "GET, HEAD, OPTIONS, POST"));
+        assert_eq!((answer.status, answer.header("allow")), (StatusCode::OK, "GET, HEAD, OPTIONS, POST"));
     }
     let headers = [("content-type", MULTIPART), ("origin", "https://evil.example")];
     let answer = site.post(STUDIES, &headers, Body::from(instances(&[&instance("1.7.1", 1)]))).await;

@@ -8,14 +8,14 @@ mod outcome;
 
 use super::target::Target;
 use crate::accept::{self, MediaRange};
-use crate::error::{Answered, METHODS_WITHOUT_STORING, Problem};
+use crate::error::{Answered, Problem};
 use crate::media::{DICOM, DICOM_JSON, DICOM_XML};
 use crate::multipart::Trouble;
 use crate::state::App;
 use answer::Model;
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
+use axum::http::{HeaderMap, Method, Request, Response, header};
 use outcome::Outcome;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -23,8 +23,6 @@ use std::time::Duration;
 
 /// Who waits longer for a turn is told to come again.
 const TURN: Duration = Duration::from_secs(20);
-/// What a resource that is stored to can be asked.
-const METHODS: &str = "GET, HEAD, OPTIONS, POST";
 
 /// How the body holds instances.
 enum Framing {
@@ -51,15 +49,6 @@ enum Content {
 /// Does this request store? Then its body has no length of ours, and its time is that of its bytes.
 pub fn is_store(method: &Method, route: Option<&str>) -> bool {
     method == Method::POST && matches!(route, Some("/dicom-web/studies" | "/dicom-web/studies/{study}"))
-}
-
-/// What can be done here.
-pub async fn options(State(app): State<Arc<App>>) -> Response<Body> {
-    let mut response = Response::new(Body::empty());
-    *response.status_mut() = StatusCode::NO_CONTENT;
-    let methods = if app.config.store { METHODS } else { METHODS_WITHOUT_STORING };
-    response.headers_mut().insert(header::ALLOW, HeaderValue::from_static(methods));
-    response
 }
 
 /// Stores what the body holds, and tells of each instance what became of it.

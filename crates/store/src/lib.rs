@@ -9,9 +9,11 @@ mod error;
 pub mod index;
 pub mod objects;
 mod spool;
+mod sync;
 
 pub use cache::Cache;
 pub use error::Error;
 pub use index::Index;
-pub use objects::{Disk, Key, Memory, Objects, Put, sync_folder};
+pub use objects::{Disk, Key, Memory, Objects, Put};
 pub use spool::{Spool, Staged};
+pub use sync::sync_folder;

@@ -14,7 +14,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use sha2::{Digest, Sha256};
 
-use crate::objects::{Key, sync_folder};
+use crate::objects::Key;
+use crate::sync::sync_folder;
 
 const LOCK: &str = "lock";
 const PLACE: &str = "place";

@@ -15,6 +15,7 @@ use crate::cache::Cache;
 use super::key::Key;
 use super::{Objects, Put, ReadAt};
 use crate::spool::Staged;
+use crate::sync::sync_folder;
 
 /// Objects in a folder of the local file system, which must also hold the spool.
 pub struct Disk {
@@ -182,11 +183,6 @@ fn again(error: &io::Error) -> io::Error {
         Some(code) => io::Error::from_raw_os_error(code),
         None => io::Error::new(error.kind(), error.to_string()),
     }
-}
-
-/// Waits until the names in a folder are on the storage.
-pub fn sync_folder(folder: &Path) -> io::Result<()> {
-    File::open(folder)?.sync_all()
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ mod key;
 mod memory;
 
 pub use dicom::ReadAt;
-pub use disk::{Disk, sync_folder};
+pub use disk::Disk;
 pub use key::Key;
 pub use memory::Memory;
 

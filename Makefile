@@ -1,13 +1,17 @@
 # Firstlight: two commands to know are `make start` and `make test`.
 
 .DEFAULT_GOAL := help
-.PHONY: help start test setup build samples bench-codec bench-convert bench-migrate bench-audit bench-server bench-viewer bench-policy judge-pairs dist test-migrate test-audit sweep fuzz wasm clean
+.PHONY: help start check test setup build samples bench-codec bench-convert bench-migrate bench-audit bench-server bench-viewer bench-policy judge-pairs dist test-migrate test-audit sweep fuzz wasm clean
 
 help: ## Show what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 start: ## Build, convert sample images (or DICOM=/a/folder), serve them and print the address
 	@scripts/start.sh $(if $(DICOM),"$(DICOM)")
+
+check: ## The short answer after a change: format, lints, unit and crate tests without the corpus; minutes, not an hour
+	@scripts/setup.sh build
+	@python3 scripts/check.py
 
 test: ## Everything that is checked: format, lints, licences, tests, judges, browser (STEPS="judges web" for some)
 	@scripts/test.sh $(STEPS)

@@ -1,12 +1,10 @@
 //! A slide is opened by its headers: what is read of it is counted.
 
-mod common;
-
-use common::{Form, Made};
 use dicom::{ReadAt, Source};
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use testkit::{Form, Made};
 
 /// A file of many tiles that is nowhere: its bytes are made when they are read, and counted.
 struct Slide {

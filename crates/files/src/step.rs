@@ -59,7 +59,7 @@ mod tests {
         let image = testkit::image();
         let pixels = image.len() - 512 - 12;
         fs::create_dir(folder.join("folder")).unwrap();
-        for (name, bytes) in NAMES.iter().zip([&image[..], &image[..pixels], &image[..200], b"nothing but words"]) {
+        for (name, bytes) in NAMES.iter().zip([&image[..], &image[..pixels], &image[..180], b"nothing but words"]) {
             fs::write(folder.join(name), bytes).unwrap();
         }
     }

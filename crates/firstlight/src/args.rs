@@ -1,7 +1,10 @@
 //! The command line, as typed. Every setting can also come from `FIRSTLIGHT_*`; what is left open is filled by
 //! [`settings`](crate::settings).
 
-use crate::migrate::flags::{ImportFlags, MigrateFlags, Rate};
+pub mod migrate;
+
+use migrate::{ImportFlags, MigrateFlags, Rate};
+
 use ::migrate::Hours;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use serde::Deserialize;
@@ -84,9 +87,10 @@ pub struct ManualFlags {
 }
 
 #[derive(Debug, Args)]
+#[command(override_usage = "firstlight convert [OPTIONS] <SRC>... <DST>")]
 pub struct ConvertFlags {
     /// Files, folders (with all below them), DICOMDIRs, zip or tar files; last, the folder that receives what they become
-    #[arg(required = true, value_name = "SRC]... [DST")]
+    #[arg(required = true, value_name = "PATH")]
     pub paths: Vec<PathBuf>,
     #[command(flatten)]
     pub conversion: ConversionFlags,
@@ -260,7 +264,7 @@ pub struct CompareFlags {
     #[arg(long, value_name = "N", default_value = "200", value_parser = at_least_one)]
     pub sample: std::num::NonZeroUsize,
     /// Speed of the line for the time to the first image
-    #[arg(long, value_name = "SPEED", default_value = "30mbit", value_parser = crate::compare::parse_line)]
+    #[arg(long, value_name = "SPEED", default_value = "30mbit", value_parser = parse_line)]
     pub line: u64,
     /// Print JSON
     #[arg(long)]
@@ -441,10 +445,11 @@ pub struct ReportFlags {
 }
 
 #[derive(Debug, Args)]
+#[command(override_usage = "firstlight audit [OPTIONS] [SRC]... <DST>")]
 pub struct AuditFlags {
     /// What the destination was made from, to be read too; last, the destination: a folder that convert or migrate wrote, or an
     /// archive
-    #[arg(value_name = "[SRC]... DST")]
+    #[arg(value_name = "PATH")]
     pub paths: Vec<PathBuf>,
     /// The destination, where it is not the last argument
     #[arg(long, value_name = "DIR")]
@@ -457,11 +462,38 @@ pub struct AuditFlags {
     pub jobs: Option<std::num::NonZeroUsize>,
     /// Header for DICOMweb servers that are sources, such as "Authorization: Bearer ..."
     #[arg(long, value_name = "NAME: VALUE", env = "FIRSTLIGHT_SOURCE_HEADER", hide_env_values = true)]
-    pub header: Vec<crate::migrate::flags::Header>,
+    pub header: Vec<migrate::Header>,
     /// One JSON line per finding, and one of the whole
     #[arg(long)]
     pub json: bool,
     /// Print nothing but what goes wrong
     #[arg(long, short)]
     pub quiet: bool,
+}
+
+/// A line: `30mbit`, `1gbit`, `512kbit`.
+fn parse_line(text: &str) -> Result<u64, String> {
+    let lower = text.to_lowercase();
+    let (number, unit) = lower.split_at(lower.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(lower.len()));
+    let factor = match unit {
+        "bit" => 1.0,
+        "kbit" => 1e3,
+        "mbit" => 1e6,
+        "gbit" => 1e9,
+        _ => return Err("write a speed such as 30mbit, 512kbit or 1gbit".into()),
+    };
+    let bits = number.parse::<f64>().map_err(|_| "write a speed such as 30mbit".to_owned())? * factor;
+    if bits >= 1.0 { Ok(bits as u64) } else { Err("a line of less than a bit a second".into()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines() {
+        assert_eq!(parse_line("30mbit"), Ok(30_000_000));
+        assert_eq!(parse_line("1.5Gbit"), Ok(1_500_000_000));
+        assert!(parse_line("30").is_err() && parse_line("mbit").is_err());
+    }
 }

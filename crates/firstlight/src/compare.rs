@@ -247,30 +247,12 @@ fn bits(n: u64) -> String {
     text.replace('B', "bit")
 }
 
-/// A line: `30mbit`, `1gbit`, `512kbit`.
-pub fn parse_line(text: &str) -> Result<u64, String> {
-    let lower = text.to_lowercase();
-    let (number, unit) = lower.split_at(lower.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(lower.len()));
-    let factor = match unit {
-        "bit" => 1.0,
-        "kbit" => 1e3,
-        "mbit" => 1e6,
-        "gbit" => 1e9,
-        _ => return Err("write a speed such as 30mbit, 512kbit or 1gbit".into()),
-    };
-    let bits = number.parse::<f64>().map_err(|_| "write a speed such as 30mbit".to_owned())? * factor;
-    if bits >= 1.0 { Ok(bits as u64) } else { Err("a line of less than a bit a second".into()) }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn lines() {
-        assert_eq!(parse_line("30mbit"), Ok(30_000_000));
-        assert_eq!(parse_line("1.5Gbit"), Ok(1_500_000_000));
-        assert!(parse_line("30").is_err() && parse_line("mbit").is_err());
         assert_eq!(bits(30_000_000), "30.0 Mbit");
     }
 

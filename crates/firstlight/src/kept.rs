@@ -39,7 +39,7 @@ pub fn archive(dir: &Path) -> Result<Archive, Failure> {
     if !dir.join("index.sqlite").is_file() {
         return Err(no_archive(dir).hint("--data names the folder of an archive, as given to serve"));
     }
-    Archive::open(dir, Options::default()).map_err(|e| crate::serve::cannot_open(dir, &e))
+    Archive::open(dir, Options::default()).map_err(|e| cannot_open(dir, &e))
 }
 
 /// The folder that was named, or the one of the settings.
@@ -54,4 +54,14 @@ pub fn folder(named: Option<PathBuf>, data: Option<PathBuf>) -> Result<PathBuf, 
 pub fn root_of(file: &Path) -> Option<PathBuf> {
     let file = file.canonicalize().ok()?;
     file.ancestors().skip(1).find(|dir| dir.join(files::STATE_DIR).is_dir()).map(Path::to_owned)
+}
+
+/// Why an archive does not open, and what to do.
+pub fn cannot_open(data: &Path, error: &archive::Error) -> Failure {
+    let failure = Failure::new(format!("cannot open the archive {}: {error}", data.display()));
+    match error {
+        archive::Error::Newer { .. } => failure.hint("use the version of firstlight that wrote it, or a newer one"),
+        archive::Error::Full => failure.hint("make room on its disk"),
+        _ => failure.hint("--data names a folder that this user can write, on a local disk"),
+    }
 }

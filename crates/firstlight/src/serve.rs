@@ -4,6 +4,7 @@
 //! of what waits for it.
 
 use crate::failure::{Exit, Failure, reason};
+use crate::kept;
 use crate::policy;
 use crate::settings;
 use crate::stop::Stop;
@@ -38,7 +39,7 @@ pub fn run(set: settings::Serve) -> Result<Exit, Failure> {
     check_folders(&set)?;
     apart::check(&set.import, &set.data)?;
     apart::check_destination(&set.data)?;
-    let archive = Archive::open(&set.data, options(&set)).map_err(|e| cannot_open(&set.data, &e))?;
+    let archive = Archive::open(&set.data, options(&set)).map_err(|e| kept::cannot_open(&set.data, &e))?;
     let (sources, outside) = (&*set.import, Some(&*set.data));
     let import = Listing::make(&Listed { sources, mirror: false, outside, jobs: set.jobs, stop: stop.flag() })?;
     let runtime = tokio::runtime::Runtime::new().map_err(|e| Failure::new(format!("cannot start threads: {e}")))?;
@@ -152,15 +153,6 @@ fn raise_limit_of_files() {
         && let Err(error) = setrlimit(Resource::Nofile, raised)
     {
         tracing::warn!(%error, "the limit of open files stays as it is");
-    }
-}
-
-pub fn cannot_open(data: &Path, error: &archive::Error) -> Failure {
-    let failure = Failure::new(format!("cannot open the archive {}: {error}", data.display()));
-    match error {
-        archive::Error::Newer { .. } => failure.hint("use the version of firstlight that wrote it, or a newer one"),
-        archive::Error::Full => failure.hint("make room on its disk"),
-        _ => failure.hint("--data names a folder that this user can write, on a local disk"),
     }
 }
 

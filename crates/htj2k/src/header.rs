@@ -1,22 +1,10 @@
 //! The main header as users see it.
 
-use crate::geometry::Rect;
+pub use crate::component::Component;
 use crate::markers::MainHeader;
+use crate::rect::Rect;
 use crate::{Error, Limits, Progression};
 use alloc::vec::Vec;
-
-/// One component of the image (T.800 A.5.1).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Component {
-    /// Bits per sample.
-    pub precision: u8,
-    /// Whether samples are two's complement.
-    pub signed: bool,
-    /// Columns of the reference grid from sample to sample.
-    pub dx: u8,
-    /// Rows of the reference grid from sample to sample.
-    pub dy: u8,
-}
 
 /// What the main header says.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -5,7 +5,6 @@
 //! that hold the coefficients which its samples depend on (F.3), at each resolution level from the base on.
 
 use crate::codestream::{Codestream, TileReader, has_level, same_levels};
-use crate::decode::{areas, window};
 use crate::geometry::{BandKind, Rect};
 use crate::held::Held;
 use crate::limits::Spending;
@@ -13,22 +12,11 @@ use crate::markers::{TileCoding, TilePart, TileParts};
 use crate::packet::Lack;
 use crate::progression::Packet;
 use crate::wavelet::Transform;
+pub use crate::window::Region;
+use crate::window::{areas, window};
 use crate::{Error, ErrorKind, Limits, Progression};
 use alloc::vec::Vec;
 use core::ops::Range;
-
-/// A rectangle of pixels of a level.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Region {
-    /// First column.
-    pub x: u32,
-    /// First row.
-    pub y: u32,
-    /// Columns.
-    pub width: u32,
-    /// Rows.
-    pub height: u32,
-}
 
 /// What of a level's own sub-bands a region takes; of the levels below it takes all that it depends on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

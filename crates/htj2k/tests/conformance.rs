@@ -1,7 +1,5 @@
 //! Every codestream of the conformance set of T.814 / ISO 15444-4 decodes within the tolerance that belongs to it.
 
-mod corpus;
-
 use htj2k::Decoder;
 use std::fs;
 
@@ -16,7 +14,7 @@ struct Expected {
 
 #[test]
 fn every_stream_is_within_its_tolerance() {
-    let Some(folder) = corpus::folder("codec/htj2k-part15") else { return };
+    let Some(folder) = testkit::corpus("codec/htj2k-part15") else { return };
     let table = fs::read_to_string(folder.join("EXPECTED.tsv")).unwrap();
     let expected: Vec<Expected> = table.lines().skip(1).map(parse).collect();
     assert!(expected.len() > 60, "the table has {} lines", expected.len());
@@ -48,7 +46,7 @@ fn every_stream_is_within_its_tolerance() {
 /// Every stream of the folder decodes at every level, those without a reference too.
 #[test]
 fn every_stream_decodes_at_every_level() {
-    let Some(folder) = corpus::folder("codec/htj2k-part15") else { return };
+    let Some(folder) = testkit::corpus("codec/htj2k-part15") else { return };
     let mut decoder = Decoder::new();
     let mut count = 0;
     for entry in fs::read_dir(folder).unwrap() {

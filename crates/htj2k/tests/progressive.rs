@@ -1,7 +1,5 @@
 //! Levels decoded while the bytes arrive are those decoded at once, however the bytes are cut.
 
-mod corpus;
-
 use htj2k::{
     Decoder, EncodeOptions, Encoder, Header, Image, Progression, Progressive, Samples, SamplesMut, TileParts, Transform,
 };
@@ -92,7 +90,7 @@ fn every_level_as_it_comes() {
 
 #[test]
 fn real_streams_in_pieces() {
-    let Some(folder) = corpus::folder("codec") else { return };
+    let Some(folder) = testkit::corpus("codec") else { return };
     let mut progressive = Progressive::new();
     for name in
         ["htj2k-wg04/NM1.j2c", "htj2k-wg04/US1.j2c", "htj2k-part15/ds0_ht_01_b11.j2k", "htj2k-part15/ds0_ht_15_b11.j2k"]

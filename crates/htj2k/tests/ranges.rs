@@ -1,7 +1,5 @@
 //! A region decoded from a prefix and the ranges that are told for it is the same rectangle of the whole level, whatever the other bytes are.
 
-mod corpus;
-
 use htj2k::{
     Decoder, Detail, EncodeOptions, Encoder, Error, ErrorKind, Header, Image, Index, Limits, Precincts, Progression,
     Progressive, Region, RegionRanges, Samples, SamplesMut, TileParts, Transform,
@@ -205,7 +203,7 @@ fn regions_of_real_streams() {
     let mut random = Random(14);
     let (mut streams, mut told) = (0, 0);
     for folder in ["codec/htj2k-wg04", "codec/htj2k-part15"] {
-        let Some(folder) = corpus::folder(folder) else { continue };
+        let Some(folder) = testkit::corpus(folder) else { continue };
         let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
         for file in files.filter(|f| f.extension().is_some_and(|e| e == "j2c" || e == "j2k")) {
             let stream = std::fs::read(&file).unwrap();

@@ -1,7 +1,5 @@
 //! Whatever SIMD level is forced, streams and samples are those of the scalar level.
 
-mod corpus;
-
 use htj2k::{Decoder, EncodeOptions, Encoder, Header, Image, Limits, Samples, SamplesMut, Simd, SimdLevel, Transform};
 
 fn others() -> impl Iterator<Item = Simd> {
@@ -52,7 +50,7 @@ fn made_images() {
 /// Streams of other encoders, with refinement passes, regions of interest and blocks of Part 1.
 #[test]
 fn conformance_streams() {
-    let Some(folder) = corpus::folder("codec") else { return };
+    let Some(folder) = testkit::corpus("codec") else { return };
     let mut count = 0;
     for file in std::fs::read_dir(folder.join("htj2k-part15")).unwrap() {
         let path = file.unwrap().path();

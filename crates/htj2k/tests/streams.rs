@@ -1,7 +1,5 @@
 //! Real codestreams: the WG04 set against its raw samples, and what becomes of them when they are cut or damaged.
 
-mod corpus;
-
 use htj2k::{Decoder, EncodeOptions, Encoder, ErrorKind, Header, Image, Index, Samples, SamplesMut};
 use std::fs;
 use std::path::Path;
@@ -22,7 +20,7 @@ fn decode(
 
 #[test]
 fn wg04_streams_are_their_raw_samples() {
-    let Some(folder) = corpus::folder("codec/htj2k-wg04") else { return };
+    let Some(folder) = testkit::corpus("codec/htj2k-wg04") else { return };
     let mut decoder = Decoder::new();
     let mut count = 0;
     for entry in fs::read_dir(&folder).unwrap() {
@@ -306,6 +304,6 @@ fn stuff(bits: &[bool], out: &mut Vec<u8>) {
 
 fn read(name: &str) -> Option<(Vec<u8>, String)> {
     let path = Path::new(name);
-    let folder = corpus::folder(path.parent()?.to_str()?)?;
+    let folder = testkit::corpus(path.parent()?.to_str()?)?;
     Some((fs::read(folder.join(path.file_name()?)).unwrap(), name.to_owned()))
 }

@@ -376,7 +376,7 @@ mod tests {
         let done = ask();
         assert_eq!((done.record.outcome, done.record.destination), (Outcome::Failed, None), "{:?}", done.record.reason);
         let notice = done.notice.unwrap();
-        assert_eq!((notice.kind, &*notice.path), (NoticeKind::Failed, Path::new("1.1/1.2/1.3")));
+        assert_eq!((notice.kind, &*notice.path), (NoticeKind::Failed, &*row.path));
         // And one that is at it for longer says so.
         fs::rename(root.join("away"), root.join("objects")).unwrap();
         let lock = root.join("spool/another/lock");

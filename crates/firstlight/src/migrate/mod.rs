@@ -4,7 +4,6 @@
 //! [`view`] on a terminal and plain lines elsewhere. All of it is done by the crate `migrate`; this parses and shows. Whoever
 //! does not sit at the screen hears of it by [`watch`].
 
-pub mod flags;
 mod plan;
 mod status;
 mod view;

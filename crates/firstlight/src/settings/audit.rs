@@ -2,8 +2,8 @@
 
 use super::{File, jobs};
 use crate::args::AuditFlags;
+use crate::args::migrate::pairs;
 use crate::failure::Failure;
-use crate::migrate::flags::pairs;
 use std::path::PathBuf;
 
 /// An audit.

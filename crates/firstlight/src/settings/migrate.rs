@@ -1,8 +1,8 @@
 //! What `migrate` and `import` work with.
 
 use super::{Deidentify, File, conversion, jobs, keeps_identity, pace};
+use crate::args::migrate::{ImportFlags, MigrateFlags, pairs};
 use crate::failure::Failure;
-use crate::migrate::flags::{ImportFlags, MigrateFlags, pairs};
 use ::migrate::{Control, Hours, Layout, Limits, Order, is_archive};
 use files::Proving;
 use std::fmt;

@@ -16,13 +16,13 @@ use crate::markers::{MainHeader, Siz, TileCoding, TileParts};
 use crate::region::{self, Detail, Region, Wanted};
 use crate::simd::Simd;
 use crate::threads::Pool;
+use crate::window::window;
 use crate::{Component, Error, Limits, SamplesMut};
 use alloc::vec::Vec;
 use blocks::{Source, Tools};
 use output::Output;
 pub use progressive::Progressive;
 use rows::Job;
-pub(crate) use synthesis::areas;
 use synthesis::{Keep, Space, Synthesis};
 
 /// What a call of [`Decoder::decode`] gave.
@@ -299,19 +299,6 @@ impl Decoder {
         self.lanes = lanes.into_items();
         result
     }
-}
-
-/// The part of a level that is wanted, on the level's grid.
-#[inline(never)]
-pub(crate) fn window(area: Rect, region: Option<Region>) -> Result<Rect, Error> {
-    let Some(Region { x, y, width, height }) = region else { return Ok(area) };
-    let inside =
-        |start: u32, count: u32, most: u32| start.checked_add(count).is_some_and(|end| end <= most) && count > 0;
-    if !inside(x, width, area.width()) || !inside(y, height, area.height()) {
-        return Err(Error::request("the region is empty or not in the image"));
-    }
-    let (x0, y0) = (area.x0 + x, area.y0 + y);
-    Ok(Rect { x0, y0, x1: x0 + width, y1: y0 + height })
 }
 
 /// Checks that the caller's type holds the samples of every component.

@@ -15,6 +15,7 @@ use crate::markers::BlockStyle;
 use crate::simd::Simd;
 use crate::threads::{self, Cut, Pool, Slabs};
 use crate::wavelet::Columns;
+use crate::window::areas;
 use core::convert::Infallible;
 use core::ops::Range;
 
@@ -268,24 +269,6 @@ impl<T: Coefficient> Synthesis<T> {
         }
         spending.memory(0, (planes + strips) * size_of::<T>() as u64)
     }
-}
-
-/// What a window takes of each resolution level: the window, with as many samples around it as there are lifting `steps`, and
-/// below that level what these come from (F.3). Of the base, whole code-blocks.
-#[inline(never)]
-pub(crate) fn areas(tile: &Tile, component: usize, last: u8, mut window: Rect, steps: u32) -> Option<[Rect; 33]> {
-    let mut areas = [Rect::default(); 33];
-    for r in (0..=last).rev() {
-        let whole = tile.resolution(component, r)?;
-        let area = if r > 0 {
-            window.grown(steps, &whole.area)
-        } else {
-            tile.bands[whole.first_band as usize].blocks_of(window).1
-        };
-        areas[r as usize] = area;
-        window = area.reduced(1);
-    }
-    Some(areas)
 }
 
 /// Rows kept of each slab: half of them from its top, half from its bottom.

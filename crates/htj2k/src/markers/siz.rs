@@ -1,8 +1,9 @@
 //! SIZ: image and tile size (T.800 A.5.1).
 
 use super::{Cursor, SIZ, SegmentWriter};
-use crate::geometry::Rect;
-use crate::{Component, Error, Limits};
+use crate::component::Component;
+use crate::rect::Rect;
+use crate::{Error, Limits};
 use alloc::vec::Vec;
 
 /// Precision and sub-sampling of a component.

@@ -5,7 +5,7 @@ use axum::http::StatusCode;
 use htj2k::{Decoder, SamplesMut};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use transcode::Policy;
 
@@ -28,17 +28,6 @@ const SMALL: [&str; 12] = [
 const RADIOGRAPH: &str = "xr/dicom-test-files__RG2_UNC";
 const SAMPLES: &str = "application/octet-stream;transfer-syntax=1.2.840.10008.1.2.1";
 const OHIF: &str = "multipart/related; type=application/octet-stream; transfer-syntax=*";
-
-/// The open corpus, if it is there.
-pub fn corpus(test: &str) -> Option<PathBuf> {
-    let beside = || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared"));
-    let open = std::env::var_os("FIRSTLIGHT_SHARED").map_or_else(beside, PathBuf::from).join("data/open");
-    let there = open.join("REFERENCE.tsv").is_file();
-    if !there {
-        eprintln!("skipped: {test}: the corpus is not at {}", open.display());
-    }
-    there.then_some(open)
-}
 
 /// The hash of the samples of a file, as independent decoders agree on it.
 fn reference(open: &Path, name: &str) -> String {
@@ -79,7 +68,7 @@ fn convert(site: &Site) {
 
 #[tokio::test]
 async fn samples_are_those_of_the_reference() {
-    let Some(open) = corpus("samples of real images") else { return };
+    let Some(open) = testkit::corpus("") else { return };
     for name in SMALL {
         let expected = reference(&open, name);
         let site = Site::of(&[std::fs::read(open.join(name)).unwrap()]);
@@ -107,7 +96,7 @@ async fn samples_are_those_of_the_reference() {
 
 #[tokio::test]
 async fn levels_are_ranges_of_the_default_body() {
-    let Some(open) = corpus("levels of a radiograph") else { return };
+    let Some(open) = testkit::corpus("") else { return };
     let site = Site::of(&[std::fs::read(open.join(RADIOGRAPH)).unwrap()]);
     convert(&site);
     let (path, _) = only(&site).await;

@@ -4,22 +4,10 @@
 use crate::made::{self, EXPLICIT, JPEG_LS, Made, SECONDARY};
 use crate::site::Site;
 use axum::http::StatusCode;
-use std::path::{Path, PathBuf};
+use testkit::report;
 
 const SAMPLES: [(&str, &str); 1] =
     [("accept", "multipart/related; type=application/octet-stream; transfer-syntax=1.2.840.10008.1.2.1")];
-
-/// A file that somebody reported.
-fn report(name: &str) -> Option<Vec<u8>> {
-    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let shared = std::env::var_os("FIRSTLIGHT_SHARED").map_or_else(|| here.join("../../../shared"), PathBuf::from);
-    let found = [here.join("../../tests/reports"), shared.join("data/reports")].map(|folder| folder.join(name));
-    let found = found.into_iter().find(|path| path.is_file());
-    if found.is_none() {
-        eprintln!("skipped: no {name} among the reports");
-    }
-    found.map(|path| std::fs::read(path).unwrap())
-}
 
 /// What each frame, the rendered image and the thumbnail of the one instance are answered with.
 async fn statuses(site: &Site, frames: u32) -> (Vec<u16>, Vec<u16>, [u16; 2]) {

@@ -1,6 +1,6 @@
 //! JPEG XL goes to who names it; everyone else gets the JPEG that was recompressed, or samples.
 
-use crate::corpus::{corpus, only};
+use crate::corpus::only;
 use crate::made::{self, EXPLICIT, Made, SECONDARY};
 use crate::site::Site;
 use axum::http::StatusCode;
@@ -26,7 +26,7 @@ fn convert(site: &Site, target: &str) {
 
 /// A JPEG of the corpus, stored as JPEG XL: the site, the path of the instance, its UID, and the JPEG stream.
 async fn recompressed() -> Option<(Site, String, String, Vec<u8>)> {
-    let path = corpus("JPEG XL")?.join("pydicom/pydicom__SC_rgb_jpeg.dcm");
+    let path = testkit::corpus("")?.join("pydicom/pydicom__SC_rgb_jpeg.dcm");
     let (source, mut jpeg) = (Source::open(&path).unwrap(), Vec::new());
     source.read_frame(0, &mut jpeg).unwrap();
     let site = Site::of(&[std::fs::read(&path).unwrap()]);

@@ -7,24 +7,15 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use transcode::Decode;
 
-#[path = "../../../dicom/tests/common/mod.rs"]
-mod made;
 #[allow(unused_imports)] // not every test makes instances
-pub use made::{Form, Made};
+pub use testkit::{Form, Made, report};
 
 /// Columns of a tab-separated file by name.
 pub type Row = HashMap<String, String>;
 
-/// `open/` of the shared data; says so in one line when it is not there.
+/// The open corpus; a test without it counts as skipped.
 pub fn open_data() -> Option<PathBuf> {
-    let shared = std::env::var_os("FIRSTLIGHT_SHARED")
-        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared"), PathBuf::from);
-    let open = shared.join("data/open");
-    if open.join("REFERENCE.tsv").is_file() {
-        return Some(open);
-    }
-    println!("skipped: no corpus at {} (set FIRSTLIGHT_SHARED)", open.display());
-    None
+    testkit::corpus("")
 }
 
 /// Rows of `REFERENCE.tsv` or `MANIFEST.tsv`.
@@ -103,16 +94,4 @@ pub fn noise(count: usize, bits: u32) -> Vec<u16> {
 /// Little endian bytes of 16-bit samples.
 pub fn bytes16(samples: &[u16]) -> Vec<u8> {
     samples.iter().flat_map(|v| v.to_le_bytes()).collect()
-}
-
-/// A file that somebody reported, `frames/native_cut.dcm` for instance; says so in one line when it is not there.
-pub fn report(name: &str) -> Option<Vec<u8>> {
-    let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/reports");
-    let shared = std::env::var_os("FIRSTLIGHT_SHARED")
-        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared"), PathBuf::from);
-    let found = [own.join(name), shared.join("data/reports").join(name)].into_iter().find(|path| path.is_file());
-    if found.is_none() {
-        println!("skipped: no {name} among the reports");
-    }
-    found.map(|path| std::fs::read(path).expect("the report can be read"))
 }

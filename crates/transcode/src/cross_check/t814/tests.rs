@@ -4,7 +4,6 @@ use super::{Refused, decode};
 use crate::Decode;
 use htj2k::{EncodeOptions, Image, Progression, Samples, TileParts, Transform};
 use proptest::prelude::*;
-use std::path::{Path, PathBuf};
 
 /// What an image is, and its samples by component.
 #[derive(Debug, Clone, PartialEq)]
@@ -208,22 +207,11 @@ fn every_depth_at_every_small_size() {
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
-/// The open test data, where they are; a visible line where not.
-fn corpus() -> Option<PathBuf> {
-    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared");
-    let folder = std::env::var_os("FIRSTLIGHT_SHARED").map_or(beside, PathBuf::from).join("data/open");
-    if !folder.is_dir() {
-        eprintln!("SKIPPED: no corpus at {}", folder.display());
-        return None;
-    }
-    Some(folder)
-}
-
 /// What our encoder writes of every image of the corpus, of no more than so many frames of each.
 #[test]
 fn the_corpus() {
     const FRAMES: u32 = 3;
-    let Some(corpus) = corpus() else { return };
+    let Some(corpus) = testkit::corpus("") else { return };
     let table = std::fs::read_to_string(corpus.join("REFERENCE.tsv")).unwrap();
     let (mut files, mut frames, mut wrong) = (0, 0, Vec::new());
     for path in table.lines().skip(1).filter_map(|line| line.split('\t').next()) {
@@ -270,7 +258,7 @@ fn the_corpus() {
 /// part 15 are not, and none of them is taken for a damaged one.
 #[test]
 fn streams_of_other_encoders() {
-    let Some(corpus) = corpus() else { return };
+    let Some(corpus) = testkit::corpus("") else { return };
     let (mut right, mut others) = (0, 0);
     for folder in ["codec/htj2k-wg04", "codec/htj2k-part15"] {
         let names = std::fs::read_dir(corpus.join(folder)).unwrap().map(|entry| entry.unwrap().path());

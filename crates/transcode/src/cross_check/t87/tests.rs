@@ -6,18 +6,6 @@ use charls::{CharLS, FrameInfo, InterleaveMode};
 use dicom::input::hex;
 use proptest::prelude::*;
 use sha2::{Digest, Sha256};
-use std::path::{Path, PathBuf};
-
-/// The open test data, where they are; a visible line where not.
-fn corpus() -> Option<PathBuf> {
-    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared");
-    let folder = std::env::var_os("FIRSTLIGHT_SHARED").map_or(beside, PathBuf::from).join("data/open");
-    if !folder.is_dir() {
-        eprintln!("SKIPPED: no corpus at {}", folder.display());
-        return None;
-    }
-    Some(folder)
-}
 
 /// The samples of a binary PGM or PPM, and how many components it has.
 fn netpbm(bytes: &[u8]) -> (usize, Vec<u16>) {
@@ -33,7 +21,7 @@ fn netpbm(bytes: &[u8]) -> (usize, Vec<u16>) {
 /// Annex E: what the streams decode to is the picture, or no further from it than NEAR.
 #[test]
 fn conformance_streams() {
-    let Some(corpus) = corpus() else { return };
+    let Some(corpus) = testkit::corpus("") else { return };
     let read = |name: &str| std::fs::read(corpus.join("codec/jpegls-t87").join(name)).unwrap();
     let whole = ["test8.ppm"];
     let parts = ["test8r.pgm", "test8gr4.pgm", "test8bs2.pgm"];
@@ -72,7 +60,7 @@ fn conformance_streams() {
 /// Every JPEG-LS image of the corpus is what independent decoders say, and what CharLS says where they don't.
 #[test]
 fn the_corpus() {
-    let Some(corpus) = corpus() else { return };
+    let Some(corpus) = testkit::corpus("") else { return };
     let table = std::fs::read_to_string(corpus.join("REFERENCE.tsv")).unwrap();
     let (mut files, mut wrong) = (0, Vec::new());
     for row in table.lines().skip(1).map(|line| line.split('\t').collect::<Vec<_>>()) {

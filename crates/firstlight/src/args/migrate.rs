@@ -1,6 +1,6 @@
 //! The flags of `migrate` and `import`, as typed.
 
-use crate::args::{ConversionFlags, IdentityFlags, PaceFlags, WatchFlags};
+use super::{ConversionFlags, IdentityFlags, PaceFlags, WatchFlags};
 use ::migrate::Order;
 use clap::{Args, ValueEnum};
 use std::num::NonZeroUsize;
@@ -9,12 +9,13 @@ use std::str::FromStr;
 
 #[derive(Debug, Args)]
 #[command(
+    override_usage = "firstlight migrate [OPTIONS] [SRC]... <DST>",
     after_help = "DST is a folder tree like that of `convert` (--layout), or an archive: the folder of one that is there, or \
 with --archive a new one. Without SRC, what waits in the archive DST is converted. Ctrl-C stops; the same command goes on."
 )]
 pub struct MigrateFlags {
     /// Folders, DICOMDIRs, zip and tar files, or addresses of DICOMweb servers; last, the folder that receives
-    #[arg(required_unless_present_any = ["pause", "resume", "adjust", "status"], value_name = "[SRC]... DST")]
+    #[arg(required_unless_present_any = ["pause", "resume", "adjust", "status"], value_name = "PATH")]
     pub paths: Vec<PathBuf>,
     /// Make DST an archive, to be served by `firstlight serve --data DST`
     #[arg(long)]

@@ -1,25 +1,33 @@
 //! Instances made element by element.
-#![allow(dead_code)]
 
+#[cfg(feature = "dicom")]
 use dicom::Source;
 
 /// How a made instance is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Form {
+    /// Implicit VR Little Endian.
     Implicit,
+    /// Explicit VR Little Endian.
     Explicit,
+    /// Explicit VR Big Endian.
     Big,
 }
 
 /// Makes instances element by element.
 pub struct Made {
+    /// How its elements are written.
     pub form: Form,
+    /// The transfer syntax that its file meta names.
     pub syntax: &'static str,
+    /// The data set so far.
     pub body: Vec<u8>,
+    /// Elements of the file meta beside the transfer syntax.
     pub meta: Vec<u8>,
 }
 
 impl Made {
+    /// An instance without elements.
     pub fn new(form: Form) -> Made {
         let syntax = match form {
             Form::Implicit => "1.2.840.10008.1.2",
@@ -49,11 +57,13 @@ impl Made {
         made
     }
 
+    /// A value of US.
     pub fn number(&mut self, group: u16, element: u16, value: u16) -> &mut Made {
         let value = if self.form == Form::Big { value.to_be_bytes() } else { value.to_le_bytes() };
         self.element(group, element, "US", &value)
     }
 
+    /// A value of text, padded already.
     pub fn text(&mut self, group: u16, element: u16, vr: &str, value: &str) -> &mut Made {
         self.element(group, element, vr, value.as_bytes())
     }
@@ -65,6 +75,7 @@ impl Made {
         self
     }
 
+    /// Tag, VR and length of an element.
     pub fn head(&mut self, group: u16, element: u16, vr: &str, len: u32) -> &mut Made {
         let long =
             matches!(vr, "OB" | "OD" | "OF" | "OL" | "OV" | "OW" | "SQ" | "SV" | "UC" | "UN" | "UR" | "UT" | "UV");
@@ -95,6 +106,7 @@ impl Made {
         self.item(0xE0DD, 0)
     }
 
+    /// Tag and length of an item or its end.
     pub fn item(&mut self, element: u16, len: u32) -> &mut Made {
         self.u16(0xFFFE);
         self.u16(element);
@@ -137,6 +149,8 @@ impl Made {
         file
     }
 
+    /// The instance, opened.
+    #[cfg(feature = "dicom")]
     pub fn source(&self) -> Source {
         Source::from_bytes(self.file()).expect("a made instance opens")
     }

@@ -9,7 +9,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use store::index::sqlite::Sqlite;
 use store::index::{ObjectVersion, Stats};
-use store::{Cache, Disk, Index, Objects, Spool, sync_folder};
+use store::objects::place::Keeping;
+use store::{Cache, Index, Objects, Spool, sync_folder};
 use transcode::{Quarantine, Sampling};
 
 use crate::Error;
@@ -22,8 +23,8 @@ use crate::runs::release_dead;
 pub struct Options {
     /// Connections that read the index at once.
     pub readers: usize,
-    /// Object files kept open.
-    pub open_files: usize,
+    /// Where the objects are, and how many of their files are kept open.
+    pub objects: Keeping,
     /// Instances whose frame tables are kept in memory.
     pub instances: usize,
     /// Bytes that the quarantine may hold.
@@ -36,7 +37,7 @@ impl Default for Options {
     fn default() -> Self {
         Options {
             readers: 8,
-            open_files: 256,
+            objects: Keeping { open_files: 256, ..Keeping::default() },
             instances: 2048,
             quarantine: Quarantine::LIMIT,
             sampling: Sampling::default(),
@@ -72,9 +73,8 @@ impl Archive {
     /// removed or handed on.
     pub fn open(dir: &Path, options: Options) -> Result<Archive, Error> {
         make_folder(dir)?;
-        let root = dir.join("objects");
-        let objects = Disk::open(&root, options.open_files).map_err(Error::io(root.display().to_string()))?;
-        Archive::with_objects(dir, Box::new(objects), options)
+        let objects = options.objects.open(dir)?;
+        Archive::with_objects(dir, objects, options)
     }
 
     /// As [`Archive::open`], with the objects elsewhere; index and unfinished files are in `dir`.

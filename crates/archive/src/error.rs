@@ -69,6 +69,9 @@ pub enum Error {
     /// What was written is wrong; it was not stored, and is in the quarantine.
     #[error("{0}")]
     Disproved(String),
+    /// The place of its objects can't be used.
+    #[error(transparent)]
+    Objects(#[from] store::objects::s3::Unusable),
     /// The archive is being closed.
     #[error("the archive is closed")]
     Closed,

@@ -171,12 +171,11 @@ impl Inner {
         put
     }
 
-    /// Is the object there, and are its bytes not what was stored?
+    /// Is the object there, and are its bytes not what was stored? The index is asked first: a store far away is slow to ask.
     fn is_damaged(&self, staged: &Staged) -> Result<bool, Error> {
         let (key, size) = (staged.key(), staged.size());
-        let there = self.objects.size(&key).map_err(Error::io(STORING))? == Some(size);
-        Ok(there
-            && self.index.is_faulty(&key)?
+        Ok(self.index.is_faulty(&key)?
+            && self.objects.size(&key).map_err(Error::io(STORING))? == Some(size)
             && !objects::hash(&*self.objects, &key, size).is_ok_and(|found| found == key))
     }
 }

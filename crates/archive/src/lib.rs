@@ -54,5 +54,6 @@ pub use store::index::{
     Became, Beside, Decision, Fault, FaultKind, Fields, Figure, Holding, Holdings, Ingested, InstanceKey, Matches,
     Pass, Patience, Picture as Shown, Query, QueryLevel, State, Stats, Unservable, Unserved, Waiting, WayBack,
 };
+pub use store::objects::place::Keeping;
 pub use unserved::Taken;
 pub use way_back::Restored;

@@ -103,7 +103,7 @@ impl Inner {
 
     /// The object, parsed, as the store has it.
     pub(crate) fn stored_source(&self, key: &Key, size: u64) -> Result<Source, Error> {
-        let object = self.objects.open(key, size).map_err(Error::io(format!("opening object {key}")))?;
+        let object = self.objects.open_stored(key, size).map_err(Error::io(format!("opening object {key}")))?;
         Ok(Source::from_reader(object)?)
     }
 

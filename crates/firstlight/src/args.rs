@@ -193,6 +193,21 @@ pub struct ProvingFlags {
     pub quarantine_gib: Option<u32>,
 }
 
+/// Where the objects of an archive are.
+#[derive(Debug, Default, Args)]
+pub struct ObjectsFlags {
+    /// Keep the objects of a new archive in S3, as s3://bucket/prefix; the archive remembers it. Credentials come from the
+    /// environment or a file (docs/deployment.md) [default: in the folder of the archive]
+    #[arg(long, value_name = "ADDRESS", env = "FIRSTLIGHT_OBJECTS")]
+    pub objects: Option<String>,
+    /// Folder of what is kept near of objects in S3, on a fast local disk [default: cache in the folder of the archive]
+    #[arg(long, value_name = "DIR", env = "FIRSTLIGHT_CACHE")]
+    pub cache: Option<PathBuf>,
+    /// Gibibytes that it may hold [default: 10]
+    #[arg(long, value_name = "GIB", env = "FIRSTLIGHT_CACHE_GIB")]
+    pub cache_gib: Option<u32>,
+}
+
 /// What commands that only store are told of de-identification: they refuse, rather than leave it out.
 #[derive(Debug, Default, Args)]
 pub struct IdentityFlags {
@@ -302,6 +317,8 @@ pub struct ServeFlags {
     /// Folder of the archive; made if it is not there
     #[arg(long, value_name = "DIR", env = "FIRSTLIGHT_DATA")]
     pub data: Option<PathBuf>,
+    #[command(flatten)]
+    pub objects: ObjectsFlags,
     /// Take in these files, folders or DICOMDIR while serving
     #[arg(long, value_name = "SRC")]
     pub import: Vec<PathBuf>,

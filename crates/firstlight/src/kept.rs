@@ -62,6 +62,7 @@ pub fn cannot_open(data: &Path, error: &archive::Error) -> Failure {
     match error {
         archive::Error::Newer { .. } => failure.hint("use the version of firstlight that wrote it, or a newer one"),
         archive::Error::Full => failure.hint("make room on its disk"),
+        archive::Error::Objects(_) => failure.hint("docs/deployment.md says how objects in S3 are set up"),
         _ => failure.hint("--data names a folder that this user can write, on a local disk"),
     }
 }

@@ -79,7 +79,12 @@ pub fn run(set: settings::Serve) -> Result<Exit, Failure> {
 }
 
 fn options(set: &settings::Serve) -> Options {
-    Options { quarantine: set.proving.quarantine, sampling: set.proving.sampling, ..Options::default() }
+    Options {
+        objects: set.objects.clone(),
+        quarantine: set.proving.quarantine,
+        sampling: set.proving.sampling,
+        ..Options::default()
+    }
 }
 
 fn config(set: &settings::Serve, archive: Archive) -> Config {

@@ -9,12 +9,13 @@ mod migrate;
 pub use migrate::{Asked, Import, Watch};
 
 use crate::args::{
-    BurnedIn, ConversionFlags, ConvertFlags, IdentityFlags, Layout, LogFlags, LogFormat, PaceFlags, ProvingFlags,
-    ServeFlags,
+    BurnedIn, ConversionFlags, ConvertFlags, IdentityFlags, Layout, LogFlags, LogFormat, ObjectsFlags, PaceFlags,
+    ProvingFlags, ServeFlags,
 };
 use crate::failure::Failure;
 use crate::log;
 use ::migrate::Limits;
+use archive::Keeping;
 use deidentify::Profile;
 use files::Proving;
 use serde::Deserialize;
@@ -38,6 +39,9 @@ pub struct File {
     burned_in: Option<BurnedIn>,
     jobs: Option<NonZeroUsize>,
     data: Option<PathBuf>,
+    objects: Option<String>,
+    cache: Option<PathBuf>,
+    cache_gib: Option<u32>,
     listen: Option<SocketAddr>,
     insecure: bool,
     store: bool,
@@ -93,6 +97,7 @@ pub struct Deidentify {
 #[derive(Debug)]
 pub struct Serve {
     pub data: PathBuf,
+    pub objects: Keeping,
     pub import: Vec<PathBuf>,
     pub listen: SocketAddr,
     /// It listens beyond this machine, and was told that it may.
@@ -238,8 +243,9 @@ pub use audit::{Audit, audit};
 pub use migrate::{import, migrate};
 
 /// Completes the flags of `serve`.
-pub fn serve(flags: ServeFlags, file: File) -> Result<Serve, Failure> {
+pub fn serve(flags: ServeFlags, mut file: File) -> Result<Serve, Failure> {
     keeps_identity("serve", &flags.identity, &file)?;
+    let objects = objects(flags.objects, &mut file);
     let data = flags.data.or(file.data);
     let listen = flags.listen.or(file.listen).unwrap_or(SocketAddr::from(([127, 0, 0, 1], 8042)));
     let exposed = exposed(listen, flags.insecure || file.insecure)?;
@@ -254,6 +260,7 @@ pub fn serve(flags: ServeFlags, file: File) -> Result<Serve, Failure> {
         data: data.ok_or_else(|| {
             Failure::new("serve needs the folder of the archive").hint("say --data DIR; it is made if it is not there")
         })?,
+        objects,
         import: flags.import,
         listen,
         viewer: flags.viewer.or(file.viewer).or_else(|| installed("viewer")),
@@ -294,6 +301,17 @@ fn tls(named: &[PathBuf]) -> Result<Option<Tls>, Failure> {
         [certificate, key] => Ok(Some(Tls::Files { certificate: certificate.clone(), key: key.clone() })),
         _ => Err(Failure::new("tls needs the file of a certificate and that of its key")
             .hint("--tls CERT KEY names both; --tls self-signed makes one to try")),
+    }
+}
+
+/// Where objects are, and what is kept near of them.
+fn objects(flags: ObjectsFlags, file: &mut File) -> Keeping {
+    let gib = flags.cache_gib.or(file.cache_gib);
+    Keeping {
+        at: flags.objects.or(file.objects.take()),
+        cache: flags.cache.or(file.cache.take()),
+        cache_bytes: gib.map(|gib| u64::from(gib) << 30),
+        ..archive::Options::default().objects
     }
 }
 
@@ -475,6 +493,9 @@ mod tests {
             ),
             (some, "layout", "study", "LAYOUT", "layout = \"study\"", "Study"),
             (some, "report", "r", "REPORT", "report = \"r\"", "report: Some(\"r\")"),
+            (&all[1..], "objects", "s3://b/c", "OBJECTS", "objects = \"s3://b/c\"", "at: Some(\"s3://b/c\")"),
+            (&all[1..], "cache", "c", "CACHE", "cache = \"c\"", "cache: Some(\"c\")"),
+            (&all[1..], "cache-gib", "2", "CACHE_GIB", "cache_gib = 2", "cache_bytes: Some(2147483648)"),
             (&all[1..2], "metrics-file", "m", "METRICS_FILE", "metrics_file = \"m\"", "metrics_file: Some(\"m\")"),
             (&all[1..2], "on-exit", "e", "ON_EXIT", "on_exit = \"e\"", "on_exit: Some(\"e\")"),
             (

@@ -68,6 +68,7 @@ pub fn hint_for_migration(error: &migrate::Error) -> Option<&'static str> {
         Error::Archive(archive::Error::Newer { .. }) => {
             Some("use the version of firstlight that wrote it, or a newer one")
         }
+        Error::Archive(archive::Error::Objects(_)) => Some("docs/deployment.md says how objects in S3 are set up"),
         Error::Archive(_) => Some("the folder of an archive is on a local disk that this user can write"),
         Error::Usage(usage) => Some(hint_for_usage(usage)),
     }

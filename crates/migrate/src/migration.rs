@@ -37,6 +37,8 @@ pub struct Options {
     pub destination: PathBuf,
     /// Make an archive where there is none.
     pub archive: bool,
+    /// Where an archive keeps its objects.
+    pub objects: archive::Keeping,
     /// Names of files in a folder tree.
     pub layout: Option<Layout>,
     /// Says what becomes of an instance.
@@ -334,7 +336,9 @@ fn destination(options: &Options, root: &Path) -> Result<Destination, Error> {
         return Err(Usage::DeidentifyIntoArchive(root.to_owned()).into());
     }
     let Proving { sampling, quarantine } = options.proving;
-    let archive = Archive::open(root, archive::Options { sampling, quarantine, ..archive::Options::default() })?;
+    let objects = options.objects.clone();
+    let archive =
+        Archive::open(root, archive::Options { objects, sampling, quarantine, ..archive::Options::default() })?;
     Ok(Destination::Archive { archive, convert: options.convert })
 }
 

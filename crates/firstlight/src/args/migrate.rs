@@ -1,6 +1,6 @@
 //! The flags of `migrate` and `import`, as typed.
 
-use super::{ConversionFlags, IdentityFlags, PaceFlags, WatchFlags};
+use super::{ConversionFlags, IdentityFlags, ObjectsFlags, PaceFlags, WatchFlags};
 use ::migrate::Order;
 use clap::{Args, ValueEnum};
 use std::num::NonZeroUsize;
@@ -20,6 +20,8 @@ pub struct MigrateFlags {
     /// Make DST an archive, to be served by `firstlight serve --data DST`
     #[arg(long)]
     pub archive: bool,
+    #[command(flatten)]
+    pub objects: ObjectsFlags,
     /// What comes first
     #[arg(long, value_enum, default_value = "as-found")]
     pub order: OrderFlag,
@@ -60,6 +62,8 @@ pub struct ImportFlags {
     /// Folder of the archive; made if it is not there
     #[arg(long, value_name = "DIR", env = "FIRSTLIGHT_DATA")]
     pub data: Option<PathBuf>,
+    #[command(flatten)]
+    pub objects: ObjectsFlags,
     /// Write one JSON line per file here ("-": standard output)
     #[arg(long, value_name = "FILE", env = "FIRSTLIGHT_REPORT")]
     pub report: Option<PathBuf>,

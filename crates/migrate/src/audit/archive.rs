@@ -4,7 +4,7 @@ use super::account::Account;
 use super::{Audit, Audited, Digest32, Hear, Kind, each, hash, sources};
 use crate::Error;
 use crate::journal::Journal;
-use archive::{Archive, FaultKind, Holding, Options, Unservable};
+use archive::{Archive, FaultKind, Holding, Keeping, Options, Unservable};
 use files::{heads, notice::reason, proofs::digest};
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -53,11 +53,18 @@ pub(super) fn look(audit: &Audit, all: &mut Audited, hear: &mut Hear) -> Result<
 }
 
 fn object(root: &Path, name: &str) -> PathBuf {
+    if let Ok(Some(at)) = Keeping::written(root) {
+        return format!("{at}/objects/{}/{name}", &name[..2]).into();
+    }
     root.join("objects").join(&name[..2]).join(&name[2..])
 }
 
 /// Objects that the index does not list. What a run that was killed left is an object under its hash: nothing is wrong with it.
 fn unlisted(audit: &Audit, archive: &Archive, root: &Path, all: &mut Audited, hear: &mut Hear) -> Result<(), Error> {
+    if let Ok(Some(at)) = Keeping::written(root) {
+        hear.note(format!("objects below {at} that the index does not list were not looked for"));
+        return Ok(());
+    }
     let folder = root.join("objects");
     let mut unlisted = Vec::new();
     for there in super::tree::walk(&folder, None, hear) {

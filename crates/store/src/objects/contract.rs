@@ -27,14 +27,36 @@ pub struct Bed {
 /// ```
 #[macro_export]
 macro_rules! objects_contract {
-    ($bed:path) => {
-        $crate::objects_contract!(@ $bed: puts_and_reads, names_by_sha256, same_bytes_once, many_at_once, the_same_twice_at_once,
+    ($bed:path) => { $crate::objects_cases!(objects_contract_tests $bed); };
+}
+
+#[doc(hidden)]
+#[macro_export]
+macro_rules! objects_contract_tests {
+    ($bed:path: $($case:ident),*) => { $(#[test] fn $case() { $crate::objects::contract::$case($bed()) })* };
+}
+
+#[doc(hidden)]
+#[macro_export]
+macro_rules! objects_cases {
+    ($then:ident $($bed:path)?) => {
+        $crate::$then!($($bed)?: puts_and_reads, names_by_sha256, same_bytes_once, many_at_once, the_same_twice_at_once,
             damaged_bytes_are_replaced, empty_object, missing_object, reads_past_the_end_fail,
             many_readers_and_writers, more_objects_than_open_files, removed_object_is_gone_and_open_readers_read_on,
             listed_in_order_page_by_page, dropped_stage_leaves_nothing, failing_stream_leaves_nothing);
     };
-    (@ $bed:path: $($case:ident),*) => { $(#[test] fn $case() { $crate::objects::contract::$case($bed()) })* };
 }
+
+#[doc(hidden)]
+#[macro_export]
+macro_rules! objects_contract_list {
+    (: $($case:ident),*) => {
+        /// All cases by name, for a back end whose store is started once for all of them.
+        pub const CASES: &[(&str, fn(Bed))] = &[$((stringify!($case), $case)),*];
+    };
+}
+
+crate::objects_cases!(objects_contract_list);
 
 impl Bed {
     /// A bed with the store that `objects` makes; it may use a folder `objects` in the folder it is given.

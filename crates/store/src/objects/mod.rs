@@ -4,16 +4,21 @@
 //! a path through it, and storing the same bytes twice is storing them once: an object that a crash left
 //! without a row in the index is found again by the next attempt to store it.
 
+mod blocks;
 #[cfg(any(test, feature = "contract"))]
 pub mod contract;
 mod disk;
 mod key;
 mod memory;
+pub mod place;
+pub mod s3;
 
+pub use blocks::Near;
 pub use dicom::ReadAt;
 pub use disk::Disk;
 pub use key::Key;
 pub use memory::Memory;
+pub use s3::S3;
 
 use std::io;
 use std::sync::Arc;
@@ -38,10 +43,15 @@ pub trait Objects: Send + Sync {
     /// that is far away need not be asked for it; [`ReadAt::size`] of what is opened is what the store says.
     fn open(&self, key: &Key, size: u64) -> io::Result<Arc<dyn ReadAt>>;
 
+    /// Opens an object so that each byte comes from the store itself, none from what is kept near: for proofs.
+    fn open_stored(&self, key: &Key, size: u64) -> io::Result<Arc<dyn ReadAt>> {
+        self.open(key, size)
+    }
+
     /// Bytes of an object, `None` when there is none.
     fn size(&self, key: &Key) -> io::Result<Option<u64>>;
 
-    /// Removes an object; false when there is none. Who has it open reads on.
+    /// Removes an object; false when there is none. Who has it open reads on; in a store far away, what was read of it.
     fn remove(&self, key: &Key) -> io::Result<bool>;
 
     /// Objects and their bytes in the order of their keys: at most `most`, after this key. Fewer than that are the last. What comes or
@@ -69,7 +79,7 @@ pub enum Put {
 /// What the key of an object would be by what is in the store now.
 pub fn hash(objects: &dyn Objects, key: &Key, size: u64) -> io::Result<Key> {
     let mut hash = Sha256::new();
-    each_chunk(&*objects.open(key, size)?, |bytes| {
+    each_chunk(&*objects.open_stored(key, size)?, |bytes| {
         hash.update(bytes);
         Ok(())
     })?;

@@ -1,0 +1,137 @@
+//! What is asked of the store: one object's bytes, its size, all their names.
+
+use std::ops::Range;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use futures_util::TryStreamExt;
+use object_store::aws::AmazonS3;
+use object_store::path::Path;
+use object_store::{Error, GetOptions, ObjectMeta, ObjectStore, ObjectStoreExt, Result};
+use tokio::sync::Semaphore;
+
+use super::access::{Access, Patience};
+use super::address::Address;
+use super::fault::persist;
+use super::hedge::Hedge;
+use super::unusable::Unusable;
+use crate::cache::Cache;
+use crate::objects::Key;
+use crate::objects::blocks::Blocks;
+
+/// How long an object that was there is taken to be there still. Another program may remove one; whose index says so reads it no more.
+const KNOWN: Duration = Duration::from_secs(60);
+/// Objects whose size is remembered.
+const SIZES: usize = 16 << 10;
+/// MiB of objects that are on their way up at once.
+pub(super) const RISING: u32 = 64;
+
+/// A store far away, and what is kept of it near.
+pub(super) struct Far {
+    pub(super) reads: AmazonS3,
+    pub(super) writes: AmazonS3,
+    pub(super) blocks: Blocks,
+    pub(super) rising: Semaphore,
+    root: Path,
+    hedge: Hedge,
+    sizes: Cache<Key, (u64, Instant)>,
+}
+
+impl Far {
+    pub(super) fn new(address: &Address, access: &Access, blocks: Blocks) -> std::result::Result<Far, Unusable> {
+        Ok(Far {
+            reads: access.client(address, Patience::READ)?,
+            writes: access.client(address, Patience::WRITE)?,
+            blocks,
+            rising: Semaphore::new(RISING as usize),
+            root: below(address, "objects"),
+            hedge: Hedge::default(),
+            sizes: Cache::new(SIZES),
+        })
+    }
+
+    /// Where an object is.
+    pub(super) fn path(&self, key: &Key) -> Path {
+        let name = key.to_string();
+        Path::from(format!("{}/{}/{name}", self.root, &name[..2]))
+    }
+
+    /// Bytes of an object from a range, as many of them as there are, and how many there are in all.
+    pub(super) async fn get(&self, key: &Key, range: Range<u64>) -> Result<(Bytes, u64)> {
+        let path = self.path(key);
+        let got = persist(|| async {
+            let ask = || self.reads.get_opts(&path, GetOptions::new().with_range(Some(range.clone())));
+            let answer = self.hedge.ask(ask).await?;
+            let (whole, wanted) = (answer.meta.size, answer.range.clone());
+            let bytes = answer.bytes().await?;
+            let expected = range.start..range.end.min(whole);
+            match wanted == expected && bytes.len() as u64 == expected.end.saturating_sub(expected.start) {
+                true => Ok((bytes, whole)),
+                false => {
+                    Err(Error::Generic { store: "S3", source: "it gave another range than it was asked for".into() })
+                }
+            }
+        })
+        .await;
+        match &got {
+            Ok((_, size)) => self.knows(key, *size),
+            Err(_) => self.forget(key),
+        }
+        got
+    }
+
+    /// What the store says of an object; `None` when there is none.
+    pub(super) async fn head(&self, key: &Key) -> Result<Option<ObjectMeta>> {
+        let path = self.path(key);
+        match persist(|| self.hedge.ask(|| self.reads.head(&path))).await {
+            Ok(meta) => {
+                self.knows(key, meta.size);
+                Ok(Some(meta))
+            }
+            Err(Error::NotFound { .. }) => {
+                self.forget(key);
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Objects after a key, in order.
+    pub(super) async fn list(&self, after: Option<Key>, most: usize) -> Result<Vec<(Key, u64)>> {
+        let mut listed = Vec::new();
+        let mut entries = match after {
+            Some(after) => self.reads.list_with_offset(Some(&self.root), &self.path(&after)),
+            None => self.reads.list(Some(&self.root)),
+        };
+        while listed.len() < most {
+            let Some(meta) = entries.try_next().await? else { break };
+            // What is no object is not listed.
+            let key = meta.location.filename().and_then(Key::parse).filter(|key| self.path(key) == meta.location);
+            listed.extend(key.map(|key| (key, meta.size)));
+        }
+        Ok(listed)
+    }
+
+    /// The size of an object that was seen not long ago.
+    pub(super) fn size(&self, key: &Key) -> Option<u64> {
+        self.sizes.get(key).filter(|(_, seen)| seen.elapsed() < KNOWN).map(|(size, _)| size)
+    }
+
+    /// An object was seen.
+    pub(super) fn knows(&self, key: &Key, size: u64) {
+        self.sizes.insert(*key, (size, Instant::now()));
+    }
+
+    /// An object may not be there.
+    pub(super) fn forget(&self, key: &Key) {
+        self.sizes.remove(key);
+    }
+}
+
+/// A path below the prefix.
+pub(super) fn below(address: &Address, name: &str) -> Path {
+    match address.prefix.is_empty() {
+        true => Path::from(name),
+        false => Path::from(format!("{}/{name}", address.prefix)),
+    }
+}

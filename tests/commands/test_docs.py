@@ -16,7 +16,14 @@ from common import BINARY, ROOT, firstlight, make_image
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 SHELL = {"", "sh", "bash", "shell", "console"}
 # Command as printed -> why it is not run here.
-SKIPPED = {}
+SKIPPED = {
+    command: "there is no PACS of that name"
+    for command in (
+        "firstlight send a/folder PACS@pacs.example.org:11112",
+        "firstlight send --data /srv/firstlight --study 1.2.840.1 PACS@pacs.example.org:11112",
+        "firstlight pull PACS@pacs.example.org:11112 --study 1.2.840.1 --data /srv/firstlight",
+    )
+}
 UID = "1.2.840.1"
 
 

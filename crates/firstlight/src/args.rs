@@ -1,8 +1,10 @@
 //! The command line, as typed. Every setting can also come from `FIRSTLIGHT_*`; what is left open is filled by
 //! [`settings`](crate::settings).
 
+pub mod dimse;
 pub mod migrate;
 
+use dimse::{DimseFlags, PullFlags, SendFlags};
 use migrate::{ImportFlags, MigrateFlags, Rate};
 
 use ::migrate::Hours;
@@ -64,6 +66,10 @@ pub enum Command {
     Restore(RestoreFlags),
     /// Keep an archive and serve it: DICOMweb, OHIF, start page
     Serve(ServeFlags),
+    /// Send files, folders or studies of an archive to a PACS over DIMSE
+    Send(SendFlags),
+    /// Fetch studies from a PACS over DIMSE into an archive
+    Pull(PullFlags),
     /// List what proves that converted instances are what their sources were
     Evidence(EvidenceFlags),
     /// Show conversions that failed a check, and where their bytes are
@@ -325,6 +331,8 @@ pub struct ServeFlags {
     /// Address and port [default: 127.0.0.1:8042]
     #[arg(long, value_name = "ADDRESS", env = "FIRSTLIGHT_LISTEN")]
     pub listen: Option<SocketAddr>,
+    #[command(flatten)]
+    pub dimse: DimseFlags,
     /// Listen beyond this machine although there is no sign-in and no encryption: everyone who reaches the
     /// port reads every image and every name. Without it put a proxy that asks who it is in front
     #[arg(long, env = "FIRSTLIGHT_INSECURE")]

@@ -16,10 +16,12 @@ mod log;
 mod manual;
 mod migrate;
 mod policy;
+mod pull;
 mod quarantine;
 mod report;
 mod restore;
 mod scrub;
+mod send;
 mod serve;
 mod settings;
 mod stop;
@@ -56,6 +58,8 @@ fn run(cli: Cli) -> Result<Exit, Failure> {
         Command::Verify(flags) => verify::run(&flags),
         Command::Restore(flags) => restore::run(&settings::look::restore(flags, file)),
         Command::Serve(flags) => serve::run(settings::serve(flags, file)?),
+        Command::Send(flags) => send::run(settings::dimse::send(flags, file)?),
+        Command::Pull(flags) => pull::run(settings::dimse::pull(flags, file)?),
         Command::Evidence(flags) => evidence::run(settings::look::evidence(flags, file)),
         Command::Quarantine(flags) => quarantine::run(settings::look::quarantine(flags, file)?),
         Command::Scrub(flags) => scrub::run(settings::look::scrub(flags, file)?),

@@ -45,8 +45,10 @@ pub fn run(set: settings::Serve) -> Result<Exit, Failure> {
     let runtime = tokio::runtime::Runtime::new().map_err(|e| Failure::new(format!("cannot start threads: {e}")))?;
     let bound = runtime.block_on(Server::bind(config(&set, archive.clone())));
     let bound = bound.map_err(|e| cannot_listen(set.listen, &e))?;
+    let dimse = set.dimse.as_ref().map(|dimse| runtime.block_on(dimse_server(dimse, &archive))).transpose()?;
     raise_limit_of_files();
-    println!("{}", greeting(&set, bound.address().unwrap_or(set.listen), bound.fingerprint()));
+    let dimse_address = dimse.as_ref().and_then(dimse::Server::address);
+    println!("{}", greeting(&set, bound.address().unwrap_or(set.listen), bound.fingerprint(), dimse_address));
 
     let imported = AtomicBool::new(import.rows.is_empty());
     std::thread::scope(|scope| {
@@ -67,15 +69,27 @@ pub fn run(set: settings::Serve) -> Result<Exit, Failure> {
             let (archive, stop) = (&archive, &stop);
             scope.spawn(move || crate::scrub::forever(archive, days, stop));
         }
-        let asked = stop.clone();
-        let shutdown = async move {
-            while !asked.asked() {
-                tokio::time::sleep(Duration::from_millis(100)).await;
-            }
-        };
-        runtime.block_on(bound.run(shutdown));
+        let dimse = dimse.map(|dimse| runtime.spawn(dimse.run(until(stop.clone()))));
+        runtime.block_on(bound.run(until(stop.clone())));
+        if let Some(dimse) = dimse {
+            let _ = runtime.block_on(dimse);
+        }
     });
     Ok(Exit::Well)
+}
+
+async fn until(stop: Stop) {
+    while !stop.asked() {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+async fn dimse_server(set: &settings::dimse::Dimse, archive: &Archive) -> Result<dimse::Server, Failure> {
+    let access = dimse::Access { title: set.title.clone(), peers: set.peers.clone(), may_store: set.store };
+    let config = dimse::Config { archive: archive.clone(), access, limits: dimse::Limits::default() };
+    dimse::Server::bind(set.listen, config).await.map_err(|error| {
+        Failure::new(error.to_string()).hint("--dimse takes a port of this machine that no other program has")
+    })
 }
 
 fn options(set: &settings::Serve) -> Options {
@@ -134,7 +148,12 @@ fn cannot_listen(address: SocketAddr, error: &server::Error) -> Failure {
     }
 }
 
-fn greeting(set: &settings::Serve, address: SocketAddr, fingerprint: Option<String>) -> String {
+fn greeting(
+    set: &settings::Serve,
+    address: SocketAddr,
+    fingerprint: Option<String>,
+    dimse: Option<SocketAddr>,
+) -> String {
     let exposed = match (set.exposed, set.store) {
         (false, _) => "",
         (true, false) => "\n  insecure  everyone who reaches this port reads every image and every name",
@@ -144,8 +163,13 @@ fn greeting(set: &settings::Serve, address: SocketAddr, fingerprint: Option<Stri
     let viewer =
         if set.viewer.is_some() { format!("\n  viewer    {scheme}://{address}/viewer") } else { String::new() };
     let shown = fingerprint.map_or(String::new(), |digits| format!("\n  SHA-256 of the certificate {digits}"));
+    let dimse = set.dimse.as_ref().zip(dimse).map(|(set, address)| {
+        let open = if set.exposed { "\n  insecure  everyone who reaches this port too" } else { "" };
+        format!("\n  DIMSE     {}@{address}{open}", set.title)
+    });
+    let dimse = dimse.unwrap_or_default();
     format!(
-        "Firstlight serves {} at {scheme}://{address}/{viewer}\n  DICOMweb  {scheme}://{address}/dicom-web{shown}{exposed}",
+        "Firstlight serves {} at {scheme}://{address}/{viewer}\n  DICOMweb  {scheme}://{address}/dicom-web{shown}{exposed}{dimse}",
         set.data.display()
     )
 }

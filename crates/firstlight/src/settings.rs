@@ -3,6 +3,7 @@
 //! Flags and variables arrive merged in [`args`](crate::args); this fills what both leave open.
 
 mod audit;
+pub mod dimse;
 pub mod look;
 mod migrate;
 
@@ -65,6 +66,9 @@ pub struct File {
     metrics_listen: Option<SocketAddr>,
     on_exit: Option<String>,
     scrub_days: Option<f64>,
+    dimse: Option<dimse::Listen>,
+    ae_title: Option<String>,
+    peer: Vec<String>,
 }
 
 /// What `convert` works with.
@@ -121,6 +125,8 @@ pub struct Serve {
     pub release_after: Option<Duration>,
     pub proving: Proving,
     pub scrub_days: Option<f64>,
+    /// Answers DIMSE too.
+    pub dimse: Option<dimse::Dimse>,
 }
 
 impl File {
@@ -246,16 +252,19 @@ pub use migrate::{import, migrate};
 pub fn serve(flags: ServeFlags, mut file: File) -> Result<Serve, Failure> {
     keeps_identity("serve", &flags.identity, &file)?;
     let objects = objects(flags.objects, &mut file);
-    let data = flags.data.or(file.data);
     let listen = flags.listen.or(file.listen).unwrap_or(SocketAddr::from(([127, 0, 0, 1], 8042)));
-    let exposed = exposed(listen, flags.insecure || file.insecure)?;
+    let insecure = flags.insecure || file.insecure;
+    let exposed = exposed(listen, insecure)?;
     // What was said last holds: a flag over the file.
     let (store, read_only) = match flags.store || flags.read_only {
         true => (flags.store, flags.read_only),
         false => (file.store, file.read_only),
     };
+    let dimse = dimse::dimse(flags.dimse, &mut file, listen, insecure, !read_only)?;
+    let data = flags.data.or(file.data);
     Ok(Serve {
         exposed,
+        dimse,
         store: stores(exposed, store, read_only),
         data: data.ok_or_else(|| {
             Failure::new("serve needs the folder of the archive").hint("say --data DIR; it is made if it is not there")
@@ -496,6 +505,7 @@ mod tests {
             (&all[1..], "objects", "s3://b/c", "OBJECTS", "objects = \"s3://b/c\"", "at: Some(\"s3://b/c\")"),
             (&all[1..], "cache", "c", "CACHE", "cache = \"c\"", "cache: Some(\"c\")"),
             (&all[1..], "cache-gib", "2", "CACHE_GIB", "cache_gib = 2", "cache_bytes: Some(2147483648)"),
+            (&all[2..], "dimse", "11112", "DIMSE", "dimse = 11112", "listen: 127.0.0.1:11112"),
             (&all[1..2], "metrics-file", "m", "METRICS_FILE", "metrics_file = \"m\"", "metrics_file: Some(\"m\")"),
             (&all[1..2], "on-exit", "e", "ON_EXIT", "on_exit = \"e\"", "on_exit: Some(\"e\")"),
             (

@@ -29,6 +29,11 @@ impl Stop {
         self.0.load(Ordering::SeqCst)
     }
 
+    /// The flag itself, for threads that outlive the command's own.
+    pub fn shared(&self) -> Arc<AtomicBool> {
+        self.0.clone()
+    }
+
     /// The flag itself, for libraries that poll it.
     pub fn flag(&self) -> &AtomicBool {
         &self.0

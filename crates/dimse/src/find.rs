@@ -1,0 +1,158 @@
+//! C-FIND, answered (PS3.4 C.4.1): the keys become a query of the archive, the same that answers QIDO-RS.
+
+use crate::association::{Association, Context};
+use crate::command::{Command, element};
+use crate::error::Error;
+use crate::identifier::{self, Identifier, LEVEL, PATIENT_ID, RETRIEVE_TITLE};
+use crate::server::Config;
+use crate::status;
+use crate::uids;
+use archive::{Fields, Matches, Query, QueryLevel, Tag};
+use dicom::Vr;
+use serde_json::{Map, Value};
+use std::collections::HashSet;
+
+/// Rows that are read from the index at once.
+const PAGE: usize = 500;
+
+/// What is listed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Level {
+    /// Patients: of the archive's studies, each patient once.
+    Patient,
+    /// Studies, series or instances.
+    Of(QueryLevel),
+}
+
+impl Level {
+    /// The level of an identifier (PS3.4 C.6.1.1 to C.6.2.1), if the information model has it.
+    pub fn of(identifier: &Identifier, class: &str) -> Option<Level> {
+        let has_patients = matches!(class, uids::PATIENT_FIND | uids::PATIENT_MOVE | uids::PATIENT_GET);
+        Some(match identifier.level.as_str() {
+            "PATIENT" if has_patients => Level::Patient,
+            "STUDY" => Level::Of(QueryLevel::Study),
+            "SERIES" => Level::Of(QueryLevel::Series),
+            "IMAGE" => Level::Of(QueryLevel::Instance),
+            _ => return None,
+        })
+    }
+
+    /// The level of the index that has it.
+    fn in_index(self) -> QueryLevel {
+        match self {
+            Level::Patient => QueryLevel::Study,
+            Level::Of(level) => level,
+        }
+    }
+}
+
+/// Answers with every match, and then with how it ended.
+pub fn answer(
+    association: &mut Association,
+    config: &Config,
+    context: &Context,
+    request: &Command,
+) -> Result<(), Error> {
+    let bytes = match request.has_data_set() {
+        true => association.short_data(context.id)?,
+        false => Vec::new(),
+    };
+    let (status, comment) = match found(association, config, context, request, &bytes)? {
+        Ok(()) => (status::SUCCESS, None),
+        Err((status, comment)) => (status, comment),
+    };
+    let mut last = Command::response(request, status);
+    if let Some(comment) = comment {
+        last = last.with_text(element::COMMENT, &comment);
+    }
+    association.send(context.id, last, None)
+}
+
+type Ended = Result<(), (u16, Option<String>)>;
+
+fn found(
+    association: &mut Association,
+    config: &Config,
+    context: &Context,
+    request: &Command,
+    bytes: &[u8],
+) -> Result<Ended, Error> {
+    let identifier = match Identifier::read(bytes, &context.transfer_syntax) {
+        Ok(identifier) => identifier,
+        Err(error) => return Ok(Err((status::CANNOT_UNDERSTAND, Some(error.to_string())))),
+    };
+    let Some(level) = Level::of(&identifier, &context.abstract_syntax) else {
+        let comment = format!("no level {} in this model", identifier.level);
+        return Ok(Err((status::DOES_NOT_MATCH, Some(comment))));
+    };
+    let mut query = query(&identifier);
+    let mut seen = HashSet::new();
+    loop {
+        let matches = match config.archive.find(level.in_index(), &query) {
+            Ok(matches) => matches,
+            Err(error @ archive::Error::Query(_)) => {
+                return Ok(Err((status::DOES_NOT_MATCH, Some(error.to_string()))));
+            }
+            Err(error) => {
+                tracing::warn!(%error, "C-FIND failed");
+                return Ok(Err((status::OUT_OF_RESOURCES, None)));
+            }
+        };
+        let pending = if matches.ignored.is_empty() { status::PENDING } else { status::PENDING_WITHOUT_SOME_KEYS };
+        for row in &matches.rows {
+            // Studies that come in meanwhile move others to the next page; and a patient has many studies.
+            if !seen.insert(name_of(level, row)) {
+                continue;
+            }
+            if association.is_cancelled(request.message())? {
+                return Ok(Err((status::CANCELLED, None)));
+            }
+            let more =
+                [(LEVEL, Vr::CS, identifier.level.clone()), (RETRIEVE_TITLE, Vr::AE, config.access.title.to_string())];
+            let data = identifier::response(&identifier, row, &more, &context.transfer_syntax);
+            association.send(context.id, Command::response(request, pending), Some(&data))?;
+        }
+        if !more(&matches) {
+            return Ok(Ok(()));
+        }
+        query.offset += matches.rows.len();
+    }
+}
+
+fn more(matches: &Matches) -> bool {
+    matches.more && !matches.rows.is_empty()
+}
+
+/// The archive's query for the keys that have a value; all keys are asked for.
+pub fn query(identifier: &Identifier) -> Query {
+    let valued = identifier.keys.iter().filter(|(_, key)| !key.value.is_empty() && key.vr != Vr::SQ);
+    Query {
+        matches: valued.map(|(tag, key)| (*tag, key.value.clone())).collect(),
+        include: Fields::Some(identifier.keys.keys().copied().collect()),
+        limit: Some(PAGE),
+        ..Query::default()
+    }
+}
+
+/// What tells a match from all others of its level.
+fn name_of(level: Level, row: &Map<String, Value>) -> String {
+    match level {
+        Level::Patient => match text(row, PATIENT_ID) {
+            id if id.is_empty() => text(row, Tag(0x0010, 0x0010)),
+            id => id,
+        },
+        Level::Of(QueryLevel::Study) => text(row, identifier::STUDY),
+        Level::Of(QueryLevel::Series) => text(row, identifier::SERIES),
+        Level::Of(QueryLevel::Instance) => text(row, identifier::INSTANCE),
+    }
+}
+
+/// The first value of an attribute of a row as text; empty when it has none.
+pub fn text(row: &Map<String, Value>, tag: Tag) -> String {
+    let value = row.get(&format!("{:04X}{:04X}", tag.0, tag.1)).and_then(|e| e.pointer("/Value/0"));
+    match value {
+        Some(Value::String(text)) => text.clone(),
+        Some(other) => other.to_string(),
+        None => String::new(),
+    }
+}

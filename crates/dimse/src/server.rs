@@ -1,0 +1,229 @@
+//! The server: connections in bounds, each association on a thread of its own, which reads, stores and answers in one go.
+
+use crate::association::Association;
+use crate::command::{Command, field};
+use crate::commit;
+use crate::error::Error;
+use crate::find;
+use crate::negotiate::{self, Access};
+use crate::retrieve;
+use crate::status;
+use crate::store;
+use crate::uids;
+use crate::wire::{Incoming, Times, Wire};
+use archive::Archive;
+use dicom_ul::Pdu;
+use dicom_ul::pdu::{
+    AssociationRJ, AssociationRJResult, AssociationRJServiceProviderPresentationReason as Limit, AssociationRJSource,
+    AssociationRQ,
+};
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+
+/// Connections beyond the limit that are told so at once; what comes beyond these is closed.
+const TOLD: usize = 8;
+/// Messages that are under way when the server stops have so long to end.
+const LAST_TIME: Duration = Duration::from_secs(10);
+/// Room for the stack of an association's thread; memory only as far as it is used.
+const STACK: usize = 2 << 20;
+
+/// What a server works with.
+#[derive(Clone)]
+pub struct Config {
+    /// Where objects go, and where they come from.
+    pub archive: Archive,
+    /// Our title, and who may call.
+    pub access: Access,
+    /// Bounds.
+    pub limits: Limits,
+}
+
+/// What one peer, and all of them together, may take.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Associations at once.
+    pub associations: usize,
+    /// Bytes of a P-DATA-TF PDU that are taken.
+    pub pdu: u32,
+    /// How long is waited.
+    pub times: Times,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits { associations: 64, pdu: 128 << 10, times: Times::default() }
+    }
+}
+
+/// A server that listens and does not answer yet.
+pub struct Server {
+    listener: TcpListener,
+    shared: Arc<Shared>,
+}
+
+/// What all associations share.
+pub(crate) struct Shared {
+    pub config: Config,
+    pub stop: Arc<AtomicBool>,
+}
+
+impl Server {
+    /// Listens; port 0 takes a free one.
+    pub async fn bind(address: SocketAddr, config: Config) -> Result<Server, Error> {
+        let listener = TcpListener::bind(address).await.map_err(|source| Error::Listen { address, source })?;
+        Ok(Server { listener, shared: Arc::new(Shared { config, stop: Arc::default() }) })
+    }
+
+    /// The address it listens on.
+    pub fn address(&self) -> Option<SocketAddr> {
+        self.listener.local_addr().ok()
+    }
+
+    /// Answers until `shutdown` is done, then lets the messages end that are under way.
+    pub async fn run(self, shutdown: impl Future) {
+        let most = self.shared.config.limits.associations.max(1);
+        let (slots, told) = (Arc::new(Semaphore::new(most)), Arc::new(Semaphore::new(TOLD)));
+        let mut shutdown = std::pin::pin!(shutdown);
+        loop {
+            let (stream, from) = tokio::select! {
+                accepted = self.listener.accept() => match accepted {
+                    Ok(accepted) => accepted,
+                    Err(error) => {
+                        tracing::warn!(%error, "cannot accept a DIMSE connection");
+                        tokio::time::sleep(Duration::from_millis(100)).await;
+                        continue;
+                    }
+                },
+                _ = &mut shutdown => break,
+            };
+            let (slot, has_room) = match slots.clone().try_acquire_owned() {
+                Ok(slot) => (slot, true),
+                Err(_) => match told.clone().try_acquire_owned() {
+                    Ok(slot) => (slot, false),
+                    Err(_) => continue,
+                },
+            };
+            let shared = self.shared.clone();
+            let work = move || {
+                let _slot = slot;
+                connection(stream, from, &shared, has_room);
+            };
+            let started = thread::Builder::new().name("association".into()).stack_size(STACK).spawn(work);
+            if let Err(error) = started {
+                tracing::error!(%error, "cannot start a thread for an association");
+            }
+        }
+        drop(self.listener);
+        self.shared.stop.store(true, Ordering::SeqCst);
+        let ended = slots.acquire_many(most as u32);
+        if tokio::time::timeout(LAST_TIME, ended).await.is_err() {
+            tracing::warn!("stopped while associations were still open");
+        }
+    }
+}
+
+/// One connection, from its first byte to its last.
+fn connection(stream: TcpStream, from: SocketAddr, shared: &Shared, has_room: bool) {
+    let ended = stream.into_std().and_then(|stream| {
+        stream.set_nonblocking(false)?;
+        Ok(stream)
+    });
+    let ended = ended.map_err(Error::from).and_then(|stream| {
+        let limits = shared.config.limits;
+        let mut wire = Wire::new(stream, limits.pdu, limits.times, shared.stop.clone())?;
+        match wire.read(limits.times.negotiation, false)? {
+            Incoming::Negotiation(Pdu::AssociationRQ(request)) => {
+                negotiated(wire, &request, from.ip(), shared, has_room)
+            }
+            _ => {
+                wire.abort(true);
+                Err(Error::Protocol("a connection did not begin with A-ASSOCIATE-RQ"))
+            }
+        }
+    });
+    if let Err(error) = ended {
+        // Scanners go away in the middle; whoever is at fault, the next association begins anew.
+        tracing::info!(%from, %error, "association ended");
+    }
+}
+
+fn negotiated(
+    mut wire: Wire,
+    request: &AssociationRQ,
+    from: IpAddr,
+    shared: &Shared,
+    has_room: bool,
+) -> Result<(), Error> {
+    let agreed = match has_room {
+        true => negotiate::answer(request, &shared.config.access, from, shared.config.limits.pdu),
+        false => Err(AssociationRJ {
+            result: AssociationRJResult::Transient,
+            source: AssociationRJSource::ServiceProviderPresentation(Limit::LocalLimitExceeded),
+        }),
+    };
+    let (calling, called) = (request.calling_ae_title.escape_debug(), request.called_ae_title.escape_debug());
+    let agreed = match agreed {
+        Ok(agreed) => agreed,
+        Err(refusal) => {
+            tracing::warn!(%from, %calling, %called, reason = %refusal.source, "association refused");
+            wire.write_pdu(&Pdu::AssociationRJ(refusal))?;
+            wire.wait_for_end();
+            return Ok(());
+        }
+    };
+    tracing::debug!(%from, %calling, %called, contexts = agreed.contexts.len(), "association accepted");
+    wire.write_pdu(&Pdu::AssociationAC(agreed.answer))?;
+    let calling = request.calling_ae_title.clone();
+    let mut association = Association::new(wire, agreed.contexts, calling, agreed.peer_most);
+    match answer_all(&mut association, shared) {
+        Err(error @ (Error::Closed | Error::Aborted)) => Err(error),
+        Err(error) => {
+            association.abort(&error);
+            Err(error)
+        }
+        Ok(()) => Ok(()),
+    }
+}
+
+/// Answers messages until the release.
+fn answer_all(association: &mut Association, shared: &Shared) -> Result<(), Error> {
+    while let Some((context, command)) = association.next()? {
+        let archive = &shared.config.archive;
+        match command.field() {
+            field::ECHO if context.abstract_syntax == uids::VERIFICATION => {
+                association.skip_data(context.id, &command)?;
+                association.send(context.id, Command::response(&command, status::SUCCESS), None)?;
+            }
+            field::STORE if !shared.config.access.may_store => {
+                association.skip_data(context.id, &command)?;
+                association.send(context.id, Command::response(&command, status::NOT_AUTHORIZED), None)?;
+            }
+            field::STORE => store::answer(association, archive, &context, &command)?,
+            field::FIND if uids::is_find(&context.abstract_syntax) => {
+                find::answer(association, &shared.config, &context, &command)?;
+            }
+            field::MOVE if uids::is_move(&context.abstract_syntax) => {
+                retrieve::answer(association, shared, &context, &command)?;
+            }
+            field::GET if uids::is_get(&context.abstract_syntax) => {
+                retrieve::answer(association, shared, &context, &command)?;
+            }
+            field::ACTION if context.abstract_syntax == uids::STORAGE_COMMITMENT => {
+                commit::answer(association, shared, &context, &command)?;
+            }
+            // It came too late: what it names is done.
+            field::CANCEL => {}
+            kind if kind & field::RESPONSE != 0 => return Err(Error::Protocol("a response without a request")),
+            _ => {
+                association.skip_data(context.id, &command)?;
+                association.send(context.id, Command::response(&command, status::UNRECOGNIZED), None)?;
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,278 @@
+//! PDUs on the wire (PS3.8 9.3): what a head tells is checked before anything is allocated, and each PDU goes out in one write, so that
+//! no answer waits for the acknowledgement of its own first half.
+
+use crate::error::Error;
+use dicom_ul::pdu::{AbortRQServiceProviderReason, AbortRQSource, Pdu, read_pdu, write_pdu};
+use std::io::{ErrorKind, Read, Write};
+use std::net::TcpStream;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+/// Bytes of the longest A-ASSOCIATE PDU that is taken: 128 presentation contexts with some 60 transfer syntaxes each.
+const LONGEST_NEGOTIATION: u32 = 256 << 10;
+/// Bytes of a PDU's head.
+pub const HEAD: usize = 6;
+/// How often a wait looks whether the program is being stopped.
+const TICK: Duration = Duration::from_millis(250);
+
+/// How long is waited, and for what.
+#[derive(Debug, Clone, Copy)]
+pub struct Times {
+    /// For the first PDU of a connection, or the last (the ARTIM timer of PS3.8 9.1.5).
+    pub negotiation: Duration,
+    /// For the next message of an association.
+    pub idle: Duration,
+    /// For the rest of a PDU that has begun, and for the peer to take what is written.
+    pub pdu: Duration,
+}
+
+impl Default for Times {
+    fn default() -> Times {
+        Times { negotiation: Duration::from_secs(30), idle: Duration::from_secs(300), pdu: Duration::from_secs(60) }
+    }
+}
+
+/// What came.
+#[derive(Debug)]
+pub enum Incoming {
+    /// P-DATA-TF; its PDVs are in [`Wire::body`].
+    Data,
+    /// A-ASSOCIATE-RQ, -AC or -RJ.
+    Negotiation(Pdu),
+    /// A-RELEASE-RQ.
+    ReleaseRequest,
+    /// A-RELEASE-RP.
+    ReleaseReply,
+}
+
+/// A connection that carries PDUs.
+pub struct Wire {
+    stream: TcpStream,
+    body: Vec<u8>,
+    len: usize,
+    /// The most bytes of a P-DATA-TF that were promised to be taken.
+    most: u32,
+    times: Times,
+    stop: Arc<AtomicBool>,
+}
+
+impl Wire {
+    /// Takes a connection; P-DATA of up to `most` bytes are taken.
+    pub fn new(stream: TcpStream, most: u32, times: Times, stop: Arc<AtomicBool>) -> Result<Wire, Error> {
+        stream.set_nodelay(true)?;
+        stream.set_read_timeout(Some(TICK))?;
+        stream.set_write_timeout(Some(times.pdu))?;
+        Ok(Wire { stream, body: Vec::new(), len: 0, most, times, stop })
+    }
+
+    /// The time limits.
+    pub fn times(&self) -> Times {
+        self.times
+    }
+
+    /// The body of the last P-DATA-TF.
+    pub fn body(&self) -> &[u8] {
+        &self.body[..self.len]
+    }
+
+    /// Waits for the next PDU. `within`: a message has begun, so that a stop of the program lets it end.
+    pub fn read(&mut self, wait: Duration, within: bool) -> Result<Incoming, Error> {
+        let mut head = [0; HEAD];
+        let stop = (!within).then_some(&*self.stop);
+        fill(&self.stream, &mut head[..1], wait, stop)?;
+        fill(&self.stream, &mut head[1..], self.times.pdu, None)?;
+        let [kind, _, l0, l1, l2, l3] = head;
+        let len = u32::from_be_bytes([l0, l1, l2, l3]);
+        let (what, most) = match kind {
+            0x01..=0x03 => ("an association PDU", LONGEST_NEGOTIATION),
+            0x04 => ("a P-DATA-TF PDU", self.most),
+            0x05..=0x07 => ("a release or abort PDU", 64),
+            _ => return Err(Error::Protocol("a PDU of a kind that is not known")),
+        };
+        if len > most {
+            return Err(Error::TooLong { what, len: len.into(), most: most.into() });
+        }
+        self.len = len as usize;
+        if self.body.len() < self.len {
+            self.body.resize(self.len, 0);
+        }
+        fill(&self.stream, &mut self.body[..self.len], self.times.pdu, None)?;
+        match kind {
+            0x01..=0x03 => Ok(Incoming::Negotiation(parse(&head, self.body())?)),
+            0x04 => Ok(Incoming::Data),
+            0x05 => Ok(Incoming::ReleaseRequest),
+            0x06 => Ok(Incoming::ReleaseReply),
+            _ => Err(Error::Aborted),
+        }
+    }
+
+    /// Has the peer sent something that is not read yet?
+    pub fn has_more(&self) -> Result<bool, Error> {
+        self.stream.set_nonblocking(true)?;
+        let peeked = self.stream.peek(&mut [0]);
+        self.stream.set_nonblocking(false)?;
+        match peeked {
+            Ok(_) => Ok(true),
+            Err(e) if e.kind() == ErrorKind::WouldBlock => Ok(false),
+            Err(e) => Err(e.into()),
+        }
+    }
+
+    /// Writes bytes that are whole PDUs.
+    pub fn write(&mut self, pdus: &[u8]) -> Result<(), Error> {
+        match (&self.stream).write_all(pdus) {
+            Err(e) if matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => Err(Error::TimedOut),
+            other => Ok(other?),
+        }
+    }
+
+    /// Writes a PDU that is not data.
+    pub fn write_pdu(&mut self, pdu: &Pdu) -> Result<(), Error> {
+        let mut bytes = Vec::new();
+        write_pdu(&mut bytes, pdu).map_err(|_| Error::Protocol("a PDU of ours cannot be written"))?;
+        self.write(&bytes)
+    }
+
+    /// Says that this association ends here (A-ABORT); whether it arrives does not matter.
+    pub fn abort(&mut self, by_protocol: bool) {
+        let source = match by_protocol {
+            true => AbortRQSource::ServiceProvider(AbortRQServiceProviderReason::ReasonNotSpecified),
+            false => AbortRQSource::ServiceUser,
+        };
+        let _ = self.write_pdu(&Pdu::AbortRQ { source });
+    }
+
+    /// Waits until the peer closes, as who requested the end of the connection does first (PS3.8 9.2.3).
+    pub fn wait_for_end(&mut self) {
+        let _ = self.stream.shutdown(std::net::Shutdown::Write);
+        let until = Instant::now() + self.times.negotiation.min(Duration::from_secs(2));
+        let mut waste = [0; 256];
+        while Instant::now() < until {
+            match (&self.stream).read(&mut waste) {
+                Ok(1..) => {}
+                Err(e) if matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
+                _ => return,
+            }
+        }
+    }
+}
+
+/// Fills the buffer within `wait`, or until the program is being stopped.
+fn fill(mut stream: &TcpStream, mut buf: &mut [u8], wait: Duration, stop: Option<&AtomicBool>) -> Result<(), Error> {
+    let started = Instant::now();
+    while !buf.is_empty() {
+        match stream.read(buf) {
+            Ok(0) => return Err(Error::Closed),
+            Ok(n) => {
+                buf = &mut buf[n..];
+                // One who sends a byte now and then is as bad as one who sends none.
+                if !buf.is_empty() && started.elapsed() > wait {
+                    return Err(Error::TimedOut);
+                }
+            }
+            Err(e) if e.kind() == ErrorKind::Interrupted => {}
+            Err(e) if matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
+                if stop.is_some_and(|stop| stop.load(Ordering::SeqCst)) {
+                    return Err(Error::Stopped);
+                }
+                if started.elapsed() > wait {
+                    return Err(Error::TimedOut);
+                }
+            }
+            Err(e) if e.kind() == ErrorKind::ConnectionReset => return Err(Error::Closed),
+            Err(e) => return Err(e.into()),
+        }
+    }
+    Ok(())
+}
+
+/// Reads an A-ASSOCIATE PDU. Should the parser fail on what came from outside, it is this connection alone that ends.
+fn parse(head: &[u8; HEAD], body: &[u8]) -> Result<Pdu, Error> {
+    let bytes = [head, body].concat();
+    let parsed = catch_unwind(AssertUnwindSafe(|| read_pdu(&bytes[..], LONGEST_NEGOTIATION, true)));
+    match parsed {
+        Ok(Ok(Some(pdu))) => Ok(pdu),
+        _ => Err(Error::Protocol("an association PDU that cannot be read")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::net::TcpListener;
+
+    /// Both ends of a connection.
+    fn pair(most: u32) -> (TcpStream, Wire) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let far = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (near, _) = listener.accept().unwrap();
+        (far, Wire::new(near, most, Times::default(), Arc::default()).unwrap())
+    }
+
+    #[test]
+    fn a_forged_length_allocates_nothing() {
+        for (kind, most) in [(1, LONGEST_NEGOTIATION), (4, 4096), (5, 64), (7, 64)] {
+            let (mut far, mut wire) = pair(4096);
+            let len = (most + 1).to_be_bytes();
+            far.write_all(&[&[kind, 0][..], &len].concat()).unwrap();
+            let error = wire.read(Duration::from_secs(5), false).unwrap_err();
+            assert!(matches!(error, Error::TooLong { .. }), "{kind}: {error}");
+            assert_eq!(wire.body.capacity(), 0);
+        }
+    }
+
+    #[test]
+    fn a_stop_ends_a_wait_between_messages_only() {
+        let (mut far, mut wire) = pair(4096);
+        wire.stop.store(true, Ordering::SeqCst);
+        assert!(matches!(wire.read(Duration::from_secs(60), false), Err(Error::Stopped)));
+        far.write_all(&[4, 0, 0, 0, 0, 2, 7, 8]).unwrap();
+        assert!(matches!(wire.read(Duration::from_secs(60), true), Ok(Incoming::Data)));
+        assert_eq!(wire.body(), [7, 8]);
+    }
+
+    proptest! {
+        #[test]
+        fn any_association_pdu_is_read_or_refused(kind in 1u8..4, bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
+            let head = [kind, 0, 0, 0, (bytes.len() >> 8) as u8, bytes.len() as u8];
+            let _ = parse(&head, &bytes);
+        }
+
+        /// Whole requests with some bytes changed: these get deeper into the parser.
+        #[test]
+        fn a_damaged_request_is_read_or_refused(at in 68usize..260, with in any::<u8>(), cut in 0usize..40) {
+            let mut body = request();
+            let at = at.min(body.len() - 1);
+            body[at] = with;
+            body.truncate(body.len() - cut.min(body.len()));
+            let head = [1, 0, 0, 0, (body.len() >> 8) as u8, body.len() as u8];
+            let _ = parse(&head, &body);
+        }
+    }
+
+    fn request() -> Vec<u8> {
+        use dicom_ul::pdu::{AssociationRQ, PresentationContextProposed, RequestorRoles, UserVariableItem};
+        let context = PresentationContextProposed {
+            id: 1,
+            abstract_syntax: "1.2.840.10008.1.1".into(),
+            transfer_syntaxes: vec!["1.2.840.10008.1.2".into()],
+        };
+        let request = AssociationRQ {
+            protocol_version: 1,
+            calling_ae_title: "A".into(),
+            called_ae_title: "B".into(),
+            application_context_name: "1.2.840.10008.3.1.1.1".into(),
+            presentation_contexts: vec![context],
+            user_variables: vec![
+                UserVariableItem::MaxLength(16384),
+                UserVariableItem::ScuScpRoleSelectionSubItem("1.2.3".into(), RequestorRoles { scu: true, scp: true }),
+            ],
+        };
+        let mut bytes = Vec::new();
+        write_pdu(&mut bytes, &request.into()).unwrap();
+        bytes.split_off(HEAD)
+    }
+}

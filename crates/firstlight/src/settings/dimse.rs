@@ -1,0 +1,183 @@
+//! What `serve --dimse`, `send` and `pull` work with: AE titles, addresses, and who may call.
+
+use super::File;
+use crate::args::dimse::{DimseFlags, PullFlags, SendFlags, TitleFlag};
+use crate::failure::Failure;
+use dicom::Uid;
+use dimse::{AeTitle, Peer};
+use serde::Deserialize;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+/// The AE title where none is named.
+const TITLE: &str = "FIRSTLIGHT";
+
+/// A port as a settings file may have it.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+pub enum Listen {
+    Port(u16),
+    Text(String),
+}
+
+/// What `send` works with.
+#[derive(Debug)]
+pub struct Send {
+    pub sources: Vec<PathBuf>,
+    /// Studies of the archive in this folder.
+    pub studies: Option<(PathBuf, Vec<Uid>)>,
+    pub peer: Peer,
+    pub title: AeTitle,
+    pub retries: u32,
+}
+
+/// What `pull` works with.
+#[derive(Debug)]
+pub struct Pull {
+    pub peer: Peer,
+    pub studies: Vec<Uid>,
+    pub data: PathBuf,
+    pub title: AeTitle,
+}
+
+/// Completes the flags of `send`.
+pub fn send(mut flags: SendFlags, mut file: File) -> Result<Send, Failure> {
+    let hint = "firstlight send SRC... AE@host:port";
+    let last = flags.what.pop().unwrap_or_default();
+    let peer = last.to_string_lossy().parse().map_err(|wrong: String| Failure::new(wrong).hint(hint))?;
+    if flags.what.is_empty() && flags.study.is_empty() {
+        return Err(Failure::new("nothing to send was named").hint(hint));
+    }
+    let studies = match uids(&flags.study)? {
+        studies if studies.is_empty() => None,
+        studies => {
+            let data = flags.data.or(file.data.take());
+            let data =
+                data.ok_or_else(|| Failure::new("--study names studies of an archive").hint("say --data DIR too"))?;
+            Some((data, studies))
+        }
+    };
+    let title = title(flags.title, &mut file)?;
+    Ok(Send { sources: flags.what, studies, peer, title, retries: flags.retries })
+}
+
+/// Completes the flags of `pull`.
+pub fn pull(flags: PullFlags, mut file: File) -> Result<Pull, Failure> {
+    let data = flags.data.or(file.data.take());
+    Ok(Pull {
+        peer: flags.peer,
+        studies: uids(&flags.study)?,
+        data: data.ok_or_else(|| {
+            Failure::new("pull needs the folder of the archive").hint("say --data DIR; it is made if it is not there")
+        })?,
+        title: title(flags.title, &mut file)?,
+    })
+}
+
+fn uids(texts: &[String]) -> Result<Vec<Uid>, Failure> {
+    let uid = |text: &String| {
+        Uid::check(text).map_err(|wrong| Failure::new(format!("--study \"{}\" {wrong}", text.escape_debug())))
+    };
+    texts.iter().map(uid).collect()
+}
+
+/// The DIMSE side of `serve`.
+#[derive(Debug)]
+pub struct Dimse {
+    pub listen: SocketAddr,
+    pub title: AeTitle,
+    pub peers: Vec<Peer>,
+    /// Who may call may store.
+    pub store: bool,
+    /// It listens beyond this machine, and anyone may call.
+    pub exposed: bool,
+}
+
+/// Completes the flags; `None` where DIMSE is not asked for.
+pub fn dimse(
+    flags: DimseFlags,
+    file: &mut File,
+    http: SocketAddr,
+    insecure: bool,
+    store: bool,
+) -> Result<Option<Dimse>, Failure> {
+    let title = title(flags.title, file)?;
+    let peers = peers(super::or(flags.peer, std::mem::take(&mut file.peer)))?;
+    let listen = flags.dimse.or(file.dimse.take().map(|listen| match listen {
+        Listen::Port(port) => port.to_string(),
+        Listen::Text(text) => text,
+    }));
+    let Some(text) = listen else { return Ok(None) };
+    let port = text.trim().parse().map(|port| SocketAddr::new(http.ip(), port));
+    let listen = port.or_else(|_| text.trim().parse()).map_err(|_| {
+        Failure::new(format!("--dimse {text}: no port and no address"))
+            .hint("say --dimse 11112, or --dimse 10.0.0.1:11112")
+    })?;
+    let open = peers.is_empty() && !listen.ip().to_canonical().is_loopback();
+    if open && !insecure {
+        return Err(Failure::new(format!(
+            "on {listen} everyone who reaches the port would store, find and fetch every image: no peer is named"
+        ))
+        .hint("name who may call with --peer AE@host:port, or say --insecure"));
+    }
+    Ok(Some(Dimse { listen, title, peers, store, exposed: open }))
+}
+
+/// Our own AE title.
+pub fn title(flag: TitleFlag, file: &mut File) -> Result<AeTitle, Failure> {
+    let title = flag.ae_title.or(file.ae_title.take()).unwrap_or_else(|| TITLE.to_owned());
+    title.parse().map_err(|wrong: String| Failure::new(format!("ae_title: {wrong}")))
+}
+
+fn peers(texts: Vec<String>) -> Result<Vec<Peer>, Failure> {
+    let peer = |text: String| text.trim().parse().map_err(|wrong: String| Failure::new(format!("peer: {wrong}")));
+    texts.into_iter().map(peer).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ready(dimse: &str, peers: &[&str], http: &str, insecure: bool) -> Result<Option<Dimse>, Failure> {
+        let flags = DimseFlags {
+            dimse: Some(dimse.to_owned()),
+            peer: peers.iter().map(|p| p.to_string()).collect(),
+            ..DimseFlags::default()
+        };
+        super::dimse(flags, &mut File::default(), http.parse().unwrap(), insecure, true)
+    }
+
+    #[test]
+    fn a_port_is_on_the_address_of_http() {
+        let listen = |text| ready(text, &["A@h:1"], "10.0.0.7:80", false).unwrap().unwrap().listen.to_string();
+        assert_eq!(listen("11112"), "10.0.0.7:11112");
+        assert_eq!(listen("127.0.0.1:104"), "127.0.0.1:104");
+        assert!(ready("dicom", &[], "127.0.0.1:80", false).is_err());
+    }
+
+    #[test]
+    fn other_machines_are_let_in_by_name_or_when_it_is_said() {
+        let open = |text, peers: &[&str], insecure| {
+            ready(text, peers, "127.0.0.1:80", insecure).map(|dimse| dimse.unwrap().exposed).ok()
+        };
+        assert_eq!(open("104", &[], false), Some(false));
+        assert_eq!(open("0.0.0.0:104", &[], false), None);
+        assert_eq!(open("0.0.0.0:104", &[], true), Some(true));
+        assert_eq!(open("0.0.0.0:104", &["CT1@10.0.0.2:104"], false), Some(false));
+        assert_eq!(open("104", &["CT1"], false), None, "a peer has an address");
+    }
+
+    #[test]
+    fn the_file_says_it_too() {
+        let text = "dimse = 11112\nae_title = \"ARCHIVE\"\npeer = [\"CT1@10.0.0.2:104\"]\n";
+        let mut file: File = toml::from_str(text).unwrap();
+        let ready = dimse_of(&mut file).unwrap().unwrap();
+        assert_eq!((ready.title.as_str(), ready.listen.port(), ready.peers.len()), ("ARCHIVE", 11112, 1));
+        let mut file: File = toml::from_str("dimse = \"127.0.0.1:104\"\n").unwrap();
+        assert_eq!(dimse_of(&mut file).unwrap().unwrap().title.as_str(), TITLE);
+    }
+
+    fn dimse_of(file: &mut File) -> Result<Option<Dimse>, Failure> {
+        super::dimse(DimseFlags::default(), file, "127.0.0.1:80".parse().unwrap(), false, true)
+    }
+}

@@ -3,6 +3,9 @@
 //! The order is: prove, say so in the index, remove the file, note that it is gone. A crash before the index says so changes
 //! nothing. A crash after leaves a file that nobody needs: whoever asks for the object finds it there, or has it restored, and the
 //! next run removes it. Were the file removed first, a crash would leave an object that the index calls present and that is not.
+//!
+//! What was released may come again, perhaps because what was converted from it is damaged: its file goes only as any other does, with its
+//! way back proven once more.
 
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -59,9 +62,12 @@ impl Archive {
         progress: &dyn Fn(Release),
     ) -> Result<Released, Error> {
         let inner = &*self.inner;
-        inner.remove_released(stop)?;
-        let (mut done, mut last) = (Released::default(), 0);
         let before = now().saturating_sub_unsigned(after.as_secs());
+        let (mut done, mut last) = (Released::default(), 0);
+        inner.remove_released(before, stop, &mut |told| {
+            done.count(&told);
+            progress(told);
+        })?;
         while !stop.load(Ordering::Relaxed) {
             let batch = inner.index.release_candidates(before, last, BATCH)?;
             let Some(end) = batch.last() else { break };
@@ -95,17 +101,10 @@ impl Released {
 impl Inner {
     /// `None` when it is not to be released any more: another run did it, or what is handed out has changed.
     fn release(&self, candidate: Candidate) -> Result<Option<Release>, Error> {
-        let Candidate { original, received, bytes, converted, converted_bytes, key } = candidate;
-        let proven = self
-            .stored_source(&converted, converted_bytes)
-            .and_then(|object| prove(&received, &object, self.index.residue(original)?, &mut io::sink()))
-            .and_then(
-                |len| if len == bytes { Ok(()) } else { Err(Error::NoWayBack("it leads to another length".into())) },
-            );
-        if let Err(error) = proven {
-            self.index.postpone_release(original)?;
-            return Ok(Some(Release::Kept { key, error }));
+        if let Err(error) = self.proven(&candidate) {
+            return self.postponed(candidate, error).map(Some);
         }
+        let Candidate { original, received, bytes, converted, key, .. } = candidate;
         if !self.index.release(original, &converted)? {
             return Ok(None);
         }
@@ -113,14 +112,34 @@ impl Inner {
         Ok(Some(Release::Gone { key, bytes }))
     }
 
-    /// Removes what an earlier run released and did not come to remove, and what came once more since.
-    fn remove_released(&self, stop: &AtomicBool) -> Result<(), Error> {
+    /// Removes what an earlier run released and did not come to remove, and what came once more since. What can't be restored stays.
+    fn remove_released(&self, before: i64, stop: &AtomicBool, kept: &mut dyn FnMut(Release)) -> Result<(), Error> {
+        let mut last = 0;
         while !stop.load(Ordering::Relaxed)
-            && let Some((original, key)) = self.index.leaving()?
+            && let Some(candidate) = self.index.leaving(before, last)?
         {
-            self.remove(original, &key)?;
+            last = candidate.original;
+            match self.proven(&candidate) {
+                Ok(()) => self.remove(candidate.original, &candidate.received)?,
+                Err(error) => kept(self.postponed(candidate, error)?),
+            }
         }
         Ok(())
+    }
+
+    /// Does its way back lead to it, from what is in the store?
+    fn proven(&self, candidate: &Candidate) -> Result<(), Error> {
+        let object = self.stored_source(&candidate.converted, candidate.converted_bytes)?;
+        let residue = self.index.residue(candidate.original)?;
+        match prove(&candidate.received, &object, residue, &mut io::sink())? == candidate.bytes {
+            true => Ok(()),
+            false => Err(Error::NoWayBack("it leads to another length".into())),
+        }
+    }
+
+    fn postponed(&self, candidate: Candidate, error: Error) -> Result<Release, Error> {
+        self.index.postpone_release(candidate.original)?;
+        Ok(Release::Kept { key: candidate.key, error })
     }
 
     fn remove(&self, original: i64, key: &Key) -> Result<(), Error> {

@@ -182,6 +182,10 @@ impl<'a> Run<'a> {
     /// Records the end of a job; `None` when its lease was lost meanwhile and another did it.
     fn end(&self, job: &Job, done: Result<End, Error>, took: Duration) -> Result<Option<Event>, Error> {
         let (key, modality) = (job.key.clone(), &job.modality);
+        let done = match done {
+            Ok(end) => self.inner.expect_way_back(job, &end)?.map_or(Ok(end), Err),
+            failed => failed,
+        };
         let (end, event) = match done {
             Ok(End::Converted(done)) => self.converted(job, *done, took),
             Ok(End::Kept { rule, reason, levels }) => {
@@ -225,6 +229,14 @@ impl Inner {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
             Err(error) => Err(Error::io(format!("reading object {}", job.received))(error)),
         }
+    }
+
+    /// Why an end can't be: the received object was released, and what was converted has no way back to it.
+    fn expect_way_back(&self, job: &Job, end: &End) -> Result<Option<Error>, Error> {
+        let End::Converted(done) = end else { return Ok(None) };
+        let Err(reason) = &done.conversion.way_back else { return Ok(None) };
+        let released = self.index.is_released(&job.received)?;
+        Ok(released.then(|| Error::NoWayBack(format!("what was received is released, and {reason}"))))
     }
 
     /// Makes a verified file an object, synced once, under the hash that verification took. What is in the store is opened again:

@@ -72,8 +72,10 @@ pub trait WaysBack {
     /// `converted` is not what is handed out any more.
     fn release(&self, original: i64, converted: &Key) -> Result<bool, Error>;
 
-    /// A released object that is still to be removed from the store.
-    fn leaving(&self) -> Result<Option<(i64, Key)>, Error>;
+    /// The first released object with a number above `after` whose file may still be in the store and may go, once its way back is proven
+    /// anew: its way back was made (or failed, or the bytes came again) at `made` at the latest, its conversion is not to be done once
+    /// more, and no fault is known of the converted object.
+    fn leaving(&self, made: i64, after: i64) -> Result<Option<Candidate>, Error>;
 
     /// A released object was removed from the store.
     fn removed(&self, original: i64) -> Result<(), Error>;

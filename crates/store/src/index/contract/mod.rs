@@ -53,7 +53,8 @@ macro_rules! index_contract {
             jobs::failures_wait_again, jobs::another_policy_looks_again, jobs::the_dead_hand_on,
             jobs::the_backlog_is_listed_page_by_page, jobs::commits_wake_up, jobs::many_lease_each_job_once);
         $crate::index_contract!(@ $bed: ways_back::the_way_back_is_kept, ways_back::released_once_and_for_all,
-            ways_back::what_comes_again_leaves_again);
+            ways_back::what_comes_again_leaves_again, ways_back::what_may_be_all_that_is_left_stays,
+            ways_back::a_way_back_is_never_given_up_for_none);
         $crate::index_contract!(@ $bed: metadata::prepared_until_it_is_stale, metadata::the_later_version_stays,
             metadata::another_root_takes_its_place);
         $crate::index_contract!(@ $bed: scrub::a_pass_goes_on_where_it_was_stopped, scrub::faults_stay_until_they_heal,

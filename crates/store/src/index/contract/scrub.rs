@@ -49,6 +49,7 @@ pub fn whole_bytes_heal(bed: Bed) {
     let (received, converted) = (job.received, key_of("1.3 converted"));
     bed.add_fault(pass, &fault(FaultKind::Missing, &received.to_string())).unwrap();
     bed.add_fault(pass, &fault(FaultKind::Object, &converted.to_string())).unwrap();
+    bed.add_fault(pass, &fault(FaultKind::Samples, &converted.to_string())).unwrap();
     assert!(bed.is_faulty(&received).unwrap() && bed.is_faulty(&converted).unwrap());
     assert!(!bed.is_faulty(&key_of("another")).unwrap());
     // The received bytes come again: they are healed, and what was made from them is made once more.

@@ -10,7 +10,7 @@ use super::instances::key;
 use super::register::{CONVERTED, healed, insert_object, touch};
 use super::requeue::{WAITS_AGAIN, decided, requeue, waits};
 use super::values::now;
-use super::ways_back::keep_way;
+use super::ways_back::{keep_way, released};
 use crate::Error;
 use crate::index::jobs::{Became, Conversion, Decision, Job, JobEnd, Jobs, LEASE, Retry, State, Waiting};
 use crate::index::key::InstanceKey;
@@ -237,8 +237,18 @@ fn ended(
     Ok(end.execute(params![state.number(), policy, rule, reason, now(), job.instance, run])? == 1)
 }
 
-/// Adds the object and its evidence, and makes it the one that is handed out.
+/// Adds the object and its evidence, and makes it the one that is handed out. One without a way back never takes the place of one that
+/// may be all that is left of what was received: the job failed then.
 fn converted(index: &Connection, run: &str, policy: &str, job: &Job, done: &Conversion) -> Result<bool, Error> {
+    if let Err(reason) = &done.way_back
+        && released(index, job.object)?
+    {
+        let reason = format!("no way back to what was released: {reason}");
+        return Ok(ended(index, run, job, State::Failed, Some(policy), &done.rule, &reason)? && {
+            decided(index, policy)?;
+            true
+        });
+    }
     if !ended(index, run, job, State::Converted, Some(policy), &done.rule, "")? {
         return Ok(false);
     }

@@ -212,9 +212,10 @@ pub(super) fn touch(index: &Connection, study: i64, series: i64, new: i64) -> Re
     Ok(())
 }
 
-/// An object was put in its place, whole: what the scrubber found wrong with its bytes is mended.
+/// An object was put in its place, whole: what the scrubber found wrong with its bytes, or with what they decode to, is mended.
 pub(super) fn healed(index: &Connection, key: &Key) -> Result<(), Error> {
-    let mut heal = index.prepare_cached("DELETE FROM faults WHERE kind IN ('object', 'missing') AND name = ?")?;
+    let heal = "DELETE FROM faults WHERE kind IN ('object', 'missing', 'samples') AND name = ?";
+    let mut heal = index.prepare_cached(heal)?;
     heal.execute([key.to_string()])?;
     Ok(())
 }
@@ -228,10 +229,10 @@ fn convert_anew(index: &Connection, instance: i64) -> Result<(), Error> {
     Ok(())
 }
 
-/// Bytes that were released came once more: their file goes again.
+/// Bytes that were released came once more: their file goes again, once its time has passed anew.
 fn came_again(index: &Connection, key: &Key) -> Result<(), Error> {
-    let sql = "UPDATE ways_back SET removed = NULL WHERE removed IS NOT NULL \
-         AND original = (SELECT id FROM objects WHERE key = ?)";
-    index.prepare_cached(sql)?.execute([key.as_bytes()])?;
+    let sql = "UPDATE ways_back SET removed = NULL, made = ?1 WHERE released IS NOT NULL \
+         AND original IN (SELECT id FROM objects WHERE key = ?2)";
+    index.prepare_cached(sql)?.execute(params![now(), key.as_bytes()])?;
     Ok(())
 }

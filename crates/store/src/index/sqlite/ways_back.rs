@@ -10,6 +10,12 @@ use crate::index::key::InstanceKey;
 use crate::index::ways_back::{Candidate, Way, WayBack, WaysBack};
 use crate::objects::Key;
 
+/// Ways back from what is handed out, as [`candidate`] reads them.
+const CANDIDATES: &str = "SELECT w.original, r.key, r.bytes, c.key, c.bytes, s.uid, e.uid, i.uid FROM ways_back w \
+    JOIN objects r ON r.id = w.original JOIN objects c ON c.id = w.object \
+    JOIN instances i ON i.id = r.instance AND i.received = r.id AND i.object = c.id \
+    JOIN series e ON e.id = i.series JOIN studies s ON s.id = e.study";
+
 impl WaysBack for Sqlite {
     fn way_back(&self, key: &InstanceKey) -> Result<Option<WayBack>, Error> {
         let sql = "SELECT length(w.residue), coalesce(w.reason, ''), w.made, w.released FROM studies s \
@@ -49,24 +55,13 @@ impl WaysBack for Sqlite {
     }
 
     fn release_candidates(&self, made: i64, after: i64, most: u32) -> Result<Vec<Candidate>, Error> {
-        let sql = "SELECT w.original, r.key, r.bytes, c.key, c.bytes, s.uid, e.uid, i.uid FROM ways_back w \
-             JOIN objects r ON r.id = w.original JOIN objects c ON c.id = w.object \
-             JOIN instances i ON i.id = r.instance AND i.received = r.id AND i.object = c.id \
-             JOIN series e ON e.id = i.series JOIN studies s ON s.id = e.study \
-             WHERE w.residue IS NOT NULL AND w.released IS NULL AND w.original > ?1 AND w.made <= ?2 AND r.id <> c.id \
-             ORDER BY w.original LIMIT ?3";
+        let sql = format!(
+            "{CANDIDATES} WHERE w.residue IS NOT NULL AND w.released IS NULL AND w.original > ?1 AND w.made <= ?2 \
+             AND r.id <> c.id ORDER BY w.original LIMIT ?3"
+        );
         self.read(|snapshot| {
-            let mut statement = snapshot.prepare_cached(sql)?;
-            let candidates = statement.query_map(params![after, made, most], |row| {
-                Ok(Candidate {
-                    original: row.get(0)?,
-                    received: Key::new(row.get(1)?),
-                    bytes: row.get(2)?,
-                    converted: Key::new(row.get(3)?),
-                    converted_bytes: row.get(4)?,
-                    key: key(row, 5)?,
-                })
-            })?;
+            let mut statement = snapshot.prepare_cached(&sql)?;
+            let candidates = statement.query_map(params![after, made, most], candidate)?;
             Ok(candidates.collect::<Result<_, _>>()?)
         })
     }
@@ -88,13 +83,15 @@ impl WaysBack for Sqlite {
         })
     }
 
-    fn leaving(&self) -> Result<Option<(i64, Key)>, Error> {
-        let sql = "SELECT w.original, r.key FROM ways_back w JOIN objects r ON r.id = w.original \
-             WHERE w.released IS NOT NULL AND w.removed IS NULL ORDER BY w.original LIMIT 1";
+    fn leaving(&self, made: i64, after: i64) -> Result<Option<Candidate>, Error> {
+        let sql = format!(
+            "{CANDIDATES} JOIN jobs j ON j.instance = i.id WHERE w.released IS NOT NULL AND w.removed IS NULL \
+             AND w.original > ?1 AND w.made <= ?2 AND r.id <> c.id AND j.state = 2 AND NOT EXISTS (SELECT 1 FROM faults f \
+             WHERE f.kind IN ('object', 'missing', 'samples') AND f.name = lower(hex(c.key))) ORDER BY w.original LIMIT 1"
+        );
         self.read(|snapshot| {
-            let mut statement = snapshot.prepare_cached(sql)?;
-            let row = |row: &Row<'_>| Ok((row.get(0)?, Key::new(row.get(1)?)));
-            Ok(statement.query_row([], row).optional()?)
+            let mut statement = snapshot.prepare_cached(&sql)?;
+            Ok(statement.query_row(params![after, made], candidate).optional()?)
         })
     }
 
@@ -105,6 +102,23 @@ impl WaysBack for Sqlite {
             Ok(())
         })
     }
+}
+
+fn candidate(row: &Row<'_>) -> rusqlite::Result<Candidate> {
+    Ok(Candidate {
+        original: row.get(0)?,
+        received: Key::new(row.get(1)?),
+        bytes: row.get(2)?,
+        converted: Key::new(row.get(3)?),
+        converted_bytes: row.get(4)?,
+        key: key(row, 5)?,
+    })
+}
+
+/// Was it released, so that its way back may be all that is left of it?
+pub(super) fn released(index: &Connection, original: i64) -> Result<bool, Error> {
+    let sql = "SELECT 1 FROM ways_back WHERE original = ? AND released IS NOT NULL";
+    Ok(index.prepare_cached(sql)?.exists([original])?)
 }
 
 /// Keeps the way back from `object` to `original`: the residue, or why there is none. One that may be all that is left is never given

@@ -6,12 +6,12 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
 use bytes::Bytes;
 
-use super::Id;
+use super::{Epoch, Id};
 
 /// Blocks that are being fetched.
 #[derive(Debug, Default)]
 pub(in crate::objects) struct Flights {
-    going: Mutex<HashMap<Id, Arc<Flight>>>,
+    going: Mutex<HashMap<(Id, Epoch), Arc<Flight>>>,
 }
 
 #[derive(Debug, Default)]
@@ -31,19 +31,22 @@ pub(in crate::objects) enum Claim<'a> {
 /// The duty to fetch a block; dropped, those who wait are told that nothing comes.
 pub(in crate::objects) struct Mine<'a> {
     pub(in crate::objects) id: Id,
+    /// When it began.
+    pub(in crate::objects) since: Epoch,
     flights: &'a Flights,
     flight: Arc<Flight>,
 }
 
 impl Flights {
-    pub(in crate::objects) fn claim(&self, id: Id) -> Claim<'_> {
+    /// Only who began since the last replacement is waited for.
+    pub(super) fn claim(&self, id: Id, since: Epoch) -> Claim<'_> {
         let mut going = self.going.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(flight) = going.get(&id) {
+        if let Some(flight) = going.get(&(id, since)) {
             return Claim::Theirs(flight.clone());
         }
         let flight = Arc::<Flight>::default();
-        going.insert(id, flight.clone());
-        Claim::Mine(Mine { id, flights: self, flight })
+        going.insert((id, since), flight.clone());
+        Claim::Mine(Mine { id, since, flights: self, flight })
     }
 }
 
@@ -57,7 +60,7 @@ impl Mine<'_> {
 
 impl Drop for Mine<'_> {
     fn drop(&mut self) {
-        self.flights.going.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.id);
+        self.flights.going.lock().unwrap_or_else(PoisonError::into_inner).remove(&(self.id, self.since));
         let mut landed = self.flight.landed.lock().unwrap_or_else(PoisonError::into_inner);
         landed.get_or_insert_with(|| Err((io::ErrorKind::Other, "whoever fetched it gave up".to_owned())));
         self.flight.told.notify_all();
@@ -82,14 +85,18 @@ impl Flight {
 mod tests {
     use super::*;
     use crate::objects::Key;
+    use crate::objects::blocks::Version;
+    use crate::objects::blocks::epoch::Epochs;
 
     #[test]
     fn one_fetches_and_all_have_it() {
-        let (flights, id) = (Flights::default(), (Key::new([1; 32]), 0));
-        let Claim::Mine(mine) = flights.claim(id) else { panic!("nobody has it yet") };
+        let (flights, epochs) = (Flights::default(), Epochs::default());
+        let id = Id { key: Key::new([1; 32]), version: Version::default(), block: 0 };
+        let now = epochs.now();
+        let Claim::Mine(mine) = flights.claim(id, now) else { panic!("nobody has it yet") };
         std::thread::scope(|scope| {
             let waiting: Vec<_> = (0..4)
-                .map(|_| match flights.claim(id) {
+                .map(|_| match flights.claim(id, now) {
                     Claim::Theirs(flight) => scope.spawn(move || flight.wait()),
                     Claim::Mine(_) => panic!("it is being fetched"),
                 })
@@ -99,8 +106,10 @@ mod tests {
                 assert_eq!(one.join().unwrap().unwrap(), "block");
             }
         });
-        let Claim::Mine(given_up) = flights.claim(id) else { panic!("it landed") };
-        let Claim::Theirs(flight) = flights.claim(id) else { panic!("it is being fetched") };
+        let Claim::Mine(given_up) = flights.claim(id, now) else { panic!("it landed") };
+        let Claim::Theirs(flight) = flights.claim(id, now) else { panic!("it is being fetched") };
+        epochs.next();
+        let Claim::Mine(_) = flights.claim(id, epochs.now()) else { panic!("what began before is not waited for") };
         drop(given_up);
         flight.wait().unwrap_err();
     }

@@ -17,14 +17,39 @@ use super::hedge::Hedge;
 use super::unusable::Unusable;
 use crate::cache::Cache;
 use crate::objects::Key;
-use crate::objects::blocks::Blocks;
+use crate::objects::blocks::{Blocks, Version};
 
 /// How long an object that was there is taken to be there still. Another program may remove one; whose index says so reads it no more.
 const KNOWN: Duration = Duration::from_secs(60);
-/// Objects whose size is remembered.
+/// Objects whose size and version are remembered.
 const SIZES: usize = 16 << 10;
 /// MiB of objects that are on their way up at once.
 pub(super) const RISING: u32 = 64;
+
+/// What the store said of an object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Seen {
+    /// Bytes.
+    pub(super) size: u64,
+    pub(super) version: Version,
+}
+
+impl Seen {
+    pub(super) fn of(meta: &ObjectMeta) -> Seen {
+        let tag = meta.e_tag.as_deref().unwrap_or_default();
+        Seen { size: meta.size, version: Version::of(tag, meta.last_modified.timestamp()) }
+    }
+
+    /// What was put here, under the ETag that the store gave it.
+    pub(super) fn written(size: u64, tag: &str) -> Seen {
+        Seen { size, version: Version::of(tag, 0).written() }
+    }
+
+    /// Can it be the same bytes, as far as is known?
+    pub(super) fn fits(self, other: Seen) -> bool {
+        self.size == other.size && self.version.fits(other.version)
+    }
+}
 
 /// A store far away, and what is kept of it near.
 pub(super) struct Far {
@@ -34,7 +59,7 @@ pub(super) struct Far {
     pub(super) rising: Semaphore,
     root: Path,
     hedge: Hedge,
-    sizes: Cache<Key, (u64, Instant)>,
+    seen: Cache<Key, (Seen, Instant)>,
 }
 
 impl Far {
@@ -46,7 +71,7 @@ impl Far {
             rising: Semaphore::new(RISING as usize),
             root: below(address, "objects"),
             hedge: Hedge::default(),
-            sizes: Cache::new(SIZES),
+            seen: Cache::new(SIZES),
         })
     }
 
@@ -56,17 +81,17 @@ impl Far {
         Path::from(format!("{}/{}/{name}", self.root, &name[..2]))
     }
 
-    /// Bytes of an object from a range, as many of them as there are, and how many there are in all.
-    pub(super) async fn get(&self, key: &Key, range: Range<u64>) -> Result<(Bytes, u64)> {
+    /// Bytes of an object from a range, as many of them as there are, and what the store says of the whole.
+    pub(super) async fn get(&self, key: &Key, range: Range<u64>) -> Result<(Bytes, Seen)> {
         let path = self.path(key);
         let got = persist(|| async {
             let ask = || self.reads.get_opts(&path, GetOptions::new().with_range(Some(range.clone())));
             let answer = self.hedge.ask(ask).await?;
-            let (whole, wanted) = (answer.meta.size, answer.range.clone());
+            let (seen, wanted) = (Seen::of(&answer.meta), answer.range.clone());
             let bytes = answer.bytes().await?;
-            let expected = range.start..range.end.min(whole);
+            let expected = range.start..range.end.min(seen.size);
             match wanted == expected && bytes.len() as u64 == expected.end.saturating_sub(expected.start) {
-                true => Ok((bytes, whole)),
+                true => Ok((bytes, seen)),
                 false => {
                     Err(Error::Generic { store: "S3", source: "it gave another range than it was asked for".into() })
                 }
@@ -74,7 +99,7 @@ impl Far {
         })
         .await;
         match &got {
-            Ok((_, size)) => self.knows(key, *size),
+            Ok((_, seen)) => self.knows(key, *seen),
             Err(_) => self.forget(key),
         }
         got
@@ -85,7 +110,7 @@ impl Far {
         let path = self.path(key);
         match persist(|| self.hedge.ask(|| self.reads.head(&path))).await {
             Ok(meta) => {
-                self.knows(key, meta.size);
+                self.knows(key, Seen::of(&meta));
                 Ok(Some(meta))
             }
             Err(Error::NotFound { .. }) => {
@@ -112,19 +137,30 @@ impl Far {
         Ok(listed)
     }
 
-    /// The size of an object that was seen not long ago.
-    pub(super) fn size(&self, key: &Key) -> Option<u64> {
-        self.sizes.get(key).filter(|(_, seen)| seen.elapsed() < KNOWN).map(|(size, _)| size)
+    /// What an object was that was seen not long ago.
+    pub(super) fn seen(&self, key: &Key) -> Option<Seen> {
+        self.seen.get(key).filter(|(_, when)| when.elapsed() < KNOWN).map(|(seen, _)| seen)
     }
 
     /// An object was seen.
-    pub(super) fn knows(&self, key: &Key, size: u64) {
-        self.sizes.insert(*key, (size, Instant::now()));
+    pub(super) fn knows(&self, key: &Key, seen: Seen) {
+        self.seen.insert(*key, (seen, Instant::now()));
     }
 
     /// An object may not be there.
     pub(super) fn forget(&self, key: &Key) {
-        self.sizes.remove(key);
+        self.seen.remove(key);
+    }
+
+    /// An object was written over, or removed: what is near of what it was is dropped, and what is on its way is not kept.
+    pub(super) fn replaced(&self, key: &Key, was: Option<Seen>) {
+        self.blocks.replaced();
+        let before = self.seen.get(key).map(|(seen, _)| seen);
+        for Seen { size, version } in [before, was].into_iter().flatten() {
+            self.blocks.remove(*key, version, size);
+            self.blocks.remove(*key, version.written(), size);
+        }
+        self.forget(key);
     }
 }
 

@@ -28,11 +28,11 @@ use bytes::Bytes;
 use futures_util::future::join_all;
 use object_store::ObjectStoreExt;
 
-use super::blocks::{BLOCK, Blocks, Near};
+use super::blocks::{BLOCK, Blocks, Id, Near};
 use super::{Key, Objects, Put, ReadAt};
 use crate::spool::Staged;
 use access::Patience;
-use far::Far;
+use far::{Far, Seen};
 use fault::{is_of_the_way, persist, told};
 use runner::Runner;
 
@@ -56,8 +56,15 @@ impl S3 {
         Ok(S3 { far, runner })
     }
 
-    /// The first block and the size of an object: what opens it is what is read of it first.
-    fn first(&self, key: &Key, size: u64) -> io::Result<(Bytes, u64)> {
+    /// What the store says of an object; `None` when there is none.
+    fn head(&self, key: &Key) -> io::Result<Option<Seen>> {
+        let (far, key) = (self.far.clone(), *key);
+        let there = self.runner.run(async move { far.head(&key).await })?.map_err(told)?;
+        Ok(there.as_ref().map(Seen::of))
+    }
+
+    /// The first block of an object, and what it is: what opens it is what is read of it first.
+    fn first(&self, key: &Key, size: u64) -> io::Result<(Bytes, Seen)> {
         let (far, key) = (self.far.clone(), *key);
         let got = self.runner.run(async move {
             if size > 0 {
@@ -95,43 +102,42 @@ impl Objects for S3 {
     }
 
     fn open(&self, key: &Key, size: u64) -> io::Result<Arc<dyn ReadAt>> {
-        let (first, size) = match self.far.size(key) {
-            Some(size) => (self.far.blocks.get(&(*key, 0)), size),
+        let block = |seen: Seen| Id { key: *key, version: seen.version, block: 0 };
+        let (first, seen) = match self.far.seen(key) {
+            Some(seen) => (self.far.blocks.get(&block(seen)), seen),
             None => {
-                let (first, size) = self.first(key, size)?;
+                let since = self.far.blocks.now();
+                let (first, seen) = self.first(key, size)?;
                 // The rest of the first block, should the index have known of fewer bytes, is fetched when it is read.
-                let whole = first.len() as u64 == BLOCK.min(size);
-                if whole && size > 0 {
-                    self.far.blocks.insert((*key, 0), &first);
+                let whole = first.len() as u64 == BLOCK.min(seen.size);
+                if whole && seen.size > 0 {
+                    self.far.blocks.insert(block(seen), &first, since);
                 }
-                (whole.then_some(first), size)
+                (whole.then_some(first), seen)
             }
         };
         let (far, runner) = (self.far.clone(), self.runner.clone());
-        Ok(Arc::new(reader::Near { far, runner, key: *key, size, first, next: Mutex::new(0) }))
+        Ok(Arc::new(reader::Near { far, runner, key: *key, seen, first, next: Mutex::new(0) }))
     }
 
     fn open_stored(&self, key: &Key, _size: u64) -> io::Result<Arc<dyn ReadAt>> {
-        let size = self.size(key)?.ok_or(io::ErrorKind::NotFound)?;
+        let seen = self.head(key)?.ok_or(io::ErrorKind::NotFound)?;
         let (far, runner) = (self.far.clone(), self.runner.clone());
-        Ok(Arc::new(reader::Direct { far, runner, key: *key, size, held: Mutex::default() }))
+        Ok(Arc::new(reader::Direct { far, runner, key: *key, seen, held: Mutex::default() }))
     }
 
     fn size(&self, key: &Key) -> io::Result<Option<u64>> {
-        let (far, key) = (self.far.clone(), *key);
-        let there = self.runner.run(async move { far.head(&key).await })?.map_err(told)?;
-        Ok(there.map(|there| there.size))
+        Ok(self.head(key)?.map(|there| there.size))
     }
 
     fn remove(&self, key: &Key) -> io::Result<bool> {
-        let Some(size) = self.size(key)? else { return Ok(false) };
+        let Some(there) = self.head(key)? else { return Ok(false) };
         let (far, key) = (self.far.clone(), *key);
         self.runner.run(async move {
             let path = far.path(&key);
             far.forget(&key);
             persist(|| far.writes.delete(&path)).await.map_err(told)?;
-            far.forget(&key);
-            far.blocks.remove(key, size);
+            far.replaced(&key, Some(there));
             Ok(true)
         })?
     }

@@ -2,7 +2,9 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use futures_util::TryStreamExt;
 use object_store::aws::AmazonS3;
+use object_store::path::Path;
 use object_store::{Error, ObjectStore, ObjectStoreExt, PutMode};
 
 use super::address::Address;
@@ -12,11 +14,15 @@ use super::unusable::Unusable;
 
 const BYTES: &[u8] = b"firstlight looks whether this store keeps what it is given";
 
-/// Puts, puts again where that must be refused, reads a range, and removes.
+/// Puts, puts again where that must be refused, reads a range, and removes; then it must be said to be missing, and lists.
 pub(super) async fn probe(store: &AmazonS3, address: &Address) -> Result<(), Unusable> {
     let path = below(address, &format!("probe/{}", name()));
     let put = || store.put_opts(&path, BYTES.into(), PutMode::Create.into());
-    put().await.map_err(|error| unusable(address, "write", &error))?;
+    match put().await {
+        // The name is its own: the first answer was lost, and it was asked again.
+        Ok(_) | Err(Error::AlreadyExists { .. }) => {}
+        Err(error) => return Err(unusable(address, "write", &error)),
+    }
     let second = put().await;
     let read = store.get_range(&path, 11..16).await;
     let removed = store.delete(&path).await;
@@ -29,7 +35,24 @@ pub(super) async fn probe(store: &AmazonS3, address: &Address) -> Result<(), Unu
     if read[..] != BYTES[11..16] {
         return Err(Unusable::Untrue(address.to_string(), "a range of it has other bytes".into()));
     }
-    removed.map_err(|error| unusable(address, "remove", &error))
+    removed.map_err(|error| unusable(address, "remove", &error))?;
+    missing(store, &path, address).await?;
+    let listed = store.list(Some(&below(address, "objects"))).try_next().await;
+    listed.map(drop).map_err(|error| unusable(address, "list", &error))
+}
+
+/// Without the right to list, S3 refuses a missing name as it refuses one that may not be read: nothing could be told to be missing then.
+async fn missing(store: &AmazonS3, path: &Path, address: &Address) -> Result<(), Unusable> {
+    match store.head(path).await {
+        Err(Error::NotFound { .. }) => Ok(()),
+        Ok(_) => Err(Unusable::Untrue(address.to_string(), "what was removed is still there".into())),
+        Err(error @ (Error::PermissionDenied { .. } | Error::Unauthenticated { .. })) => {
+            let why =
+                format!("a missing object is refused, not said to be missing (s3:ListBucket): {}", reason(&error));
+            Err(Unusable::Refused(address.to_string(), "list", why))
+        }
+        Err(error) => Err(unusable(address, "read", &error)),
+    }
 }
 
 fn unusable(address: &Address, what: &'static str, error: &Error) -> Unusable {

@@ -7,10 +7,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use bytes::Bytes;
 use futures_util::future::join_all;
 
-use super::far::Far;
+use super::far::{Far, Seen};
 use super::fault::told;
 use super::runner::Runner;
-use crate::objects::blocks::{BLOCK, Claim, Mine};
+use crate::objects::blocks::{BLOCK, Claim, Id, Mine};
 use crate::objects::{Key, ReadAt};
 
 /// Blocks of one request; more are asked for by several at once.
@@ -27,7 +27,8 @@ pub(super) struct Near {
     pub(super) far: Arc<Far>,
     pub(super) runner: Arc<Runner>,
     pub(super) key: Key,
-    pub(super) size: u64,
+    /// What it was when it was opened.
+    pub(super) seen: Seen,
     /// The first block: small objects are this, and it is read on when the object is gone.
     pub(super) first: Option<Bytes>,
     /// Where a read that goes on begins.
@@ -36,11 +37,11 @@ pub(super) struct Near {
 
 impl ReadAt for Near {
     fn size(&self) -> u64 {
-        self.size
+        self.seen.size
     }
 
     fn read_exact_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<()> {
-        let end = end(offset, buf, self.size)?;
+        let end = end(offset, buf, self.seen.size)?;
         if buf.is_empty() {
             return Ok(());
         }
@@ -71,7 +72,7 @@ impl Near {
         if !missing.is_empty() {
             let (mut mine, mut theirs) = (Vec::new(), Vec::new());
             for n in missing {
-                match self.far.blocks.flights.claim((self.key, n)) {
+                match self.far.blocks.claim(self.id(n)) {
                     Claim::Mine(claim) => mine.push(claim),
                     Claim::Theirs(flight) => theirs.push((n, flight)),
                 }
@@ -91,18 +92,22 @@ impl Near {
         have.into_iter().map(|block| block.ok_or_else(|| io::ErrorKind::UnexpectedEof.into())).collect()
     }
 
+    fn id(&self, block: u64) -> Id {
+        Id { key: self.key, version: self.seen.version, block }
+    }
+
     fn near(&self, n: u64) -> Option<Bytes> {
         let first = self.first.clone().filter(|_| n == 0);
-        first.or_else(|| self.far.blocks.get(&(self.key, n)))
+        first.or_else(|| self.far.blocks.get(&self.id(n)))
     }
 
     /// Blocks behind those that are wanted go along.
     fn add_ahead<'a>(&'a self, from: u64, mine: &mut Vec<Mine<'a>>) {
-        for n in (from..self.size.div_ceil(BLOCK)).take(AHEAD as usize) {
+        for n in (from..self.seen.size.div_ceil(BLOCK)).take(AHEAD as usize) {
             if self.near(n).is_some() {
                 break;
             }
-            match self.far.blocks.flights.claim((self.key, n)) {
+            match self.far.blocks.claim(self.id(n)) {
                 Claim::Mine(claim) => mine.push(claim),
                 Claim::Theirs(_) => break,
             }
@@ -112,27 +117,24 @@ impl Near {
     /// Fetches what was claimed: neighbours in one request, all requests at once.
     fn fetch(&self, mine: Vec<Mine<'_>>) -> io::Result<Vec<(u64, Bytes)>> {
         let mut runs: Vec<Range<u64>> = Vec::new();
-        for n in mine.iter().map(|claim| claim.id.1) {
+        for n in mine.iter().map(|claim| claim.id.block) {
             match runs.last_mut().filter(|run| run.end == n && run.end - run.start < RUN as u64) {
                 Some(run) => run.end += 1,
                 None => runs.push(n..n + 1),
             }
         }
-        let (far, key, size, asked) = (self.far.clone(), self.key, self.size, runs.clone());
+        let (far, key, size, asked) = (self.far.clone(), self.key, self.seen.size, runs.clone());
         let got = self.runner.run(async move {
             let get = |run: Range<u64>| far.get(&key, run.start * BLOCK..size.min(run.end * BLOCK));
             join_all(asked.into_iter().map(get).collect::<Vec<_>>()).await
         })?;
         let (mut fetched, mut failed, mut claims) = (Vec::new(), None, mine.into_iter());
         for (run, got) in runs.into_iter().zip(got) {
-            let got = got.map_err(told).and_then(|(bytes, whole)| {
-                // Other bytes under this key than when it was opened.
-                if whole == size { Ok(bytes) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
-            });
+            let got = got.map_err(told).and_then(|(bytes, now)| same(self.seen, now).map(|()| bytes));
             for (n, claim) in run.clone().zip(claims.by_ref()) {
                 let block = got.as_ref().map(|bytes| slice(bytes, (n - run.start) * BLOCK));
                 if let Ok(block) = &block {
-                    self.far.blocks.insert((self.key, n), block);
+                    self.far.blocks.insert(claim.id, block, claim.since);
                     fetched.push((n, block.clone()));
                 }
                 claim.land(block.as_ref().map_err(|error| *error));
@@ -140,6 +142,14 @@ impl Near {
             failed = failed.or(got.err());
         }
         failed.map_or(Ok(fetched), Err)
+    }
+}
+
+/// Bytes of an object that was replaced since it was opened are not mixed with those that it had.
+fn same(opened: Seen, now: Seen) -> io::Result<()> {
+    match opened.fits(now) {
+        true => Ok(()),
+        false => Err(io::Error::other("the object was replaced while it was read")),
     }
 }
 
@@ -158,18 +168,19 @@ pub(super) struct Direct {
     pub(super) far: Arc<Far>,
     pub(super) runner: Arc<Runner>,
     pub(super) key: Key,
-    pub(super) size: u64,
+    /// What it was when it was opened.
+    pub(super) seen: Seen,
     /// The last answer, and where it begins.
     pub(super) held: Mutex<(u64, Bytes)>,
 }
 
 impl ReadAt for Direct {
     fn size(&self) -> u64 {
-        self.size
+        self.seen.size
     }
 
     fn read_exact_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<()> {
-        end(offset, buf, self.size)?;
+        end(offset, buf, self.seen.size)?;
         let mut filled = 0;
         while filled < buf.len() {
             let at = offset + filled as u64;
@@ -190,9 +201,10 @@ impl ReadAt for Direct {
 
 impl Direct {
     fn hold(&self, from: u64) -> io::Result<()> {
-        let (far, key, until) = (self.far.clone(), self.key, self.size.min(from + PAST));
-        let (bytes, whole) = self.runner.run(async move { far.get(&key, from..until).await })?.map_err(told)?;
-        if whole != self.size || bytes.is_empty() {
+        let (far, key, until) = (self.far.clone(), self.key, self.seen.size.min(from + PAST));
+        let (bytes, now) = self.runner.run(async move { far.get(&key, from..until).await })?.map_err(told)?;
+        same(self.seen, now)?;
+        if bytes.is_empty() {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
         *self.held.lock().unwrap_or_else(PoisonError::into_inner) = (from, bytes);

@@ -13,7 +13,7 @@ use object_store::path::Path;
 use object_store::{Error, ObjectMeta, ObjectStore, PutMode};
 use tokio::sync::SemaphorePermit;
 
-use super::far::{Far, RISING};
+use super::far::{Far, RISING, Seen};
 use super::fault::{persist, told};
 use crate::objects::{Key, Put};
 use crate::spool::Staged;
@@ -38,9 +38,8 @@ pub(super) async fn rise(far: Arc<Far>, staged: Staged, over: bool) -> io::Resul
         true => small(&far, key, size, file, over).await,
         false => large(&far, key, size, file, over).await,
     };
-    match &put {
-        Ok(_) => far.knows(&key, size),
-        Err(_) => far.forget(&key),
+    if put.is_err() {
+        far.forget(&key);
     }
     put
 }
@@ -52,9 +51,16 @@ async fn small(far: &Far, key: Key, size: u64, file: Arc<File>, mut over: bool) 
     for turn in 0..TURNS {
         let mode = if over { PutMode::Overwrite } else { PutMode::Create };
         match persist(|| far.writes.put_opts(&path, bytes.clone().into(), mode.clone().into())).await {
-            Ok(_) => {
-                far.blocks.remove(key, size);
-                far.blocks.insert_all(key, &bytes);
+            Ok(done) => {
+                if over {
+                    far.replaced(&key, None);
+                }
+                // Without an ETag it is not known as what the bytes are given.
+                if let Some(tag) = done.e_tag {
+                    let seen = Seen::written(size, &tag);
+                    far.knows(&key, seen);
+                    far.blocks.insert_all(key, seen.version, &bytes);
+                }
                 return Ok(Put::New);
             }
             Err(Error::AlreadyExists { .. }) => match far.head(&key).await.map_err(told)? {
@@ -80,7 +86,7 @@ async fn large(far: &Far, key: Key, size: u64, file: Arc<File>, over: bool) -> i
     let upload = persist(|| far.writes.create_multipart(&path)).await.map_err(told)?;
     let parts = parts(far, &path, &upload, size, file).await;
     let completed = match parts {
-        Ok(parts) => complete(far, &key, &path, &upload, parts, size, before).await,
+        Ok(parts) => complete(far, &key, &path, &upload, parts, size, before.as_ref()).await,
         Err(error) => Err(error),
     };
     if completed.is_err()
@@ -88,8 +94,9 @@ async fn large(far: &Far, key: Key, size: u64, file: Arc<File>, over: bool) -> i
     {
         tracing::debug!(%error, "an upload that failed is left to the rules of the bucket");
     }
-    completed?;
-    far.blocks.remove(key, size);
+    let now = completed?;
+    far.replaced(&key, before.as_ref().map(Seen::of));
+    far.knows(&key, now);
     Ok(Put::New)
 }
 
@@ -109,7 +116,7 @@ async fn parts(far: &Far, path: &Path, upload: &String, size: u64, file: Arc<Fil
     stream::iter(0..size.div_ceil(each)).map(part).buffered(AT_ONCE).try_collect().await
 }
 
-/// Makes the parts an object. Where the answer is lost, the upload is gone the second time it is asked: then the object is looked at.
+/// Makes the parts an object, and says what it is. Where the answer is lost, the upload is gone the second time it is asked: then the object is looked at.
 async fn complete(
     far: &Far,
     key: &Key,
@@ -117,17 +124,17 @@ async fn complete(
     upload: &String,
     parts: Vec<PartId>,
     size: u64,
-    before: Option<ObjectMeta>,
-) -> io::Result<()> {
+    before: Option<&ObjectMeta>,
+) -> io::Result<Seen> {
     let done = persist(|| far.writes.complete_multipart(path, upload, parts.clone())).await;
     let now = far.head(key).await.map_err(told)?.filter(|now| now.size == size);
     let other = |now: &ObjectMeta| {
-        before.as_ref().is_none_or(|b| b.size != size || b.e_tag != now.e_tag || b.last_modified != now.last_modified)
+        before.is_none_or(|b| b.size != size || b.e_tag != now.e_tag || b.last_modified != now.last_modified)
     };
     match (done, now) {
-        (Ok(_), Some(_)) => Ok(()),
+        (Ok(_), Some(now)) => Ok(Seen::of(&now)),
         (Ok(_), None) => Err(io::Error::other("the store has not what it acknowledged")),
-        (Err(_), Some(now)) if other(&now) => Ok(()),
+        (Err(_), Some(now)) if other(&now) => Ok(Seen::of(&now)),
         (Err(error), _) => Err(told(error)),
     }
 }

@@ -12,6 +12,8 @@ pub enum Fault {
     None,
     /// "Slow down", without asking the store.
     Busy,
+    /// "Forbidden", without asking the store.
+    Denied,
     /// Closed before the store hears of it.
     Reset,
     /// The store does it, and nobody hears of it.
@@ -78,6 +80,10 @@ fn pass(
     match fault {
         Fault::Busy => {
             client.write_all(b"HTTP/1.1 503 Slow Down\r\nContent-Length: 0\r\nConnection: close\r\n\r\n").ok()?;
+            return client.shutdown(Shutdown::Both).ok();
+        }
+        Fault::Denied => {
+            client.write_all(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\nConnection: close\r\n\r\n").ok()?;
             return client.shutdown(Shutdown::Both).ok();
         }
         Fault::Reset => return client.shutdown(Shutdown::Both).ok(),

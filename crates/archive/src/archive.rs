@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use store::index::sqlite::Sqlite;
-use store::index::{ObjectVersion, Stats};
+use store::index::{ObjectVersion, Scrubbing, Stats};
 use store::objects::place::Keeping;
 use store::{Cache, Index, Objects, Spool, sync_folder};
 use transcode::{Quarantine, Sampling};
@@ -73,8 +73,12 @@ impl Archive {
     /// removed or handed on.
     pub fn open(dir: &Path, options: Options) -> Result<Archive, Error> {
         make_folder(dir)?;
-        let objects = options.objects.open(dir)?;
-        Archive::with_objects(dir, objects, options)
+        let path = dir.join("index.sqlite");
+        let index = path.exists().then(|| Sqlite::open(&path, options.readers)).transpose()?;
+        let lists = index.as_ref().map_or(Ok((0, 0)), Sqlite::listed_total)? != (0, 0);
+        let objects = options.objects.open(dir, lists)?;
+        let index = index.map_or_else(|| Sqlite::open(&path, options.readers), Ok)?;
+        Archive::with(dir, Box::new(index), objects, options)
     }
 
     /// As [`Archive::open`], with the objects elsewhere; index and unfinished files are in `dir`.

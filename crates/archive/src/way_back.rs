@@ -44,16 +44,19 @@ impl Archive {
     pub fn restore(&self, key: &InstanceKey, out: &mut dyn Write) -> Result<Restored, Error> {
         let found = self.inner.index.received(key)?;
         let (received, bytes) = found.ok_or_else(|| Error::NoWayBack("there is no such instance".into()))?;
-        if let Some(bytes) = self.inner.copy_received(&received, bytes, out)? {
+        let mut out = Rest { out, written: 0, skip: 0 };
+        if let Some(bytes) = self.inner.copy_received(&received, bytes, &mut out)? {
             return Ok(Restored { sha256: received.to_string(), bytes, made_again: false });
         }
-        let bytes = self.inner.make_again(&received, out)?;
+        // What was written by then is of the very bytes, which are written on.
+        out.skip = out.written;
+        let bytes = self.inner.make_again(&received, &mut out)?;
         Ok(Restored { sha256: received.to_string(), bytes, made_again: true })
     }
 }
 
 impl Inner {
-    /// Copies an object that is whole; `None` when it is not there, or damaged.
+    /// Copies an object that is whole; `None` when it is not there, not any more, or damaged: only the very bytes are written.
     fn copy_received(&self, key: &Key, size: u64, out: &mut dyn Write) -> Result<Option<u64>, Error> {
         let reading = || Error::io(format!("reading object {key}"));
         let object = match self.objects.open(key, size) {
@@ -61,15 +64,22 @@ impl Inner {
             other => other.map_err(reading())?,
         };
         let mut hash = Sha256::new();
-        each_chunk(&*object, |bytes| {
+        let hashed = each_chunk(&*object, |bytes| {
             hash.update(bytes);
             Ok(())
-        })
-        .map_err(reading())?;
+        });
+        match hashed {
+            // A store far away may say so only now.
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+            other => other.map_err(reading())?,
+        }
         if hash.finalize()[..] != key.as_bytes()[..] {
             return Ok(None);
         }
-        each_chunk(&*object, |bytes| out.write_all(bytes)).map_err(Error::io("writing what was received"))?;
+        match each_chunk(&*object, |bytes| out.write_all(bytes)) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+            other => other.map_err(Error::io("writing what was received"))?,
+        }
         out.flush().map_err(Error::io("writing what was received"))?;
         Ok(Some(object.size()))
     }
@@ -99,6 +109,30 @@ impl Inner {
         let mut out = BufWriter::new(File::create_new(&file.0).map_err(Error::io("restoring an object"))?);
         self.make_again(key, &mut out)?;
         Ok(file)
+    }
+}
+
+/// Where bytes go that were perhaps written in part before: so many are left out.
+struct Rest<'a> {
+    out: &'a mut dyn Write,
+    written: u64,
+    skip: u64,
+}
+
+impl Write for Rest<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.skip > 0 {
+            let skipped = self.skip.min(bytes.len() as u64);
+            self.skip -= skipped;
+            return Ok(skipped as usize);
+        }
+        let written = self.out.write(bytes)?;
+        self.written += written as u64;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
     }
 }
 

@@ -1,5 +1,6 @@
 //! The objects: each is there, of its size and its hash, and its frames are what the evidence says.
 
+use std::io::{self, ErrorKind};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -39,7 +40,15 @@ impl Run<'_> {
                 if stop.load(Ordering::Relaxed) {
                     return self.save();
                 }
-                if let Some((kind, what)) = self.look(&object, &mut context)? {
+                let looked = match self.look(&object, &mut context) {
+                    Ok(looked) => looked,
+                    // What can't be told now is looked at again: the next run goes on here.
+                    Err(error) => {
+                        self.save()?;
+                        return Err(error);
+                    }
+                };
+                if let Some((kind, what)) = looked {
                     let name = object.key.map(|key| key.to_string()).unwrap_or_default();
                     let name = if kind == FaultKind::Evidence { format!("object {name}") } else { name };
                     let instance = object.instance.clone();
@@ -94,11 +103,15 @@ impl Run<'_> {
             }
             Some(_) => {}
         }
-        Ok(match objects::hash(objects, key, bytes) {
-            Ok(found) if found == *key => None,
-            Ok(_) => Some((FaultKind::Object, "its bytes are not what was stored".into())),
-            Err(error) => Some((FaultKind::Object, format!("it cannot be read: {error}"))),
-        })
+        match objects::hash(objects, key, bytes) {
+            Ok(found) if found == *key => Ok(None),
+            Ok(_) => Ok(Some((FaultKind::Object, "its bytes are not what was stored".into()))),
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                Ok(Some((FaultKind::Missing, format!("{bytes} bytes are not there any more"))))
+            }
+            Err(error) if is_damage(&error) => Ok(Some((FaultKind::Object, format!("it cannot be read: {error}")))),
+            Err(error) => Err(Error::io(format!("reading object {key}"))(error)),
+        }
     }
 
     /// What is wrong with an object; rows that are damaged were told before.
@@ -117,7 +130,7 @@ impl Run<'_> {
         let Ok(frames) = unpack(&evidence.frames) else {
             return Ok(Some((FaultKind::Evidence, "its evidence cannot be read".into())));
         };
-        Ok(self.decode((&key, object.bytes), &frames, &evidence.samples_sha256, context))
+        self.decode((&key, object.bytes), &frames, &evidence.samples_sha256, context)
     }
 
     fn decode(
@@ -126,21 +139,34 @@ impl Run<'_> {
         frames: &[FrameEvidence],
         samples_sha256: &str,
         context: &mut Context,
-    ) -> Option<(FaultKind, String)> {
+    ) -> Result<Option<(FaultKind, String)>, Error> {
         let inner = &self.archive.inner;
         let decoded = catch_unwind(AssertUnwindSafe(|| {
-            let source = inner.source(key, bytes).map_err(|error| error.to_string())?;
-            transcode::recheck(&source, frames, samples_sha256, context).map_err(|error| error.to_string())
+            let source = inner.stored_source(key, bytes)?;
+            Ok(transcode::recheck(&source, frames, samples_sha256, context).err())
         }));
         match decoded {
-            Ok(Ok(())) => None,
-            Ok(Err(error)) => Some((FaultKind::Samples, error)),
+            Ok(Ok(None)) => Ok(None),
+            Ok(Ok(Some(transcode::Error::Dicom(dicom::Error::Io(error))))) if !is_damage(&error) => {
+                Err(Error::io(format!("reading object {key}"))(error))
+            }
+            Ok(Ok(Some(error))) => Ok(Some((FaultKind::Samples, error.to_string()))),
+            Ok(Err(Error::Io { source, .. } | Error::Dicom(dicom::Error::Io(source)))) if !is_damage(&source) => {
+                Err(Error::io(format!("reading object {key}"))(source))
+            }
+            Ok(Err(error)) => Ok(Some((FaultKind::Samples, error.to_string()))),
             Err(_) => {
                 *context = Context::default();
-                Some((FaultKind::Samples, "the decoder gave up on it".into()))
+                Ok(Some((FaultKind::Samples, "the decoder gave up on it".into())))
             }
         }
     }
+}
+
+/// Does it say something of the object, rather than of the way to it? A disk that can't read a sector does.
+fn is_damage(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::NotFound | ErrorKind::UnexpectedEof | ErrorKind::InvalidData)
+        || error.raw_os_error() == Some(rustix::io::Errno::IO.raw_os_error())
 }
 
 /// Spreads a pass over its days: after each object, a rest in proportion to its share of the archive.

@@ -15,12 +15,14 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
 /// Time between two questions whether an HTTP/2 client is still there.
 const PING: Duration = Duration::from_secs(30);
 /// Requests of one HTTP/2 connection at once.
 const STREAMS: u32 = 128;
+/// Connections that wait to be accepted, as far as the system allows (`net.core.somaxconn`).
+const WAITING: u32 = 4096;
 /// What is being sent when the server stops has so long to end.
 const LAST_TIME: Duration = Duration::from_secs(10);
 /// Wait before the next connection where the system has no room for another.
@@ -50,7 +52,7 @@ impl Server {
     /// Listens on the address of the settings; port 0 takes a free one.
     pub async fn bind(config: Config) -> Result<Server, Error> {
         let address = config.address;
-        let listener = TcpListener::bind(address).await.map_err(|source| Error::Listen { address, source })?;
+        let listener = listen(address).map_err(|source| Error::Listen { address, source })?;
         Server::on(listener, config)
     }
 
@@ -107,6 +109,14 @@ impl Server {
             tracing::warn!("stopped while answers were still being sent");
         }
     }
+}
+
+/// Listens, with room for many who come at once: whoever finds none waits a second before the system tries again.
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(WAITING)
 }
 
 /// Reads a changed certificate anew.

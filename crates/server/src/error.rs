@@ -122,6 +122,16 @@ impl Problem {
         }
     }
 
+    /// Did the server fail, or has it no room now? What was asked for may well be there.
+    pub fn is_of_server(&self) -> bool {
+        self.status.is_server_error()
+    }
+
+    /// Would the same be answered a little later?
+    pub fn is_busy(&self) -> bool {
+        self.status == StatusCode::SERVICE_UNAVAILABLE
+    }
+
     /// What the client is told.
     pub fn message(&self) -> &str {
         &self.message

@@ -9,7 +9,8 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, 
 use std::net::IpAddr;
 
 /// Headers that a script of an allowed origin may read.
-const EXPOSED: &str = "Content-Range, Content-Length, Accept-Ranges, ETag, Warning, X-Request-Id";
+const EXPOSED: &str =
+    "Content-Range, Content-Length, Accept-Ranges, ETag, Retry-After, Warning, X-Reason, X-Request-Id, X-Total-Count";
 /// Headers that it may send.
 const ALLOWED: &str = "Accept, Authorization, Content-Type, If-None-Match, If-Range, Range, Session-Participant";
 /// How long a browser may remember a preflight, in seconds.

@@ -25,6 +25,7 @@ mod dicomweb;
 mod error;
 mod gate;
 mod guard;
+mod holes;
 mod media;
 mod metrics;
 mod multipart;

@@ -15,6 +15,9 @@ pub const DICOM_XML: &str = "application/dicom+xml";
 /// Media type of a zip of DICOM files.
 pub const ZIP: &str = "application/zip";
 
+/// The version of what makes bytes out of stored ones: part of their entity tags, since another one may make other bytes.
+pub const CODER: &str = env!("CARGO_PKG_VERSION");
+
 /// One or several parts in a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Shape {

@@ -124,7 +124,7 @@ impl Segment {
     /// Takes up to a chunk off the front and reads it.
     pub fn read_front(&mut self) -> io::Result<Bytes> {
         match self {
-            Segment::Memory(bytes) => Ok(std::mem::take(bytes)),
+            Segment::Memory(bytes) => Ok(bytes.split_to(bytes.len().min(CHUNK as usize))),
             Segment::Stored { object, offset, len } => {
                 let take = (*len).min(CHUNK);
                 let mut buffer = vec![0; take as usize];

@@ -79,7 +79,8 @@ impl Server {
 
     /// Answers until `shutdown` is done, then lets what is being sent end.
     pub async fn run(self, shutdown: impl Future) {
-        let (speaker, graceful) = (Arc::new(Speaker::new(self.router, self.tls.clone())), GracefulShutdown::new());
+        let (speaker, graceful) =
+            (Arc::new(Speaker::new(self.router, self.app.clone(), self.tls.clone())), GracefulShutdown::new());
         let connections = self.app.connections.clone();
         let mut shutdown = std::pin::pin!(shutdown);
         let looking = self.tls.map(|certificate| tokio::spawn(look_after(certificate)));
@@ -138,16 +139,17 @@ fn is_of_one(error: &io::Error) -> bool {
 struct Speaker {
     builder: Builder<TokioExecutor>,
     router: Router,
+    app: Arc<App>,
     tls: Option<Arc<Certificate>>,
 }
 
 impl Speaker {
-    fn new(router: Router, tls: Option<Arc<Certificate>>) -> Speaker {
+    fn new(router: Router, app: Arc<App>, tls: Option<Arc<Certificate>>) -> Speaker {
         let mut builder = Builder::new(TokioExecutor::new());
         // How long anything may take, the table of connections decides.
         builder.http1().timer(TokioTimer::new()).header_read_timeout(None).max_buf_size(128 << 10);
         builder.http2().timer(TokioTimer::new()).keep_alive_interval(PING).max_concurrent_streams(STREAMS);
-        Speaker { builder, router, tls }
+        Speaker { builder, router, app, tls }
     }
 
     /// One connection, from its first byte to its end, or until it has to make room.
@@ -176,7 +178,7 @@ impl Speaker {
         place: &Place,
         watcher: Watcher,
     ) {
-        let service = Seated::new(self.router.clone(), place);
+        let service = Seated::new(self.router.clone(), self.app.clone(), place);
         let connection = self.builder.serve_connection(TokioIo::new(stream), service).into_owned();
         if let Err(error) = watcher.watch(connection).await {
             // A client that goes away in the middle of a frame is normal.

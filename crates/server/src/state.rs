@@ -3,6 +3,7 @@
 use crate::cache::Cache;
 use crate::config::Config;
 use crate::connections::{Connections, Limits};
+use crate::dicomweb::store::Turns;
 use crate::error::{Answered, Problem};
 use crate::guard::Guard;
 use crate::metrics::Metrics;
@@ -13,7 +14,7 @@ use archive::{Archive, Patience};
 use bytes::Bytes;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tracing::Span;
 
 /// Requests that store at once; each has a thread.
@@ -40,7 +41,7 @@ pub struct App {
     /// As many as there are cores; who keeps one busy holds one.
     pub cores: Arc<Semaphore>,
     /// Requests that store at once.
-    pub stores: Arc<Semaphore>,
+    pub stores: Turns,
     /// Threads that search: fewer than the index has readers, so that frames never wait for them.
     pub searches: Searches,
 }
@@ -58,7 +59,7 @@ impl App {
             sessions: Sessions::default(),
             room: Room::default(),
             cores: Arc::new(Semaphore::new(cores)),
-            stores: Arc::new(Semaphore::new(STORES)),
+            stores: Turns::new(STORES),
             searches: Searches::new(cores),
             config,
         })
@@ -95,6 +96,23 @@ impl App {
             tracing::warn!("no core became free in time");
             return Err(Problem::busy());
         };
+        self.on_core(core, work).await
+    }
+
+    /// The same for an answer that has begun: it waits for a core as long as its client does.
+    pub async fn compute_on<T: Send + 'static>(
+        self: &Arc<Self>,
+        work: impl FnOnce(&App) -> Answered<T> + Send + 'static,
+    ) -> Answered<T> {
+        let core = self.cores.clone().acquire_owned().await.map_err(Problem::internal)?;
+        self.on_core(core, work).await
+    }
+
+    async fn on_core<T: Send + 'static>(
+        self: &Arc<Self>,
+        core: OwnedSemaphorePermit,
+        work: impl FnOnce(&App) -> Answered<T> + Send + 'static,
+    ) -> Answered<T> {
         let (app, span) = (self.clone(), Span::current());
         let done = tokio::task::spawn_blocking(move || {
             let _core = core;

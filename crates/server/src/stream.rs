@@ -2,11 +2,12 @@
 //! with its client.
 
 use crate::error::{Answered, Problem};
+use crate::holes::Holes;
 use crate::state::App;
 use axum::body::Body;
 use axum::http::{HeaderValue, Method, Response, header};
 use bytes::Bytes;
-use futures_util::stream;
+use futures_util::{StreamExt, stream};
 use sha2::{Digest, Sha256};
 use std::collections::VecDeque;
 use std::io;
@@ -22,17 +23,23 @@ pub struct Parts<G, T> {
     items: VecDeque<T>,
     look_up: Arc<Work<G, Vec<T>>>,
     make: Arc<Work<T, (String, Bytes)>>,
+    /// The status is sent.
+    has_begun: bool,
+    holes: Holes,
+    /// So many instances were asked for, and what is lacking is to be told.
+    of: Option<usize>,
 }
 
 impl<T: Send + Sync + 'static> Parts<(), T> {
-    /// A part of each item; one that can't be made is left out.
+    /// A part of each item; one of which there is nothing to be had is left out.
     pub fn new(
         app: Arc<App>,
         items: Vec<T>,
         make: impl Fn(&App, &T) -> Answered<(String, Bytes)> + Send + Sync + 'static,
     ) -> Parts<(), T> {
-        let look_up = Arc::new(|_: &App, (): &()| Ok(Vec::new()));
-        Parts { app, groups: Vec::new().into_iter(), items: items.into(), look_up, make: Arc::new(make) }
+        let mut parts = Parts::nested(app, Vec::new(), |_, (): &()| Ok(Vec::new()), make);
+        parts.items = items.into();
+        parts
     }
 }
 
@@ -45,16 +52,24 @@ impl<G: Send + Sync + 'static, T: Send + Sync + 'static> Parts<G, T> {
         make: impl Fn(&App, &T) -> Answered<(String, Bytes)> + Send + Sync + 'static,
     ) -> Parts<G, T> {
         let (groups, items) = (groups.into_iter(), VecDeque::new());
-        Parts { app, groups, items, look_up: Arc::new(look_up), make: Arc::new(make) }
+        let (look_up, make) = (Arc::new(look_up), Arc::new(make));
+        Parts { app, groups, items, look_up, make, has_begun: false, holes: Holes::default(), of: None }
     }
 
-    /// The next part that can be made; `Err` of the first that can't, where there is none.
-    async fn next(&mut self) -> Answered<(String, Bytes)> {
-        let mut reason = None;
+    /// Of so many instances these are known to be lacking: the answer tells that, and what else is before it begins.
+    pub fn lacking(mut self, holes: Holes, of: usize) -> Parts<G, T> {
+        (self.holes, self.of) = (holes, Some(of));
+        self
+    }
+
+    /// The next part that there is. `Err` where the server fails to make one: without it the rest would only look whole.
+    async fn next(&mut self) -> Answered<Option<(String, Bytes)>> {
         loop {
             let made = if let Some(item) = self.items.pop_front() {
                 let make = self.make.clone();
-                self.app.compute(move |app| make(app, &item)).await.map(Some)
+                let work = move |app: &App| make(app, &item);
+                let made = if self.has_begun { self.app.compute_on(work).await } else { self.app.compute(work).await };
+                made.map(Some)
             } else if let Some(group) = self.groups.next() {
                 let look_up = self.look_up.clone();
                 let found = self.app.read(move |app| look_up(app, &group)).await;
@@ -63,55 +78,145 @@ impl<G: Send + Sync + 'static, T: Send + Sync + 'static> Parts<G, T> {
                     None
                 })
             } else {
-                return Err(reason.unwrap_or_else(|| Problem::not_found("such thing in it")));
+                return Ok(None);
             };
             match made {
-                Ok(Some(part)) => return Ok(part),
+                Ok(Some(part)) => return Ok(Some(part)),
                 Ok(None) => {}
+                Err(problem) if self.ends_with(&problem) => return Err(problem),
                 Err(problem) => {
                     tracing::debug!(cause = problem.message(), "left out of the answer");
-                    reason.get_or_insert(problem);
+                    self.holes.add(problem);
                 }
             }
         }
     }
 
+    /// What the server fails to make may be left out only where that can still be told.
+    fn ends_with(&self, problem: &Problem) -> bool {
+        let can_tell = self.of.is_some() && !self.has_begun;
+        problem.is_busy() || (problem.is_of_server() && !can_tell)
+    }
+
     /// `multipart/related` of all of them. The first is made before the answer begins: where none can be, its reason is the answer.
     /// `name` tells this answer from others; its hash is the boundary.
     pub async fn multipart(mut self, name: &str, method: &Method) -> Answered<Response<Body>> {
-        let (kind, content) = self.next().await?;
+        let Some((kind, content)) = self.next().await? else {
+            return Err(self.holes.first.unwrap_or_else(|| Problem::not_found("such thing in it")));
+        };
+        self.has_begun = true;
+        let holes = std::mem::take(&mut self.holes);
+        let of = self.of;
         let boundary: String = Sha256::digest(name.as_bytes())[..24].iter().map(|byte| format!("{byte:02x}")).collect();
         let essence = kind.split([';', '\r']).next().unwrap_or_default();
         let told = format!("multipart/related; type=\"{essence}\"; boundary={boundary}");
-        let first = part(&boundary, &kind, &content, true);
+        let first = [Ok(part_head(&boundary, &kind, true)), Ok(content)];
         let state = Some((self, boundary));
         let rest = stream::unfold(state, |state| async move {
             let (mut parts, boundary) = state?;
-            match parts.next().await {
-                Ok((kind, content)) => {
-                    let piece = part(&boundary, &kind, &content, false);
-                    Some((Ok::<_, io::Error>(piece), Some((parts, boundary))))
+            Some(match parts.next().await {
+                Ok(Some((kind, content))) => {
+                    ([Ok(part_head(&boundary, &kind, false)), Ok(content)], Some((parts, boundary)))
                 }
-                Err(_) => Some((Ok(Bytes::from(format!("\r\n--{boundary}--\r\n"))), None)),
-            }
+                Ok(None) => ([Ok(Bytes::from(format!("\r\n--{boundary}--\r\n"))), Ok(Bytes::new())], None),
+                // The body breaks off: the client sees that it is not whole.
+                Err(problem) => {
+                    tracing::warn!(cause = problem.message(), "an answer breaks off");
+                    ([Err(io::Error::other(problem.message().to_owned())), Ok(Bytes::new())], None)
+                }
+            })
         });
         let body = match *method {
             Method::HEAD => Body::empty(),
-            _ => Body::from_stream(stream::StreamExt::chain(stream::iter([Ok(first)]), rest)),
+            _ => Body::from_stream(stream::iter([first]).chain(rest).flat_map(stream::iter)),
         };
         let mut response = Response::new(body);
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_str(&told).map_err(Problem::internal)?);
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
         headers.insert(header::VARY, HeaderValue::from_static("Accept"));
+        of.inspect(|of| holes.tell(*of, &mut response));
         Ok(response)
     }
 }
 
-/// A part with its head. `kind` is its Content-Type, and more lines of its head perhaps.
-fn part(boundary: &str, kind: &str, content: &[u8], first: bool) -> Bytes {
+/// What comes before the content of a part. `kind` is its Content-Type, and more lines of its head perhaps.
+fn part_head(boundary: &str, kind: &str, first: bool) -> Bytes {
     let line_end = if first { "" } else { "\r\n" };
-    let mut out = format!("{line_end}--{boundary}\r\nContent-Type: {kind}\r\n\r\n").into_bytes();
-    out.extend_from_slice(content);
-    out.into()
+    format!("{line_end}--{boundary}\r\nContent-Type: {kind}\r\n\r\n").into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+    use archive::{Archive, Options};
+    use axum::http::StatusCode;
+    use http_body_util::BodyExt;
+    use std::time::Duration;
+
+    type Made = Answered<(String, Bytes)>;
+
+    fn app(folder: &tempfile::TempDir) -> Arc<App> {
+        App::new(Config::new(Archive::open(folder.path(), Options::default()).unwrap()))
+    }
+
+    fn part(text: &'static str) -> Made {
+        Ok(("text/plain".into(), Bytes::from_static(text.as_bytes())))
+    }
+
+    /// The status of an answer of such parts, its Warning, and its body where that comes whole.
+    async fn ask(of: Option<usize>, parts: Vec<fn() -> Made>) -> (StatusCode, bool, Option<String>) {
+        let folder = tempfile::TempDir::new().unwrap();
+        let mut parts = Parts::new(app(&folder), parts, |_, make| make());
+        parts.of = of;
+        let answer = match parts.multipart("name", &Method::GET).await {
+            Ok(answer) => answer,
+            Err(problem) => return (problem.status(), false, None),
+        };
+        let (status, warns) = (answer.status(), answer.headers().contains_key(header::WARNING));
+        let body = answer.into_body().collect().await.ok();
+        (status, warns, body.map(|body| String::from_utf8(body.to_bytes().to_vec()).unwrap()))
+    }
+
+    #[tokio::test]
+    async fn what_lacks_a_part_never_looks_whole() {
+        let failures: [fn() -> Made; 2] = [|| Err(Problem::busy()), || Err(Problem::internal("no room on disk"))];
+        for fails in failures {
+            let (status, _, body) = ask(Some(3), vec![|| part("one"), fails, || part("three")]).await;
+            assert_eq!((status, body), (StatusCode::OK, None), "it breaks off");
+        }
+        let (status, ..) = ask(None, vec![failures[0], || part("two")]).await;
+        assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+        let (status, ..) = ask(None, vec![failures[1], || part("two")]).await;
+        assert_eq!(status, StatusCode::INTERNAL_SERVER_ERROR);
+        let (status, warns, body) = ask(Some(2), vec![failures[1], || part("two")]).await;
+        assert_eq!((status, warns, body.is_some()), (StatusCode::PARTIAL_CONTENT, true, true), "a hole that is told");
+    }
+
+    #[tokio::test]
+    async fn what_is_not_there_is_left_out() {
+        let (status, warns, body) =
+            ask(None, vec![|| part("one"), || Err(Problem::not_found("image")), || part("three")]).await;
+        let body = body.unwrap();
+        assert_eq!((status, warns), (StatusCode::OK, false));
+        assert!(body.contains("one\r\n--") && body.contains("three\r\n--") && body.ends_with("--\r\n"), "{body}");
+        assert_eq!(ask(None, vec![|| Err(Problem::not_found("image"))]).await.0, StatusCode::NOT_FOUND);
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_has_begun_waits_for_a_core() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let app = app(&folder);
+        let parts = Parts::new(app.clone(), vec!["one", "two"], |_, text: &&'static str| part(text));
+        let answer = parts.multipart("name", &Method::GET).await.unwrap();
+        let all = app.cores.available_permits() as u32;
+        let cores = app.cores.clone().acquire_many_owned(all).await.unwrap();
+        let body = tokio::spawn(answer.into_body().collect());
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        assert!(!body.is_finished());
+        drop(cores);
+        let body = body.await.unwrap().unwrap().to_bytes();
+        assert!(body.windows(3).any(|three| three == b"two"));
+    }
 }

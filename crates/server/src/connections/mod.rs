@@ -27,8 +27,9 @@ const RESERVE: usize = 32;
 const SLOW: Duration = Duration::from_secs(5);
 /// Bytes of answers that wait for their clients to take them; beyond that the slowest go.
 const MOST_HELD: u64 = 96 << 20;
-/// Requests that are being answered; beyond that the slowest go. One connection of HTTP/2 may have many.
+/// Requests that are being answered; beyond that the slowest go that have many: one connection of HTTP/2 may.
 const MOST_ANSWERS: usize = 4096;
+const MANY: u32 = 16;
 
 /// How many may be connected, and how long they may take.
 #[derive(Debug, Clone, Copy)]
@@ -78,6 +79,10 @@ struct Table {
     of_client: HashMap<IpAddr, usize>,
     reserved: usize,
 }
+
+/// Whose request it is: the address that counts as one client.
+#[derive(Debug, Clone, Copy)]
+pub struct Client(pub IpAddr);
 
 /// A connection's place, given back when it is dropped.
 pub struct Place {
@@ -153,13 +158,25 @@ impl Connections {
 
     /// May another request be answered? No while clients leave so much untaken that memory is short; who takes nothing goes then.
     pub fn has_memory(&self) -> bool {
-        while self.held.load(Relaxed) >= MOST_HELD || self.answers.load(Relaxed) > MOST_ANSWERS {
+        loop {
+            let (is_short, are_many) = (self.held() >= MOST_HELD, self.answers.load(Relaxed) > MOST_ANSWERS);
+            if !is_short && !are_many {
+                return true;
+            }
             let (mut table, now) = (self.table(), self.now());
+            // Who sends, or waits for an answer, gains nobody anything by going.
+            let helps = |seat: &&Arc<Seat>| (is_short && seat.held() > 0) || (are_many && seat.answers() >= MANY);
             let slow = |seat: &&Arc<Seat>| match seat.behaviour() {
                 Behaviour::Slow { since } => now.saturating_sub(since) >= millis(SLOW),
                 _ => seat.answers() > 0 && seat.untouched(now) >= millis(SLOW),
             };
-            let worst = table.seats.values().filter(slow).max_by_key(|seat| (seat.held(), seat.answers())).cloned();
+            let worst = table
+                .seats
+                .values()
+                .filter(helps)
+                .filter(slow)
+                .max_by_key(|seat| (seat.held(), seat.answers()))
+                .cloned();
             let Some(worst) = worst else { return false };
             table.remove(worst.number);
             worst.close();
@@ -170,7 +187,6 @@ impl Connections {
                 return true;
             }
         }
-        true
     }
 
     /// Closes all whose time is over. Called now and then.
@@ -280,14 +296,14 @@ mod tests {
     fn who_says_nothing_goes_first_and_who_is_answered_stays() {
         let connections = some(3, 0);
         let [silent, idle, busy] = [(); 3].map(|()| connections.admit(NEAR).unwrap());
-        idle.seat.begin();
+        idle.seat.begin(0);
         idle.seat.end(0);
-        busy.seat.begin();
+        busy.seat.begin(0);
         let first = connections.admit(NEAR).unwrap();
-        first.seat.begin();
+        first.seat.begin(0);
         assert!(silent.seat.is_closed() && !idle.seat.is_closed());
         let second = connections.admit(NEAR).unwrap();
-        second.seat.begin();
+        second.seat.begin(0);
         assert!(idle.seat.is_closed() && !busy.seat.is_closed() && !first.seat.is_closed());
         assert_eq!(connections.open(), (3, 0));
         // All are being answered: what comes now may only ask for health.
@@ -297,10 +313,31 @@ mod tests {
     }
 
     #[test]
+    fn only_who_holds_memory_makes_room_for_others() {
+        let mut connections = some(9, 0);
+        let long = Duration::from_secs(60);
+        Arc::get_mut(&mut connections).unwrap().began = Instant::now().checked_sub(long).unwrap();
+        let [sends, moves, stands] = [(); 3].map(|()| connections.admit(NEAR).unwrap());
+        sends.seat.begin(0);
+        moves.seat.begin(0);
+        stands.seat.begin(0);
+        moves.seat.hold(MOST_HELD, millis(long));
+        connections.held.fetch_add(MOST_HELD, Relaxed);
+        assert!(!connections.has_memory() && !sends.seat.is_closed() && !moves.seat.is_closed());
+        stands.seat.hold(MOST_HELD, 0);
+        connections.held.fetch_add(MOST_HELD, Relaxed);
+        connections.has_memory();
+        assert!(stands.seat.is_closed() && !sends.seat.is_closed() && !moves.seat.is_closed());
+        // One that has just begun is no slow one, whatever its connection did before.
+        sends.seat.begin(millis(long));
+        assert_eq!(sends.seat.untouched(millis(long)), 0);
+    }
+
+    #[test]
     fn the_reserve_never_closes_to_new_ones() {
         let connections = some(1, 0);
         let busy = connections.admit(NEAR).unwrap();
-        busy.seat.begin();
+        busy.seat.begin(0);
         let places: Vec<_> = (0..1000).filter_map(|_| connections.admit(NEAR)).collect();
         assert_eq!(connections.open(), (1, RESERVE));
         assert_eq!((places.len(), places.iter().filter(|place| !place.seat.is_closed()).count()), (1000, RESERVE));
@@ -331,7 +368,7 @@ mod tests {
         let now = Duration::ZERO;
         let connections = Connections::new(Limits { all: 9, of_client: 0, head: now, idle: now, write: now });
         let [silent, busy] = [(); 2].map(|()| connections.admit(NEAR).unwrap());
-        busy.seat.begin();
+        busy.seat.begin(0);
         connections.close_late();
         assert!(silent.seat.is_closed() && !busy.seat.is_closed());
         busy.seat.end(0);

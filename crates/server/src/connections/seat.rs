@@ -101,7 +101,8 @@ impl Seat {
     }
 
     /// A request is being answered from here on.
-    pub fn begin(&self) {
+    pub fn begin(&self, now: u64) {
+        self.touch(now);
         self.asked.store(true, Relaxed);
         self.active.fetch_add(1, Relaxed);
         self.heard.store(NEVER, Relaxed);
@@ -152,15 +153,20 @@ impl Seat {
         }
     }
 
+    /// An answer moved.
+    pub fn touch(&self, now: u64) {
+        self.touched.store(now, Relaxed);
+    }
+
     /// Bytes of an answer were handed over to be sent.
     pub fn hold(&self, bytes: u64, now: u64) {
-        self.touched.store(now, Relaxed);
+        self.touch(now);
         self.held.fetch_add(bytes, Relaxed);
     }
 
     /// They are sent, or given up: how many of them were still counted.
     pub fn release(&self, bytes: u64, now: u64) -> u64 {
-        self.touched.store(now, Relaxed);
+        self.touch(now);
         let before = self.held.fetch_update(Relaxed, Relaxed, |held| Some(held.saturating_sub(bytes)));
         before.map_or(0, |before| before.min(bytes))
     }

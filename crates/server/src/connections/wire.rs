@@ -7,6 +7,9 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+/// Fewer bytes at once may be a frame of HTTP/2 that moves no answer, such as a ping.
+const DATA: usize = 64;
+
 /// A stream that tells its seat what passes.
 pub struct Wire<S> {
     stream: S,
@@ -20,10 +23,15 @@ impl<S> Wire<S> {
         Wire { stream, seat: place.seat.clone(), connections: place.connections.clone() }
     }
 
-    fn told<T>(&self, written: Poll<T>) -> Poll<T> {
-        match written {
+    fn told(&self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        match &written {
             Poll::Pending => self.seat.block(self.connections.now()),
-            Poll::Ready(_) => self.seat.unblock(),
+            Poll::Ready(done) => {
+                self.seat.unblock();
+                if done.as_ref().is_ok_and(|bytes| *bytes >= DATA || !self.seat.is_multiplexed()) {
+                    self.seat.touch(self.connections.now());
+                }
+            }
         }
         written
     }

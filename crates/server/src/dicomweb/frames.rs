@@ -3,7 +3,7 @@
 use super::coded;
 use super::target::Target;
 use crate::error::{Answered, Problem};
-use crate::media::{self, Answer, Coding, Form, Held, OCTET_STREAM, Shape};
+use crate::media::{self, Answer, CODER, Coding, Form, Held, OCTET_STREAM, Shape};
 use crate::multipart::{self, Multipart};
 use crate::representation::{Object, Representation, Segment};
 use crate::state::App;
@@ -284,7 +284,7 @@ impl Make {
             What::Jpeg => "j",
             What::Coded(coding) => coding.letter(),
         };
-        let etag = etag(&self.instance, &self.numbers, self.shape, form);
+        let etag = etag(&self.instance, &self.numbers, self.shape, &format!("{form}-{CODER}"));
         Ok(represent(etag, self.shape, &self.part_type(), contents?))
     }
 

@@ -5,7 +5,8 @@ use super::target::Target;
 use super::{coded, reduced, transcoded, zipped};
 use crate::accept::{self, MediaRange};
 use crate::error::{Answered, Problem};
-use crate::media::{self, Coding, DICOM, Shape};
+use crate::holes::Holes;
+use crate::media::{self, CODER, Coding, DICOM, Shape};
 use crate::multipart::Multipart;
 use crate::representation::{Made, Object, Representation, Segment};
 use crate::state::App;
@@ -13,7 +14,7 @@ use crate::stream::Parts;
 use archive::Instance;
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::{HeaderValue, Response, StatusCode, header};
+use axum::http::Response;
 use bytes::Bytes;
 use dicom::TransferSyntax;
 use sha2::{Digest, Sha256};
@@ -38,52 +39,67 @@ pub async fn retrieve(State(app): State<Arc<App>>, target: Target) -> Answered<R
     }
     let wanted = Wanted::of(target.accept().as_deref(), target.instance.is_some(), app.config.strict_accept)?;
     let (target, instances) = app.read(move |app| target.find_instances(app).map(|found| (target, found))).await?;
-    if wanted.zip {
-        return zip(app, wanted, instances, &target).await;
+    let mut forms: Vec<_> = instances.iter().map(|instance| wanted.form(instance)).collect();
+    if let Some(wanted) = wanted.zipped(forms.iter().all(Result::is_err)) {
+        forms = instances.iter().map(|instance| wanted.form(instance)).collect();
+        return zip(app, wanted, possible(instances, forms), &target).await;
     }
-    let forms: Vec<_> = instances.iter().map(|instance| wanted.form(instance)).collect();
     let makes = forms.iter().flatten().any(|way| way.form != Form::Out(OutgoingForm::Stored));
     let coded = forms.iter().flatten().any(|way| matches!(way.form, Form::Coded(_)));
     if coded && instances.len() > 1 {
-        return one_after_another(app, wanted, instances, &target).await;
+        return one_after_another(app, wanted, possible(instances, forms), &target).await;
     }
     let work = move |app: &App| {
         let (representation, holes) = represent(app, &instances, forms)?;
         let mut response = representation.answer(&target.method, &target.headers).map_err(Problem::internal)?;
-        if let Some(warning) = holes.warning(instances.len()) {
-            if response.status() == StatusCode::OK {
-                *response.status_mut() = StatusCode::PARTIAL_CONTENT;
-            }
-            response.headers_mut().append(header::WARNING, warning);
-        }
+        holes.tell(instances.len(), &mut response);
         Ok(response)
     };
     // Making keeps a core busy; handing out does not.
     if makes { app.compute(work).await } else { app.read(work).await }
 }
 
+/// The instances that can be given, and what is lacking.
+fn possible(instances: Vec<Arc<Instance>>, forms: Vec<Answered<Way>>) -> (Vec<Arc<Instance>>, Holes) {
+    let mut holes = Holes::default();
+    let given = instances.into_iter().zip(forms).filter_map(|(instance, form)| match form {
+        Ok(_) => Some(instance),
+        Err(problem) => {
+            holes.add(problem);
+            None
+        }
+    });
+    (given.collect(), holes)
+}
+
 /// A zip, each instance in the first form that it can be given in.
 async fn zip(
     app: Arc<App>,
     wanted: Wanted,
-    instances: Vec<Arc<Instance>>,
+    (instances, holes): (Vec<Arc<Instance>>, Holes),
     target: &Target,
 ) -> Answered<Response<Body>> {
+    let wanted = Arc::new(wanted);
+    let ways = wanted.clone();
+    let stored =
+        move |instance: &Instance| ways.form(instance).is_ok_and(|way| way.form == Form::Out(OutgoingForm::Stored));
     let content = move |app: &App, instance: &Arc<Instance>| {
         let mut way = wanted.form(instance)?;
         content(app, instance, &mut way, &mut Budget { held: HELD, checked: 0 }, true)
     };
-    zipped::answer(app, instances, content, &target.method).await
+    zipped::answer(app, instances, holes, stored, content, &target.method).await
 }
 
 /// Instances that are coded anew, each when the one before was taken.
 async fn one_after_another(
     app: Arc<App>,
     wanted: Wanted,
-    instances: Vec<Arc<Instance>>,
+    (instances, holes): (Vec<Arc<Instance>>, Holes),
     target: &Target,
 ) -> Answered<Response<Body>> {
-    let name = format!("instances {} {} {:?}", instances[0].object_id, instances.len(), target.accept());
+    let of = instances.len() + holes.count;
+    let first = instances.first().map_or("", |instance| &instance.object_id);
+    let name = format!("instances {first} {} {:?}", instances.len(), target.accept());
     let make = move |app: &App, instance: &Arc<Instance>| {
         let mut way = wanted.form(instance)?;
         let mut out = Vec::new();
@@ -94,7 +110,7 @@ async fn one_after_another(
         }
         Ok((part_type(&way), Bytes::from(out)))
     };
-    Parts::new(app, instances, make).multipart(&name, &target.method).await
+    Parts::new(app, instances, make).lacking(holes, of).multipart(&name, &target.method).await
 }
 
 fn part_type(way: &Way) -> String {
@@ -104,10 +120,19 @@ fn part_type(way: &Way) -> String {
 /// What the client takes, best first. All offers of a study or series are multipart.
 struct Wanted {
     offers: Vec<Offer>,
-    /// It wants a zip of them.
-    zip: bool,
+    /// A zip of them will do.
+    zip: Option<Zip>,
     /// It names JPEG XL.
     jpeg_xl: bool,
+}
+
+/// A zip as one of the things that a client takes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Zip {
+    /// What it holds.
+    offer: Offer,
+    /// The client takes nothing before it.
+    is_best: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -143,12 +168,6 @@ impl Wanted {
     fn of(accept: Option<&str>, one: bool, strict: bool) -> Answered<Wanted> {
         let ranges = accept::parse(accept.unwrap_or_default());
         let jpeg_xl = media::names_jpeg_xl(accept, strict);
-        let zip = ranges.first().filter(|range| range.essence == media::ZIP);
-        if let Some(range) = zip {
-            let syntax = range.parameter("transfer-syntax").filter(|syntax| *syntax != "*").map(str::to_owned);
-            let offers = vec![Offer { shape: Shape::Multipart, syntax, implied: false }];
-            return Ok(Wanted { offers, zip: true, jpeg_xl });
-        }
         let offer = |range: &MediaRange| {
             let part = range.parameter("type").map_or(DICOM.to_owned(), str::to_ascii_lowercase);
             let shape = match range.essence.as_str() {
@@ -165,13 +184,24 @@ impl Wanted {
             Some(Offer { shape, syntax, implied })
         };
         let mut offers: Vec<Offer> = ranges.iter().filter_map(offer).collect();
-        if offers.is_empty() {
+        let zip = ranges.iter().position(|range| range.essence == media::ZIP).map(|at| {
+            let syntax = ranges[at].parameter("transfer-syntax").filter(|syntax| *syntax != "*").map(str::to_owned);
+            let is_best = ranges[..at].iter().all(|range| offer(range).is_none());
+            Zip { offer: Offer { shape: Shape::Multipart, syntax, implied: false }, is_best }
+        });
+        if offers.is_empty() && zip.is_none() {
             if !media::takes_stored(accept) {
                 return Err(Problem::not_acceptable("instances are given as application/dicom or application/zip"));
             }
             offers.push(Offer { shape: Shape::Multipart, syntax: None, implied: false });
         }
-        Ok(Wanted { offers, zip: false, jpeg_xl })
+        Ok(Wanted { offers, zip, jpeg_xl })
+    }
+
+    /// What is wanted of a zip, where that is the best, or none of the other offers can be kept.
+    fn zipped(&self, no_other: bool) -> Option<Wanted> {
+        let zip = self.zip.as_ref().filter(|zip| zip.is_best || no_other)?;
+        Some(Wanted { offers: vec![zip.offer.clone()], zip: None, jpeg_xl: self.jpeg_xl })
     }
 
     /// The first offer that this instance can be given by, or why there is none.
@@ -225,27 +255,6 @@ impl Wanted {
     }
 }
 
-/// What an answer lacks.
-#[derive(Default)]
-struct Holes {
-    count: usize,
-    first: Option<Problem>,
-}
-
-impl Holes {
-    /// PS3.18 8.5 has 206 for an answer that is not all that was asked for.
-    fn warning(&self, of: usize) -> Option<HeaderValue> {
-        let reason = self.first.as_ref()?.message();
-        let safe: String =
-            reason.chars().filter(|c| (' '..='~').contains(c) && !"\"\\".contains(*c)).take(300).collect();
-        HeaderValue::try_from(format!(
-            "299 firstlight \"{} of {of} instances are not in this answer: {safe}\"",
-            self.count
-        ))
-        .ok()
-    }
-}
-
 /// One bad instance hides no other: it leaves a hole, which is told.
 fn represent(app: &App, instances: &[Arc<Instance>], ways: Vec<Answered<Way>>) -> Answered<(Representation, Holes)> {
     let (mut parts, mut holes, mut left) = (Vec::with_capacity(instances.len()), Holes::default(), Budget::default());
@@ -258,8 +267,7 @@ fn represent(app: &App, instances: &[Arc<Instance>], ways: Vec<Answered<Way>>) -
             Err(problem) if single => return Err(problem),
             Err(problem) => {
                 tracing::warn!(sop = %instance.sop, cause = problem.message(), "left out of the answer");
-                holes.count += 1;
-                holes.first.get_or_insert(problem);
+                holes.add(problem);
             }
         }
     }
@@ -293,7 +301,9 @@ fn etag<'a>(parts: impl Iterator<Item = (&'a Arc<Instance>, &'a Way)>) -> String
         }
     }
     let hex: String = hash.finalize()[..16].iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("\"{hex}-i-{shape}{forms}\"")
+    // What is made depends on who makes it.
+    let coder = if forms.is_empty() { String::new() } else { format!("-{CODER}") };
+    format!("\"{hex}-i-{shape}{forms}{coder}\"")
 }
 
 fn letter(form: Form) -> &'static str {
@@ -437,5 +447,15 @@ mod tests {
             Some((Multipart, Some("1.2.840.10008.1.2.1".into())))
         );
         assert_eq!(of(Some("image/png"), true, true), None);
+    }
+
+    #[test]
+    fn a_zip_has_its_rank() {
+        let zips = |accept, no_other| Wanted::of(Some(accept), false, false).unwrap().zipped(no_other).is_some();
+        assert!(zips("application/zip", false) && zips("text/html, application/zip", false));
+        assert!(zips("application/dicom;q=0.5, application/zip", false));
+        assert!(!zips("application/dicom, application/zip", false) && !zips("application/zip;q=0.1, */*;q=0.5", false));
+        assert!(zips("application/dicom; transfer-syntax=1.2.840.10008.1.2.4.57, application/zip", true));
+        assert!(!zips("application/dicom", true));
     }
 }

@@ -35,14 +35,25 @@ pub async fn retrieve(State(app): State<Arc<App>>, target: Target) -> Answered<R
     .await
 }
 
-/// Changes with any of the objects.
+/// Changes with any of the objects, and with their levels: a table of frames may gain some while the object stays.
 fn tag(instances: &[Arc<Instance>]) -> String {
     let mut hash = Sha256::new();
     for instance in instances {
         hash.update(instance.sop.as_bytes());
         hash.update(instance.object_id.as_bytes());
+        instance.frames.iter().for_each(|frame| name(frame, &mut hash));
     }
     hash.finalize()[..16].iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// All that is told of a frame.
+fn name(frame: &FrameEntry, hash: &mut Sha256) {
+    hash.update(frame.len.to_le_bytes());
+    hash.update((frame.levels.len() as u64).to_le_bytes());
+    for level in &frame.levels {
+        hash.update(level.end.to_le_bytes());
+        hash.update(level.crc32.map_or(u64::MAX, u64::from).to_le_bytes());
+    }
 }
 
 /// In the order of the series, which is mostly that of its slices: a client may begin with it before it knows more.
@@ -117,6 +128,26 @@ impl OfFrame {
 mod tests {
     use super::*;
     use archive::LevelEntry;
+
+    #[test]
+    fn more_levels_have_another_name() {
+        let named = |levels: &[(u64, Option<u32>)]| {
+            let level = |(end, crc32): &(u64, Option<u32>)| LevelEntry {
+                level: 0,
+                width: 1,
+                height: 1,
+                end: *end,
+                crc32: *crc32,
+            };
+            let levels = levels.iter().map(level).collect();
+            let mut hash = Sha256::new();
+            name(&FrameEntry { offset: 0, len: 100, fragments: vec![], levels }, &mut hash);
+            hash.finalize()
+        };
+        let all =
+            [named(&[]), named(&[(99, None)]), named(&[(20, None), (99, None)]), named(&[(20, Some(1)), (99, None)])];
+        assert!((1..all.len()).all(|n| !all[..n].contains(&all[n])));
+    }
 
     #[test]
     fn the_agreed_shape() {

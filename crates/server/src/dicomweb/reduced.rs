@@ -5,7 +5,8 @@ use super::target::Target;
 use super::zipped;
 use crate::accept;
 use crate::error::{Answered, Problem};
-use crate::media::{self, DICOM, ZIP};
+use crate::holes::Holes;
+use crate::media::{self, CODER, DICOM, ZIP};
 use crate::representation::{Representation, Segment};
 use crate::state::App;
 use crate::stream::Parts;
@@ -48,12 +49,13 @@ pub async fn retrieve(app: Arc<App>, target: Target, level: u8) -> Answered<Resp
             let name = format!("level {level} {} {}", instances[0].object_id, instances.len());
             let kind = format!("{DICOM};transfer-syntax={}", TransferSyntax::EXPLICIT_LITTLE);
             let make = move |app: &App, instance: &Arc<Instance>| Ok((kind.clone(), file(app, instance, level)?));
-            Parts::new(app, instances, make).multipart(&name, &target.method).await
+            let of = instances.len();
+            Parts::new(app, instances, make).lacking(Holes::default(), of).multipart(&name, &target.method).await
         }
         Shape::Zip => {
             let content =
                 move |app: &App, instance: &Arc<Instance>| Ok(vec![Segment::Memory(file(app, instance, level)?)]);
-            zipped::answer(app, instances, content, &target.method).await
+            zipped::answer(app, instances, Holes::default(), |_| false, content, &target.method).await
         }
     }
 }
@@ -79,7 +81,7 @@ fn single(app: &App, target: &Target, instance: &Arc<Instance>, level: u8) -> An
     let short = instance.object_id.get(..32).unwrap_or(&instance.object_id);
     let representation = Representation {
         content_type: format!("{DICOM};transfer-syntax={}", TransferSyntax::EXPLICIT_LITTLE),
-        etag: format!("\"{short}-l{level}\""),
+        etag: format!("\"{short}-l{level}-{CODER}\""),
         segments: vec![Segment::Memory(bytes)],
     };
     representation.answer(&target.method, &target.headers).map_err(Problem::internal)

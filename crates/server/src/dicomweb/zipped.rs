@@ -2,6 +2,7 @@
 //! twice.
 
 use crate::error::{Answered, Problem};
+use crate::holes::Holes;
 use crate::media::ZIP;
 use crate::representation::Segment;
 use crate::state::App;
@@ -23,42 +24,55 @@ const PIECE: usize = 1 << 20;
 /// Finds the bytes of an instance.
 type Content = dyn Fn(&App, &Arc<Instance>) -> Answered<Vec<Segment>> + Send + Sync;
 
-/// A zip of these instances, `STUDY/SERIES/INSTANCE.dcm`. What can't be read is left out; where that is all, its reason is the answer.
+/// A zip of these instances, `STUDY/SERIES/INSTANCE.dcm`; of those that are `stored` the bytes are only handed out. What there is
+/// nothing to be had of is left out, beside the `holes` that are known, and told in the head of the answer or in the comment of the zip;
+/// where that is all, its reason is the answer.
 pub async fn answer(
     app: Arc<App>,
     instances: Vec<Arc<Instance>>,
+    holes: Holes,
+    stored: impl Fn(&Instance) -> bool + Send + Sync + 'static,
     content: impl Fn(&App, &Arc<Instance>) -> Answered<Vec<Segment>> + Send + Sync + 'static,
     method: &Method,
 ) -> Answered<Response<Body>> {
     let buffer = Buffer::default();
     let writer = ZipWriter::new_stream(buffer.clone());
+    let of = instances.len() + holes.count;
     let mut zipping = Zipping {
         app,
+        of,
+        stored: Box::new(stored),
         content: Arc::new(content),
         left: instances.into_iter(),
         open: Vec::new(),
         writer,
         buffer,
         entries: 0,
-        reason: None,
+        has_begun: false,
+        holes,
     };
     // The first piece tells whether there is anything at all.
     let (first, more) = zipping.next().await?;
     if zipping.entries == 0 {
-        return Err(zipping.reason.unwrap_or_else(|| Problem::not_found("instance")));
+        return Err(zipping.holes.first.unwrap_or_else(|| Problem::not_found("instance")));
     }
+    zipping.has_begun = true;
+    let mut response = Response::new(Body::empty());
+    zipping.holes.tell(of, &mut response);
     let rest = stream::unfold(more.then_some(zipping), |state| async move {
         let mut zipping = state?;
         match zipping.next().await {
             Ok((piece, more)) => Some((Ok(piece), more.then_some(zipping))),
-            Err(problem) => Some((Err(io::Error::other(problem.message().to_owned())), None)),
+            // The body breaks off: the client sees that it is not whole.
+            Err(problem) => {
+                tracing::warn!(cause = problem.message(), "a zip breaks off");
+                Some((Err(io::Error::other(problem.message().to_owned())), None))
+            }
         }
     });
-    let body = match *method {
-        Method::HEAD => Body::empty(),
-        _ => Body::from_stream(stream::StreamExt::chain(stream::iter([Ok(first)]), rest)),
-    };
-    let mut response = Response::new(body);
+    if *method != Method::HEAD {
+        *response.body_mut() = Body::from_stream(stream::StreamExt::chain(stream::iter([Ok(first)]), rest));
+    }
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(ZIP));
     headers.insert(header::CONTENT_DISPOSITION, HeaderValue::from_static("attachment; filename=\"dicom.zip\""));
@@ -97,6 +111,9 @@ type Writer = ZipWriter<StreamWriter<Buffer>>;
 /// A zip in the making.
 struct Zipping {
     app: Arc<App>,
+    /// So many instances were asked for.
+    of: usize,
+    stored: Box<dyn Fn(&Instance) -> bool + Send + Sync>,
     content: Arc<Content>,
     left: std::vec::IntoIter<Arc<Instance>>,
     /// What of the entry under way is still to come, the last first.
@@ -104,7 +121,9 @@ struct Zipping {
     writer: Writer,
     buffer: Buffer,
     entries: usize,
-    reason: Option<Problem>,
+    /// The status is sent.
+    has_begun: bool,
+    holes: Holes,
 }
 
 impl Zipping {
@@ -118,7 +137,10 @@ impl Zipping {
             match self.left.next() {
                 Some(instance) => self.begin(instance).await?,
                 None => {
-                    let writer = mem::replace(&mut self.writer, ZipWriter::new_stream(Buffer::default()));
+                    let mut writer = mem::replace(&mut self.writer, ZipWriter::new_stream(Buffer::default()));
+                    if let Some(text) = self.holes.text(self.of) {
+                        writer.set_comment(text).map_err(Problem::internal)?;
+                    }
                     writer.finish().map_err(Problem::internal)?;
                     return Ok((self.buffer.take(), false));
                 }
@@ -130,7 +152,13 @@ impl Zipping {
     /// Begins the entry of an instance.
     async fn begin(&mut self, instance: Arc<Instance>) -> Answered<()> {
         let (content, of) = (self.content.clone(), instance.clone());
-        match self.app.compute(move |app| content(app, &of)).await {
+        let work = move |app: &App| content(app, &of);
+        let found = match (self.stored)(&instance) {
+            true => self.app.read(work).await,
+            false if self.has_begun => self.app.compute_on(work).await,
+            false => self.app.compute(work).await,
+        };
+        match found {
             Ok(segments) => {
                 let size: u64 = segments.iter().map(Segment::len).sum();
                 let options = SimpleFileOptions::default()
@@ -141,9 +169,11 @@ impl Zipping {
                 self.open = segments.into_iter().rev().filter(|segment| segment.len() > 0).collect();
                 self.entries += 1;
             }
+            // Without it the rest would only look whole.
+            Err(problem) if problem.is_busy() || (problem.is_of_server() && self.has_begun) => return Err(problem),
             Err(problem) => {
                 tracing::warn!(sop = %instance.sop, cause = problem.message(), "left out of the zip");
-                self.reason.get_or_insert(problem);
+                self.holes.add(problem);
             }
         }
         Ok(())

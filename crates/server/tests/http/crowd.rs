@@ -80,12 +80,23 @@ async fn idle_connections_make_room() {
 #[tokio::test]
 async fn a_monitor_is_answered_where_all_others_are_busy() {
     let (file, request) = large("1.8.1");
-    let running = start_with(&[file], |config| config.connections = 10).await;
+    let running = start_with(&[file], |config| {
+        config.connections = 10;
+        config.allowed_origins = vec!["https://viewer.example.org".into()];
+    })
+    .await;
     let busy = crowd(&running, 10, &request).await;
     while figure_of_reserve(&running).await == 200 {}
     assert_eq!(newcomer(&running, "/healthz").await, 200);
     assert_eq!(newcomer(&running, "/readyz").await, 200);
     assert_eq!(newcomer(&running, "/dicom-web/studies").await, 503);
+    // A page of an allowed origin may read that too.
+    let mut page = Client::connect(running.address).await;
+    let (status, head, _) = page.get("/dicom-web/studies", "Origin: https://viewer.example.org\r\n").await;
+    assert_eq!(status, 503);
+    for line in ["access-control-allow-origin: https://viewer.example.org", "retry-after: 1"] {
+        assert!(head.iter().any(|told| told == line), "{line} in {head:?}");
+    }
     drop(busy);
     while newcomer(&running, "/dicom-web/studies").await != 200 {}
 }
@@ -126,4 +137,29 @@ async fn the_next_head_has_its_time_too() {
     let mut client = Client::connect(running.address).await;
     assert_eq!(client.get("/healthz", "").await.0, 200);
     timeout(SOON, client.0.read_to_end(&mut Vec::new())).await.expect("it is closed").unwrap();
+}
+
+/// Other addresses than one on the loopback interface need no setting up on Linux only.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn who_sends_slowly_leaves_turns_to_others() {
+    let running = start_with(&[], |config| config.store = true).await;
+    let head = "POST /dicom-web/studies HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/dicom\r\n";
+    let mut slow = Vec::new();
+    for _ in 0..80 {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind("127.0.0.2:0".parse().unwrap()).unwrap();
+        let mut stream = socket.connect(running.address).await.unwrap();
+        stream.write_all(format!("{head}Content-Length: 100000\r\n\r\nbegin").as_bytes()).await.unwrap();
+        slow.push(stream);
+    }
+    while figure(&running, "firstlight_connections").await < 80 {}
+    let file = made::three_frames("1.8.3", EXPLICIT).0;
+    let stores = async {
+        let mut client = Client::connect(running.address).await;
+        client.send(&format!("{head}Content-Length: {}\r\n\r\n", file.len())).await;
+        client.send_bytes(&file).await;
+        client.answer().await.0
+    };
+    assert_eq!(timeout(SOON, stores).await.expect("there is a turn"), 200);
 }

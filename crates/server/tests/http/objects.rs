@@ -171,6 +171,16 @@ async fn an_object_that_is_gone_leaves_a_hole() {
     std::fs::remove_file(gone).unwrap();
     let answer = site.get(&format!("/dicom-web/studies/{STUDY}")).await;
     assert_eq!((answer.status, answer.parts().len()), (StatusCode::PARTIAL_CONTENT, 1));
+    let told = "1 of 2 instances are not in this answer: ";
+    let zipped = site.accept(&format!("/dicom-web/studies/{STUDY}"), "text/html, application/zip").await;
+    assert_eq!((zipped.status, zipped.header("content-type")), (StatusCode::PARTIAL_CONTENT, "application/zip"));
+    assert!(zipped.header("warning").contains(told));
+    let zip = zip::ZipArchive::new(std::io::Cursor::new(zipped.body.to_vec())).unwrap();
+    assert!(zip.len() == 1 && String::from_utf8_lossy(zip.comment()).starts_with(told));
+    let coded = "multipart/related; type=\"application/dicom\"; transfer-syntax=1.2.840.10008.1.2.4.80";
+    let coded = site.accept(&format!("/dicom-web/studies/{STUDY}"), coded).await;
+    assert_eq!((coded.status, coded.parts().len()), (StatusCode::PARTIAL_CONTENT, 1));
+    assert!(coded.header("warning").contains(told));
 }
 
 fn walk(folder: &std::path::Path) -> Vec<std::path::PathBuf> {

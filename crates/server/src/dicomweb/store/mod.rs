@@ -5,9 +5,13 @@ mod body;
 mod intake;
 mod model;
 mod outcome;
+mod turns;
+
+pub use turns::Turns;
 
 use super::target::Target;
 use crate::accept::{self, MediaRange};
+use crate::connections::Client;
 use crate::error::{Answered, Problem};
 use crate::media::{DICOM, DICOM_JSON, DICOM_XML};
 use crate::multipart::Trouble;
@@ -17,9 +21,11 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, Method, Request, Response, header};
 use outcome::Outcome;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
+use turns::Turn;
 
 /// Who waits longer for a turn is told to come again.
 const TURN: Duration = Duration::from_secs(20);
@@ -53,8 +59,13 @@ pub fn is_store(method: &Method, route: Option<&str>) -> bool {
 
 /// Stores what the body holds, and tells of each instance what became of it.
 pub async fn store(State(app): State<Arc<App>>, target: Target, request: Request<Body>) -> Answered<Response<Body>> {
-    let (model, framing) = match prepare(&app, &target) {
-        Ok(prepared) => prepared,
+    let client = request.extensions().get::<Client>().map(|Client(address)| *address);
+    let begun = match prepare(&app, &target) {
+        Ok(prepared) => turn(&app, client).await.map(|turn| (prepared, turn)),
+        Err(problem) => Err(problem),
+    };
+    let ((model, framing), turn) = match begun {
+        Ok(begun) => begun,
         Err(problem) => {
             // Who waits for leave to send has not sent. Others send before they listen.
             if !target.headers.contains_key(header::EXPECT) {
@@ -63,11 +74,13 @@ pub async fn store(State(app): State<Arc<App>>, target: Target, request: Request
             return Err(problem);
         }
     };
-    let turn = tokio::time::timeout(TURN, app.stores.clone().acquire_owned()).await;
-    let Ok(Ok(_turn)) = turn else { return Err(Problem::busy()) };
     let (feeder, reader) = body::channel();
     let study = target.study.as_ref().map(|uid| uid.as_str().to_owned());
-    let taken = app.read(move |app| Ok(intake::take_in(app, reader, framing, study.as_deref())));
+    // The turn is that of the thread: it ends with it, also where the client is gone before.
+    let taken = app.read(move |app| {
+        let _turn = turn;
+        Ok(intake::take_in(app, reader, framing, study.as_deref()))
+    });
     let (fed, taken) = tokio::join!(feeder.feed(request.into_body()), taken);
     let taken = taken?;
     match taken.trouble {
@@ -78,6 +91,12 @@ pub async fn store(State(app): State<Arc<App>>, target: Target, request: Request
     }
     count(&app, &taken.outcomes);
     Ok(answer::response(&taken, &target.root(&app), target.study.as_ref().map(dicom::Uid::as_str), model))
+}
+
+/// Waits for a turn, for a while.
+async fn turn(app: &App, client: Option<IpAddr>) -> Answered<Turn> {
+    let turn = tokio::time::timeout(TURN, app.stores.take(client)).await;
+    turn.ok().flatten().ok_or_else(Problem::busy)
 }
 
 /// What can be told before the body is read: that it is not wanted, or how it is read and answered.

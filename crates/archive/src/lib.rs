@@ -48,12 +48,12 @@ pub use instance::{Instance, ObjectReader};
 pub use metadata::Prepared;
 pub use release::{Release, Released};
 pub use scrub::Scrub;
-pub use store::Staged;
 pub use store::index::frames::{FrameEntry, LevelEntry};
 pub use store::index::{
     Became, Beside, Decision, Fault, FaultKind, Fields, Figure, Holding, Holdings, Ingested, InstanceKey, Matches,
     Pass, Patience, Picture as Shown, Query, QueryLevel, State, Stats, Unservable, Unserved, Waiting, WayBack,
 };
 pub use store::objects::place::Keeping;
+pub use store::{Parked, Staged};
 pub use unserved::Taken;
 pub use way_back::Restored;

@@ -15,5 +15,5 @@ pub use cache::Cache;
 pub use error::Error;
 pub use index::Index;
 pub use objects::{Disk, Key, Memory, Objects, Put};
-pub use spool::{Spool, Staged};
+pub use spool::{Parked, Spool, Staged};
 pub use sync::sync_folder;

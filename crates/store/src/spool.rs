@@ -150,6 +150,13 @@ impl Staged {
         Ok(())
     }
 
+    /// Closes the file: of many that wait, none need be open.
+    pub fn park(mut self) -> Parked {
+        self.file = None;
+        self.moved = true;
+        Parked { path: std::mem::take(&mut self.path), size: self.size }
+    }
+
     fn file(&self) -> &File {
         self.file.as_ref().expect("open until it is moved")
     }
@@ -157,12 +164,42 @@ impl Staged {
 
 impl Drop for Staged {
     fn drop(&mut self) {
-        if !self.moved
-            && let Err(error) = fs::remove_file(&self.path)
-            && error.kind() != io::ErrorKind::NotFound
-        {
-            tracing::warn!(file = %self.path.display(), %error, "what was unfinished is removed by the next run");
+        if !self.moved {
+            remove(&self.path);
         }
+    }
+}
+
+/// A whole file in the spool that is not open; removed when dropped.
+#[derive(Debug)]
+pub struct Parked {
+    path: PathBuf,
+    size: u64,
+}
+
+impl Parked {
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Its bytes.
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+}
+
+impl Drop for Parked {
+    fn drop(&mut self) {
+        remove(&self.path);
+    }
+}
+
+fn remove(path: &Path) {
+    if let Err(error) = fs::remove_file(path)
+        && error.kind() != io::ErrorKind::NotFound
+    {
+        tracing::warn!(file = %path.display(), %error, "what was unfinished is removed by the next run");
     }
 }
 
@@ -304,6 +341,17 @@ mod tests {
         assert_eq!((staged.key(), staged.size(), staged.path()), (key, 5, &*whole));
         spool.take(cut.clone(), key, 5).unwrap_err();
         assert!(!cut.exists());
+    }
+
+    #[test]
+    fn what_is_parked_is_there_until_it_is_dropped() {
+        let folder = tempfile::tempdir().unwrap();
+        let (spool, _) = Spool::open(folder.path()).unwrap();
+        let parked = spool.stage(&mut &b"five."[..]).unwrap().park();
+        let path = parked.path().to_owned();
+        assert_eq!((parked.size(), fs::read(&path).unwrap()), (5, b"five.".to_vec()));
+        drop(parked);
+        assert!(!path.exists());
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Bulk data (PS3.18 10.4.1.1.5): single values that metadata gives by reference.
 
-use super::frames;
 use super::target::Target;
+use super::{frame_blocks, frames};
 use crate::accept::{self, MediaRange};
 use crate::error::{Answered, Problem};
 use crate::media::{self, OCTET_STREAM, Shape};
@@ -15,6 +15,7 @@ use axum::extract::State;
 use axum::http::{HeaderValue, Response, header};
 use bytes::Bytes;
 use serde_json::Value;
+use std::ops::Range;
 use std::sync::Arc;
 
 /// Bytes of a value that is given among others.
@@ -83,16 +84,25 @@ pub async fn all(State(app): State<Arc<App>>, target: Target) -> Answered<Respon
         Ok((target, instances, root))
     };
     let (target, instances, root) = app.read(work).await?;
-    // The values of one instance are looked up when they are due, so that a study of any size begins at once.
-    let items: Vec<_> = instances.into_iter().map(|instance| (instance, root.clone())).collect();
-    let name = format!("bulkdata {} {}", items[0].0.object_id, items.len());
-    let look_up = move |app: &App, (instance, root): &(Arc<Instance>, String)| {
-        let attributes = app.archive.attributes(instance, root)?;
+    let name = format!("bulkdata {} {}", instances[0].object_id, instances.len());
+    // The values of one instance, and each block of its frames, are looked up when they are due, so that a study of any size begins at once.
+    let due = |instance: Arc<Instance>| {
+        let frames: Vec<_> = frame_blocks::blocks(&instance).map(Some).collect();
+        std::iter::once(None).chain(frames).map(move |block| (instance.clone(), block))
+    };
+    let items: Vec<(Arc<Instance>, Option<Range<u32>>)> = instances.into_iter().flat_map(due).collect();
+    let look_up = move |app: &App, (instance, block): &(Arc<Instance>, Option<Range<u32>>)| {
+        let attributes = app.archive.attributes(instance, &root)?;
         let mut uris = Vec::new();
         references(&Value::Object(attributes), &mut uris);
-        let frames = |uri: String| (1..=instance.facts.frames).map(move |n| format!("{uri}/{n}")).collect();
-        let each = |uri: String| if uri.ends_with("/frames") { frames(uri) } else { vec![uri] };
-        Ok(uris.into_iter().flat_map(each).map(|uri| (instance.clone(), uri)).collect())
+        uris.retain(|uri| uri.ends_with("/frames") == block.is_some());
+        let frames =
+            |uri: String, block| frame_blocks::present(instance, block).map(move |n| format!("{uri}/{}", n + 1));
+        let uris: Vec<String> = match block {
+            None => uris,
+            Some(block) => uris.into_iter().take(1).flat_map(|uri| frames(uri, block.clone())).collect(),
+        };
+        Ok(uris.into_iter().map(|uri| (instance.clone(), uri)).collect())
     };
     let make = move |app: &App, (instance, uri): &(Arc<Instance>, String)| {
         // Pixel data is given frame by frame, in the form that its own resource has.

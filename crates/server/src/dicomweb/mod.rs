@@ -5,6 +5,7 @@ mod capabilities;
 mod coded;
 mod documents;
 mod first;
+mod frame_blocks;
 mod frames;
 mod instances;
 mod levels;

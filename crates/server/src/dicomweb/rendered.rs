@@ -1,7 +1,7 @@
 //! Rendered images and thumbnails (PS3.18 10.4.1.1.3-4).
 
 use super::target::Target;
-use super::{documents, model};
+use super::{documents, frame_blocks, model};
 use crate::accept::{self, MediaRange};
 use crate::error::{Answered, Problem};
 use crate::media;
@@ -31,6 +31,10 @@ const LARGEST: u32 = 16384;
 const STATE: &str = "1.2.840.10008.5.1.4.1.1.11.1";
 /// Pixels of an animation, all frames together.
 const ANIMATED: u64 = 256 << 20;
+/// Samples of the image that an animation is made of, all frames together.
+const SOURCE: u64 = 1 << 30;
+/// Frames of an animation.
+const MOST_FRAMES: u32 = 10_000;
 /// The viewport of a thumbnail, if the client names none.
 const THUMBNAIL: u32 = 256;
 /// Modalities whose instances stand for a series only where there is nothing else.
@@ -58,7 +62,7 @@ pub async fn rendered(State(app): State<Arc<App>>, target: Target) -> Answered<R
     let count = instance.facts.frames.max(1);
     let frames: Vec<u32> = match target.frames.as_deref() {
         Some(list) => list.iter().map(|n| n - 1).collect(),
-        None if wish.coding == Coding::Gif => (0..count).collect(),
+        None if wish.coding == Coding::Gif => moving(&instance)?,
         None => vec![instance.frame_to_show(0)],
     };
     if frames.iter().any(|frame| *frame >= count) {
@@ -72,6 +76,22 @@ pub async fn rendered(State(app): State<Arc<App>>, target: Target) -> Answered<R
             parts(app, target, items, wish).await
         }
     }
+}
+
+/// The frames (from 0) of an animation of all of them: those that are there.
+fn moving(instance: &Instance) -> Answered<Vec<u32>> {
+    let here = frame_blocks::blocks(instance).flat_map(|block| frame_blocks::present(instance, block));
+    let frames: Vec<u32> = here.take(MOST_FRAMES as usize + 1).collect();
+    match frames.len() {
+        // It is told why there is none.
+        0 => Ok(vec![0]),
+        n if n > MOST_FRAMES as usize => Err(too_large()),
+        _ => Ok(frames),
+    }
+}
+
+fn too_large() -> Problem {
+    Problem::bad_request("that is too large for one animation: ask for a smaller viewport or fewer frames")
 }
 
 /// The first image that a presentation state is about, as it shows it.
@@ -137,19 +157,30 @@ async fn animated(
 ) -> Answered<Response<Body>> {
     let full = (instance.facts.columns, instance.facts.rows);
     let (width, height) = wish.viewport.map_or(full, |viewport| render::scale::fitted(full, viewport, wish.enlarge));
-    if u64::from(width) * u64::from(height) * frames.len() as u64 > ANIMATED {
-        return Err(Problem::bad_request(
-            "that is too large for one animation: ask for a smaller viewport or fewer frames",
-        ));
+    let count = frames.len() as u64;
+    let samples = u64::from(full.0) * u64::from(full.1) * u64::from(instance.facts.samples);
+    if u64::from(width) * u64::from(height) * count > ANIMATED || samples.saturating_mul(count) > SOURCE {
+        return Err(too_large());
     }
     let listed: Vec<u8> = frames.iter().flat_map(|frame| frame.to_le_bytes()).collect();
     let etag =
         format!("{}-a{}\"", etag(&instance, 0, &wish).trim_end_matches('"'), model::hash([&listed[..]].into_iter()));
-    app.compute(move |app| {
-        let bytes = kept(app, &etag, || Ok(render::animate(&app.archive, &instance, &frames, &wish, &app.room)?))?;
-        whole(&target, wish.coding, etag, bytes)
-    })
-    .await
+    if let Some(bytes) = app.made.get(&etag) {
+        app.metrics.cache_hits.fetch_add(1, Relaxed);
+        return whole(&target, wish.coding, etag, bytes);
+    }
+    let coding = wish.coding;
+    let wish = Arc::new(wish);
+    let mut animation = None;
+    // Frame by frame: who goes away stops it, and others get their turn.
+    for frame in frames {
+        let (instance, wish) = (instance.clone(), wish.clone());
+        let add = move |app: &App| Ok(render::animate(&app.archive, &instance, frame, &wish, &app.room, animation)?);
+        animation = Some(app.compute(add).await?);
+    }
+    let animation = animation.ok_or_else(|| Problem::not_found("frame"))?;
+    let bytes = kept(&app, &etag, || Ok(animation.finish()?))?;
+    whole(&target, coding, etag, bytes)
 }
 
 /// What is kept under a name, or made now.

@@ -18,7 +18,9 @@ const LETTER: usize = 8;
 /// Pixels from line to line.
 const LINE: usize = 10;
 /// Letters of a line.
-const LONGEST: usize = 64;
+pub const LONGEST: usize = 64;
+/// Lines of a text that are drawn.
+pub const MOST_LINES: usize = 64;
 
 const PATIENT: [(&str, Tag); 4] = [
     ("", Tag(0x0010, 0x0010)),
@@ -57,7 +59,8 @@ pub fn lines(source: &Source, annotation: Annotation) -> (Vec<String>, Vec<Strin
 /// Draws lines on pixels in memory, the first letter at column and row `place`; what is beyond the right or lower end is not drawn.
 pub fn stamp(pixels: &mut [u8], width: usize, channels: usize, place: (usize, usize), scale: usize, lines: &[String]) {
     let block = Block::new(place.0, place.1, scale, lines);
-    for (y, row) in pixels.chunks_exact_mut((width * channels).max(1)).enumerate() {
+    let rows = pixels.chunks_exact_mut((width * channels).max(1)).enumerate();
+    for (y, row) in rows.skip(block.y).take(block.height) {
         block.ink(y, row, channels);
     }
 }
@@ -109,28 +112,31 @@ enum Ink {
     White,
 }
 
-/// Lines of words, drawn.
+/// Lines of words, drawn. They are held as small as they are drawn, and made larger as they are put on a row.
 struct Block {
     x: usize,
     y: usize,
-    width: usize,
+    /// Rows of the image.
     height: usize,
+    /// Pixels of the image, each way, for one of `inks`.
+    scale: usize,
+    /// Of a row of `inks`.
+    columns: usize,
     inks: Vec<Ink>,
 }
 
 impl Block {
     fn new(x: usize, y: usize, scale: usize, lines: &[String]) -> Block {
-        let longest = lines.iter().map(|line| line.chars().count().min(LONGEST)).max().unwrap_or(0);
+        let lines = &lines[..lines.len().min(MOST_LINES)];
+        let longest = lines.iter().map(|line| line.chars().take(LONGEST).count()).max().unwrap_or(0);
         let (columns, rows) = (longest * LETTER + 2, lines.len() * LINE + 2);
-        let mut small = vec![Ink::None; columns * rows];
+        let mut inks = vec![Ink::None; columns * rows];
         for (n, line) in lines.iter().enumerate() {
             for (m, c) in line.chars().take(LONGEST).enumerate() {
-                draw(&mut small, columns, m * LETTER + 1, n * LINE + 1, glyph(c));
+                draw(&mut inks, columns, m * LETTER + 1, n * LINE + 1, glyph(c));
             }
         }
-        let (width, height) = (columns * scale, rows * scale);
-        let inks = (0..width * height).map(|at| small[at / width / scale * columns + at % width / scale]).collect();
-        Block { x, y, width, height: if lines.is_empty() { 0 } else { height }, inks }
+        Block { x, y, height: if lines.is_empty() { 0 } else { rows * scale }, scale, columns, inks }
     }
 }
 
@@ -138,8 +144,9 @@ impl Block {
     /// Puts what of it is in row `y` onto that row.
     fn ink(&self, y: usize, row: &mut [u8], channels: usize) {
         let Some(line) = y.checked_sub(self.y).filter(|line| *line < self.height) else { return };
-        let inks = &self.inks[line * self.width..(line + 1) * self.width];
-        for (ink, pixel) in inks.iter().zip(row.chunks_exact_mut(channels).skip(self.x)) {
+        let inks = &self.inks[line / self.scale * self.columns..][..self.columns];
+        let wide = inks.iter().flat_map(|ink| std::iter::repeat_n(ink, self.scale));
+        for (ink, pixel) in wide.zip(row.chunks_exact_mut(channels).skip(self.x)) {
             match ink {
                 Ink::None => {}
                 Ink::Black => pixel.fill(0),
@@ -214,6 +221,19 @@ mod tests {
         let rows = inked(200, 100, &["DAWN", "ID 1"], &["CT"]);
         assert!(rows.iter().all(|y| *y < 30 || *y > 80), "{rows:?}");
         assert!(rows.iter().any(|y| *y < 30) && rows.iter().any(|y| *y > 80), "{rows:?}");
+    }
+
+    #[test]
+    fn a_text_of_any_length_takes_a_bounded_place() {
+        let endless = vec!["X".repeat(500); 20_000];
+        let block = Block::new(0, 0, 8, &endless);
+        assert_eq!((block.columns, block.height), (LONGEST * LETTER + 2, (MOST_LINES * LINE + 2) * 8));
+        assert_eq!(block.inks.len(), block.columns * (MOST_LINES * LINE + 2), "no more of it when it is drawn large");
+        let mut pixels = vec![7; 16 * 4];
+        stamp(&mut pixels, 16, 1, (usize::MAX, usize::MAX), 8, &endless);
+        assert_eq!(pixels, [7; 64], "beyond the picture");
+        stamp(&mut pixels, 16, 1, (0, 0), 2, &endless);
+        assert!(pixels.contains(&0));
     }
 
     #[test]

@@ -5,6 +5,9 @@ use jpeg_encoder::{Encoder, ImageBuffer, JpegColorType, rgb_to_ycbcr};
 use std::cell::RefCell;
 use std::io::Write;
 
+/// Pixels of an image whose coding takes all rows at once.
+const MOST_PIXELS: u64 = 64 << 20;
+
 /// The coding of a rendered image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Coding {
@@ -40,6 +43,17 @@ impl Coding {
         }
     }
 
+    /// As many times its pixels does coding take in memory, about.
+    pub fn copies(self) -> u64 {
+        match self {
+            Coding::Jpeg | Coding::Png => 1,
+            // All rows, them with an alpha channel, and what is written.
+            Coding::Gif => 3,
+            // All rows, and the encoder's numbers of 32 bits.
+            Coding::JpegXl => 8,
+        }
+    }
+
     /// Does it take the colour profile of an image?
     pub fn takes_profile(self) -> bool {
         matches!(self, Coding::Jpeg | Coding::Png)
@@ -58,7 +72,7 @@ pub fn encode(rows: &mut dyn Rows, coding: Coding, quality: u8, profile: Option<
         }
         Coding::JpegXl => {
             let (width, height, channels) = (rows.width(), rows.height(), rows.channels());
-            let picture = whole(rows);
+            let picture = whole(rows)?;
             transcode::jpeg_xl_picture(&picture, width, height, channels as u16)
                 .map_err(|_| Error::Mismatch("not codable as JPEG XL"))
         }
@@ -66,11 +80,14 @@ pub fn encode(rows: &mut dyn Rows, coding: Coding, quality: u8, profile: Option<
 }
 
 /// All rows.
-fn whole(rows: &mut dyn Rows) -> Vec<u8> {
+fn whole(rows: &mut dyn Rows) -> Result<Vec<u8>, Error> {
+    if u64::from(rows.width()) * u64::from(rows.height()) > MOST_PIXELS {
+        return Err(Error::Asked("that is too large for GIF and JPEG XL: ask for a smaller viewport"));
+    }
     let line = rows.row_len();
     let mut out = vec![0; line * rows.height() as usize];
     (0..).zip(out.chunks_exact_mut(line.max(1))).for_each(|(y, line)| rows.row(y, line));
-    out
+    Ok(out)
 }
 
 /// A GIF in the making, frame by frame.
@@ -101,7 +118,7 @@ impl Animation {
         if (rows.width(), rows.height()) != (width.into(), height.into()) {
             return Err(Error::Mismatch("frames of different sizes"));
         }
-        let picture = whole(rows);
+        let picture = whole(rows)?;
         let mut frame = match rows.channels() {
             1 => gif::Frame::from_indexed_pixels(width, height, picture, None),
             _ => gif::Frame::from_rgb_speed(width, height, &picture, 10),
@@ -188,4 +205,36 @@ fn png(rows: &mut dyn Rows, profile: Option<&[u8]>) -> Result<Vec<u8>, Error> {
     stream.finish().map_err(std::io::Error::other)?;
     writer.finish().map_err(std::io::Error::other)?;
     Ok(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An image that has no rows to give.
+    struct Size(u32, u32);
+
+    impl Rows for Size {
+        fn width(&self) -> u32 {
+            self.0
+        }
+        fn height(&self) -> u32 {
+            self.1
+        }
+        fn channels(&self) -> usize {
+            1
+        }
+        fn row(&mut self, _: u32, out: &mut [u8]) {
+            out.fill(1);
+        }
+    }
+
+    #[test]
+    fn codings_of_the_whole_image_have_a_limit() {
+        for coding in [Coding::Gif, Coding::JpegXl] {
+            let told = encode(&mut Size(16384, 16384), coding, 90, None);
+            assert!(matches!(told, Err(Error::Asked(_))), "{coding:?}");
+            assert!(encode(&mut Size(9, 7), coding, 90, None).is_ok(), "{coding:?}");
+        }
+    }
 }

@@ -101,26 +101,22 @@ pub fn render(
     })
 }
 
-/// Renders frames (from 0) of an instance as one animated GIF, as fast as its attributes say.
+/// Adds frame `frame` (from 0) of an instance to an animated GIF, or begins one with it that is as fast as its attributes say.
 pub fn animate(
     archive: &archive::Archive,
     instance: &archive::Instance,
-    frames: &[u32],
+    frame: u32,
     wish: &Wish,
     room: &room::Room,
-) -> Result<Vec<u8>, Error> {
+    animation: Option<encode::Animation>,
+) -> Result<encode::Animation, Error> {
     let source = archive.source(instance)?;
-    let mut animation: Option<encode::Animation> = None;
-    for frame in frames {
-        show(archive, instance, &source, *frame, wish, room, |rows, _| {
-            let begin = || encode::Animation::new(rows.width(), rows.height(), rows.channels(), Some(delay(&source)));
-            match &mut animation {
-                Some(animation) => animation.add(rows),
-                none => none.insert(begin()?).add(rows),
-            }
-        })?;
-    }
-    animation.ok_or(Error::NoImage("no frame of it"))?.finish()
+    show(archive, instance, &source, frame, wish, room, |rows, _| {
+        let begin = || encode::Animation::new(rows.width(), rows.height(), rows.channels(), Some(delay(&source)));
+        let mut animation = animation.map_or_else(begin, Ok)?;
+        animation.add(rows)?;
+        Ok(animation)
+    })
 }
 
 /// Hundredths of a second from frame to frame: Frame Time, else Recommended Display Frame Rate or Cine Rate, else a tenth of a second.
@@ -168,7 +164,7 @@ fn show<T>(
     // With a state the image is held as it is shown.
     let kept = if wish.state.is_some() { full } else { (0, 0) };
     let pixels = |size: (u32, u32)| u64::from(size.0) * u64::from(size.1) * u64::from(instance.facts.samples);
-    let coded = pixels(size) + 2 * pixels(kept);
+    let coded = pixels(size) * wish.coding.copies() + 2 * pixels(kept);
     let _held = room.take(plan.bytes() + coded);
     let samples = plan.samples(archive, instance, source)?;
     let mut display = pixels::Display::new(&samples, &tone)?;

@@ -8,8 +8,16 @@ use dicom::{Element, Item, Source, Tag, Vr};
 
 /// Segments that a circle is drawn with.
 const SEGMENTS: u32 = 96;
-/// Points, lines and words of one state that are drawn.
-const MOST: usize = 20_000;
+/// Points of one state that are drawn.
+const MOST_POINTS: usize = 20_000;
+/// Lines of text of one state that are drawn.
+const MOST_LINES: usize = 1000;
+/// Pixels that the lines of one state are drawn with; one that is drawn over counts again.
+const MOST_INK: u64 = 64 << 20;
+/// Corners of a shutter; of one that has more, some are left out all along it.
+const MOST_CORNERS: usize = 4096;
+/// Bytes of a value that is looked at.
+const LARGEST: u64 = 1 << 20;
 
 /// What a state says of one image.
 #[derive(Debug, Clone, PartialEq)]
@@ -72,17 +80,42 @@ impl State {
             lines: Vec::new(),
             words: Vec::new(),
         };
-        for annotation in of.items(Tag(0x0070, 0x0001)).iter().filter(|item| of.is_about(item, sop)) {
+        out.take_annotations(&of, sop);
+        out
+    }
+
+    /// The graphics and words about an image, until there are as many as one state may have.
+    fn take_annotations(&mut self, of: &Reader, sop: &str) {
+        let (mut points, mut lines) = (MOST_POINTS, MOST_LINES);
+        for annotation in of.items(Tag(0x0070, 0x0001)) {
+            if points == 0 && lines == 0 {
+                return;
+            }
+            if !of.is_about(annotation, sop) {
+                continue;
+            }
             for graphic in nested(annotation, Tag(0x0070, 0x0009)) {
-                out.lines.extend(of.graphic(graphic, area));
+                if points == 0 {
+                    break;
+                }
+                for mut line in of.graphic(graphic, self.area) {
+                    line.truncate(points);
+                    // One without a point counts too, so that there is an end to them.
+                    points = points.saturating_sub(line.len().max(1));
+                    self.lines.push(line);
+                }
             }
             for text in nested(annotation, Tag(0x0070, 0x0008)) {
-                out.words.extend(of.words(text, area));
+                if lines == 0 {
+                    break;
+                }
+                if let Some((place, mut text)) = of.words(text, self.area) {
+                    text.truncate(lines);
+                    lines = lines.saturating_sub(text.len().max(1));
+                    self.words.push((place, text));
+                }
             }
         }
-        out.lines.truncate(MOST);
-        out.words.truncate(MOST);
-        out
     }
 
     /// Columns and rows of what is shown.
@@ -97,10 +130,11 @@ impl State {
         if let Some(shutter) = &self.shutter {
             picture.hide(shutter);
         }
+        let mut ink = MOST_INK;
         for line in &self.lines {
-            line.windows(2).for_each(|ends| picture.line(ends[0], ends[1]));
+            line.windows(2).for_each(|ends| picture.line(ends[0], ends[1], &mut ink));
             if let [point] = line[..] {
-                picture.line(point, point);
+                picture.line(point, point, &mut ink);
             }
         }
         let mut shown = picture.cut(self.area).turned(self.turns, self.mirrored);
@@ -152,22 +186,37 @@ impl Picture {
     }
 
     fn hide(&mut self, shutter: &Shutter) {
-        let width = self.width as usize;
-        for (n, pixel) in self.pixels.chunks_exact_mut(self.channels.max(1)).enumerate() {
-            if !shutter.shows(((n % width) as f64, (n / width) as f64)) {
-                pixel.fill(shutter.grey);
+        let line = self.width as usize * self.channels;
+        for (y, row) in self.pixels.chunks_exact_mut(line.max(1)).enumerate() {
+            let y = y as f64;
+            let edges = (shutter.polygon.len() > 2).then(|| crossings(&shutter.polygon, y));
+            let mut passed = 0;
+            for (x, pixel) in row.chunks_exact_mut(self.channels.max(1)).enumerate() {
+                let x = x as f64;
+                let within = edges.as_ref().is_none_or(|edges| {
+                    passed += edges[passed..].iter().take_while(|edge| **edge <= x).count();
+                    (edges.len() - passed) % 2 == 1
+                });
+                if !within || !shutter.shows((x, y)) {
+                    pixel.fill(shutter.grey);
+                }
             }
         }
     }
 
-    /// A straight line, white, as wide as can be seen.
-    fn line(&mut self, from: Point, to: Point) {
+    /// A straight line, white, as wide as can be seen, as long as there is `ink`.
+    fn line(&mut self, from: Point, to: Point, ink: &mut u64) {
         // What lies far outside is drawn no further than that.
         let limit = |(x, y): Point| (x.clamp(-1e5, 1e5), y.clamp(-1e5, 1e5));
         let (from, to) = (limit(from), limit(to));
         let steps = (to.0 - from.0).abs().max((to.1 - from.1).abs()).ceil().max(1.0) as u32;
         let wide = i64::from(self.width / 512).clamp(0, 8);
-        for step in 0..=steps {
+        let Some((first, last)) = self.part_within(from, to, wide as f64 + 1.0) else { return };
+        let step = |share: f64| share * f64::from(steps);
+        for step in step(first).floor() as u32..=step(last).ceil() as u32 {
+            let cost = (wide as u64 + 1).pow(2);
+            let Some(left) = ink.checked_sub(cost) else { return };
+            *ink = left;
             let share = f64::from(step) / f64::from(steps);
             let at = |from: f64, to: f64| (from + (to - from) * share).round() as i64;
             let (x, y) = (at(from.0, to.0), at(from.1, to.1));
@@ -177,6 +226,21 @@ impl Picture {
                 }
             }
         }
+    }
+
+    /// From where to where, as shares of its length, a line is in the image or no more than `margin` beyond its edges.
+    fn part_within(&self, from: Point, to: Point, margin: f64) -> Option<(f64, f64)> {
+        let sides = [(from.0, to.0, self.width), (from.1, to.1, self.height)];
+        sides.into_iter().try_fold((0.0f64, 1.0f64), |(first, last), (from, to, side)| {
+            let (low, high) = (-margin, f64::from(side) + margin);
+            let (a, b) = ((low - from) / (to - from), (high - from) / (to - from));
+            let part = match from == to {
+                true if (low..=high).contains(&from) => (first, last),
+                true => return None,
+                false => (first.max(a.min(b)), last.min(a.max(b))),
+            };
+            (part.0 <= part.1).then_some(part)
+        })
     }
 
     fn cut(self, (left, top, width, height): (u32, u32, u32, u32)) -> Picture {
@@ -234,21 +298,23 @@ impl Rows for Picture {
 }
 
 impl Shutter {
+    /// Is a point within the rectangle and the circle?
     fn shows(&self, (x, y): Point) -> bool {
         let within = self
             .rectangle
             .is_none_or(|[left, right, upper, lower]| (left..=right).contains(&x) && (upper..=lower).contains(&y));
         let round = self.circle.is_none_or(|((cx, cy), radius)| (x - cx).powi(2) + (y - cy).powi(2) <= radius.powi(2));
-        within && round && (self.polygon.len() < 3 || inside(&self.polygon, (x, y)))
+        within && round
     }
 }
 
-/// Does a point lie in a polygon (by the number of its edges to the right)?
-fn inside(polygon: &[Point], (x, y): Point) -> bool {
+/// Where the edges of a polygon cross a row, from left to right: a point lies in it that has an odd number of them to its right.
+fn crossings(polygon: &[Point], y: f64) -> Vec<f64> {
     let edges = polygon.iter().zip(polygon.iter().cycle().skip(1));
-    let crossed =
-        edges.filter(|((ax, ay), (bx, by))| (ay > &y) != (by > &y) && x < (bx - ax) * (y - ay) / (by - ay) + ax);
-    crossed.count() % 2 == 1
+    let crossed = edges.filter(|((_, ay), (_, by))| (*ay > y) != (*by > y));
+    let mut places: Vec<f64> = crossed.map(|((ax, ay), (bx, by))| (bx - ax) * (y - ay) / (by - ay) + ax).collect();
+    places.sort_by(f64::total_cmp);
+    places
 }
 
 /// Reads the elements of a state.
@@ -264,7 +330,7 @@ impl<'a> Reader<'a> {
     fn text(&self, item: &Item, tag: Tag) -> Option<String> {
         self.source
             .data_set()
-            .text(item.get(tag)?)
+            .text(item.get(tag).filter(|element| is_small(element))?)
             .into_iter()
             .next()
             .map(|text| text.trim_end_matches(['\0', ' ']).to_owned())
@@ -276,7 +342,7 @@ impl<'a> Reader<'a> {
 
     fn all(&self, element: &Element) -> Vec<f64> {
         let set = self.source.data_set();
-        let Ok(bytes) = set.bytes_le(element) else { return Vec::new() };
+        let Some(bytes) = is_small(element).then(|| set.bytes_le(element).ok()).flatten() else { return Vec::new() };
         let numbers: Vec<f64> = match element.known_vr() {
             Vr::US => bytes.as_chunks().0.iter().map(|b| u16::from_le_bytes(*b).into()).collect(),
             Vr::UL => bytes.as_chunks().0.iter().map(|b| u32::from_le_bytes(*b).into()).collect(),
@@ -284,7 +350,7 @@ impl<'a> Reader<'a> {
             Vr::FL => bytes.as_chunks().0.iter().map(|b| f32::from_le_bytes(*b).into()).collect(),
             _ => set.text(element).iter().filter_map(|text| text.trim().parse().ok()).collect(),
         };
-        numbers.into_iter().filter(|number| number.is_finite()).take(2 * MOST).collect()
+        numbers.into_iter().filter(|number| number.is_finite()).take(2 * MOST_POINTS).collect()
     }
 
     fn points(&self, item: &Item, tag: Tag) -> Vec<Point> {
@@ -328,7 +394,9 @@ impl<'a> Reader<'a> {
         let rectangle =
             has("RECTANGULAR").then(|| Some([edge(0x1602)?, edge(0x1604)?, edge(0x1606)?, edge(0x1608)?])).flatten();
         let circle = has("CIRCULAR").then(|| Some((*points(0x1610).first()?, *numbers(0x1612).first()?))).flatten();
-        let polygon = if has("POLYGONAL") { points(0x1620) } else { Vec::new() };
+        let corners = if has("POLYGONAL") { points(0x1620) } else { Vec::new() };
+        let every = corners.len().div_ceil(MOST_CORNERS).max(1);
+        let polygon: Vec<Point> = corners.into_iter().step_by(every).collect();
         let grey = (numbers(0x1622).first().map_or(0.0, |grey| grey / 257.0)).clamp(0.0, 255.0) as u8;
         (rectangle.is_some() || circle.is_some() || polygon.len() > 2).then_some(Shutter {
             rectangle,
@@ -358,7 +426,9 @@ impl<'a> Reader<'a> {
 
     /// The words of a text object, and where they begin.
     fn words(&self, item: &Item, area: (u32, u32, u32, u32)) -> Option<(Point, Vec<String>)> {
-        let lines = self.text(item, Tag(0x0070, 0x0006))?.lines().map(str::to_owned).collect();
+        let text = self.text(item, Tag(0x0070, 0x0006))?;
+        let lines = text.lines().take(annotate::MOST_LINES);
+        let lines = lines.map(|line| line.chars().take(annotate::LONGEST).collect()).collect();
         let at = |point, units| {
             let place = placer(self.text(item, units).as_deref(), area);
             self.points(item, point).first().map(|point| place(*point))
@@ -367,6 +437,10 @@ impl<'a> Reader<'a> {
             at(Tag(0x0070, 0x0010), Tag(0x0070, 0x0003)).or_else(|| at(Tag(0x0070, 0x0014), Tag(0x0070, 0x0004)));
         Some((place?, lines))
     }
+}
+
+fn is_small(element: &Element) -> bool {
+    element.end.saturating_sub(element.start) <= LARGEST
 }
 
 fn nested(item: &Item, tag: Tag) -> &[Item] {
@@ -420,16 +494,32 @@ mod tests {
         assert_eq!(picture.pixels, [9, 1, 1, 9]);
         let round = shutter(None, Some(((5.0, 5.0), 2.0)), Vec::new());
         assert!(round.shows((5.0, 7.0)) && !round.shows((7.0, 7.0)));
-        let triangle = shutter(None, None, vec![(0.0, 0.0), (10.0, 0.0), (0.0, 10.0)]);
-        assert!(triangle.shows((2.0, 2.0)) && !triangle.shows((8.0, 8.0)));
+        let triangle = shutter(None, None, vec![(-1.0, -1.0), (10.0, -1.0), (-1.0, 10.0)]);
+        let mut picture = Picture { width: 10, height: 3, channels: 1, pixels: vec![1; 30] };
+        picture.hide(&triangle);
+        let shown: Vec<usize> = picture.pixels.chunks(10).map(|row| row.iter().filter(|p| **p == 1).count()).collect();
+        assert_eq!(shown, [9, 8, 7], "columns below the slope");
+        let notched = vec![(-1.0, -1.0), (2.0, 5.0), (5.0, -1.0), (5.0, 9.0), (-1.0, 9.0)];
+        let mut picture = Picture { width: 5, height: 3, channels: 1, pixels: vec![1; 15] };
+        picture.hide(&shutter(None, None, notched));
+        assert_eq!(picture.pixels[10..], [1, 9, 9, 9, 1], "two spans of one row");
     }
 
     #[test]
     fn lines_reach_both_ends_and_no_further() {
         let mut picture = Picture { width: 5, height: 5, channels: 1, pixels: vec![0; 25] };
-        picture.line((0.0, 0.0), (4.0, 4.0));
-        picture.line((f64::MAX, 2.0), (9.0, 2.0));
+        let mut ink = 1000;
+        picture.line((0.0, 0.0), (4.0, 4.0), &mut ink);
+        picture.line((f64::MAX, 2.0), (9.0, 2.0), &mut ink);
         let lit: Vec<usize> = (0..25).filter(|n| picture.pixels[*n] == 255).collect();
         assert_eq!(lit, [0, 6, 12, 18, 24]);
+        let before = ink;
+        picture.line((-9e4, 3.0), (9e4, 3.0), &mut ink);
+        assert!(before - ink < 12, "what is outside costs nothing: {}", before - ink);
+        assert_eq!(picture.pixels[15..20], [255; 5]);
+        picture.line((-9e4, -9e4), (9e4, -8e4), &mut ink);
+        ink = 2;
+        picture.line((0.0, 1.0), (4.0, 1.0), &mut ink);
+        assert_eq!((ink, &picture.pixels[5..10]), (0, &[255, 255, 0, 0, 0][..]), "no more than there is ink for");
     }
 }

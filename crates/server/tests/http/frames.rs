@@ -3,6 +3,7 @@
 use crate::made::{self, BIG, EXPLICIT, IMPLICIT, JPEG_LS, Made, SECONDARY};
 use crate::site::Site;
 use axum::http::StatusCode;
+use dicom_core::VR;
 
 const OHIF: &str = "multipart/related; type=application/octet-stream; transfer-syntax=*";
 
@@ -154,6 +155,20 @@ async fn pixel_data_of_a_series_is_one_part_a_frame() {
     }
     let none = site.get(&format!("{}/pixeldata", made::path("1.1.12"))).await;
     assert_eq!(none.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn frames_that_are_only_told_of_are_left_out() {
+    let frame: Vec<u16> = (0..64).collect();
+    let told = Made::new("1.1.13", SECONDARY, EXPLICIT).grey16(8, 8, std::slice::from_ref(&frame));
+    let site = Site::of(&[told.with(0x0028_0008, VR::IS, "16000000").file()]);
+    for place in ["pixeldata", "bulkdata"] {
+        let answer = site.accept(&format!("{}/{place}", made::path("1.1.13")), OHIF).await;
+        assert_eq!((answer.status, answer.parts().len()), (StatusCode::OK, 1), "{place}");
+        assert!(answer.parts()[0].0.ends_with("/frames/1"), "{place}");
+    }
+    let moving = site.accept(&format!("{}/rendered", made::path("1.1.13")), "image/gif").await;
+    assert_eq!((moving.status, moving.header("content-type")), (StatusCode::OK, "image/gif"));
 }
 
 #[tokio::test]

@@ -519,3 +519,41 @@ async fn an_image_as_a_presentation_state_has_it() {
     let region = format!("{}/rendered?viewport=2,2,0,0,2,2", made::path("1.9.2").replace(SERIES, "1.2.3.4.9"));
     assert_eq!(site.get(&region).await.status, StatusCode::BAD_REQUEST);
 }
+
+#[tokio::test]
+async fn a_presentation_state_of_any_size_takes_little() {
+    let text = |lines: usize, place: f32| {
+        InMemDicomObject::from_element_iter([
+            words((0x0070, 0x0003), VR::CS, "PIXEL"),
+            words((0x0070, 0x0006), VR::ST, &"X\r\n".repeat(lines)),
+            floats((0x0070, 0x0010), &[place, place]),
+        ])
+    };
+    let path: Vec<f32> = (0..16_000u16).map(|n| if n % 2 == 0 { -9e9 } else { f32::from(n) * 1e6 }).collect();
+    let line = || {
+        InMemDicomObject::from_element_iter([
+            words((0x0070, 0x0005), VR::CS, "PIXEL"),
+            floats((0x0070, 0x0022), &path),
+            words((0x0070, 0x0023), VR::CS, "POLYLINE"),
+        ])
+    };
+    let many = |tag, items: Vec<InMemDicomObject>| {
+        DataElement::new(tag, VR::SQ, dicom_core::value::DataSetSequence::from(items))
+    };
+    let drawn = InMemDicomObject::from_element_iter([
+        many(Tag(0x0070, 0x0008), (0..400).map(|n| text(20_000 * usize::from(n == 0) + 64, 1.0)).collect()),
+        many(Tag(0x0070, 0x0009), (0..20).map(|_| line()).collect()),
+    ]);
+    let corners: Vec<String> = (0..20_000).map(|n| (n % 97).to_string()).collect();
+    let hostile = state("1.9.7", |made| {
+        made.sequence(0x0070_0001, vec![drawn]).with(0x0018_1600, VR::CS, "POLYGONAL").with(
+            0x0018_1620,
+            VR::IS,
+            &corners.join("\\"),
+        )
+    });
+    let site = Site::of(&[image16("1.9.1", 512, 512, |x, y| x + y).file(), hostile]);
+    let target = made::path("1.9.7").replace(SERIES, "1.2.3.4.9");
+    let (width, height, ..) = png(&site.accept(&format!("{target}/rendered"), "image/png").await);
+    assert_eq!((width, height), (512, 512));
+}

@@ -189,7 +189,7 @@ async fn the_answer_in_xml() {
     assert_eq!((answer.status, answer.header("content-type")), (StatusCode::ACCEPTED, "application/dicom+xml"));
     let text = answer.text();
     for part in [
-        "<NativeDicomModel xmlns=\"http://dicom.nema.org/PS3.19/models/NativeDICOM\">",
+        "<NativeDicomModel xmlns=\"http://dicom.nema.org/PS3.19/models/NativeDICOM\" xml:space=\"preserve\">",
         "<DicomAttribute tag=\"00081199\" vr=\"SQ\" keyword=\"ReferencedSOPSequence\"><Item number=\"1\">",
         "<DicomAttribute tag=\"00081155\" vr=\"UI\" keyword=\"ReferencedSOPInstanceUID\"><Value number=\"1\">1.7.1</Value>",
         "<DicomAttribute tag=\"00081197\" vr=\"US\" keyword=\"FailureReason\"><Value number=\"1\">49152</Value>",
@@ -372,12 +372,30 @@ async fn metadata_that_is_none_has_its_reason() {
         ("[{".to_owned(), 0xC000),
         ("[".repeat(1000), 0xC000),
         (" ".repeat(17 << 20), 0xC000),
+        (format!("[{}]", vec!["{}"; 10_001].join(",")), 0xC000),
     ] {
         let answer = store_described(&site, kind, sets.as_bytes(), &bulk).await;
         let shown: String = sets.chars().take(20).collect();
         assert_eq!(answer.status, StatusCode::CONFLICT, "{shown}");
         assert_eq!(told(&answer), (vec![], vec![], vec![reason.into()]), "{shown}");
     }
+    let half = format!("[]{}", " ".repeat(9 << 20));
+    let answer = store_described(&site, kind, half.as_bytes(), &[(kind, "more", half.as_bytes())]).await;
+    assert_eq!(told(&answer), (vec![], vec![], vec![0xC000.into()]), "too long together");
+    let sets = json!(vec![json!({}); 6000]).to_string();
+    let answer = store_described(&site, kind, sets.as_bytes(), &[(kind, "more", sets.as_bytes())]).await;
+    assert_eq!(told(&answer), (vec![], vec![], vec![0xC000.into()]), "too many together");
+    let mut endless = metadata("1.8.8", 1);
+    for n in 0..60 {
+        endless[format!("0009{:04X}", 0x1000 + n)] = json!({"vr": "OB", "BulkDataURI": "many"});
+    }
+    let many = vec![("application/octet-stream", "many", &pixels[..2]); 2000];
+    let answer = store_described(&site, kind, json!([endless]).to_string().as_bytes(), &many).await;
+    assert_eq!(
+        told(&answer),
+        (vec![], vec![("1.8.8".into(), 0xC000.into())], vec![]),
+        "the same bulk data again and again"
+    );
     let answer = store_described(&site, kind, json!([metadata("1.8.9", 1)]).to_string().as_bytes(), &bulk).await;
     assert_eq!(told(&answer), (vec![], vec![("1.8.9".into(), 0xC000.into())], vec![]), "bulk data that did not come");
     assert_eq!(site.archive.stats().unwrap().instances, 0);

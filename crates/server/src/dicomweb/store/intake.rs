@@ -1,9 +1,9 @@
 //! From the parts of a body to stored instances: each into the spool as it comes, many into the index by one commit.
 
 use super::body::BodyReader;
+use super::forms::{Content, Framing};
 use super::model;
 use super::outcome::{self, Named, Outcome};
-use super::{Content, Framing};
 use crate::accept;
 use crate::media::{DICOM, OCTET_STREAM};
 use crate::multipart::{Head, Parts, Trouble};

@@ -2,6 +2,7 @@
 
 mod answer;
 mod body;
+mod forms;
 mod intake;
 mod model;
 mod outcome;
@@ -16,10 +17,10 @@ use crate::error::{Answered, Problem};
 use crate::media::{DICOM, DICOM_JSON, DICOM_XML};
 use crate::multipart::Trouble;
 use crate::state::App;
-use answer::Model;
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, Method, Request, Response, header};
+use forms::{Content, Framing, Model};
 use outcome::Outcome;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -29,28 +30,6 @@ use turns::Turn;
 
 /// Who waits longer for a turn is told to come again.
 const TURN: Duration = Duration::from_secs(20);
-
-/// How the body holds instances.
-enum Framing {
-    /// It is one instance.
-    Single,
-    /// Parts between delimiters.
-    Parts {
-        /// The text of the delimiters.
-        boundary: String,
-        /// What they are.
-        content: Content,
-    },
-}
-
-/// What the parts of a body are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Content {
-    /// Part 10 objects.
-    Dicom,
-    /// Metadata and bulk data.
-    Model(Model),
-}
 
 /// Does this request store? Then its body has no length of ours, and its time is that of its bytes.
 pub fn is_store(method: &Method, route: Option<&str>) -> bool {

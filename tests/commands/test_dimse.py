@@ -11,6 +11,7 @@ import time
 import urllib.request
 
 import pydicom
+import pydicom.fileset
 import pynetdicom
 import pytest
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
@@ -220,13 +221,13 @@ def _written(file, archive):
 class Raw:
     """An association by hand, in bytes that are ours to choose."""
 
-    def __init__(self, port, abstract, syntax, pdu=16384):
+    def __init__(self, port, abstract, syntax, pdu=16384, source=""):
         item = lambda kind, body: struct.pack(">BBH", kind, 0, len(body)) + body
         context = struct.pack(">BBBB", 1, 0, 0, 0) + item(0x30, abstract.encode()) + item(0x40, syntax.encode())
         user = item(0x51, struct.pack(">I", pdu)) + item(0x52, b"1.2.3")
         body = struct.pack(">HH", 1, 0) + b"FIRSTLIGHT".ljust(16) + b"RAW".ljust(16) + bytes(32)
         body += item(0x10, b"1.2.840.10008.3.1.1.1") + item(0x20, context) + item(0x50, user)
-        self.socket = socket.create_connection(("127.0.0.1", port), timeout=60)
+        self.socket = socket.create_connection(("127.0.0.1", port), timeout=60, source_address=(source, 0))
         self.socket.sendall(struct.pack(">BBI", 1, 0, len(body)) + body)
         kind, self.answer = self.pdu()
         assert kind == 2, (kind, self.answer)
@@ -329,10 +330,15 @@ def test_a_bad_object_keeps_the_association(archive, tmp_path):
     statuses = []
     other = pydicom.dcmread(good)
     other.SOPInstanceUID = "2.25.77"
+    of_class = pydicom.dcmread(good)
+    of_class.SOPClassUID = "1.2.840.10008.5.1.4.1.1.2"
+    ct = make_image(tmp_path / "ct.dcm", seed=1, SOPClassUID=of_class.SOPClassUID)
     for n, (request, data) in enumerate([
         (image, b"this is no data set, whatever it says"),
         (image, b""),
         (other, data_set(good.read_bytes())),
+        (of_class, data_set(ct.read_bytes())),
+        (image, data_set(ct.read_bytes())),
         (image, data_set(good.read_bytes())),
     ], 1):
         raw.data(store_request(request, n), True)
@@ -341,7 +347,7 @@ def test_a_bad_object_keeps_the_association(archive, tmp_path):
         assert struct.unpack("<H", answer[0x0120])[0] == n
         statuses.append(struct.unpack("<H", answer[0x0900])[0])
     raw.release()
-    assert [status >> 8 for status in statuses] == [0xC0, 0xC0, 0xA9, 0], [hex(s) for s in statuses]
+    assert [status >> 8 for status in statuses] == [0xC0, 0xC0, 0xA9, 0xA9, 0xA9, 0], [hex(s) for s in statuses]
     assert archive.uids() == {image.SOPInstanceUID}
 
 
@@ -371,7 +377,11 @@ def test_many_associations_at_once(archive, tmp_path):
 
 
 def test_more_associations_than_there_is_room_for(archive):
-    held = [Raw(archive.port, Verification, ImplicitVRLittleEndian) for _ in range(64)]
+    """One address takes half of it, and leaves the rest to others."""
+    held = [Raw(archive.port, Verification, ImplicitVRLittleEndian) for _ in range(32)]
+    done = run("echoscu", "127.0.0.1", archive.port)
+    assert done.returncode != 0 and "Transient" in done.stderr, done.stderr
+    held += [Raw(archive.port, Verification, ImplicitVRLittleEndian, source="127.0.0.2") for _ in range(32)]
     done = run("echoscu", "127.0.0.1", archive.port)
     assert done.returncode != 0 and "Transient" in done.stderr, done.stderr
     [raw.release() for raw in held]
@@ -724,14 +734,63 @@ def test_get_gives_what_was_stored(filled, tmp_path):
         assert (image.pixel_array == pydicom.dcmread(filled.sources[str(image.SOPInstanceUID)]).pixel_array).all()
 
 
-def test_get_of_a_converted_study_by_an_old_viewer(tmp_path):
+def test_get_and_move_by_a_long_list(filled):
+    """A list of more bytes than other values may have."""
+    image = pydicom.dcmread(next(iter(filled.sources.values())), stop_before_pixels=True)
+    of_study = [uid for uid, path in filled.sources.items() if pydicom.dcmread(path, stop_before_pixels=True).SeriesInstanceUID == image.SeriesInstanceUID]
+    get, got = StudyRootQueryRetrieveInformationModelGet, []
+    association = associated(
+        filled, (get, [ImplicitVRLittleEndian]), (SECONDARY_CAPTURE, [ExplicitVRLittleEndian]),
+        ext_neg=[pynetdicom.build_role(SECONDARY_CAPTURE, scp_role=True)],
+        evt_handlers=[(evt.EVT_C_STORE, lambda event: got.append(event.request.AffectedSOPInstanceUID) or 0)],
+    )
+    wanted = keys("IMAGE", StudyInstanceUID=image.StudyInstanceUID, SeriesInstanceUID=image.SeriesInstanceUID)
+    wanted.SOPInstanceUID = of_study + [f"2.25.{10 ** 30 + n}" for n in range(1100)]
+    last = list(association.send_c_get(wanted, get))[-1][0]
+    assert (last.Status, last.NumberOfCompletedSuboperations) == (0, len(of_study)) and sorted(got) == sorted(of_study)
+    association.release()
+
+
+def test_move_ends_when_the_destination_does(filled, tmp_path):
+    """It takes one, and hangs up at each of the others."""
+    began, ae, port = [], AE(ae_title="DEST"), free_port()
+    ae.add_supported_context(SECONDARY_CAPTURE, [ExplicitVRLittleEndian])
+
+    def stored(event):
+        began.append(event.request.AffectedSOPInstanceUID)
+        if len(began) > 1:
+            event.assoc.abort()
+        return 0
+
+    server = ae.start_server(("127.0.0.1", port), block=False, evt_handlers=[(evt.EVT_C_STORE, stored)])
+    archive = Archive(tmp_path, "--peer", f"DEST@127.0.0.1:{port},PEER@127.0.0.1:1", "--import", filled.data.parent / "in")
+    try:
+        for _ in range(100):
+            if len(archive.uids()) == 11:
+                break
+            time.sleep(0.1)
+        move = PatientRootQueryRetrieveInformationModelFind.replace("2.1.1", "2.1.2")
+        association = associated(archive, (move, [ExplicitVRLittleEndian]))
+        last, _ = list(association.send_c_move(keys("PATIENT", PatientID="P1"), "dest", move))[-1]
+        assert (last.Status, last.NumberOfCompletedSuboperations, last.NumberOfFailedSuboperations) == (0xB000, 1, 7)
+        assert len(began) == 4
+        association.release()
+    finally:
+        archive.stop()
+        server.shutdown()
+
+
+@pytest.mark.parametrize("syntaxes", [
+    [ImplicitVRLittleEndian], ["1.2.840.10008.1.2.4.90", ImplicitVRLittleEndian, ExplicitVRLittleEndian],
+], ids=["old", "compressed first"])
+def test_get_of_a_converted_study_by_an_old_viewer(tmp_path, syntaxes):
     archive = converted_archive(tmp_path)
     try:
         get = StudyRootQueryRetrieveInformationModelGet
         got = []
         role = pynetdicom.build_role(SECONDARY_CAPTURE, scp_role=True)
         association = associated(
-            archive, (get, [ImplicitVRLittleEndian]), (SECONDARY_CAPTURE, [ImplicitVRLittleEndian]),
+            archive, (get, [ImplicitVRLittleEndian]), (SECONDARY_CAPTURE, syntaxes),
             ext_neg=[role], evt_handlers=[(evt.EVT_C_STORE, lambda event: got.append(event.dataset) or got[-1].__setattr__("file_meta", event.file_meta) or 0)],
         )
         answers = list(association.send_c_get(keys("STUDY", StudyInstanceUID="2.25.1"), get))
@@ -835,6 +894,29 @@ def test_send_files_folders_and_studies(filled, tmp_path, syntaxes):
         for uid, (_, _, image, _) in receiver.got.items():
             if uid in filled.sources:
                 assert (image.pixel_array == pydicom.dcmread(filled.sources[uid]).pixel_array).all()
+    finally:
+        receiver.stop()
+
+
+def test_send_stops_behind_the_answer_it_waits_for(tmp_path):
+    """And a DICOMDIR in a folder is none of what is sent."""
+    receiver = Receiver([ExplicitVRLittleEndian], slow=2)
+    try:
+        for n in range(3):
+            make_image(tmp_path / "in" / f"{n}.dcm", seed=n)
+        directory = pydicom.fileset.FileSet()
+        directory.add(tmp_path / "in" / "0.dcm")
+        directory.write(tmp_path / "medium")
+        done = firstlight("send", tmp_path / "medium", f"DEST@127.0.0.1:{receiver.port}")
+        assert done.returncode == 0 and "1 object sent" in done.stdout and "1 skipped" in done.stdout, done
+        receiver.got.clear()
+        command = [str(word) for word in (BINARY, "send", tmp_path / "in", f"DEST@127.0.0.1:{receiver.port}")]
+        sending = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        time.sleep(1)
+        sending.send_signal(signal.SIGINT)
+        said, talk = sending.communicate(timeout=60)
+        assert sending.returncode == 130 and "error" not in talk, (sending.returncode, said, talk)
+        assert len(receiver.got) < 3 and said.startswith(f"{len(receiver.got)} object"), said
     finally:
         receiver.stop()
 

@@ -5,6 +5,7 @@ use crate::error::Error;
 use crate::wire::{HEAD, Incoming, Wire};
 use dicom_ul::Pdu;
 use std::io::{self, Read};
+use std::net::IpAddr;
 use std::ops::Range;
 use std::time::Duration;
 
@@ -73,11 +74,16 @@ impl Association {
 
     /// The next command and its presentation context; `None` when the peer asks to release the association, which is answered.
     pub fn next(&mut self) -> Result<Option<(Context, Command)>, Error> {
+        self.next_command(false)
+    }
+
+    /// `within`: something is under way, which a stop of the program lets end.
+    fn next_command(&mut self, within: bool) -> Result<Option<(Context, Command)>, Error> {
         let idle = self.wire.times().idle;
         let mut bytes = Vec::new();
         let mut context = None;
         loop {
-            let Some(pdv) = self.pdv(idle, context.is_some())? else {
+            let Some(pdv) = self.pdv(idle, within || context.is_some())? else {
                 return match context {
                     None => Ok(None),
                     Some(_) => Err(Error::Protocol("a release within a message")),
@@ -160,7 +166,7 @@ impl Association {
             out.resize(start, 0);
             out.extend(ahead.take());
             let room = most + 1 - (out.len() - start);
-            (&mut *data).take(room as u64).read_to_end(&mut out)?;
+            (&mut *data).take(room as u64).read_to_end(&mut out).map_err(Error::Source)?;
             let is_last = out.len() - start <= most;
             if !is_last {
                 ahead = out.pop();
@@ -176,10 +182,16 @@ impl Association {
         }
     }
 
-    /// Waits for the response to a request of ours. A C-CANCEL for `of` that comes meanwhile is noted in `cancelled`.
-    pub fn response(&mut self, message: u16, of: u16, cancelled: &mut bool) -> Result<(Context, Command), Error> {
+    /// Waits for the response to a request of ours. A C-CANCEL for `of` that comes meanwhile is noted in `cancelled`. `within`: also
+    /// while the program is being stopped.
+    pub fn response(
+        &mut self,
+        message: u16,
+        (of, cancelled): (u16, &mut bool),
+        within: bool,
+    ) -> Result<(Context, Command), Error> {
         loop {
-            let Some((context, command)) = self.next()? else { return Err(Error::Closed) };
+            let Some((context, command)) = self.next_command(within)? else { return Err(Error::Closed) };
             match command.field() {
                 field::CANCEL => *cancelled |= command.number(element::RESPONDED_TO) == Some(of),
                 kind if kind & field::RESPONSE != 0 => {
@@ -193,8 +205,11 @@ impl Association {
         }
     }
 
-    /// Has a C-CANCEL for this request come? Does not wait.
+    /// Has a C-CANCEL for this request come? Does not wait. An error when the program is being stopped.
     pub fn is_cancelled(&mut self, message: u16) -> Result<bool, Error> {
+        if self.wire.is_stopped() {
+            return Err(Error::Stopped);
+        }
         let mut cancelled = false;
         while !self.unread.is_empty() || self.wire.has_more()? {
             match self.next()? {
@@ -206,6 +221,11 @@ impl Association {
             }
         }
         Ok(cancelled)
+    }
+
+    /// Where the other side is.
+    pub fn peer_address(&self) -> Option<IpAddr> {
+        self.wire.peer_address()
     }
 
     /// Releases an association that this side requested.

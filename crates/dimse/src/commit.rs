@@ -5,7 +5,7 @@ use crate::command::{Command, element, field};
 use crate::error::Error;
 use crate::find::text;
 use crate::identifier;
-use crate::peers::Peer;
+use crate::peers::{self, Peer};
 use crate::request::{self, Proposed};
 use crate::send::{Call, Retry, wait};
 use crate::server::{Config, Shared};
@@ -15,6 +15,7 @@ use crate::uids;
 use archive::{Archive, Query, QueryLevel, Tag};
 use dicom::{Source, TransferSyntax, Vr};
 use serde_json::{Value, json};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
@@ -28,10 +29,28 @@ const REFERENCED_INSTANCE: Tag = Tag(0x0008, 0x1155);
 const REQUEST_COMMITMENT: u16 = 1;
 /// Failure reasons (PS3.3 C.14.1.1).
 const NO_SUCH_INSTANCE: u16 = 0x0112;
+const CANNOT_TELL: u16 = 0x0110;
 const ANOTHER_CLASS: u16 = 0x0119;
 /// Results that are on their way at once.
 const MOST: usize = 16;
 static ON_THE_WAY: AtomicUsize = AtomicUsize::new(0);
+
+/// One of the results that are on their way, as long as this lives.
+struct OnTheWay;
+
+impl OnTheWay {
+    fn begin() -> Option<OnTheWay> {
+        let before = ON_THE_WAY.fetch_add(1, Ordering::SeqCst);
+        let begun = OnTheWay;
+        (before < MOST).then_some(begun)
+    }
+}
+
+impl Drop for OnTheWay {
+    fn drop(&mut self) {
+        ON_THE_WAY.fetch_sub(1, Ordering::SeqCst);
+    }
+}
 
 /// What is to be committed.
 #[derive(Debug, Default)]
@@ -53,9 +72,9 @@ pub fn answer(
         false => Vec::new(),
     };
     let (status, why) = match taken(association, shared, context, request, &bytes) {
-        Ok((transaction, peer)) => {
+        Ok((transaction, peer, on_the_way)) => {
             association.send(context.id, Command::response(request, status::SUCCESS), None)?;
-            report_later(shared, transaction, peer);
+            report_later(shared, transaction, peer, on_the_way);
             return Ok(());
         }
         Err(refused) => refused,
@@ -70,21 +89,23 @@ fn taken(
     context: &Context,
     request: &Command,
     bytes: &[u8],
-) -> Result<(Transaction, Peer), (u16, &'static str)> {
+) -> Result<(Transaction, Peer, OnTheWay), (u16, &'static str)> {
     if request.number(element::ACTION_TYPE) != Some(REQUEST_COMMITMENT) {
         return Err((status::NO_SUCH_ACTION, "no such action"));
     }
     let transaction =
         read(bytes, &context.transfer_syntax).ok_or((status::INVALID_ARGUMENT, "no transaction and objects"))?;
     let peers = &shared.config.access.peers;
-    let peer = peers.iter().find(|peer| peer.title.is(&association.calling));
+    let peer = caller(peers, &association.calling, association.peer_address());
     let peer = peer.ok_or((status::PROCESSING_FAILURE, "no address is known for the calling AE title"))?;
-    let before = ON_THE_WAY.fetch_add(1, Ordering::SeqCst);
-    if before >= MOST {
-        ON_THE_WAY.fetch_sub(1, Ordering::SeqCst);
-        return Err((status::RESOURCE_LIMITATION, "too many results are on their way"));
-    }
-    Ok((transaction, peer.clone()))
+    let on_the_way = OnTheWay::begin().ok_or((status::RESOURCE_LIMITATION, "too many results are on their way"))?;
+    Ok((transaction, peer.clone(), on_the_way))
+}
+
+/// The peer that calls by this title from this address; where none is there, the one of this title.
+fn caller<'a>(peers: &'a [Peer], title: &str, from: Option<IpAddr>) -> Option<&'a Peer> {
+    let there = peers.iter().filter(|peer| peer.title.is(title) && from.is_some_and(|from| peer.is_at(from)));
+    peers::named(there, title).or_else(|| peers::named(peers.iter(), title))
 }
 
 fn read(bytes: &[u8], transfer_syntax: &str) -> Option<Transaction> {
@@ -98,16 +119,16 @@ fn read(bytes: &[u8], transfer_syntax: &str) -> Option<Transaction> {
 }
 
 /// Looks for the objects and tells the peer, with new tries where it is away; in a thread, for the peer may release first.
-fn report_later(shared: &Shared, transaction: Transaction, peer: Peer) {
+fn report_later(shared: &Shared, transaction: Transaction, peer: Peer, on_the_way: OnTheWay) {
     let (config, stop) = (shared.config.clone(), shared.stop.clone());
     let work = move || {
         if let Err(error) = report(&config, &stop, &transaction, &peer) {
             tracing::warn!(%peer, %error, "the result of a storage commitment was not delivered");
         }
-        ON_THE_WAY.fetch_sub(1, Ordering::SeqCst);
+        drop(on_the_way);
     };
-    if thread::Builder::new().name("commitment".into()).spawn(work).is_err() {
-        ON_THE_WAY.fetch_sub(1, Ordering::SeqCst);
+    if let Err(error) = thread::Builder::new().name("commitment".into()).spawn(work) {
+        tracing::error!(%error, "cannot start a thread for the result of a storage commitment");
     }
 }
 
@@ -116,7 +137,11 @@ fn report(config: &Config, stop: &Arc<AtomicBool>, transaction: &Transaction, pe
     for (class, instance) in &transaction.objects {
         let mut item =
             json!({"00081150": {"vr": "UI", "Value": [class]}, "00081155": {"vr": "UI", "Value": [instance]}});
-        match why_not(&config.archive, class, instance)? {
+        let reason = why_not(&config.archive, class, instance).unwrap_or_else(|error| {
+            tracing::warn!(sop = %instance.escape_debug(), %error, "storage commitment: an instance cannot be looked for");
+            Some(CANNOT_TELL)
+        });
+        match reason {
             None => there.push(item),
             Some(reason) => {
                 item["00081197"] = json!({"vr": "US", "Value": [reason]});
@@ -174,7 +199,8 @@ fn tell(call: &Call, event: u16, elements: &[(Tag, Vr, Vec<Value>)]) -> Result<(
     let mut association = request::associate(&call.peer, &call.title, &proposed, &call.limits, &call.stop)?;
     let told = tell_on(&mut association, event, elements);
     match &told {
-        Ok(()) => association.release()?,
+        // It was told: how the association ends changes nothing.
+        Ok(()) => drop(association.release()),
         Err(error) => association.abort(error),
     }
     told
@@ -187,7 +213,7 @@ fn tell_on(association: &mut Association, event: u16, elements: &[(Tag, Vr, Vec<
         .with_uid(element::AFFECTED_INSTANCE, uids::STORAGE_COMMITMENT_INSTANCE)
         .with(element::EVENT_TYPE, event);
     association.send(context.id, request, Some(&identifier::write(elements, &context.transfer_syntax)))?;
-    let (answered, response) = association.response(message, 0, &mut false)?;
+    let (answered, response) = association.response(message, (0, &mut false), false)?;
     association.skip_data(answered.id, &response)?;
     match response.status() {
         status if status::is_done(status) => Ok(()),
@@ -198,6 +224,28 @@ fn tell_on(association: &mut Association, event: u16, elements: &[(Tag, Vr, Vec<
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_result_goes_where_the_request_came_from() {
+        let peers = ["ct@127.0.0.1:1", "CT@127.0.0.2:2", "MR@127.0.0.3:3"].map(|text| text.parse::<Peer>().unwrap());
+        let port = |title, from: &str| caller(&peers, title, from.parse().ok()).map(|peer| peer.port);
+        assert_eq!(port("CT", "127.0.0.1"), Some(1), "the address goes before the letters");
+        assert_eq!(port("CT", "127.0.0.2"), Some(2));
+        assert_eq!(port("CT", "127.0.0.9"), Some(2));
+        assert_eq!(port("US", "127.0.0.1"), None);
+    }
+
+    #[test]
+    fn results_on_their_way_are_counted_until_they_end() {
+        let most: Vec<OnTheWay> = (0..MOST).map(|_| OnTheWay::begin().unwrap()).collect();
+        assert!(OnTheWay::begin().is_none());
+        drop(most);
+        let fails = std::panic::catch_unwind(|| {
+            let _on_the_way = OnTheWay::begin();
+            panic!("a thread that ends so");
+        });
+        assert!(fails.is_err() && ON_THE_WAY.load(Ordering::SeqCst) == 0);
+    }
 
     #[test]
     fn a_request_is_read() {

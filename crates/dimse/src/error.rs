@@ -26,6 +26,9 @@ pub enum Error {
     /// The connection failed.
     #[error("the connection failed: {0}")]
     Io(#[from] io::Error),
+    /// An object of ours could not be read while it was sent.
+    #[error("the object cannot be read: {0}")]
+    Source(#[source] io::Error),
     /// The peer closed the connection in the middle of something.
     #[error("the peer closed the connection")]
     Closed,
@@ -81,5 +84,10 @@ impl Error {
             Error::Rejected(why) => why.starts_with("for now"),
             _ => false,
         }
+    }
+
+    /// Is it the association that failed, and not what was to be sent on it?
+    pub(crate) fn is_of_association(&self) -> bool {
+        !matches!(self, Error::Source(_) | Error::Archive(_) | Error::Dicom(_))
     }
 }

@@ -7,10 +7,11 @@ use crate::identifier::{self, Identifier, LEVEL, PATIENT_ID, RETRIEVE_TITLE};
 use crate::server::Config;
 use crate::status;
 use crate::uids;
-use archive::{Fields, Matches, Query, QueryLevel, Tag};
+use archive::{Fields, Matches, Patience, Query, QueryLevel, Tag};
 use dicom::Vr;
 use serde_json::{Map, Value};
 use std::collections::HashSet;
+use std::time::Instant;
 
 /// Rows that are read from the index at once.
 const PAGE: usize = 500;
@@ -86,18 +87,28 @@ fn found(
         return Ok(Err((status::DOES_NOT_MATCH, Some(comment))));
     };
     let mut query = query(&identifier);
+    query.limit = Some(PAGE.min(config.limits.matches.max(1)));
     let mut seen = HashSet::new();
+    let mut left = config.limits.search;
     loop {
-        let matches = match config.archive.find(level.in_index(), &query) {
+        if left.is_zero() {
+            return Ok(Err((status::OUT_OF_RESOURCES, Some(archive::Error::TooLong.to_string()))));
+        }
+        let started = Instant::now();
+        let matches = match config.archive.find_for(&Patience::of(left), level.in_index(), &query) {
             Ok(matches) => matches,
             Err(error @ archive::Error::Query(_)) => {
                 return Ok(Err((status::DOES_NOT_MATCH, Some(error.to_string()))));
+            }
+            Err(error @ archive::Error::TooLong) => {
+                return Ok(Err((status::OUT_OF_RESOURCES, Some(error.to_string()))));
             }
             Err(error) => {
                 tracing::warn!(%error, "C-FIND failed");
                 return Ok(Err((status::OUT_OF_RESOURCES, None)));
             }
         };
+        left = left.saturating_sub(started.elapsed());
         let pending = if matches.ignored.is_empty() { status::PENDING } else { status::PENDING_WITHOUT_SOME_KEYS };
         for row in &matches.rows {
             // Studies that come in meanwhile move others to the next page; and a patient has many studies.
@@ -116,6 +127,10 @@ fn found(
             return Ok(Ok(()));
         }
         query.offset += matches.rows.len();
+        if query.offset >= config.limits.matches {
+            let comment = format!("more than {} matches: ask for less", config.limits.matches);
+            return Ok(Err((status::OUT_OF_RESOURCES, Some(comment))));
+        }
     }
 }
 
@@ -154,5 +169,71 @@ pub fn text(row: &Map<String, Value>, tag: Tag) -> String {
         Some(Value::String(text)) => text.clone(),
         Some(other) => other.to_string(),
         None => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::negotiate::Access;
+    use crate::pull::pull;
+    use crate::send::Call;
+    use crate::server::{Config, Limits, Server};
+    use crate::store::bare_file;
+    use crate::{Error, identifier, status};
+    use archive::{Archive, Options, Tag, Ticket};
+    use dicom::{TransferSyntax, Vr};
+    use std::time::Duration;
+
+    /// A study of as many series of one instance each.
+    fn filled(folder: &std::path::Path, series: usize) -> Archive {
+        let archive = Archive::open(folder, Options::default()).unwrap();
+        for n in 0..series {
+            let (series, instance) = (format!("2.25.1{n}"), format!("2.25.2{n}"));
+            let keys = [
+                (Tag(0x0008, 0x0016), Vr::UI, "1.2.840.10008.5.1.4.1.1.66"),
+                (identifier::INSTANCE, Vr::UI, &*instance),
+                (identifier::STUDY, Vr::UI, "2.25.1"),
+                (identifier::SERIES, Vr::UI, &*series),
+            ];
+            let syntax = TransferSyntax::EXPLICIT_LITTLE;
+            let file = bare_file(syntax, &identifier::plain(&keys, syntax));
+            let candidate = archive.receive(&mut &file[..]).unwrap();
+            archive.submit(candidate).and_then(Ticket::wait).unwrap();
+        }
+        archive
+    }
+
+    /// How a pull of the study from a server with these limits ends.
+    async fn pulled(archive: &Archive, limits: Limits) -> Result<usize, Error> {
+        let title = || "ARCHIVE".parse().unwrap();
+        let access = Access { title: title(), peers: Vec::new(), may_store: true };
+        let config = Config { archive: archive.clone(), access, limits };
+        let server = Server::bind("127.0.0.1:0".parse().unwrap(), config).await.unwrap();
+        let peer = format!("ARCHIVE@{}", server.address().unwrap()).parse().unwrap();
+        let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+        let serving = tokio::spawn(server.run(stopped));
+        let call = Call { peer, title: title(), limits: Limits::default(), stop: Default::default() };
+        let archive = archive.clone();
+        let pulling = tokio::task::spawn_blocking(move || pull(&call, &archive, "2.25.1"));
+        let pulled = pulling.await.unwrap().map(|pulled| pulled.there);
+        stop.send(()).unwrap();
+        serving.await.unwrap();
+        pulled
+    }
+
+    #[tokio::test]
+    async fn answers_and_their_time_are_bounded() {
+        let folder = tempfile::tempdir().unwrap();
+        let archive = filled(folder.path(), 3);
+        let of = |matches, search| Limits { matches, search, ..Limits::default() };
+        let long = Duration::from_secs(60);
+        assert_eq!(pulled(&archive, of(3, long)).await.unwrap(), 3);
+        for limits in [of(2, long), of(3, Duration::ZERO)] {
+            let refused = pulled(&archive, limits).await.unwrap_err();
+            assert!(
+                matches!(refused, Error::Status { status: status::OUT_OF_RESOURCES, comment: Some(_) }),
+                "{refused}"
+            );
+        }
     }
 }

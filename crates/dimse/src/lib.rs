@@ -1,7 +1,7 @@
 //! DIMSE: DICOM over its own network protocol (PS3.7, PS3.8), as scanners and PACS speak it.
 //!
 //! ```text
-//! server       connections in bounds, a thread for each association
+//! server       connections in bounds (slots), a thread for each association
 //! negotiate    who may call, which services and transfer syntaxes (peers, uids)
 //! association  messages: a command set (command), a data set, PDUs (wire)
 //! store        C-STORE: the data set -> archive, durable, then the status
@@ -27,6 +27,7 @@ mod request;
 mod retrieve;
 mod send;
 mod server;
+mod slots;
 pub mod status;
 mod store;
 mod uids;
@@ -35,7 +36,7 @@ mod wire;
 pub use error::Error;
 pub use negotiate::Access;
 pub use outgoing::{Object, Sent};
-pub use peers::{AeTitle, Peer};
+pub use peers::{AeTitle, Peer, ambiguous};
 pub use pull::{Pulled, pull};
 pub use send::{Call, Retry, Sender, object_of};
 pub use server::{Config, Limits, Server};

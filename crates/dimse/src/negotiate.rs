@@ -24,6 +24,16 @@ pub struct Access {
 }
 
 impl Access {
+    /// Has one of the peers this address? `None` where names have to be looked up for that.
+    pub fn lists(&self, from: IpAddr) -> Option<bool> {
+        let from = from.to_canonical();
+        let addresses = || self.peers.iter().map(|peer| peer.host.parse::<IpAddr>().ok());
+        if self.peers.is_empty() || addresses().flatten().any(|address| address.to_canonical() == from) {
+            return Some(true);
+        }
+        addresses().all(|address| address.is_some()).then_some(false)
+    }
+
     /// Why a caller is not let in; `None` when it is.
     fn refuses(&self, called: &str, calling: &str, from: IpAddr) -> Option<ByUser> {
         if self.peers.is_empty() {
@@ -66,7 +76,7 @@ pub fn answer(request: &AssociationRQ, access: &Access, from: IpAddr, most: u32)
     for proposed in &request.presentation_contexts {
         let result = match contexts.iter().any(|known| known.id == proposed.id) {
             true => Err(Reason::NoReason),
-            false => choose(proposed, access.may_store || receives(&proposed.abstract_syntax)),
+            false => choose(proposed, access.may_store, receives(&proposed.abstract_syntax)),
         };
         let (reason, transfer_syntax) = match result {
             Ok(syntax) => (Reason::Acceptance, syntax),
@@ -131,8 +141,9 @@ fn agreed_roles(items: &[UserVariableItem]) -> Vec<(String, RequestorRoles)> {
 }
 
 /// The transfer syntax for a context, or why there is none. Services speak Explicit or Implicit VR Little Endian; objects come as they
-/// are, so the caller's order counts, but that explicit VRs go before implicit ones, which say less.
-fn choose(proposed: &PresentationContextProposed, with_objects: bool) -> Result<String, Reason> {
+/// are, so the caller's order counts, but that explicit VRs go before implicit ones, which say less. Objects that the caller is sent
+/// (C-GET) go in what every object can be made, as they may be stored in any syntax.
+fn choose(proposed: &PresentationContextProposed, may_store: bool, receives: bool) -> Result<String, Reason> {
     let class = trimmed(&proposed.abstract_syntax);
     let offered = || proposed.transfer_syntaxes.iter().filter(|uid| Uid::parse(uid).is_some());
     if uids::is_service(class) {
@@ -140,9 +151,10 @@ fn choose(proposed: &PresentationContextProposed, with_objects: bool) -> Result<
         let found = spoken.iter().find_map(|spoken| offered().find(|uid| trimmed(uid) == *spoken));
         return found.cloned().ok_or(Reason::TransferSyntaxesNotSupported);
     }
-    if !with_objects || !uids::is_storage(class) || proposed.id.is_multiple_of(2) {
+    if !(may_store || receives) || !uids::is_storage(class) || proposed.id.is_multiple_of(2) {
         return Err(Reason::AbstractSyntaxNotSupported);
     }
+    let rank = if receives { rank_to_send } else { rank };
     offered().min_by_key(|uid| rank(trimmed(uid))).cloned().ok_or(Reason::TransferSyntaxesNotSupported)
 }
 
@@ -152,6 +164,14 @@ fn rank(uid: &str) -> u8 {
         TransferSyntax::EXPLICIT_BIG => 2,
         uid if TransferSyntax::new(uid).coding() == Coding::Unknown => 3,
         _ => 0,
+    }
+}
+
+fn rank_to_send(uid: &str) -> u8 {
+    match uid {
+        TransferSyntax::EXPLICIT_LITTLE => 0,
+        TransferSyntax::IMPLICIT_LITTLE => 1,
+        _ => 2,
     }
 }
 
@@ -233,6 +253,32 @@ mod tests {
         let other = AssociationRQ { called_ae_title: "OTHER".into(), ..asked.clone() };
         let called = Some(AssociationRJSource::ServiceUser(ByUser::CalledAETitleNotRecognized));
         assert_eq!(answered(&other, &["CT1@127.0.0.1:104"]).err().map(|r| r.source), called);
+    }
+
+    #[test]
+    fn addresses_are_known_before_a_word_is_said() {
+        let of = |peers: &[&str], from: &str| access(peers).lists(from.parse().unwrap());
+        let peers = ["A@10.0.0.1:104", "B@[::1]:104"];
+        assert_eq!(of(&[], "10.0.0.9"), Some(true));
+        assert_eq!(of(&peers, "::ffff:10.0.0.1"), Some(true));
+        assert_eq!(of(&peers, "10.0.0.9"), Some(false));
+        assert_eq!(of(&["A@10.0.0.1:104", "C@ct.example:104"], "10.0.0.9"), None, "names are looked up later");
+    }
+
+    #[test]
+    fn who_is_served_objects_gets_what_any_can_be_made() {
+        let of = |syntaxes: &[&str], scp: bool| {
+            let mut asked = request(&[(1, CT, syntaxes)]);
+            let roles = RequestorRoles { scu: !scp, scp };
+            asked.user_variables.push(UserVariableItem::ScuScpRoleSelectionSubItem(CT.into(), roles));
+            answered(&asked, &[]).unwrap().contexts[0].transfer_syntax.clone()
+        };
+        let (implicit, explicit, big) = ("1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2");
+        let jpeg_2000 = "1.2.840.10008.1.2.4.90";
+        assert_eq!(of(&[jpeg_2000, implicit, explicit], true), explicit);
+        assert_eq!(of(&[jpeg_2000, big, implicit], true), implicit);
+        assert_eq!(of(&[jpeg_2000], true), jpeg_2000, "for objects that are stored so");
+        assert_eq!(of(&[jpeg_2000, implicit, explicit], false), jpeg_2000, "who only sends");
     }
 
     #[test]

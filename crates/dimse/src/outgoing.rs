@@ -10,7 +10,7 @@ use std::io::{self, Read};
 use transcode::{Outgoing, OutgoingForm};
 
 /// An object up to this size is made whole before it is sent, so that what can't be made is known while it can still be told. Of a
-/// larger one as many bytes of frames are looked at.
+/// larger one as many bytes of frames are looked at; all of it where the association would end with it that others come on (C-GET).
 const SMALL: u64 = 16 << 20;
 
 /// What a peer must know of an object before it comes.
@@ -84,7 +84,7 @@ pub fn send(
         request = request.with_text(element::ORIGINATOR, &from.title).with(element::ORIGINATOR_ID, from.message);
     }
     association.send_stream(context.id, request, &mut *data)?;
-    let (answered, response) = association.response(message, of, cancelled)?;
+    let (answered, response) = association.response(message, (of, cancelled), true)?;
     association.skip_data(answered.id, &response)?;
     let status = response.status();
     Ok(match status::is_done(status) {
@@ -110,15 +110,12 @@ fn prepare(
     };
     let source = || open().map_err(|error| error.to_string());
     if let Some(context) = context(&object.transfer_syntax) {
-        return Ok((context, stored(source()?)));
+        return Ok((context, stored(source()?).map_err(|error| error.to_string())?));
     }
     let mut reason = format!("the peer takes no {} as {} or uncompressed", object.class, object.transfer_syntax);
     for (syntax, form) in ways(&object.transfer_syntax) {
         let Some(context) = context(syntax) else { continue };
-        match made(source()?, form) {
-            Ok(data) if syntax == TransferSyntax::IMPLICIT_LITTLE => {
-                return Ok((context, Box::new(Implicit::new(data))));
-            }
+        match made(open, form, syntax == TransferSyntax::IMPLICIT_LITTLE, as_scp) {
             Ok(data) => return Ok((context, data)),
             Err(error) => reason = error.to_string(),
         }
@@ -127,25 +124,46 @@ fn prepare(
 }
 
 /// The data set as it is stored.
-fn stored(source: Source) -> Box<dyn Read> {
+fn stored(source: Source) -> io::Result<Box<dyn Read>> {
     let (input, range) = source.stored_data_set();
     let input = input.clone();
     let read = move |at: u64, buf: &mut [u8]| input.read_at(at, buf).map_err(io::Error::other);
-    Box::new(Part { at: range.start, end: range.end, read })
+    let len = range.end.saturating_sub(range.start);
+    let part = Part { at: range.start, end: range.end, read };
+    if len <= SMALL { whole(part, len) } else { Ok(Box::new(part)) }
 }
 
-/// The data set in another form.
-fn made(source: Source, form: OutgoingForm) -> dicom::error::Result<Box<dyn Read>> {
-    let mut outgoing = Outgoing::new(source, form)?;
+/// The data set in another form. `checked`: it is looked at to its end before it is sent.
+fn made(
+    open: &dyn Fn() -> Result<Source, Error>,
+    form: OutgoingForm,
+    implicit: bool,
+    checked: bool,
+) -> Result<Box<dyn Read>, Error> {
+    let mut outgoing = Outgoing::new(open()?, form)?;
     let (start, end) = (data_set_start(&mut outgoing)?, outgoing.len());
+    let stream = |mut outgoing: Outgoing| -> Box<dyn Read> {
+        let read = move |at: u64, buf: &mut [u8]| outgoing.read_at(at, buf).map_err(io::Error::other);
+        let part = Part { at: start, end, read };
+        if implicit { Box::new(Implicit::new(part, end - start)) } else { Box::new(part) }
+    };
     if end - start <= SMALL {
-        let mut bytes = vec![0; (end - start) as usize];
-        outgoing.read_at(start, &mut bytes)?;
-        return Ok(Box::new(io::Cursor::new(bytes)));
+        return whole(stream(outgoing), end - start).map_err(Error::Source);
     }
-    outgoing.check(SMALL)?;
-    let read = move |at: u64, buf: &mut [u8]| outgoing.read_at(at, buf).map_err(io::Error::other);
-    Ok(Box::new(Part { at: start, end, read }))
+    if checked {
+        io::copy(&mut stream(outgoing), &mut io::sink()).map_err(Error::Source)?;
+        outgoing = Outgoing::new(open()?, form)?;
+    } else {
+        outgoing.check(SMALL)?;
+    }
+    Ok(stream(outgoing))
+}
+
+/// All that is read, about `len` bytes, in memory.
+fn whole(mut read: impl Read, len: u64) -> io::Result<Box<dyn Read>> {
+    let mut bytes = Vec::with_capacity(usize::try_from(len.min(SMALL)).unwrap_or(0));
+    read.read_to_end(&mut bytes)?;
+    Ok(Box::new(io::Cursor::new(bytes)))
 }
 
 /// Where the data set begins in a file: behind the group that tells its length first (PS3.10 7.1).

@@ -58,6 +58,21 @@ impl FromStr for AeTitle {
     }
 }
 
+/// The peer of this title: the one that is written so, else one that differs in the case of letters only.
+pub fn named<'a>(peers: impl Iterator<Item = &'a Peer> + Clone, title: &str) -> Option<&'a Peer> {
+    let exactly = peers.clone().find(|peer| peer.title.as_str() == title.trim());
+    exactly.or_else(|| peers.clone().find(|peer| peer.title.is(title)))
+}
+
+/// A title that two peers in different places have: C-MOVE could not tell which is meant.
+pub fn ambiguous(peers: &[Peer]) -> Option<&AeTitle> {
+    let other = |one: &Peer, two: &Peer| {
+        one.title.as_str() == two.title.as_str() && (one.host != two.host || one.port != two.port)
+    };
+    let found = peers.iter().enumerate().find(|(n, one)| peers[..*n].iter().any(|two| other(one, two)));
+    found.map(|(_, peer)| &peer.title)
+}
+
 impl Peer {
     /// Is this one of the addresses that its name stands for now?
     pub fn is_at(&self, address: IpAddr) -> bool {
@@ -109,6 +124,18 @@ mod tests {
     fn titles_by_letters_not_by_case() {
         let title: AeTitle = " Store1 ".parse().unwrap();
         assert!(title.is("STORE1  ") && !title.is("STORE2"));
+    }
+
+    #[test]
+    fn titles_that_differ_in_case_are_two_peers() {
+        let peers = ["ct@h:1", "CT@h:2", "MR@h:3"].map(|text| text.parse::<Peer>().unwrap());
+        let port = |title| named(peers.iter(), title).map(|peer| peer.port);
+        assert_eq!([port("CT "), port("ct"), port("mr"), port("US")], [Some(2), Some(1), Some(3), None]);
+        assert_eq!(ambiguous(&peers), None);
+        let twice = ["CT@h:1", "MR@h:1", "CT@h:1"].map(|text| text.parse::<Peer>().unwrap());
+        assert_eq!(ambiguous(&twice), None, "the same one is said twice");
+        let two = ["CT@h:1", "MR@h:1", "CT@i:1"].map(|text| text.parse::<Peer>().unwrap());
+        assert_eq!(ambiguous(&two).map(AeTitle::as_str), Some("CT"));
     }
 
     #[test]

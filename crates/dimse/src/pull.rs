@@ -75,7 +75,8 @@ fn list(call: &Call, study: &str) -> Result<BTreeMap<String, String>, Error> {
     let mut association = request::associate(&call.peer, &call.title, &proposed, &call.limits, &call.stop)?;
     let listed = list_on(&mut association, study);
     match &listed {
-        Ok(_) => association.release()?,
+        // All was answered: how the association ends changes nothing.
+        Ok(_) => drop(association.release()),
         Err(error) => association.abort(error),
     }
     listed
@@ -111,7 +112,7 @@ fn find(association: &mut Association, keys: &[(Tag, Vr, &str)]) -> Result<Vec<I
     association.send(context.id, request, Some(&data))?;
     let mut answers = Vec::new();
     loop {
-        let (_, response) = association.response(message, 0, &mut false)?;
+        let (_, response) = association.response(message, (0, &mut false), false)?;
         if !status::is_pending(response.status()) {
             return ended(association, &context, &response).map(|_| answers);
         }
@@ -129,14 +130,15 @@ fn get(call: &Call, archive: &Archive, study: &str, listed: &BTreeMap<String, St
     let mut association = request::associate(&call.peer, &call.title, &proposed, &call.limits, &call.stop)?;
     let got = get_on(&mut association, archive, study);
     match &got {
-        Ok(_) => association.release()?,
+        Ok(_) => drop(association.release()),
         Err(error) => association.abort(error),
     }
     got
 }
 
 /// C-GET, and for each class a context for each transfer syntax, so that objects come as they are stored there; where that is more
-/// than there is room for, one for each class, and the peer chooses. Some peers do not tell the classes: then it is the usual ones.
+/// than there is room for, one for each class in what any object can be made, and as far as there is room one more in which the peer
+/// chooses how it is compressed. Some peers do not tell the classes: then it is the usual ones.
 fn contexts(listed: &BTreeMap<String, String>) -> Vec<Proposed> {
     let mut classes: BTreeSet<String> = listed.values().filter(|class| uids::is_storage(class)).cloned().collect();
     if listed.values().any(|class| !uids::is_storage(class)) {
@@ -147,7 +149,10 @@ fn contexts(listed: &BTreeMap<String, String>) -> Vec<Proposed> {
     if classes.len() * TAKEN.len() < MOST_CONTEXTS {
         proposed.extend(classes.iter().flat_map(|class| TAKEN.iter().map(|syntax| receive(class, &[syntax]))));
     } else {
-        proposed.extend(classes.iter().map(|class| receive(class, &TAKEN)));
+        let compressed: Vec<&str> = TAKEN.into_iter().filter(|syntax| !SPOKEN.contains(syntax)).collect();
+        proposed.extend(classes.iter().map(|class| receive(class, &SPOKEN)));
+        proposed.extend(classes.iter().map(|class| receive(class, &compressed)));
+        proposed.truncate(MOST_CONTEXTS);
     }
     proposed
 }
@@ -194,4 +199,28 @@ fn check(response: &Command) -> Result<(), Error> {
     let status = response.status();
     let comment = Some(response.text(element::COMMENT)).filter(|comment| !comment.is_empty());
     if status::is_done(status) { Ok(()) } else { Err(Error::Status { status, comment }) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn listed(classes: usize) -> BTreeMap<String, String> {
+        (0..classes).map(|n| (format!("2.25.{n}"), format!("1.2.840.10008.5.1.4.1.1.{n}"))).collect()
+    }
+
+    #[test]
+    fn every_class_has_a_context_in_what_any_object_can_be_made() {
+        let spoken: Vec<String> = SPOKEN.map(str::to_owned).to_vec();
+        for classes in [7, 60, 100] {
+            let proposed = contexts(&listed(classes));
+            assert!(proposed.len() <= MOST_CONTEXTS);
+            assert_eq!(proposed.iter().filter(|p| p.receive && p.syntaxes == spoken).count(), classes);
+            let compressed = proposed.iter().filter(|p| p.receive && p.syntaxes != spoken).count();
+            assert_eq!(compressed, classes.min(MOST_CONTEXTS - 1 - classes));
+        }
+        let few = contexts(&listed(2));
+        assert_eq!(few.len(), 1 + 2 * TAKEN.len());
+        assert!(few[1..].iter().all(|p| p.syntaxes.len() == 1));
+    }
 }

@@ -7,16 +7,21 @@ use crate::error::Error;
 use crate::find::{self, Level};
 use crate::identifier::{self, Identifier};
 use crate::outgoing::{self, Object, Originator, Sent};
-use crate::peers::Peer;
+use crate::peers::{self, Peer};
 use crate::request::{self, Proposed};
 use crate::server::{Config, Shared};
 use crate::status;
 use archive::{Instance, Query, QueryLevel, Tag};
 use dicom::{TransferSyntax, Vr};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// UIDs that one answer lists as failed: they have to fit in a value of a short length.
 const LISTED: usize = 900;
+/// Associations to a destination that fail one after another until it is given up.
+const GIVEN_UP: u32 = 3;
+/// UIDs of a list that are asked of the index at once.
+const ASKED: usize = 500;
 /// Failed SOP Instance UID List.
 const FAILED_LIST: Tag = Tag(0x0008, 0x0058);
 
@@ -44,7 +49,7 @@ pub fn answer(
     let destination = match request.field() {
         field::MOVE => {
             let title = request.text(element::DESTINATION);
-            match config.access.peers.iter().find(|peer| peer.title.is(&title)) {
+            match peers::named(config.access.peers.iter(), &title) {
                 Some(peer) => Some(peer.clone()),
                 None => {
                     return refuse(association, context, request, status::UNKNOWN_DESTINATION, "no such destination");
@@ -94,33 +99,57 @@ fn wanted(config: &Config, identifier: &Identifier, class: &str) -> Result<Vec<A
     if keys.first().is_none_or(|(tag, value)| *tag != unique[0] || value.contains(['*', '?'])) {
         return Err((status::DOES_NOT_MATCH, "the unique key of the level has no value".into()));
     }
-    let read = || -> Result<Vec<Arc<Instance>>, archive::Error> {
-        let index_level = if level == Level::Patient { QueryLevel::Study } else { of_index(level) };
-        let mut query = Query { matches: keys.clone(), limit: Some(500), ..Query::default() };
-        let mut instances = Vec::new();
-        loop {
-            let matches = config.archive.find(index_level, &query)?;
-            for row in &matches.rows {
-                let uid = |tag| find::text(row, tag);
-                let (study, series) = (uid(identifier::STUDY), uid(identifier::SERIES));
-                match index_level {
-                    QueryLevel::Study => instances.extend(config.archive.instances(&study, None)?),
-                    QueryLevel::Series => instances.extend(config.archive.instances(&study, Some(&series))?),
-                    QueryLevel::Instance => {
-                        instances.extend(config.archive.instance(&study, &series, &uid(identifier::INSTANCE))?);
-                    }
+    let index_level = of_index(level);
+    let mut instances = Vec::new();
+    for value in portions(keys[0].0, &keys[0].1) {
+        let mut matches = keys.clone();
+        matches[0].1 = value;
+        read(config, index_level, matches, &mut instances).map_err(|error| match error {
+            error @ archive::Error::Query(_) => (status::DOES_NOT_MATCH, error.to_string()),
+            error => {
+                tracing::warn!(%error, "C-MOVE or C-GET failed");
+                (status::CANNOT_COUNT, "the archive cannot be read".into())
+            }
+        })?;
+    }
+    Ok(instances)
+}
+
+/// A list of UIDs in parts that one query takes, each UID once; any other value as it is.
+fn portions(tag: Tag, value: &str) -> Vec<String> {
+    if tag == identifier::PATIENT_ID {
+        return vec![value.to_owned()];
+    }
+    let uids: BTreeSet<&str> = value.split(['\\', ',']).map(str::trim).filter(|uid| !uid.is_empty()).collect();
+    let uids: Vec<&str> = uids.into_iter().collect();
+    uids.chunks(ASKED).map(|part| part.join("\\")).collect()
+}
+
+fn read(
+    config: &Config,
+    level: QueryLevel,
+    matches: Vec<(Tag, String)>,
+    instances: &mut Vec<Arc<Instance>>,
+) -> Result<(), archive::Error> {
+    let mut query = Query { matches, limit: Some(ASKED), ..Query::default() };
+    loop {
+        let matches = config.archive.find(level, &query)?;
+        for row in &matches.rows {
+            let uid = |tag| find::text(row, tag);
+            let (study, series) = (uid(identifier::STUDY), uid(identifier::SERIES));
+            match level {
+                QueryLevel::Study => instances.extend(config.archive.instances(&study, None)?),
+                QueryLevel::Series => instances.extend(config.archive.instances(&study, Some(&series))?),
+                QueryLevel::Instance => {
+                    instances.extend(config.archive.instance(&study, &series, &uid(identifier::INSTANCE))?);
                 }
             }
-            if !matches.more || matches.rows.is_empty() {
-                return Ok(instances);
-            }
-            query.offset += matches.rows.len();
         }
-    };
-    read().map_err(|error| {
-        tracing::warn!(%error, "C-MOVE or C-GET failed");
-        (status::CANNOT_COUNT, "the archive cannot be read".into())
-    })
+        if !matches.more || matches.rows.is_empty() {
+            return Ok(());
+        }
+        query.offset += matches.rows.len();
+    }
 }
 
 fn of_index(level: Level) -> QueryLevel {
@@ -155,7 +184,7 @@ fn get(
     ended(association, context, request, &count, cancelled)
 }
 
-/// Sends the instances to another peer. Where it can't be reached, all of them failed.
+/// Sends the instances to another peer. Where it can't be reached, or went away, all that are left failed.
 fn move_to(
     association: &mut Association,
     shared: &Shared,
@@ -168,7 +197,9 @@ fn move_to(
     let mut count = Count { remaining: instances.len(), ..Count::default() };
     let mut cancelled = false;
     let originator = Originator { title: association.calling.clone(), message: request.message() };
-    let mut to = None;
+    let mut limits = config.limits;
+    limits.times.idle = limits.times.pdu;
+    let (mut to, mut broken) = (None, 0);
     for instance in instances {
         cancelled |= association.is_cancelled(request.message())?;
         if cancelled {
@@ -177,10 +208,10 @@ fn move_to(
         let sent = match to.take() {
             Some(to) => Ok(to),
             // Also after one that broke: the next instance may be a better one.
-            None if count.failed.len() > 2 && count.completed == 0 => Err(Error::Closed),
+            None if broken >= GIVEN_UP => Err(Error::Closed),
             None => {
                 let proposed = contexts(instances.iter().map(object));
-                request::associate(peer, &config.access.title, &proposed, &config.limits, &shared.stop)
+                request::associate(peer, &config.access.title, &proposed, &limits, &shared.stop)
             }
         };
         let sent = sent.and_then(|mut open_to| {
@@ -204,6 +235,10 @@ fn move_to(
                 }
             }
         });
+        broken = match &sent {
+            Err(error) if error.is_of_association() => broken + 1,
+            _ => 0,
+        };
         if let Err(error) = &sent {
             tracing::warn!(%peer, %error, "C-MOVE: an instance was not sent");
         }
@@ -309,4 +344,25 @@ impl Count {
 /// The numbers of a command set have 16 bits.
 fn clamp(number: usize) -> u16 {
     u16::try_from(number).unwrap_or(u16::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_lists_are_asked_for_in_parts() {
+        let list: Vec<String> = (0..1200).map(|n| format!("2.25.{}", n % 1100)).collect();
+        let parts = portions(identifier::INSTANCE, &list.join("\\"));
+        let asked: Vec<&str> = parts.iter().flat_map(|part| part.split('\\')).collect();
+        assert_eq!((parts.len(), asked.len(), asked.iter().collect::<BTreeSet<_>>().len()), (3, 1100, 1100));
+        assert_eq!(portions(identifier::PATIENT_ID, "A,1"), ["A,1"]);
+    }
+
+    #[test]
+    fn what_could_not_be_read_is_not_the_association_s_fault() {
+        let broken = Error::Source(std::io::ErrorKind::InvalidData.into());
+        assert!(!broken.is_of_association() && !broken.may_pass());
+        assert!(Error::Closed.is_of_association() && Error::Closed.may_pass());
+    }
 }

@@ -75,12 +75,16 @@ impl Sender {
                 Ok(_) => false,
                 Err(error) => error.may_pass(),
             };
-            if !may_pass || tried == self.retry.times || self.call.stop.load(Ordering::SeqCst) {
-                return outcome;
+            let stopped = self.call.stop.load(Ordering::SeqCst);
+            if !may_pass || tried == self.retry.times || stopped {
+                return if stopped && outcome.is_err() { Err(Error::Stopped) } else { outcome };
             }
             tracing::warn!(peer = %self.call.peer, why = ?outcome, "tried again");
             wait(self.retry.after(tried), &self.call.stop);
             tried += 1;
+            if self.call.stop.load(Ordering::SeqCst) {
+                return Err(Error::Stopped);
+            }
         }
     }
 
@@ -99,7 +103,11 @@ impl Sender {
             }
             Err(error) => {
                 association.abort(&error);
-                Err(error)
+                match error {
+                    // The peer is not at fault, and another try would read the same.
+                    Error::Source(_) => Ok(Sent::Impossible(error.to_string())),
+                    error => Err(error),
+                }
             }
         }
     }

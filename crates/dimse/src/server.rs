@@ -7,6 +7,7 @@ use crate::error::Error;
 use crate::find;
 use crate::negotiate::{self, Access};
 use crate::retrieve;
+use crate::slots::Slots;
 use crate::status;
 use crate::store;
 use crate::uids;
@@ -23,10 +24,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
 
-/// Connections beyond the limit that are told so at once; what comes beyond these is closed.
-const TOLD: usize = 8;
 /// Messages that are under way when the server stops have so long to end.
 const LAST_TIME: Duration = Duration::from_secs(10);
 /// Room for the stack of an association's thread; memory only as far as it is used.
@@ -46,17 +44,27 @@ pub struct Config {
 /// What one peer, and all of them together, may take.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
-    /// Associations at once.
+    /// Associations at once; half of them from one address.
     pub associations: usize,
     /// Bytes of a P-DATA-TF PDU that are taken.
     pub pdu: u32,
     /// How long is waited.
     pub times: Times,
+    /// How long the index may take for all answers to a C-FIND.
+    pub search: Duration,
+    /// Matches of a C-FIND that are gone through.
+    pub matches: usize,
 }
 
 impl Default for Limits {
     fn default() -> Limits {
-        Limits { associations: 64, pdu: 128 << 10, times: Times::default() }
+        Limits {
+            associations: 64,
+            pdu: 128 << 10,
+            times: Times::default(),
+            search: Duration::from_secs(30),
+            matches: 200_000,
+        }
     }
 }
 
@@ -86,8 +94,7 @@ impl Server {
 
     /// Answers until `shutdown` is done, then lets the messages end that are under way.
     pub async fn run(self, shutdown: impl Future) {
-        let most = self.shared.config.limits.associations.max(1);
-        let (slots, told) = (Arc::new(Semaphore::new(most)), Arc::new(Semaphore::new(TOLD)));
+        let slots = Slots::new(self.shared.config.limits.associations);
         let mut shutdown = std::pin::pin!(shutdown);
         loop {
             let (stream, from) = tokio::select! {
@@ -101,17 +108,16 @@ impl Server {
                 },
                 _ = &mut shutdown => break,
             };
-            let (slot, has_room) = match slots.clone().try_acquire_owned() {
-                Ok(slot) => (slot, true),
-                Err(_) => match told.clone().try_acquire_owned() {
-                    Ok(slot) => (slot, false),
-                    Err(_) => continue,
-                },
+            // Who is not listed takes no room of those who are: it is only told so.
+            let slot = match self.shared.config.access.lists(from.ip()) {
+                Some(false) => slots.to_be_told(true),
+                _ => slots.take(from.ip()),
             };
+            let Some(slot) = slot else { continue };
             let shared = self.shared.clone();
             let work = move || {
-                let _slot = slot;
-                connection(stream, from, &shared, has_room);
+                connection(stream, from, &shared, slot.has_room);
+                drop(slot);
             };
             let started = thread::Builder::new().name("association".into()).stack_size(STACK).spawn(work);
             if let Err(error) = started {
@@ -120,8 +126,7 @@ impl Server {
         }
         drop(self.listener);
         self.shared.stop.store(true, Ordering::SeqCst);
-        let ended = slots.acquire_many(most as u32);
-        if tokio::time::timeout(LAST_TIME, ended).await.is_err() {
+        if !slots.ended(LAST_TIME).await {
             tracing::warn!("stopped while associations were still open");
         }
     }
@@ -133,6 +138,11 @@ fn connection(stream: TcpStream, from: SocketAddr, shared: &Shared, has_room: bo
         stream.set_nonblocking(false)?;
         Ok(stream)
     });
+    let access = &shared.config.access;
+    if access.lists(from.ip()).is_none() && !access.peers.iter().any(|peer| peer.is_at(from.ip())) {
+        tracing::warn!(%from, "connection closed: no peer has this address");
+        return;
+    }
     let ended = ended.map_err(Error::from).and_then(|stream| {
         let limits = shared.config.limits;
         let mut wire = Wire::new(stream, limits.pdu, limits.times, shared.stop.clone())?;

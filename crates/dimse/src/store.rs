@@ -46,6 +46,11 @@ fn take(
         association.skip_data(context.id, request)?;
         return Ok(Err((status::CLASS_NOT_SUPPORTED, "no class of stored objects".into())));
     }
+    let class = request.text(element::AFFECTED_CLASS);
+    if class != context.abstract_syntax {
+        association.skip_data(context.id, request)?;
+        return Ok(Err((status::DOES_NOT_MATCH, "Affected SOP Class UID is not the presentation context's".into())));
+    }
     let meta = file_meta(association, context, request);
     let mut data = association.data(context.id);
     let received = archive.receive(&mut (&meta[..]).chain(&mut data));
@@ -54,6 +59,9 @@ fn take(
     let stored = match received {
         Ok(candidate) if candidate.key().sop != instance => {
             return Ok(Err((status::DOES_NOT_MATCH, "SOP Instance UID of the data set is another".into())));
+        }
+        Ok(candidate) if candidate.sop_class() != class => {
+            return Ok(Err((status::DOES_NOT_MATCH, "SOP Class UID of the data set is another".into())));
         }
         Ok(candidate) => archive.submit(candidate).and_then(Ticket::wait),
         Err(error) => Err(error),

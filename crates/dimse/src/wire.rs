@@ -4,7 +4,7 @@
 use crate::error::Error;
 use dicom_ul::pdu::{AbortRQServiceProviderReason, AbortRQSource, Pdu, read_pdu, write_pdu};
 use std::io::{ErrorKind, Read, Write};
-use std::net::TcpStream;
+use std::net::{IpAddr, TcpStream};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -70,6 +70,16 @@ impl Wire {
     /// The time limits.
     pub fn times(&self) -> Times {
         self.times
+    }
+
+    /// Where the other side is.
+    pub fn peer_address(&self) -> Option<IpAddr> {
+        self.stream.peer_addr().ok().map(|address| address.ip().to_canonical())
+    }
+
+    /// Is the program being stopped?
+    pub fn is_stopped(&self) -> bool {
+        self.stop.load(Ordering::SeqCst)
     }
 
     /// The body of the last P-DATA-TF.

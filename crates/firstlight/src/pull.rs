@@ -18,7 +18,11 @@ pub fn run(set: Pull) -> Result<Exit, Failure> {
         if stop.asked() {
             return Ok(Exit::Stopped);
         }
-        let pulled = dimse::pull(&call, &archive, study.as_str()).map_err(|error| {
+        let pulled = dimse::pull(&call, &archive, study.as_str());
+        if matches!(pulled, Err(Error::Stopped)) {
+            return Ok(Exit::Stopped);
+        }
+        let pulled = pulled.map_err(|error| {
             let failure = Failure::new(format!("{}: {error}", call.peer));
             match error {
                 Error::Rejected(_) => failure.hint("the peer has to know our AE title (--ae-title) and address"),

@@ -10,6 +10,7 @@ use crate::units::count;
 use archive::Archive;
 use dicom::Source;
 use dimse::{Call, Error, Limits, Object, Retry, Sender, Sent, object_of};
+use files::dicomdir;
 use std::path::Path;
 
 /// What became of what was to be sent.
@@ -33,6 +34,11 @@ pub fn run(set: Send) -> Result<Exit, Failure> {
             return Ok(Exit::Well);
         }
         match Source::open(file.path) {
+            // It names other files, which are sent themselves.
+            Ok(source) if file.found && dicomdir::is_one(&source) => {
+                outcome.skipped += 1;
+                Ok(Exit::Well)
+            }
             Ok(source) => {
                 let again = || Ok(Source::open(file.path)?);
                 Ok(outcome.add(file.name, object_of(&source).and_then(|object| sender.send(&object, &again))))
@@ -102,6 +108,7 @@ impl Outcome {
                 format!("the peer answered {status:04X}: {}", comment.escape_debug())
             }
             Ok(Sent::Impossible(why)) => why,
+            Err(Error::Stopped) => return Exit::Stopped,
             Err(Error::Dicom(error)) => error.to_string(),
             Err(error) => {
                 let what = format!("{}: {error}", name.display());
@@ -121,7 +128,7 @@ impl Outcome {
             parts.push(format!("{} not taken", self.refused));
         }
         if self.skipped > 0 {
-            parts.push(format!("{} skipped (not DICOM)", self.skipped));
+            parts.push(format!("{} skipped (no instance)", self.skipped));
         }
         parts.join(", ")
     }

@@ -131,7 +131,12 @@ pub fn title(flag: TitleFlag, file: &mut File) -> Result<AeTitle, Failure> {
 
 fn peers(texts: Vec<String>) -> Result<Vec<Peer>, Failure> {
     let peer = |text: String| text.trim().parse().map_err(|wrong: String| Failure::new(format!("peer: {wrong}")));
-    texts.into_iter().map(peer).collect()
+    let peers: Vec<Peer> = texts.into_iter().map(peer).collect::<Result<_, _>>()?;
+    match dimse::ambiguous(&peers) {
+        Some(title) => Err(Failure::new(format!("peer: two are named {title}"))
+            .hint("give each its own AE title: C-MOVE and storage commitment go by it")),
+        None => Ok(peers),
+    }
 }
 
 #[cfg(test)]
@@ -165,6 +170,7 @@ mod tests {
         assert_eq!(open("0.0.0.0:104", &[], true), Some(true));
         assert_eq!(open("0.0.0.0:104", &["CT1@10.0.0.2:104"], false), Some(false));
         assert_eq!(open("104", &["CT1"], false), None, "a peer has an address");
+        assert_eq!(open("104", &["CT1@10.0.0.2:104", "CT1@10.0.0.3:104"], false), None, "one of two that are named so");
     }
 
     #[test]

@@ -8,8 +8,10 @@ use crate::index::attributes::*;
 use crate::index::fold::{fold, patterns};
 use crate::index::search::{Query, QueryLevel};
 
-/// Values longer than this match nothing that could be stored.
+/// Values longer than this match nothing that could be stored; lists of UIDs may be longer.
 const LONGEST: usize = 4096;
+/// UIDs of a query: each is a parameter of a statement, of which SQLite takes 32766.
+const MOST_UIDS: usize = 30_000;
 
 /// What all rows of an answer fulfil.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -144,7 +146,8 @@ impl Conditions {
             all.add(Condition::OneOf(Column::SeriesUid, vec![series.clone()]));
         }
         for (tag, value) in &query.matches {
-            if value.len() > LONGEST {
+            let is_list = matches!(kind(*tag), Some((_, Kind::Uid(_))));
+            if value.len() > LONGEST && !is_list {
                 return Err(Error::Query(format!("the value of {} is too long", name(*tag))));
             }
             match kind(*tag) {
@@ -153,6 +156,10 @@ impl Conditions {
                 Some((of, kind)) if of <= level => all.matches(*tag, &kind, value, query.fuzzy),
                 _ => all.ignored.push(*tag),
             }
+        }
+        let uids = all.all.iter().map(|one| if let Condition::OneOf(_, uids) = one { uids.len() } else { 0 });
+        if uids.sum::<usize>() > MOST_UIDS {
+            return Err(Error::Query(format!("more than {MOST_UIDS} UIDs")));
         }
         Ok(all)
     }
@@ -164,7 +171,8 @@ impl Conditions {
         }
         match kind {
             Kind::Uid(column) => {
-                let values = value.split(['\\', ',']).map(str::trim).filter(|v| !v.is_empty());
+                // A longer one is no UID (PS3.5 9.1), so that none of the rows has it.
+                let values = value.split(['\\', ',']).map(str::trim).filter(|v| (1..=64).contains(&v.len()));
                 self.add(Condition::OneOf(*column, values.map(str::to_owned).collect()));
             }
             Kind::Text(column) => self.text(*column, value),
@@ -233,4 +241,34 @@ impl Conditions {
 /// A text that sorts after all that begin with this one.
 pub fn after(prefix: &str) -> String {
     format!("{prefix}\u{10FFFF}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(matches: Vec<(Tag, String)>) -> Result<Conditions, Error> {
+        Conditions::of(QueryLevel::Instance, &Query { matches, ..Query::default() })
+    }
+
+    fn list(count: usize) -> String {
+        (0..count).map(|n| format!("2.25.{n}")).collect::<Vec<_>>().join("\\")
+    }
+
+    #[test]
+    fn lists_of_uids_are_as_long_as_a_statement_takes() {
+        let found = of(vec![(SOP_INSTANCE_UID, list(1000))]).unwrap();
+        assert!(matches!(&found.all[..], [Condition::OneOf(Column::SopInstanceUid, uids)] if uids.len() == 1000));
+        let together = [STUDY_INSTANCE_UID, SOP_INSTANCE_UID].map(|tag| (tag, list(MOST_UIDS / 2 + 1)));
+        assert!(matches!(of(together.to_vec()), Err(Error::Query(_))));
+        assert!(matches!(of(vec![(PATIENT_ID, "1".repeat(LONGEST + 1))]), Err(Error::Query(_))));
+    }
+
+    #[test]
+    fn what_is_too_long_for_a_uid_matches_nothing() {
+        let found = of(vec![(STUDY_INSTANCE_UID, format!("{}\\1.2", "1".repeat(65)))]).unwrap();
+        assert_eq!(found.all, [Condition::OneOf(Column::StudyUid, vec!["1.2".into()])]);
+        let none = of(vec![(STUDY_INSTANCE_UID, "1".repeat(65))]).unwrap();
+        assert_eq!(none.all, [Condition::OneOf(Column::StudyUid, Vec::new())]);
+    }
 }

@@ -903,7 +903,7 @@ def test_send_stops_behind_the_answer_it_waits_for(tmp_path):
     receiver = Receiver([ExplicitVRLittleEndian], slow=2)
     try:
         for n in range(3):
-            make_image(tmp_path / "in" / f"{n}.dcm", seed=n)
+            make_image(tmp_path / "in" / f"{n}.dcm", seed=n, StudyDate="20240101", StudyTime="101010", StudyID="1", SeriesNumber=1)
         directory = pydicom.fileset.FileSet()
         directory.add(tmp_path / "in" / "0.dcm")
         directory.write(tmp_path / "medium")

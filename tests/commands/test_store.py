@@ -219,7 +219,7 @@ def test_a_client_that_goes_leaves_nothing_half(server, images, tmp_path):
     for uid in listed(server):
         assert retrieve(server, uid) == images[uid]
     for _ in range(100):
-        left = [path for path in (tmp_path / "data" / "spool").rglob("*") if path.is_file() and path.name != "lock"]
+        left = [path for path in (tmp_path / "data" / "spool").rglob("*") if path.is_file() and path.name not in ("lock", "place")]
         if not left:
             return
         time.sleep(0.1)

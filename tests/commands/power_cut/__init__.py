@@ -42,7 +42,7 @@ def read(log):
             steps.append((kind, ino, size))
         elif kind == "S":
             steps.append((kind, int(rest)))
-        elif kind == "R":
+        elif kind in "RL":
             steps.append((kind, *rest.split("\t")))
         else:
             steps.append((kind, rest))
@@ -138,6 +138,10 @@ class Disk:
             # A rename is never half done: the old name is gone only where the new one is there.
             arrived = new.set(new_name, old.now[old_name])
             old.set(old_name, None, needs=arrived)
+        elif kind == "L":
+            old, old_name = self.find(step[1])
+            new, new_name = self.find(step[2])
+            new.set(new_name, old.now[old_name])
         else:
             folder, name = self.find(step[1])
             folder.set(name, None)

@@ -5,6 +5,7 @@
  *   W ino offset len  and len bytes            T ino size   a file was cut or grown
  *   S ino             fsync or fdatasync       R old\tnew    a rename
  *   U path            a file was removed       D path       a folder was removed
+ *   L old\tnew        a file got another name
  * POWER_CUT_ROOT names the folder, POWER_CUT_LOG the record. POWER_CUT_FORGET makes the syncs of "files" or "folders" that
  * are not the program's own books count for nothing: so it is tested that a program which forgets them would be found out.
  */
@@ -182,6 +183,19 @@ static int renamed(int from, const char *old, int to, const char *new, unsigned 
 int rename(const char *old, const char *new) { return renamed(AT_FDCWD, old, AT_FDCWD, new, 0); }
 int renameat(int from, const char *old, int to, const char *new) { return renamed(from, old, to, new, 0); }
 int renameat2(int from, const char *old, int to, const char *new, unsigned flags) { return renamed(from, old, to, new, flags); }
+
+static int linked(int from, const char *old, int to, const char *new, int flags) {
+    char a[PATH_MAX], b[PATH_MAX];
+    pthread_mutex_lock(&lock);
+    const char *old_name = whole(from, old, a), *new_name = whole(to, new, b);
+    int done = REAL(linkat)(from, old, to, new, flags), error = errno;
+    if (!done && below(new_name)) fprintf(out, "L %s\t%s\n", old_name, new_name), fflush(out);
+    pthread_mutex_unlock(&lock);
+    errno = error;
+    return done;
+}
+int link(const char *old, const char *new) { return linked(AT_FDCWD, old, AT_FDCWD, new, 0); }
+int linkat(int from, const char *old, int to, const char *new, int flags) { return linked(from, old, to, new, flags); }
 
 static int removed(int at, const char *path, int flags) {
     char buffer[PATH_MAX];

@@ -61,7 +61,7 @@ impl Deidentifier {
         self.key.token("profile", format!("{}/{:?}", self.profile, self.burned_in).as_bytes())
     }
 
-    /// The instance as the profile lets it go out. [`Error::Identifying`](crate::Error::Identifying): it holds what can't be
+    /// The instance as the profile lets it go out. [`Error::Identifying`]: it holds what can't be
     /// cleaned here. No error holds a value of the instance.
     pub fn apply(&self, source: &Source) -> Result<Deidentified> {
         let flags = burned_in::examine(source, self.burned_in)?;

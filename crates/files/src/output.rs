@@ -9,7 +9,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use transcode::Verified;
 
-/// What a worker made of an item. It counts as done when a [`Publisher`] has put it in its place.
+/// What a worker made of an item. It counts as done when a [`Publisher`](crate::Publisher) has put it in its place.
 #[derive(Debug)]
 pub struct StagedOutput {
     /// What became of it, were it in its place.

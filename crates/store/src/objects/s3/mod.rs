@@ -1,7 +1,7 @@
 //! Objects in S3, or in a store that speaks it.
 //!
 //! An object lies at `objects/<2 hex>/<sha256>`, below the prefix. Writing the same name twice is writing the same bytes, so that a request
-//! whose answer was lost is done again without harm. Reads are ranges of whole blocks, kept near ([`Near`](super::Near)). What fails on the
+//! whose answer was lost is done again without harm. Reads are ranges of whole blocks, kept near ([`Near`]). What fails on the
 //! way is tried again, and what is slow is asked for a second time, so that neither reaches who reads.
 
 mod access;

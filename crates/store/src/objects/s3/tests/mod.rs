@@ -99,13 +99,13 @@ fn a_small_object_is_one_request_to_write_and_one_to_read() {
     let proxy = Proxy::start(store(), |_, _| Fault::None);
     let address = address();
     let (writer, reader) = (bed_at(proxy.address, &address, 1 << 20), bed_at(proxy.address, &address, 1 << 20));
-    let (began, gets) = (proxy.asked.lock().unwrap().len(), proxy.count("GET"));
+    let (began, gets) = (proxy.requests(), proxy.count("GET"));
     let (key, _) = writer.put(b"small");
-    assert_eq!(proxy.asked.lock().unwrap().len(), began + 1);
+    assert_eq!(proxy.requests(), began + 1);
     let mut bytes = [0; 5];
     reader.objects.open(&key, 5).unwrap().read_exact_at(0, &mut bytes).unwrap();
     reader.objects.open(&key, 5).unwrap().read_exact_at(0, &mut bytes).unwrap();
-    assert_eq!((&bytes, proxy.asked.lock().unwrap().len()), (b"small", began + 2));
+    assert_eq!((&bytes, proxy.requests()), (b"small", began + 2));
     // What was written here is near already.
     assert_eq!(writer.get(&key), b"small");
     assert_eq!(proxy.count("GET") - gets, 1, "the reader's: {:?}", proxy.asked.lock().unwrap());

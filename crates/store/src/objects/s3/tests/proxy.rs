@@ -52,6 +52,11 @@ impl Proxy {
         Proxy { address, asked, gone }
     }
 
+    /// How many requests came.
+    pub fn requests(&self) -> usize {
+        self.asked.lock().unwrap().len()
+    }
+
     /// How many requests began so.
     pub fn count(&self, method: &str) -> usize {
         self.asked.lock().unwrap().iter().filter(|line| line.starts_with(method)).count()

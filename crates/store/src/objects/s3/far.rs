@@ -142,8 +142,11 @@ impl Far {
         self.seen.get(key).filter(|(_, when)| when.elapsed() < KNOWN).map(|(seen, _)| seen)
     }
 
-    /// An object was seen.
+    /// An object was seen. What was written here keeps the version that its blocks have, as long as the store says nothing else of it.
     pub(super) fn knows(&self, key: &Key, seen: Seen) {
+        let is_written = |before: &Seen| before.version == before.version.written();
+        let before = self.seen.get(key).map(|(before, _)| before);
+        let seen = before.filter(|before| is_written(before) && before.fits(seen)).unwrap_or(seen);
         self.seen.insert(*key, (seen, Instant::now()));
     }
 

@@ -160,7 +160,7 @@ static int synced(int fd, int done, int error) {
     char path[PATH_MAX];
     if (!done && fd_path(fd, &st, path)) {
         int folder = S_ISDIR(st.st_mode);
-        int books = strstr(path, "sqlite") || strstr(path, "jsonl") || (folder && strstr(path, ".firstlight"));
+        int books = strstr(path, "sqlite") || strstr(path, "jsonl") || strstr(path, "objects-at") || (folder && strstr(path, ".firstlight"));
         if (books || strcmp(forget, folder ? "folders" : "files")) fprintf(out, "S %lu\n", st.st_ino), fflush(out);
     }
     pthread_mutex_unlock(&lock);

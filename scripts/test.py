@@ -63,6 +63,8 @@ def environment():
     target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
     env = dict(os.environ, FIRSTLIGHT_SHARED=str(SHARED), FIRSTLIGHT_BIN=str(target / "debug" / "firstlight"), HTJ2K_BIN=str(target / "debug" / "examples" / "htj2k"))
     env.setdefault("CARGO_TERM_COLOR", "never")
+    if (table := SHARED / "judges" / "http" / "dicomweb_table.py").is_file():
+        env.setdefault("FIRSTLIGHT_DICOMWEB_TABLE", str(table))
     env.update(NO_COLOR="1", INSTA_UPDATE="no", CI="true")
     return env
 

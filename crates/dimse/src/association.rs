@@ -113,9 +113,12 @@ impl Association {
         DataSet { association: self, context, here: 0..0, ended: false, failed: None }
     }
 
-    /// The data set that follows a command, when it is short.
-    pub fn short_data(&mut self, context: u8) -> Result<Vec<u8>, Error> {
+    /// The data set that follows a command, when it is short; empty when none follows.
+    pub fn short_data(&mut self, context: u8, command: &Command) -> Result<Vec<u8>, Error> {
         let mut bytes = Vec::new();
+        if !command.has_data_set() {
+            return Ok(bytes);
+        }
         let mut data = self.data(context);
         let read = (&mut data).take(LONGEST_IDENTIFIER as u64 + 1).read_to_end(&mut bytes);
         data.finish()?;

@@ -67,10 +67,7 @@ pub fn answer(
     context: &Context,
     request: &Command,
 ) -> Result<(), Error> {
-    let bytes = match request.has_data_set() {
-        true => association.short_data(context.id)?,
-        false => Vec::new(),
-    };
+    let bytes = association.short_data(context.id, request)?;
     let (status, why) = match taken(association, shared, context, request, &bytes) {
         Ok((transaction, peer, on_the_way)) => {
             association.send(context.id, Command::response(request, status::SUCCESS), None)?;

@@ -54,10 +54,7 @@ pub fn answer(
     context: &Context,
     request: &Command,
 ) -> Result<(), Error> {
-    let bytes = match request.has_data_set() {
-        true => association.short_data(context.id)?,
-        false => Vec::new(),
-    };
+    let bytes = association.short_data(context.id, request)?;
     let (status, comment) = match found(association, config, context, request, &bytes)? {
         Ok(()) => (status::SUCCESS, None),
         Err((status, comment)) => (status, comment),

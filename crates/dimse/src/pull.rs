@@ -116,7 +116,7 @@ fn find(association: &mut Association, keys: &[(Tag, Vr, &str)]) -> Result<Vec<I
         if !status::is_pending(response.status()) {
             return ended(association, &context, &response).map(|_| answers);
         }
-        let bytes = association.short_data(context.id)?;
+        let bytes = association.short_data(context.id, &response)?;
         answers.push(Identifier::read(&bytes, &context.transfer_syntax)?);
         if answers.len() > MOST_ANSWERS {
             return Err(Error::TooLong { what: "a list", len: answers.len() as u64, most: MOST_ANSWERS as u64 });

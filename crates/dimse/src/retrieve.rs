@@ -41,10 +41,7 @@ pub fn answer(
     context: &Context,
     request: &Command,
 ) -> Result<(), Error> {
-    let bytes = match request.has_data_set() {
-        true => association.short_data(context.id)?,
-        false => Vec::new(),
-    };
+    let bytes = association.short_data(context.id, request)?;
     let config = &shared.config;
     let destination = match request.field() {
         field::MOVE => {

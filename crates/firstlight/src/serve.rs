@@ -139,7 +139,13 @@ fn check_folders(set: &settings::Serve) -> Result<(), Failure> {
 
 fn cannot_listen(address: SocketAddr, error: &server::Error) -> Failure {
     let failure = Failure::new(error.to_string());
-    let server::Error::Listen { source, .. } = error else { return failure };
+    let source = match error {
+        server::Error::Listen { source, .. } => source,
+        server::Error::Tls(_) => {
+            return failure.hint("--tls CERT KEY names two PEM files; --tls self-signed makes one to try");
+        }
+        _ => return failure,
+    };
     let failure = Failure::new(format!("cannot listen on {address}: {}", reason(source)));
     match source.kind() {
         ErrorKind::AddrInUse => failure.hint("another program has the port: choose one with --listen 127.0.0.1:PORT"),

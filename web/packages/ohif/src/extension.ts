@@ -6,7 +6,8 @@
  * - volume hanging protocols load progressively;
  * - requests to the archive carry `Authorization`;
  * - a preview is marked, and locked against measuring and saving;
- * - images with a VOI LUT Function and with a segmented palette show.
+ * - images with a VOI LUT Function and with a segmented palette show;
+ * - where the processor draws, canvases are made that cost less.
  */
 import { canLoad, forgetImages, Frames, install, shapeOf, sizeOf, type LoaderPort, type Loading, type Picture } from '@firstlight/loader/cornerstone';
 import { withAuthorization } from './authorization.ts';
@@ -17,6 +18,7 @@ import { FullQuality } from './full-quality.ts';
 import type { DisplaySet, Host, Services } from './host.ts';
 import { PreviewGuard } from './preview-guard.ts';
 import { Opened } from './opened.ts';
+import { plainCanvases } from './plain-canvases.ts';
 import { QualityPanel, type Told } from './quality-panel.ts';
 import { progress, shownImage, Silence, sizeShown, trouble } from './status.ts';
 import { studyOf, watchList, watchStudies } from './routes.ts';
@@ -93,6 +95,7 @@ export function createExtension(root: string, { loader, wasm, requests = 5, onFi
     preRegistration(host) {
       services = host.servicesManager.services;
       view.fetch = fetching;
+      plainCanvases(view as Window & typeof globalThis);
       guard = new PreviewGuard(host, view);
       guard.start();
     },

@@ -9,8 +9,11 @@ import type { Picture } from '../loading/picture.ts';
 import { QUALITY, type AnyViewport, type Cornerstone, type ImagesListener, type ImagesLoader, type LoadedImage } from './api.ts';
 import type { Frames, FramesClient, FrameWish, Wishes } from './frames.ts';
 import { canLoad, imageOf, shapeOf, sizeOf, windowOf } from './image.ts';
+import { Pace } from './pace.ts';
 import type { Tally } from './tally.ts';
 
+/** Cornerstone3D's event on a viewport's element. */
+const RENDERED = 'CORNERSTONE_IMAGE_RENDERED';
 /** A slice that is passed is worth a picture that comes within this time. */
 const IN_PASSING_MS = 110;
 /** Pixels of the longer side that a picture in passing should have. */
@@ -38,6 +41,7 @@ export class StackClient implements FramesClient, ImagesLoader {
   readonly #fallback: ImagesLoader;
   readonly #tally: Tally;
   readonly #predictor = new ScrollPredictor();
+  readonly #pace = new Pace();
   readonly #onStart: (client: StackClient) => void;
   #viewport: StackViewport | undefined;
   #current: string | undefined;
@@ -65,7 +69,7 @@ export class StackClient implements FramesClient, ImagesLoader {
   /** Called by the viewport for each image that it turns to. Settles when a picture of it is shown, or another is wanted. */
   loadImages(imageIds: string[], listener: ImagesListener): Promise<unknown> {
     const [imageId] = imageIds;
-    this.#viewport = listener;
+    this.#look(listener);
     this.#settle?.();
     // What failed while it was fetched ahead tells it only now.
     if (imageId !== undefined && this.#frames.state(imageId).state === 'failed') this.#handedOver.add(imageId);
@@ -84,6 +88,7 @@ export class StackClient implements FramesClient, ImagesLoader {
   }
 
   close(): void {
+    this.element?.removeEventListener(RENDERED, this.#rendered);
     for (const timer of [...this.#timers, this.#patience]) clearTimeout(timer);
     this.#settle?.();
     this.#current = undefined;
@@ -124,8 +129,18 @@ export class StackClient implements FramesClient, ImagesLoader {
     void this.#fallback.loadImages([imageId], this.#viewport!).then(() => this.#settle?.(), () => this.#settle?.());
   }
 
+  readonly #rendered = (): void => this.#pace.drawn();
+
+  #look(viewport: StackViewport): void {
+    if (this.#viewport === viewport) return;
+    this.element?.removeEventListener(RENDERED, this.#rendered);
+    this.#viewport = viewport;
+    this.element?.addEventListener?.(RENDERED, this.#rendered);
+  }
+
   #turnTo(imageId: string): void {
     if (this.#current !== imageId) {
+      this.#pace.turned(this.#moving);
       const first = this.#current === undefined;
       this.#current = imageId;
       const here = this.#cached(imageId) !== undefined || this.#frames.has(imageId, this.#useful(imageId));
@@ -169,6 +184,7 @@ export class StackClient implements FramesClient, ImagesLoader {
   #hand(imageId: string, level: number, image: LoadedImage): void {
     const before = this.#shown;
     this.#shown = { imageId, level, image };
+    this.#pace.handed();
     this.#viewport!.successCallback(imageId, image);
     if (level === 0 && before?.imageId === imageId) this.#window(imageId, before.image, image);
     this.#settle?.();
@@ -250,16 +266,20 @@ export class StackClient implements FramesClient, ImagesLoader {
     return { width: width * scale, height: height * scale };
   }
 
-  /** The finest level that comes in time while the user scrolls, and as fast as slices pass. */
+  /** The finest level that comes in time while the user scrolls, and as fast as slices pass; of what is only a preview, one coarser where the page does not draw as fast. */
   #inPassing(imageId: string): number {
     const levels = this.#levels(imageId);
-    const most = KEPT_UP * this.#bytesASlice;
-    for (let level = this.#useful(imageId); level < coarsest(levels); level++) {
-      const bytes = this.#frames.bytesOf(imageId, level) ?? 0;
-      const next = Math.max(sideAt(levels.width, level + 1), sideAt(levels.height, level + 1));
-      if ((bytes <= most && (this.#frames.time(bytes) ?? 0) <= IN_PASSING_MS) || next < LEAST_SIDE) return level;
-    }
-    return coarsest(levels);
+    const useful = this.#useful(imageId);
+    const least = (level: number) => level >= coarsest(levels) || Math.max(sideAt(levels.width, level + 1), sideAt(levels.height, level + 1)) < LEAST_SIDE;
+    let level = useful;
+    while (!least(level) && !this.#keepsUp(imageId, level)) level++;
+    return level > useful && this.#pace.isBehind && !least(level) ? level + 1 : level;
+  }
+
+  /** Whether the line brings this level of each slice that passes, and in time. */
+  #keepsUp(imageId: string, level: number): boolean {
+    const bytes = this.#frames.bytesOf(imageId, level) ?? 0;
+    return bytes <= KEPT_UP * this.#bytesASlice && (this.#frames.time(bytes) ?? 0) <= IN_PASSING_MS;
   }
 
   /** Bytes that the line brings while one slice passes. */

@@ -29,7 +29,7 @@ import { EARLIER, makePrior } from './prior.mjs';
 import { quality } from './quality.mjs';
 import * as radiograph from './radiograph.mjs';
 import * as safety from './safety.mjs';
-import { storing } from './storing.mjs';
+import { storing, storingFromLight } from './storing.mjs';
 import { launch, Viewer } from './viewer.mjs';
 import * as volume from './volume.mjs';
 import { whole } from './whole.mjs';
@@ -80,6 +80,7 @@ async function main() {
     if (others.length > 0) await checks.part('kinds of images, and what cannot be shown', () => kinds({ ...context, corpus: CORPUS }));
     await checks.part('the start page', () => startPage({ ...context, series: all }));
     await checks.part('storing from OHIF', () => storing(context));
+    await checks.part('storing from the light page', () => storingFromLight({ ...context, picture }));
   } finally {
     await browser.close();
     proxy.close();

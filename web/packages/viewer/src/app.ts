@@ -5,6 +5,7 @@ import { counterpart } from './dicom/planes.ts';
 import { Loading } from './load/loading.ts';
 import { ownBudget } from './load/memory.ts';
 import { decoderModule, loadingWorker } from './load/start.ts';
+import { dropped } from './study/dropped.ts';
 import { Opener, type Opened } from './study/open-study.ts';
 import { listSeries, loadThumbnails, markSeries } from './study/series-list.ts';
 import { StudyList } from './study/study-list.ts';
@@ -66,6 +67,8 @@ export class App {
     }));
     document.addEventListener('keydown', event => this.#keys(event));
     document.addEventListener('pointerdown', event => byId('menu').contains(event.target as Node) || byId('menu').removeAttribute('open'));
+    byId('list').addEventListener('dragover', event => event.dataTransfer?.types.includes('Files') && event.preventDefault());
+    byId('list').addEventListener('drop', event => this.#drop(event));
     this.#route();
   }
 
@@ -133,7 +136,7 @@ export class App {
     this.#session?.close();
     this.#session = undefined;
     for (const id of ['series', 'views', 'bar', 'layout']) byId(id).hidden = !study;
-    for (const one of document.querySelectorAll<HTMLElement>('[data-study]')) if (byId('menu').contains(one)) one.hidden = !study;
+    for (const one of byId('menu').querySelectorAll<HTMLElement>('[data-study], [data-list]')) one.hidden = Boolean(study) !== one.hasAttribute('data-study');
     document.body.classList.toggle('listing', !study);
     if (study) {
       this.#list.hide();
@@ -250,9 +253,19 @@ export class App {
       share: () => this.#share(),
       header: async () => (await import('./lazy/header.ts')).showHeader(this.active.picture ? this.active.series?.set(this.active.picture.instance) : this.active.series?.sets[0]),
       undo: () => removeLast(this.active),
+      add: async () => (await import('./lazy/intake/dialog.ts')).chooseImages(() => this.#list.show()),
       help: async () => (await import('./lazy/help.ts')).showHelp(),
     };
-    Promise.resolve(acts[act]!()).catch(() => openDialog('Not there', 'This part of the page could not be fetched. Try again when the line is back.'));
+    Promise.resolve(acts[act]!()).catch(notThere);
+  }
+
+  /** Files and folders that are dropped on the list go to the archive. */
+  #drop(event: DragEvent): void {
+    const items = event.dataTransfer?.items;
+    if (!items || ![...items].some(({ kind }) => kind === 'file')) return;
+    event.preventDefault();
+    const entries = dropped(items);
+    import('./lazy/intake/dialog.ts').then(({ addImages }) => addImages(entries, () => this.#list.show()), notThere);
   }
 
   #keys(event: KeyboardEvent): void {
@@ -309,3 +322,5 @@ export class App {
     this.#session = new Consultation(id, this);
   }
 }
+
+const notThere = () => openDialog('Not there', 'This part of the page could not be fetched. Try again when the line is back.');

@@ -23,7 +23,7 @@ from common import CORPUS, make_image
 from served import Served
 
 TABLE = os.environ.get("FIRSTLIGHT_DICOMWEB_TABLE")
-FEWEST = 210
+FEWEST = 212
 
 STUDY, SERIES = "/studies/2.25.1", "/studies/2.25.1/series/2.25.2"
 ONE, COLOUR, MANY = (f"{SERIES}/instances/2.25.{10**20 + n}" for n in (1, 2, 3))
@@ -153,6 +153,12 @@ def test_what_is_held_is_not_sent_again(server, path):
     first = ask(server, path)
     again = ask(server, path, If_None_Match=first.getheader("ETag"))
     assert (again.status, again.body) == (304, b"")
+
+
+@pytest.mark.parametrize("path", ["/studies/1.2.3.999", "/studies/1.2.3.999/series/1.2", "/studies/1.2.3.999/series/1.2/instances/1.3"])
+def test_what_is_not_there_is_not_deleted(server, path):
+    assert ask(server, path, method="DELETE").status == 404
+    assert "DELETE" in ask(server, path, method="OPTIONS").getheader("Allow")
 
 
 @pytest.mark.parametrize("path", ["/", "/studies", ONE, ONE + "/rendered"])

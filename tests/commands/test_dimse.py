@@ -361,6 +361,21 @@ def test_a_conflict_keeps_both(archive, tmp_path):
     assert re.search(r"^firstlight_conflicts\S* 1$|conflict\S* 1$", archive.get("metrics").decode(), re.M)
 
 
+def test_what_is_deleted_is_behind_no_service(archive, tmp_path):
+    paths = [make_image(tmp_path / f"{n}.dcm", seed=n) for n in (1, 2)]
+    association = associated(archive, (SECONDARY_CAPTURE, [ExplicitVRLittleEndian]), (STUDY, [ExplicitVRLittleEndian]))
+    assert [send(association, path) for path in paths] == [0, 0]
+    images = keys("IMAGE", StudyInstanceUID="2.25.1", SeriesInstanceUID="2.25.2", SOPInstanceUID="")
+    assert len(found(association, images)) == 2
+    uid = pydicom.dcmread(paths[0]).SOPInstanceUID
+    assert firstlight("delete", uid, "--data", archive.data).returncode == 0
+    assert [row.SOPInstanceUID for row in found(association, images)] == [pydicom.dcmread(paths[1]).SOPInstanceUID]
+    # Sent again it is new, and no conflict with what was deleted.
+    assert send(association, paths[0]) == 0 and len(found(association, images)) == 2
+    association.release()
+    assert re.search(r"^firstlight_conflicts\S* 0$", archive.get("metrics").decode(), re.M)
+
+
 def test_many_associations_at_once(archive, tmp_path):
     paths = [make_image(tmp_path / f"{n}.dcm", seed=n) for n in range(48)]
     statuses = []

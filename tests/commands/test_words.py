@@ -41,6 +41,8 @@ COMMANDS = [
     ("evidence", "--data", "out"),
     ("evidence", "--data", "out", "--json"),
     ("quarantine", "list", "--data", "out"),
+    ("delete", "--list", "--data", "archive"),
+    ("hold", "--data", "archive"),
     ("scrub", "--data", "archive"),
     ("restore", "out/0.dcm"),
     ("report", "out", "-o", "new7.html"),

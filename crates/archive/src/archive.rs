@@ -64,6 +64,8 @@ pub(crate) struct Inner {
     pub(crate) instances: Cache<ObjectVersion, Arc<Instance>>,
     /// Series whose metadata is being prepared: many who ask at once make it once.
     pub(crate) preparing: Preparing,
+    /// How many purges had ended when what is near of their objects was dropped last.
+    pub(crate) purges: Mutex<i64>,
     /// What addresses in metadata begin with for who asked last.
     pub(crate) root: Mutex<String>,
 }
@@ -111,6 +113,7 @@ impl Archive {
             retried: AtomicBool::new(false),
             instances,
             preparing: Preparing::default(),
+            purges: Mutex::default(),
             root: Mutex::default(),
         };
         Ok(Archive { inner: Arc::new(inner) })

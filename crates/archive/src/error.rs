@@ -72,6 +72,9 @@ pub enum Error {
     /// The place of its objects can't be used.
     #[error(transparent)]
     Objects(#[from] store::objects::s3::Unusable),
+    /// The very bytes had been stored and deleted, and were being removed while they came again.
+    #[error("the same bytes were just being deleted; store them again")]
+    Leaving,
     /// The archive is being closed.
     #[error("the archive is closed")]
     Closed,
@@ -109,7 +112,10 @@ impl Error {
 
     /// Is it the storage's fault, or the end of the program's, so that another try may succeed?
     pub fn may_pass(&self) -> bool {
-        matches!(self, Error::Full | Error::Io { .. } | Error::Closed | Error::Dicom(dicom::Error::Io(_)))
+        matches!(
+            self,
+            Error::Full | Error::Io { .. } | Error::Leaving | Error::Closed | Error::Dicom(dicom::Error::Io(_))
+        )
     }
 }
 
@@ -123,6 +129,7 @@ impl From<store::Error> for Error {
             store::Error::Damaged(what) => Error::Damaged(what),
             store::Error::Query(why) => Error::Query(why),
             store::Error::TooLong => Error::TooLong,
+            store::Error::Leaving => Error::Leaving,
             store::Error::Closed => Error::Closed,
             other => Error::Index(Box::new(other)),
         }

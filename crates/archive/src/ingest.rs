@@ -6,16 +6,17 @@
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io::Read;
+use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::channel;
+use std::sync::{Arc, Mutex};
 use std::{panic, thread};
 
 use dicom::Source;
 use store::index::frames::encode_frames;
 use store::index::{Beside, Ingested, InstanceKey, NewInstance, NewObject};
-use store::{Staged, objects};
+use store::{Key, Staged, objects};
 
 use crate::archive::{Archive, Inner};
 use crate::attributes::new_instance;
@@ -105,14 +106,7 @@ impl Archive {
     pub fn receive(&self, bytes: &mut dyn Read) -> Result<Candidate, Error> {
         let staged = self.spool(bytes)?;
         let source = open(staged.path())?;
-        let object = NewObject {
-            key: staged.key(),
-            bytes: staged.size(),
-            syntax: source.facts().transfer_syntax.uid().to_owned(),
-            facts: facts_json(source.facts()),
-            frames: encode_frames(&frame_table(&source)),
-        };
-        let new = new_instance(&source, object).map_err(no_instance)?;
+        let new = row(&source, staged.key(), staged.size())?;
         drop(source);
         Ok(Candidate { staged, new })
     }
@@ -131,8 +125,13 @@ impl Archive {
     /// all. The answers are in the order of what was handed in.
     pub fn submit_all(&self, candidates: Vec<Candidate>) -> Vec<Result<Ticket<Ingested>, Error>> {
         let (staged, rows): (Vec<_>, Vec<_>) = candidates.into_iter().map(|one| (one.staged, one.new)).unzip();
+        let since = self.inner.since();
         let durable = self.inner.put_all(staged);
-        let register = |new| Ticket(self.inner.index.register(new));
+        let register = |mut new: NewInstance| {
+            new.object.since = since;
+            let object = (new.object.key, new.object.bytes);
+            Ticket { answer: self.inner.index.register(new), inner: self.inner.clone(), object }
+        };
         rows.into_iter().zip(durable).map(|(new, durable)| durable.map(|()| register(new))).collect()
     }
 
@@ -146,6 +145,11 @@ impl Archive {
 }
 
 impl Inner {
+    /// Asked before bytes are put: what was deleted since then must be put again. Where it can't be told, everything that was.
+    pub(crate) fn since(&self) -> i64 {
+        self.index.purges().unwrap_or(i64::MIN)
+    }
+
     /// Puts an object in its place. One that is there stays, unless the scrubber found that its bytes are not what was stored.
     pub(crate) fn put_whole(&self, staged: Staged) -> Result<(), Error> {
         self.put_all(vec![staged]).pop().unwrap_or(Err(Error::Closed))
@@ -204,13 +208,34 @@ impl Candidate {
 }
 
 /// The answer to what was handed in.
-pub struct Ticket<T>(store::index::Ticket<T>);
+pub struct Ticket<T> {
+    answer: store::index::Ticket<T>,
+    inner: Arc<Inner>,
+    object: (Key, u64),
+}
 
 impl<T> Ticket<T> {
     /// Waits for the commit.
     pub fn wait(self) -> Result<T, Error> {
-        Ok(self.0.wait()?)
+        let answer = self.answer.wait().map_err(Error::from);
+        if let Err(Error::Leaving) = &answer {
+            self.inner.abandon(&self.object.0, self.object.1)?;
+        }
+        answer
     }
+}
+
+/// What the index will know of an object.
+pub(crate) fn row(source: &Source, key: Key, bytes: u64) -> Result<NewInstance, Error> {
+    let object = NewObject {
+        key,
+        bytes,
+        syntax: source.facts().transfer_syntax.uid().to_owned(),
+        facts: facts_json(source.facts()),
+        frames: encode_frames(&frame_table(source)),
+        since: 0,
+    };
+    new_instance(source, object).map_err(no_instance)
 }
 
 /// It can be opened, and has not what an instance needs.
@@ -221,10 +246,14 @@ fn no_instance(error: Error) -> Error {
     }
 }
 
-/// Opens what was received; whatever is wrong with it is a reason to refuse it.
 fn open(path: &Path) -> Result<Source, Error> {
+    opened(|| Source::open(path))
+}
+
+/// Opens what was received; whatever is wrong with it is a reason to refuse it.
+pub(crate) fn opened(open: impl FnOnce() -> Result<Source, dicom::Error>) -> Result<Source, Error> {
     // The bytes come from anywhere: should a parser fail on them, it is this object alone that is refused.
-    let opened = panic::catch_unwind(|| Source::open(path))
+    let opened = panic::catch_unwind(AssertUnwindSafe(open))
         .unwrap_or_else(|_| Err(dicom::Error::Unsupported("the parser failed on it".into())));
     opened.map_err(|e| match e {
         dicom::Error::NotDicom => e.into(),

@@ -3,6 +3,7 @@
 //! ```text
 //! ingest   bytes -> objects (durable) -> index (one transaction) -> acknowledged
 //! convert  index (leased job) -> transcode -> objects (durable, verified) -> index (one pointer swapped, residue kept)
+//! delete   index (rows moved aside) -> a grace time -> objects (removed) -> index (rows forgotten)
 //! scrub    objects, evidence, index -> read and decoded again -> faults
 //! read     index (immutable snapshots: Instance, Prepared, Matches) -> objects (read_at)
 //! ```
@@ -15,6 +16,7 @@ mod attributes;
 mod backlog;
 mod convert;
 mod decisions;
+mod deletion;
 mod error;
 mod event;
 mod evidence;
@@ -38,6 +40,7 @@ mod way_back;
 
 pub use archive::{Archive, Options};
 pub use backlog::Converter;
+pub use deletion::{GRACE, Purged};
 pub use dicom::{Facts, Tag};
 pub use error::{Error, RefusalReason};
 pub use event::{Event, Summary};
@@ -50,8 +53,9 @@ pub use release::{Release, Released};
 pub use scrub::Scrub;
 pub use store::index::frames::{FrameEntry, LevelEntry};
 pub use store::index::{
-    Became, Beside, Decision, Fault, FaultKind, Fields, Figure, Holding, Holdings, Ingested, InstanceKey, Matches,
-    Pass, Patience, Picture as Shown, Query, QueryLevel, State, Stats, Unservable, Unserved, Waiting, WayBack,
+    Became, Beside, Decision, Fault, FaultKind, Fields, Figure, Hold, Holding, Holdings, Ingested, InstanceKey,
+    Matches, Pass, Patience, Picture as Shown, Query, QueryLevel, Removal, Removed, Scope, State, Stats, Undone,
+    Unservable, Unserved, Waiting, WayBack,
 };
 pub use store::objects::place::Keeping;
 pub use store::{Parked, Staged};

@@ -74,15 +74,29 @@ impl Archive {
             return Ok(None);
         }
         let root = self.asked(root);
-        let parts = all.into_iter().map(|series| self.prepared(series, &root)).collect::<Result<Vec<_>, _>>()?;
-        Ok(Some(Prepared::of(parts, &root)))
+        let parts = all.into_iter().map(|series| self.prepared(series, &root)).collect::<Result<Vec<_>, _>>();
+        self.unless_deleted(parts.map(|parts| Some(Prepared::of(parts, &root))), study, None)
+    }
+
+    /// An error that came of a deletion meanwhile is none: there is no such thing any more.
+    fn unless_deleted(
+        &self,
+        prepared: Result<Option<Prepared>, Error>,
+        study: &str,
+        series: Option<&str>,
+    ) -> Result<Option<Prepared>, Error> {
+        match prepared {
+            Err(_) if self.version(study, series)?.is_none() => Ok(None),
+            other => other,
+        }
     }
 
     /// Metadata of all instances of a series, by Instance Number.
     pub fn series_metadata(&self, study: &str, series: &str, root: &str) -> Result<Option<Prepared>, Error> {
         let found = self.inner.index.series_of(study, Some(series))?.pop();
         let root = self.asked(root);
-        found.map(|series| Ok(Prepared::of(vec![self.prepared(series, &root)?], &root))).transpose()
+        let prepared = found.map(|series| Ok(Prepared::of(vec![self.prepared(series, &root)?], &root))).transpose();
+        self.unless_deleted(prepared, study, Some(series))
     }
 
     /// Metadata of one instance (an array of one object).

@@ -174,6 +174,10 @@ impl<'a> Run<'a> {
                 let (source, sop_instance_uid) = (String::new(), job.key.sop.clone());
                 let origin = Origin { source, source_bytes: None, sha256, sop_instance_uid };
                 self.inner.quarantine.take(*disproved, &origin, now())?;
+                // What was deleted and forgotten meanwhile leaves nothing behind.
+                if !self.inner.index.lists(&job.received)? {
+                    self.inner.quarantine.forget(&[job.received.to_string()])?;
+                }
                 Err(Error::Disproved(reason))
             }
         }
@@ -199,7 +203,11 @@ impl<'a> Run<'a> {
                 (JobEnd::Failed { reason, may_pass, figures }, Event::Failed { key, error })
             }
         };
+        let made = if let JobEnd::Converted(done) = &end { Some((done.object.key, done.object.bytes)) } else { None };
         let mine = self.inner.index.finish(&self.name, &self.hash, job, end)?;
+        if let Some((object, bytes)) = made {
+            self.inner.expect_listed(job, mine, &object, bytes)?;
+        }
         Ok(mine.then_some(event))
     }
 
@@ -231,6 +239,15 @@ impl Inner {
         }
     }
 
+    /// Removes a converted object that no row came to list, for its instance or the object itself was being deleted. A job that was lost to
+    /// another run is ended by it, with the same bytes.
+    fn expect_listed(&self, job: &Job, mine: bool, object: &Key, bytes: u64) -> Result<(), Error> {
+        if !self.index.lists(object)? && (mine || self.index.became(&job.key)?.is_none()) {
+            self.abandon(object, bytes)?;
+        }
+        Ok(())
+    }
+
     /// Why an end can't be: the received object was released, and what was converted has no way back to it.
     fn expect_way_back(&self, job: &Job, end: &End) -> Result<Option<Error>, Error> {
         let End::Converted(done) = end else { return Ok(None) };
@@ -250,6 +267,7 @@ impl Inner {
                 syntax: String::new(),
                 facts: String::new(),
                 frames: encode_frames(&frames),
+                since: self.since(),
             },
             rule: verified.rule.clone(),
             codec: verified.codec.clone(),

@@ -52,9 +52,15 @@ impl Archive {
         let mut file = File::open(path).map_err(Error::io(format!("opening {}", path.display())))?;
         let staged = self.inner.spool.stage(&mut file).map_err(Error::io("storing what was received"))?;
         let (key, bytes) = (staged.key(), staged.size());
+        let since = self.inner.since();
         self.inner.put_whole(staged)?;
         let (source, reason) = (source.to_owned(), reason.to_owned());
-        Ok(self.inner.index.keep_unserved(NewUnserved { key, bytes, why, reason, source })?)
+        let kept = self.inner.index.keep_unserved(NewUnserved { key, bytes, why, reason, source, since });
+        let kept = kept.map_err(Error::from);
+        if let Err(Error::Leaving) = &kept {
+            self.inner.abandon(&key, bytes)?;
+        }
+        kept
     }
 
     /// What is kept and not served, in the order it came.

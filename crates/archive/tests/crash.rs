@@ -9,7 +9,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 use std::{env, fs, thread};
 
-use archive::{Archive, Event, Ingested, InstanceKey, Options, Release};
+use archive::{Archive, Event, Ingested, InstanceKey, Options, Release, Scope, Scrub};
 use common::*;
 use transcode::{Decode, Policy};
 
@@ -71,6 +71,26 @@ fn releasing() {
     };
     archive.release_received(Duration::ZERO, &AtomicBool::new(false), &told).unwrap();
 }
+
+/// Not a test by itself: deletes one instance after the other for good until it is killed or done.
+#[test]
+#[ignore = "run by the test below, in a process of its own"]
+fn purging() {
+    let Some(folder) = env::var_os(FOLDER) else { return };
+    let archive = Archive::open(folder.as_ref(), Options::default()).unwrap();
+    for n in (0..COUNT).filter(|n| n % 4 != 3) {
+        let (sop, _) = file(0, n);
+        let key = InstanceKey { study: format!("1.1.{}", n % 3), series: "1.2".into(), sop };
+        archive.delete(Scope::Instance(&key), Duration::ZERO).unwrap();
+        if n % 2 == 0 {
+            archive.purge(&AtomicBool::new(false), &mut |_| {}).unwrap();
+            tell(n);
+        }
+    }
+}
+
+/// Instances of a run that is killed.
+const COUNT: u32 = 120;
 
 fn policy() -> Policy {
     Policy::shipped("htj2k-all").unwrap()
@@ -155,7 +175,6 @@ fn what_was_acknowledged_survives_kill_9() {
 
 #[test]
 fn a_killed_conversion_goes_on_to_the_same_end() {
-    const COUNT: u32 = 120;
     let folder = tempfile::tempdir().unwrap();
     let archive = Archive::open(folder.path(), Options::default()).unwrap();
     for n in 0..COUNT {
@@ -196,7 +215,6 @@ fn a_killed_conversion_goes_on_to_the_same_end() {
 
 #[test]
 fn a_killed_release_loses_nothing() {
-    const COUNT: u32 = 120;
     let folder = tempfile::tempdir().unwrap();
     let archive = Archive::open(folder.path(), Options::default()).unwrap();
     for n in 0..COUNT {
@@ -227,6 +245,46 @@ fn a_killed_release_loses_nothing() {
     assert_eq!(archive.stats().unwrap().released, u64::from(COUNT));
     assert_eq!(files(&folder.path().join("objects")).len(), COUNT as usize, "only what was converted is left");
     eprintln!("{kills} of {ROUNDS} runs were killed at work; {told} releases told by then");
+    assert!(kills > 0);
+}
+
+#[test]
+fn a_killed_purge_goes_on_to_the_same_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let archive = Archive::open(folder.path(), Options::default()).unwrap();
+    for n in 0..COUNT {
+        archive.ingest_bytes(&file(0, n).1).unwrap();
+    }
+    archive.convert_pending(&policy(), 2, &AtomicBool::new(false), &|_| {}).unwrap();
+    drop(archive);
+    let (mut gone, mut kills) = (Vec::new(), 0);
+    for moment in moments(20, 200).take(ROUNDS as usize) {
+        let (done, running) = killed_after(moment, "purging", folder.path(), 0);
+        gone.extend(done);
+        kills += u32::from(running);
+        let archive = Archive::open(folder.path(), Options::default()).unwrap();
+        archive.purge(&AtomicBool::new(false), &mut |_| {}).unwrap();
+        assert!(archive.deletions().unwrap().is_empty(), "what was begun is ended by whoever is next");
+        for n in &gone {
+            assert!(archive.named(&file(0, *n).0).unwrap().is_empty());
+        }
+        // What is listed is there, and nothing else is.
+        let listed = archive.stats().unwrap().instances;
+        assert_eq!(files(&folder.path().join("objects")).len() as u64, 2 * listed);
+        nothing_half_written(folder.path());
+        check_database(folder.path());
+    }
+    let archive = Archive::open(folder.path(), Options::default()).unwrap();
+    for n in (0..COUNT).filter(|n| n % 4 == 3) {
+        let (sop, bytes) = file(0, n);
+        let key = InstanceKey { study: format!("1.1.{}", n % 3), series: "1.2".into(), sop };
+        let mut out = Vec::new();
+        archive.restore(&key, &mut out).unwrap();
+        assert!(out == bytes, "{n} is not as it was");
+    }
+    let (_, faults) = archive.scrub(Scrub::default(), &AtomicBool::new(false), &mut |_, _| {}).unwrap();
+    assert!(faults.is_empty(), "{faults:?}");
+    eprintln!("{kills} of {ROUNDS} runs were killed at work; {} purges told by then", gone.len());
     assert!(kills > 0);
 }
 

@@ -1,9 +1,11 @@
 //! The command line, as typed. Every setting can also come from `FIRSTLIGHT_*`; what is left open is filled by
 //! [`settings`](crate::settings).
 
+pub mod delete;
 pub mod dimse;
 pub mod migrate;
 
+use delete::{DeleteFlags, GraceFlag, HoldFlags};
 use dimse::{DimseFlags, PullFlags, SendFlags};
 use migrate::{ImportFlags, MigrateFlags, Rate};
 
@@ -70,6 +72,10 @@ pub enum Command {
     Send(SendFlags),
     /// Fetch studies from a PACS over DIMSE into an archive
     Pull(PullFlags),
+    /// Delete studies, series or instances of an archive, or bring them back
+    Delete(DeleteFlags),
+    /// Let nothing of a study be deleted
+    Hold(HoldFlags),
     /// List what proves that converted instances are what their sources were
     Evidence(EvidenceFlags),
     /// Show conversions that failed a check, and where their bytes are
@@ -337,10 +343,10 @@ pub struct ServeFlags {
     /// port reads every image and every name. Without it put a proxy that asks who it is in front
     #[arg(long, env = "FIRSTLIGHT_INSECURE")]
     pub insecure: bool,
-    /// Take instances over HTTP (STOW-RS) beyond this machine too; on this machine alone they are taken without it
+    /// Take and delete instances over HTTP (STOW-RS) beyond this machine too; on this machine alone it is done without it
     #[arg(long, env = "FIRSTLIGHT_STORE")]
     pub store: bool,
-    /// Take no instances over HTTP
+    /// Take no instances over HTTP, and delete none
     #[arg(long, conflicts_with = "store", env = "FIRSTLIGHT_READ_ONLY")]
     pub read_only: bool,
     /// Unpacked OHIF (the folder with index.html), shown at /viewer
@@ -382,6 +388,8 @@ pub struct ServeFlags {
     /// Remove what was received so long after its conversion ("30d", "12h"), once the way back to it is proven
     #[arg(long, value_name = "TIME", env = "FIRSTLIGHT_RELEASE_RECEIVED_AFTER")]
     pub release_received_after: Option<String>,
+    #[command(flatten)]
+    pub grace: GraceFlag,
     /// Keep what is received as it is; convert nothing
     #[arg(long)]
     pub no_convert: bool,

@@ -7,6 +7,7 @@ mod args;
 mod audit;
 mod compare;
 mod convert;
+mod delete;
 mod evidence;
 mod failure;
 mod inputs;
@@ -60,6 +61,8 @@ fn run(cli: Cli) -> Result<Exit, Failure> {
         Command::Serve(flags) => serve::run(settings::serve(flags, file)?),
         Command::Send(flags) => send::run(settings::dimse::send(flags, file)?),
         Command::Pull(flags) => pull::run(settings::dimse::pull(flags, file)?),
+        Command::Delete(flags) => delete::run(settings::delete::delete(flags, file)?),
+        Command::Hold(flags) => delete::hold(settings::delete::hold(flags, file)?),
         Command::Evidence(flags) => evidence::run(settings::look::evidence(flags, file)),
         Command::Quarantine(flags) => quarantine::run(settings::look::quarantine(flags, file)?),
         Command::Scrub(flags) => scrub::run(settings::look::scrub(flags, file)?),

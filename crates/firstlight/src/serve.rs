@@ -65,6 +65,7 @@ pub fn run(set: settings::Serve) -> Result<Exit, Failure> {
                 move || release(archive, after, stop)
             });
         }
+        scope.spawn(|| crate::delete::forever(&archive, &stop));
         if let Some(days) = set.scrub_days {
             let (archive, stop) = (&archive, &stop);
             scope.spawn(move || crate::scrub::forever(archive, days, stop));
@@ -117,6 +118,7 @@ fn config(set: &settings::Serve, archive: Archive) -> Config {
     if let Some(Tls::SelfSigned(names)) = &mut config.tls {
         names.extend(set.allowed_hosts.iter().cloned());
     }
+    config.delete_grace = set.grace;
     config.connections = set.connections.map_or(config.connections, usize::from);
     config.connections_of_client = set.connections_per_client.unwrap_or(config.connections_of_client);
     config
@@ -163,7 +165,9 @@ fn greeting(
     let exposed = match (set.exposed, set.store) {
         (false, _) => "",
         (true, false) => "\n  insecure  everyone who reaches this port reads every image and every name",
-        (true, true) => "\n  insecure  everyone who reaches this port reads every image and every name, and can store",
+        (true, true) => {
+            "\n  insecure  everyone who reaches this port reads every image and every name, and can store and delete"
+        }
     };
     let scheme = if fingerprint.is_some() { "https" } else { "http" };
     let viewer =

@@ -3,6 +3,7 @@
 //! Flags and variables arrive merged in [`args`](crate::args); this fills what both leave open.
 
 mod audit;
+pub mod delete;
 pub mod dimse;
 pub mod look;
 mod migrate;
@@ -60,6 +61,7 @@ pub struct File {
     connections: Option<NonZeroUsize>,
     connections_per_client: Option<usize>,
     release_received_after: Option<String>,
+    grace: Option<String>,
     second_opinion: Option<String>,
     quarantine_gib: Option<u32>,
     metrics_file: Option<PathBuf>,
@@ -106,7 +108,7 @@ pub struct Serve {
     pub listen: SocketAddr,
     /// It listens beyond this machine, and was told that it may.
     pub exposed: bool,
-    /// Instances can be stored over HTTP.
+    /// Instances can be stored and deleted over HTTP.
     pub store: bool,
     pub viewer: Option<PathBuf>,
     pub web: Option<PathBuf>,
@@ -123,6 +125,8 @@ pub struct Serve {
     pub convert: bool,
     /// What was received goes so long after its conversion; never without it.
     pub release_after: Option<Duration>,
+    /// How long what is deleted over HTTP can come back.
+    pub grace: Duration,
     pub proving: Proving,
     pub scrub_days: Option<f64>,
     /// Answers DIMSE too.
@@ -261,8 +265,10 @@ pub fn serve(flags: ServeFlags, mut file: File) -> Result<Serve, Failure> {
         false => (file.store, file.read_only),
     };
     let dimse = dimse::dimse(flags.dimse, &mut file, listen, insecure, !read_only)?;
+    let grace = delete::grace(flags.grace, &file)?;
     let data = flags.data.or(file.data);
     Ok(Serve {
+        grace,
         exposed,
         dimse,
         store: stores(exposed, store, read_only),
@@ -288,7 +294,7 @@ pub fn serve(flags: ServeFlags, mut file: File) -> Result<Serve, Failure> {
         proving: proving(flags.proving, &file.second_opinion, file.quarantine_gib)?,
         scrub_days: days(flags.scrub_days.or(file.scrub_days))?,
         release_after: match flags.release_received_after.or(file.release_received_after) {
-            Some(text) => age(&text)?,
+            Some(text) => age("release_received_after", &text)?,
             None => None,
         },
     })
@@ -349,10 +355,10 @@ pub fn log(flags: LogFlags, file: &File) -> (log::Wanted, LogFormat) {
 }
 
 /// A time as users write it: a number and d, h or m; `None` is never.
-fn age(text: &str) -> Result<Option<Duration>, Failure> {
+fn age(setting: &str, text: &str) -> Result<Option<Duration>, Failure> {
     let text = text.trim();
     let wrong = || {
-        Failure::new(format!("release_received_after: \"{text}\" is no time"))
+        Failure::new(format!("{setting}: \"{text}\" is no time"))
             .hint("write days, hours or minutes as 30d, 12h or 90m, or never")
     };
     if text == "never" {
@@ -415,7 +421,7 @@ mod tests {
 
     #[test]
     fn times_are_read_and_others_refused() {
-        let seconds = |text| age(text).map(|age| age.map(|age| age.as_secs())).ok();
+        let seconds = |text| age("grace", text).map(|age| age.map(|age| age.as_secs())).ok();
         assert_eq!(seconds("30d"), Some(Some(30 * 86_400)));
         assert_eq!((seconds("12h"), seconds("0m"), seconds("never")), (Some(Some(43_200)), Some(Some(0)), Some(None)));
         for wrong in ["", "d", "30", "-1d", "1.5h", "30 days", "99999999999999999999d", "é"] {

@@ -58,6 +58,14 @@ impl<K: Hash + Eq + Clone, V: Clone> Cache<K, V> {
         }
     }
 
+    /// Forgets all values.
+    pub fn clear(&self) {
+        let inner = &mut *self.lock();
+        inner.entries.clear();
+        inner.by_age.clear();
+        inner.bytes = 0;
+    }
+
     /// Bytes held.
     pub fn bytes(&self) -> usize {
         self.lock().bytes
@@ -95,5 +103,7 @@ mod tests {
         assert_eq!((cache.get(&0), cache.bytes()), (Some(1), 75));
         cache.put(9, 9, 11);
         assert_eq!(cache.get(&9), None, "too heavy");
+        cache.clear();
+        assert_eq!((cache.get(&0), cache.bytes()), (None, 0));
     }
 }

@@ -47,6 +47,8 @@ pub struct Config {
     pub connections: usize,
     /// Connections of one client at once (an address, or a /64 network of IPv6); 0: as many as there are, as for a proxy.
     pub connections_of_client: usize,
+    /// How long what is deleted over HTTP can be brought back.
+    pub delete_grace: Duration,
     /// Bytes of memory for rendered images, decoded frames and prepared replies.
     pub cache_bytes: usize,
 }
@@ -77,6 +79,7 @@ impl Config {
             search_time: Duration::from_secs(10),
             connections: 1024,
             connections_of_client: 512,
+            delete_grace: archive::GRACE,
             cache_bytes: 96 << 20,
         }
     }

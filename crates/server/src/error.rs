@@ -99,8 +99,13 @@ impl Problem {
 
     /// 405: nothing can be stored here.
     pub fn read_only() -> Problem {
-        let message = "nothing can be stored here; storing is allowed where the server is started".to_owned();
+        let message = "nothing can be stored or deleted here; that is allowed where the server is started".to_owned();
         Problem { status: StatusCode::METHOD_NOT_ALLOWED, message }
+    }
+
+    /// 409: it may not be done now.
+    pub fn conflict(message: &str) -> Problem {
+        Problem { status: StatusCode::CONFLICT, message: message.to_owned() }
     }
 
     /// 415: a body of this media type is not understood.

@@ -119,7 +119,7 @@ pub fn preflight<B>(request: &Request<B>, from: &From) -> Option<Response<axum::
     let mut response = Response::new(axum::body::Body::empty());
     *response.status_mut() = StatusCode::NO_CONTENT;
     let headers = response.headers_mut();
-    set(headers, header::ACCESS_CONTROL_ALLOW_METHODS, "GET, HEAD, OPTIONS, POST");
+    set(headers, header::ACCESS_CONTROL_ALLOW_METHODS, "DELETE, GET, HEAD, OPTIONS, POST");
     set(headers, header::ACCESS_CONTROL_ALLOW_HEADERS, ALLOWED);
     set(headers, header::ACCESS_CONTROL_MAX_AGE, MAX_AGE);
     if request.headers().contains_key("access-control-request-private-network") {

@@ -23,6 +23,7 @@ mod config;
 mod connections;
 mod dicomweb;
 mod error;
+mod forget;
 mod gate;
 mod guard;
 mod holes;

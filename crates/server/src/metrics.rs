@@ -47,6 +47,8 @@ pub struct Metrics {
     pub cache_misses: AtomicU64,
     /// What became of instances that came to be stored.
     pub stored: Stored,
+    /// Instances deleted over HTTP.
+    pub deleted: AtomicU64,
 }
 
 /// Instances that came to be stored, by what became of them.
@@ -94,6 +96,7 @@ impl Metrics {
                 "# HELP firstlight_{name} {help}\n# TYPE firstlight_{name} {kind}\nfirstlight_{name} {value}"
             );
         };
+        one("counter", "deleted_instances_total", "Instances deleted over HTTP.", self.deleted.load(Relaxed));
         one("counter", "http_response_bytes_total", "Bytes of response bodies announced.", self.bytes.load(Relaxed));
         one("gauge", "http_requests_active", "Requests being answered.", self.active.load(Relaxed));
         one("counter", "cache_hits_total", "Replies found ready made.", self.cache_hits.load(Relaxed));

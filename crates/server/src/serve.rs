@@ -83,6 +83,7 @@ impl Server {
             (Arc::new(Speaker::new(self.router, self.app.clone(), self.tls.clone())), GracefulShutdown::new());
         let connections = self.app.connections.clone();
         let mut shutdown = std::pin::pin!(shutdown);
+        let forgetting = tokio::spawn(crate::forget::purged(self.app.clone()));
         let looking = self.tls.map(|certificate| tokio::spawn(look_after(certificate)));
         let mut tick = tokio::time::interval(connections.tick());
         loop {
@@ -104,6 +105,7 @@ impl Server {
         }
         drop(self.listener);
         looking.inspect(|task| task.abort());
+        forgetting.abort();
         // These would not end by themselves.
         self.app.sessions.close();
         if tokio::time::timeout(LAST_TIME, graceful.shutdown()).await.is_err() {

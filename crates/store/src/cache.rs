@@ -41,6 +41,13 @@ impl<K: Hash + Eq + Copy, V: Clone> Cache<K, V> {
         both.1.remove(key);
     }
 
+    /// Forgets what is not to be kept.
+    pub fn retain(&self, keep: impl Fn(&V) -> bool) {
+        let mut both = self.generations.lock().unwrap_or_else(PoisonError::into_inner);
+        both.0.retain(|_, value| keep(value));
+        both.1.retain(|_, value| keep(value));
+    }
+
     fn put(both: &mut (HashMap<K, V>, HashMap<K, V>), most: usize, key: K, value: V) {
         if both.0.len() >= most {
             both.1 = mem::take(&mut both.0);
@@ -61,6 +68,8 @@ mod tests {
             cache.insert(n, n);
             assert_eq!(cache.get(&0), Some(0), "{n}");
         }
+        cache.retain(|value| *value != 999);
+        assert_eq!((cache.get(&999), cache.get(&998)), (None, Some(998)));
         let kept = (0..1000).filter(|n| cache.get(n).is_some()).count();
         assert!((10..=20).contains(&kept), "{kept}");
     }

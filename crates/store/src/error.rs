@@ -37,6 +37,9 @@ pub enum Error {
     /// The query took longer than whoever asked waits.
     #[error("the query took too long")]
     TooLong,
+    /// The very bytes were being deleted while they were put, for they had been stored before: they are to be put again.
+    #[error("the same bytes were just being deleted; store them again")]
+    Leaving,
     /// The index is being closed.
     #[error("the archive is closed")]
     Closed,

@@ -157,6 +157,23 @@ impl Quarantine {
         Ok(entries)
     }
 
+    /// Removes the entries of sources with these SHA-256 (hexadecimal), with their files; says how many. Durable when this returns.
+    pub fn forget(&self, sources: &[String]) -> Result<u64> {
+        let mut held = self.bytes.lock().unwrap_or_else(PoisonError::into_inner);
+        let gone = self.list()?.into_iter().filter(|entry| sources.contains(&entry.source_sha256));
+        let mut count = 0;
+        for entry in gone {
+            fs::remove_dir_all(self.folder.join(&entry.name))?;
+            count += 1;
+        }
+        if count > 0 {
+            // Counted anew when it is asked for.
+            *held = None;
+            sync(&self.folder)?;
+        }
+        Ok(count)
+    }
+
     /// The wrong file of an entry.
     pub fn file(&self, entry: &Quarantined) -> PathBuf {
         self.folder.join(&entry.name).join(WRONG)

@@ -121,6 +121,8 @@ impl Run<'_> {
         match self.whole(&key, object.bytes)? {
             None => {}
             Some((FaultKind::Missing, _)) if inner.index.is_released_object(object.id)? => return Ok(None),
+            // It was deleted and forgotten since it was listed.
+            Some((FaultKind::Missing, _)) if !inner.index.lists(&key)? => return Ok(None),
             fault => return Ok(fault),
         }
         if !object.converted || self.id.is_none() {

@@ -92,6 +92,7 @@ fn operation(resource: &Resource) -> Operation {
         let response = match status {
             201 => whole(resource, "Made"),
             202 => whole(resource, "Some are stored; which, and why the others are not, is told"),
+            409 if resource.method == "DELETE" => Response::new("The study is held"),
             409 => whole(resource, "None is stored; the reasons are told"),
             507 => whole(resource, "None is stored: the storage is full"),
             status => told(*status),

@@ -156,6 +156,10 @@ const fn post(
     Resource { method: "POST", path, summary, query: &[], body, media, statuses }
 }
 
+const fn delete(path: &'static str, summary: &'static str) -> Resource {
+    Resource { method: "DELETE", path, summary, query: &[], body: &[], media: &[], statuses: &[204, 404, 405, 409] }
+}
+
 macro_rules! below {
     (study $rest:literal) => {
         concat!("/dicom-web/studies/{study}", $rest)
@@ -185,6 +189,9 @@ pub const RESOURCES: &[Resource] = &[
     post("/session/{id}/events", "Tell a consultation something", JSON, &[], &[204, 404, 413, 429]),
     post("/dicom-web/studies", "Store instances", STORED, STORE_ANSWERS, STORE_STATUSES),
     post(below!(study ""), "Store instances of a study", STORED, STORE_ANSWERS, STORE_STATUSES),
+    delete(below!(study ""), "Delete a study"),
+    delete(below!(series ""), "Delete a series"),
+    delete(below!(instance ""), "Delete an instance"),
     get(
         "/session/{id}/events",
         "Hear a consultation: hello, the state, then what the others tell",
@@ -259,12 +266,13 @@ pub const RESOURCES: &[Resource] = &[
     get(below!(frames "/thumbnail"), "A small image of a frame", RENDERED, IMAGES, RANGES),
 ];
 
-/// What may be asked of a path, as Allow tells it. `matched` is the path of the router; `store`: may instances be stored?
+/// What may be asked of a path, as Allow tells it. `matched` is the path of the router; `store`: may instances be stored and deleted?
 pub fn allowed(matched: &str, store: bool) -> String {
     let path = matched.replace("{*", "{");
     let same = |resource: &&Resource| resource.path.trim_end_matches('/') == path.trim_end_matches('/');
     let mut methods = vec!["OPTIONS"];
-    for resource in RESOURCES.iter().filter(same).filter(|resource| store || resource.body != STORED) {
+    let may = |resource: &&Resource| store || (resource.body != STORED && resource.method != "DELETE");
+    for resource in RESOURCES.iter().filter(same).filter(may) {
         methods.push(resource.method);
         if resource.method == "GET" {
             methods.push("HEAD");
@@ -292,7 +300,7 @@ mod tests {
 
     #[test]
     fn methods_of_a_path() {
-        assert_eq!(allowed("/dicom-web/studies/{study}", true), "GET, HEAD, OPTIONS, POST");
+        assert_eq!(allowed("/dicom-web/studies/{study}", true), "DELETE, GET, HEAD, OPTIONS, POST");
         assert_eq!(allowed("/dicom-web/studies/{study}", false), "GET, HEAD, OPTIONS");
         assert_eq!(allowed("/dicom-web", true), "GET, HEAD, OPTIONS");
         assert!(allowed("/session", false).contains("POST"));

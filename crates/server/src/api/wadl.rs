@@ -27,7 +27,8 @@ fn write_resource(out: &mut String, path: &str, resource: &Resource) {
     for name in resource.query {
         let _ = write!(out, "<param name=\"{name}\" style=\"query\"/>");
     }
-    out.push_str("</request><response status=\"200\">");
+    let status = if resource.statuses.contains(&204) { 204 } else { 200 };
+    let _ = write!(out, "</request><response status=\"{status}\">");
     for media in resource.media {
         let _ = write!(out, "<representation mediaType=\"{}\"/>", escaped(media));
     }

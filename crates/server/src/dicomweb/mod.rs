@@ -1,4 +1,4 @@
-//! DICOMweb (PS3.18): searches, metadata, instances, frames, bulk data, rendered images, storing.
+//! DICOMweb (PS3.18): searches, metadata, instances, frames, bulk data, rendered images, storing, deleting.
 
 mod bulkdata;
 mod capabilities;
@@ -14,6 +14,7 @@ mod model;
 mod pixeldata;
 mod qido;
 mod reduced;
+mod removal;
 mod rendered;
 pub mod store;
 mod stored_fields;
@@ -69,9 +70,9 @@ pub fn routes() -> Router<Arc<App>> {
         .route(&below(study, "series"), read(qido::search))
         .route(&below(study, "instances"), read(qido::search))
         .route(&below(series, "instances"), read(qido::search))
-        .route(study, read(instances::retrieve).post(store::store))
-        .route(series, read(instances::retrieve))
-        .route(instance, read(instances::retrieve))
+        .route(study, read(instances::retrieve).post(store::store).delete(removal::delete))
+        .route(series, read(instances::retrieve).delete(removal::delete))
+        .route(instance, read(instances::retrieve).delete(removal::delete))
         .route(&below(study, "metadata"), read(metadata::retrieve))
         .route(&below(series, "metadata"), read(metadata::retrieve))
         .route(&below(instance, "metadata"), read(metadata::retrieve))

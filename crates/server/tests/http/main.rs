@@ -12,6 +12,7 @@ mod made;
 mod objects;
 mod pages;
 mod ranges;
+mod removal;
 mod rendered;
 mod search;
 mod session;

@@ -206,9 +206,10 @@ async fn who_only_reads_says_so() {
     assert_eq!(site.archive.stats().unwrap().instances, 0);
     assert_eq!(site.send("OPTIONS", STUDIES, &[]).await.header("allow"), "GET, HEAD, OPTIONS");
     let site = Site::of(&[]);
-    for target in [STUDIES, "/dicom-web/studies/1.2.3"] {
+    let study = "/dicom-web/studies/1.2.3";
+    for (target, allowed) in [(STUDIES, "GET, HEAD, OPTIONS, POST"), (study, "DELETE, GET, HEAD, OPTIONS, POST")] {
         let answer = site.send("OPTIONS", target, &[]).await;
-        assert_eq!((answer.status, answer.header("allow")), (StatusCode::OK, "GET, HEAD, OPTIONS, POST"));
+        assert_eq!((answer.status, answer.header("allow")), (StatusCode::OK, allowed));
     }
     let headers = [("content-type", MULTIPART), ("origin", "https://evil.example")];
     let answer = site.post(STUDIES, &headers, Body::from(instances(&[&instance("1.7.1", 1)]))).await;

@@ -207,6 +207,6 @@ pub trait Instances {
     /// Counts of what is served, by counting.
     fn holdings(&self) -> Result<Holdings, Error>;
 
-    /// Is there a row for an object of this name, served or not?
+    /// Is there a row for an object of this name, served, not served, or deleted and not forgotten?
     fn lists(&self, object: &Key) -> Result<bool, Error>;
 }

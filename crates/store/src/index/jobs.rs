@@ -208,7 +208,7 @@ pub trait Jobs {
     /// Takes back what a run leased and did not begin: as if it had never been leased.
     fn give_back(&self, run: &str) -> Result<(), Error>;
 
-    /// The programs (`RUN`) that hold leases: for who can tell that one is dead before its leases end.
+    /// The programs (`RUN`) that hold leases, of jobs or of [purges](super::Removing::begin_purge): for who can tell that one is dead before its leases end.
     fn lessees(&self) -> Result<Vec<String>, Error>;
 
     /// Lets wait again what these programs (`RUN`) had leased: they are no more.

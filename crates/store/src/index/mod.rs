@@ -1,8 +1,8 @@
 //! The index: what is known of the objects, behind a trait of deeds.
 //!
 //! [`Index`] is in parts, a file each with its rows: what is stored becomes known ([`Register`]), is looked up ([`Instances`]) and searched
-//! ([`Search`]); jobs are leased and ended ([`Jobs`]); proof is kept ([`Proofs`], [`WaysBack`]), metadata prepared ([`Metadata`]), and all of
-//! it looked at again ([`Scrubbing`]). Every method is one transaction or one snapshot; no connection is handed out. Rows are plain structs;
+//! ([`Search`]); jobs are leased and ended ([`Jobs`]); proof is kept ([`Proofs`], [`WaysBack`]), metadata prepared ([`Metadata`]), all of
+//! it looked at again ([`Scrubbing`]), and what is deleted taken out and forgotten ([`Removing`]). Every method is one transaction or one snapshot; no connection is handed out. Rows are plain structs;
 //! what a query means ([`query`]), how texts are folded ([`fold`]) and what a frame table is ([`frames`]) is the same for every engine.
 //!
 //! Times are seconds since 1970, by the clock of the engine. Numbers (`i64`) of instances, series and objects are the engine's own: they
@@ -22,6 +22,7 @@ mod metadata;
 mod patience;
 pub mod query;
 mod register;
+mod removal;
 mod scrub;
 mod search;
 pub mod sqlite;
@@ -42,6 +43,7 @@ pub use register::{
     Ingested, NewInstance, NewObject, NewUnserved, PersonName, Register, SeriesTexts, Shown, StudyTexts, Unservable,
     Unserved,
 };
+pub use removal::{Hold, Purge, Removal, Removed, Removing, Undone};
 pub use scrub::{
     Contradiction, DamagedRows, Fault, FaultKind, ListedObject, NewestEvidence, OpenPass, Pass, Scrubbing,
 };
@@ -50,9 +52,12 @@ pub use ticket::{Answer, Ticket};
 pub use ways_back::{Candidate, Way, WayBack, WaysBack};
 
 /// What is known of the objects: all that an engine must be able to do.
-pub trait Index: Register + Instances + Search + Jobs + Proofs + WaysBack + Metadata + Scrubbing + Send + Sync {}
+pub trait Index:
+    Register + Instances + Search + Jobs + Proofs + WaysBack + Metadata + Scrubbing + Removing + Send + Sync
+{
+}
 
 impl<T> Index for T where
-    T: Register + Instances + Search + Jobs + Proofs + WaysBack + Metadata + Scrubbing + Send + Sync
+    T: Register + Instances + Search + Jobs + Proofs + WaysBack + Metadata + Scrubbing + Removing + Send + Sync
 {
 }

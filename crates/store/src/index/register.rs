@@ -132,6 +132,8 @@ pub struct NewObject {
     pub facts: String,
     /// Its frame table ([`frames`](super::frames)).
     pub frames: Vec<u8>,
+    /// What [`Removing::purges`](super::Removing::purges) said before its bytes were put.
+    pub since: i64,
 }
 
 /// Why something is not served.
@@ -188,6 +190,8 @@ pub struct NewUnserved {
     pub reason: String,
     /// Where it came from. The same bytes from two places are listed twice.
     pub source: PathBuf,
+    /// What [`Removing::purges`](super::Removing::purges) said before its bytes were put.
+    pub since: i64,
 }
 
 /// What is stored becomes known.
@@ -199,6 +203,7 @@ pub trait Register {
     /// there (what came first stays what is matched and shown), and their counts and versions go up. Where they are taken by these very
     /// bytes: faults of the object are healed, an instance whose converted object is damaged waits for conversion again, and a released
     /// object that came again is to be removed again. Where they are taken by other bytes, the object is kept beside the first.
+    /// [`Error::Leaving`] where the object was being deleted since its bytes were put.
     fn register(&self, new: NewInstance) -> Ticket<Ingested>;
 
     /// Lists what is kept and not served, and heals faults of the object; false when these bytes of this source were listed already

@@ -165,6 +165,10 @@ impl Objects for Disk {
         Ok(true)
     }
 
+    fn forget(&self, key: &Key) {
+        self.open.remove(key);
+    }
+
     fn list(&self, after: Option<Key>, most: usize) -> io::Result<Vec<(Key, u64)>> {
         let mut listed = Vec::new();
         for first in after.map_or(0, |after| after.as_bytes()[0])..=u8::MAX {

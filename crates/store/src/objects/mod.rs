@@ -54,6 +54,9 @@ pub trait Objects: Send + Sync {
     /// Removes an object; false when there is none. Who has it open reads on; in a store far away, what was read of it.
     fn remove(&self, key: &Key) -> io::Result<bool>;
 
+    /// Drops what is kept near of an object that somebody else may have removed: open files, blocks.
+    fn forget(&self, _key: &Key) {}
+
     /// Objects and their bytes in the order of their keys: at most `most`, after this key. Fewer than that are the last. What comes or
     /// goes meanwhile may be listed or not.
     fn list(&self, after: Option<Key>, most: usize) -> io::Result<Vec<(Key, u64)>>;

@@ -6,6 +6,7 @@
 pub mod jobs;
 pub mod metadata;
 pub mod register;
+pub mod removal;
 pub mod scrub;
 pub mod search;
 pub mod ways_back;
@@ -59,6 +60,12 @@ macro_rules! index_contract {
             metadata::another_root_takes_its_place);
         $crate::index_contract!(@ $bed: scrub::a_pass_goes_on_where_it_was_stopped, scrub::faults_stay_until_they_heal,
             scrub::whole_bytes_heal, scrub::rows_are_whole_and_agree, scrub::objects_and_their_evidence);
+        $crate::index_contract!(@ $bed: removal::what_is_deleted_is_out_of_every_list, removal::what_is_left_is_counted_anew,
+            removal::what_was_deleted_comes_back, removal::parts_come_back_in_any_order, removal::what_came_again_stays,
+            removal::numbers_and_versions_never_come_again, removal::a_purge_forgets_what_nobody_needs,
+            removal::a_purge_is_ended_by_who_has_it, removal::what_is_being_deleted_is_not_listed,
+            removal::what_was_never_listed_goes, removal::a_held_study_stays, removal::lessees_of_purges_may_die,
+            removal::the_engine_is_made_anew);
     };
     (@ $bed:path: $($part:ident::$case:ident),*) => {
         $(#[test] fn $case() { $crate::index::contract::$part::$case($bed()) })*
@@ -81,6 +88,7 @@ pub fn object(name: &str, bytes: u64) -> NewObject {
         syntax: "1.2.840.10008.1.2.1".into(),
         facts: "{}".into(),
         frames: encode_frames(&[FrameEntry { offset: 500, len: 100, ..FrameEntry::default() }]),
+        since: 0,
     }
 }
 

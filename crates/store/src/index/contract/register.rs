@@ -93,6 +93,7 @@ pub fn what_is_not_served_is_listed_until_it_is(bed: Bed) {
         why,
         reason: "cut".into(),
         source: source.into(),
+        since: 0,
     };
     assert!(bed.keep_unserved(new(Unservable::Unreadable, "/a")).unwrap());
     assert!(bed.keep_unserved(new(Unservable::Unreadable, "/b")).unwrap());

@@ -1,8 +1,8 @@
 //! The engine: a file, its one writer, and those who read.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction};
+use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior};
 
 use super::readers::{Readers, connect};
 use super::writer::Writer;
@@ -18,6 +18,7 @@ const STEPS_BETWEEN: i32 = 500;
 pub struct Sqlite {
     pub(super) writer: Writer,
     readers: Readers,
+    path: PathBuf,
 }
 
 impl Sqlite {
@@ -26,10 +27,12 @@ impl Sqlite {
         let mut connection = connect(path, OpenFlags::default())?;
         connection.pragma_update(None, "journal_mode", "WAL")?;
         connection.pragma_update(None, "synchronous", "FULL")?;
+        // What is deleted or replaced is written over, not only given free.
+        connection.pragma_update(None, "secure_delete", "ON")?;
         checksum::register(&connection)?;
         schema::migrate(&mut connection)?;
         let writer = Writer::start(connection)?;
-        Ok(Sqlite { writer, readers: Readers::new(path, readers) })
+        Ok(Sqlite { writer, readers: Readers::new(path, readers), path: path.to_owned() })
     }
 
     /// Runs `work` in a transaction with other waiting work, and returns once it is committed and synced.
@@ -47,6 +50,27 @@ impl Sqlite {
         work: impl FnOnce(&Connection) -> Result<T, Error> + Send + 'static,
     ) -> Ticket<T> {
         self.writer.submit(work)
+    }
+
+    /// Runs `work` in a transaction of its own, in which rows may go that others name: they go with them, or come back. That the engine
+    /// looked for these by columns without an index would read whole tables for each row.
+    pub(super) fn alone<T>(&self, work: impl FnOnce(&Transaction<'_>) -> Result<T, Error>) -> Result<T, Error> {
+        let mut connection = self.another()?;
+        connection.pragma_update(None, "foreign_keys", "OFF")?;
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let done = work(&transaction)?;
+        transaction.commit()?;
+        self.writer.commits().add();
+        Ok(done)
+    }
+
+    /// Another connection that writes.
+    pub(super) fn another(&self) -> Result<Connection, Error> {
+        let connection = connect(&self.path, OpenFlags::default() & !OpenFlags::SQLITE_OPEN_CREATE)?;
+        connection.pragma_update(None, "synchronous", "FULL")?;
+        connection.pragma_update(None, "secure_delete", "ON")?;
+        checksum::register(&connection)?;
+        Ok(connection)
     }
 
     /// Runs `work` on one consistent snapshot.

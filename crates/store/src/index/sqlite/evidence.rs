@@ -4,6 +4,7 @@ use rusqlite::{Connection, Params, Row, params};
 
 use super::engine::Sqlite;
 use super::instances::key;
+use super::register::next_number;
 use super::values::now;
 use crate::Error;
 use crate::index::evidence::{EvidenceOf, EvidenceRow, Figure, ObjectFacts, Opinions, Proofs};
@@ -98,9 +99,12 @@ pub(super) fn insert_evidence(
     object: i64,
     done: &Conversion,
 ) -> Result<(), Error> {
-    let sql = "INSERT INTO evidence (instance, from_object, to_object, policy, rule, codec, samples_sha256, made, \
-         host, milliseconds, frames) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
-    index.prepare_cached(sql)?.execute(params![
+    let sql = format!(
+        "INSERT INTO evidence (id, instance, from_object, to_object, policy, rule, codec, samples_sha256, made, \
+         host, milliseconds, frames) VALUES ({}, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        next_number("evidence")
+    );
+    index.prepare_cached(&sql)?.execute(params![
         job.instance,
         job.object,
         object,

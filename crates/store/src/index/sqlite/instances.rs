@@ -160,8 +160,9 @@ impl Instances for Sqlite {
     }
 
     fn lists(&self, object: &Key) -> Result<bool, Error> {
-        let sql =
-            "SELECT EXISTS (SELECT 1 FROM objects WHERE key = ?1) OR EXISTS (SELECT 1 FROM unserved WHERE key = ?1)";
+        let sql = "SELECT EXISTS (SELECT 1 FROM objects WHERE key = ?1) OR EXISTS (SELECT 1 FROM unserved WHERE key = ?1) \
+             OR EXISTS (SELECT 1 FROM removed_objects WHERE key = ?1) \
+             OR EXISTS (SELECT 1 FROM purged WHERE key = ?1 AND number IS NULL)";
         self.read(|snapshot| Ok(snapshot.prepare_cached(sql)?.query_row([object.as_bytes()], |row| row.get(0))?))
     }
 }

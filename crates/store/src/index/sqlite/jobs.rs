@@ -8,6 +8,7 @@ use super::engine::Sqlite;
 use super::evidence::{add_figures, add_opinions, insert_evidence};
 use super::instances::key;
 use super::register::{CONVERTED, healed, insert_object, touch};
+use super::removal::is_leaving;
 use super::requeue::{WAITS_AGAIN, decided, requeue, waits};
 use super::values::now;
 use super::ways_back::{keep_way, released};
@@ -82,7 +83,8 @@ impl Jobs for Sqlite {
     }
 
     fn lessees(&self) -> Result<Vec<String>, Error> {
-        let sql = "SELECT DISTINCT substr(run, 1, instr(run, '/') - 1) FROM jobs WHERE state = 1";
+        let sql = "SELECT substr(run, 1, instr(run, '/') - 1) FROM jobs WHERE state = 1 \
+             UNION SELECT substr(run, 1, instr(run, '/') - 1) FROM removals WHERE run IS NOT NULL";
         self.read(|snapshot| {
             let mut lessees = snapshot.prepare(sql)?;
             Ok(lessees.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?)
@@ -94,6 +96,9 @@ impl Jobs for Sqlite {
         self.write(move |index| {
             let sql =
                 "UPDATE jobs SET state = 0, run = NULL WHERE state = 1 AND substr(run, 1, instr(run, '/') - 1) = ?";
+            let mut release = index.prepare_cached(sql)?;
+            lessees.iter().try_for_each(|lessee| release.execute([lessee]).map(drop))?;
+            let sql = "UPDATE removals SET run = NULL, until = NULL WHERE substr(run, 1, instr(run, '/') - 1) = ?";
             let mut release = index.prepare_cached(sql)?;
             lessees.iter().try_for_each(|lessee| release.execute([lessee]).map(drop))?;
             Ok(())
@@ -240,6 +245,9 @@ fn ended(
 /// Adds the object and its evidence, and makes it the one that is handed out. One without a way back never takes the place of one that
 /// may be all that is left of what was received: the job failed then.
 fn converted(index: &Connection, run: &str, policy: &str, job: &Job, done: &Conversion) -> Result<bool, Error> {
+    if is_leaving(index, &done.object.key, done.object.since)? {
+        return ended(index, run, job, State::Failed, None, "", "its converted object was just being deleted");
+    }
     if let Err(reason) = &done.way_back
         && released(index, job.object)?
     {

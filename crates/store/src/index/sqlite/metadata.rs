@@ -55,7 +55,7 @@ impl Metadata for Sqlite {
 
     fn keep_prepared(&self, series: i64, version: i64, form: u16, kept: PreparedRow) -> Result<(), Error> {
         let sql = "INSERT INTO prepared (series, version, bytes, crc, sha256, deflate, root) \
-             VALUES (?, ?, ?, ?, ?, ?, ?) \
+             SELECT ?, ?, ?, ?, ?, ?, ? WHERE EXISTS (SELECT 1 FROM series WHERE id = ?1) \
              ON CONFLICT (series) DO UPDATE SET version = excluded.version, bytes = excluded.bytes, \
              crc = excluded.crc, sha256 = excluded.sha256, deflate = excluded.deflate, root = excluded.root \
              WHERE excluded.version >= version";

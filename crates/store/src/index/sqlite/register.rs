@@ -6,6 +6,7 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::engine::Sqlite;
+use super::removal::expect_there;
 use super::values::{now, tag_number};
 use crate::Error;
 use crate::index::register::{Ingested, NewInstance, NewObject, NewUnserved, Register, Unservable, Unserved};
@@ -26,6 +27,7 @@ impl Register for Sqlite {
 
     fn keep_unserved(&self, new: NewUnserved) -> Result<bool, Error> {
         self.write(move |index| {
+            expect_there(index, &new.key, new.since)?;
             healed(index, &new.key)?;
             let source = new.source.as_os_str().as_bytes();
             let known = "SELECT count(*) FROM unserved WHERE key = ? AND source = ?";
@@ -63,7 +65,18 @@ impl Register for Sqlite {
     }
 }
 
+/// The version of what is new: one that nobody has seen of a study or series that had its UIDs and was deleted.
+pub(super) const VERSION: &str = "(SELECT value + 1 FROM numbers WHERE name = 'versions')";
+
+/// The number of a new row, as an expression: above all that there are, and all that there were before they were deleted.
+pub(super) fn next_number(table: &str) -> String {
+    format!(
+        "(SELECT 1 + max(coalesce((SELECT max(id) FROM {table}), 0), (SELECT value FROM numbers WHERE name = '{table}')))"
+    )
+}
+
 fn insert(new: &NewInstance, index: &Connection) -> Result<Ingested, Error> {
+    expect_there(index, &new.object.key, new.object.since)?;
     let study = match study(index, &new.key.study)? {
         Some(study) => study,
         None => insert_study(new, index)?,
@@ -114,9 +127,12 @@ fn study(index: &Connection, uid: &str) -> Result<Option<i64>, Error> {
 
 fn insert_study(new: &NewInstance, index: &Connection) -> Result<i64, Error> {
     let of = &new.study;
-    let sql = "INSERT INTO studies (uid, date, time, accession, patient_id, birth_date, sex, study_id, description, \
-         common, more) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
-    index.prepare_cached(sql)?.execute(params![
+    let sql = format!(
+        "INSERT INTO studies (id, version, uid, date, time, accession, patient_id, birth_date, sex, study_id, description, \
+         common, more) VALUES ({}, {VERSION}, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        next_number("studies")
+    );
+    index.prepare_cached(&sql)?.execute(params![
         new.key.study,
         of.date,
         of.time,
@@ -145,9 +161,12 @@ fn series(index: &Connection, study: i64, uid: &str) -> Result<Option<i64>, Erro
 
 fn insert_series(new: &NewInstance, index: &Connection, study: i64) -> Result<i64, Error> {
     let of = &new.series;
-    let sql = "INSERT INTO series (study, uid, modality, number, description, body_part, pps_date, pps_time, \
-         step_id, procedure_id, common, more) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
-    index.prepare_cached(sql)?.execute(params![
+    let sql = format!(
+        "INSERT INTO series (id, version, study, uid, modality, number, description, body_part, pps_date, pps_time, \
+         step_id, procedure_id, common, more) VALUES ({}, {VERSION}, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        next_number("series")
+    );
+    index.prepare_cached(&sql)?.execute(params![
         study,
         new.key.series,
         new.modality,
@@ -179,10 +198,13 @@ fn instance(index: &Connection, series: i64, uid: &str) -> Result<Option<i64>, E
 
 fn insert_instance(new: &NewInstance, index: &Connection, series: i64) -> Result<(), Error> {
     let shown = &new.instance_shown;
-    let sql = "INSERT INTO instances (series, uid, class, number, object, received, common, more) \
-         VALUES (?, ?, ?, ?, 0, 0, ?, ?)";
+    let sql = format!(
+        "INSERT INTO instances (id, series, uid, class, number, object, received, common, more) \
+         VALUES ({}, ?, ?, ?, ?, 0, 0, ?, ?)",
+        next_number("instances")
+    );
     let row = params![series, new.key.sop, new.class, new.instance_number, shown.common, shown.more];
-    index.prepare_cached(sql)?.execute(row)?;
+    index.prepare_cached(&sql)?.execute(row)?;
     let instance = index.last_insert_rowid();
     let object = insert_object(index, &new.object, instance, RECEIVED)?;
     index
@@ -194,10 +216,13 @@ fn insert_instance(new: &NewInstance, index: &Connection, series: i64) -> Result
 
 /// Adds an object in a role; returns its number.
 pub(super) fn insert_object(index: &Connection, new: &NewObject, instance: i64, role: i64) -> Result<i64, Error> {
-    let sql = "INSERT INTO objects (key, instance, role, bytes, syntax, stored, facts, frames) \
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?)";
+    let sql = format!(
+        "INSERT INTO objects (id, key, instance, role, bytes, syntax, stored, facts, frames) \
+         VALUES ({}, ?, ?, ?, ?, ?, ?, ?, ?)",
+        next_number("objects")
+    );
     let row = params![new.key.as_bytes(), instance, role, new.bytes, new.syntax, now(), new.facts, new.frames];
-    index.prepare_cached(sql)?.execute(row)?;
+    index.prepare_cached(&sql)?.execute(row)?;
     Ok(index.last_insert_rowid())
 }
 

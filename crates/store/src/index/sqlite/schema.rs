@@ -17,6 +17,7 @@ const STEPS: &[&str] = &[
     include_str!("v7.sql"),
     include_str!("v8.sql"),
     include_str!("v9.sql"),
+    include_str!("v10.sql"),
 ];
 
 /// The version since which texts are folded as [`fold`](crate::index::fold) does it now; older ones are folded anew.

@@ -54,7 +54,7 @@ impl Commits {
         drop(self.more.wait_timeout_while(count, longest, |count| *count <= seen));
     }
 
-    fn add(&self) {
+    pub(super) fn add(&self) {
         *self.count.lock().unwrap_or_else(PoisonError::into_inner) += 1;
         self.more.notify_all();
     }

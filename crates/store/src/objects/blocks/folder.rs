@@ -16,6 +16,7 @@ use bytes::Bytes;
 use super::epoch::{Epoch, Epochs};
 use super::id::Id;
 use super::weighed::Weighed;
+use crate::objects::Key;
 
 /// Blocks that wait to be written; what comes while so many wait is not kept.
 const WAITING: usize = 32;
@@ -86,6 +87,14 @@ impl Folder {
         if self.shared.lock().remove(id).is_some() {
             self.shared.delete(vec![(*id, ())]);
         }
+    }
+}
+
+impl Folder {
+    /// Forgets all blocks of an object.
+    pub(super) fn forget(&self, key: &Key) {
+        let gone = self.shared.lock().remove_where(|id| id.key == *key);
+        self.shared.delete(gone);
     }
 }
 

@@ -124,6 +124,14 @@ impl Blocks {
         }
     }
 
+    /// Forgets all versions of an object.
+    pub(super) fn forget(&self, key: &Key) {
+        self.memory().remove_where(|id| id.key == *key);
+        if let Some(folder) = &self.folder {
+            folder.forget(key);
+        }
+    }
+
     fn memory(&self) -> std::sync::MutexGuard<'_, Weighed<Id, Bytes>> {
         self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -147,5 +155,9 @@ mod tests {
         assert_eq!(blocks.get(&id(damaged)), None);
         blocks.insert_all(key, healed, &Bytes::from_static(b"whole"));
         assert_eq!(blocks.get(&id(healed)).unwrap(), "whole");
+        blocks.forget(&Key::new([2; 32]));
+        assert_eq!(blocks.get(&id(healed)).unwrap(), "whole");
+        blocks.forget(&key);
+        assert_eq!(blocks.get(&id(healed)), None);
     }
 }

@@ -68,6 +68,13 @@ impl<K: Hash + Eq + Copy, V: Clone> Weighed<K, V> {
         None
     }
 
+    /// Forgets those entries, and says which they were.
+    pub(super) fn remove_where(&mut self, gone: impl Fn(&K) -> bool) -> Vec<(K, V)> {
+        let keys = self.young.entries.keys().chain(self.old.entries.keys());
+        let keys: Vec<K> = keys.filter(|key| gone(key)).copied().collect();
+        keys.into_iter().filter_map(|key| self.remove(&key).map(|value| (key, value))).collect()
+    }
+
     /// What all weigh.
     #[cfg(test)]
     pub(super) fn weight(&self) -> u64 {

@@ -155,6 +155,13 @@ impl Far {
         self.seen.remove(key);
     }
 
+    /// An object is gone, whoever removed it: nothing of it stays near, whatever version of it was read.
+    pub(super) fn gone(&self, key: &Key) {
+        self.blocks.replaced();
+        self.blocks.forget(key);
+        self.forget(key);
+    }
+
     /// An object was written over, or removed: what is near of what it was is dropped, and what is on its way is not kept.
     pub(super) fn replaced(&self, key: &Key, was: Option<Seen>) {
         self.blocks.replaced();

@@ -142,6 +142,10 @@ impl Objects for S3 {
         })?
     }
 
+    fn forget(&self, key: &Key) {
+        self.far.gone(key);
+    }
+
     fn list(&self, after: Option<Key>, most: usize) -> io::Result<Vec<(Key, u64)>> {
         let far = self.far.clone();
         self.runner.run(async move { persist(|| far.list(after, most)).await })?.map_err(told)

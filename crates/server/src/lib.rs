@@ -7,7 +7,7 @@
 //! connections  who is connected, how long for, and who goes when room is short
 //! gate      every request: its id (request_id), Host and Origin (guard), limits, counters (metrics), safe headers
 //! dicomweb  searches, metadata, instances, frames, levels, bulk data, rendered
-//! viewer    static files; pages: our own; ops: health, metrics, openapi
+//! viewer    static files; pages: our own; ops: health, metrics, openapi; status
 //! session   events of a consultation
 //! ```
 //!
@@ -45,6 +45,7 @@ mod searches;
 mod serve;
 mod session;
 mod state;
+mod status;
 mod stream;
 mod tls;
 mod viewer;
@@ -69,6 +70,7 @@ fn routes(app: std::sync::Arc<state::App>) -> Router {
         .merge(viewer::routes())
         .merge(pages::routes())
         .merge(ops::routes())
+        .merge(status::routes())
         .merge(session::routes())
         .fallback(viewer::at_root)
         .layer(axum::middleware::from_fn_with_state(app.clone(), gate::pass))

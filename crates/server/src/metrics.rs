@@ -84,6 +84,16 @@ impl Metrics {
         self.bytes.fetch_add(length, Relaxed);
     }
 
+    /// Requests answered so far.
+    pub fn answered(&self) -> u64 {
+        self.requests.iter().flatten().map(|count| count.load(Relaxed)).sum()
+    }
+
+    /// Bytes of the bodies that were announced so far.
+    pub fn sent_bytes(&self) -> u64 {
+        self.bytes.load(Relaxed)
+    }
+
     /// All counters and those of the archive, as text.
     pub fn text(&self, stats: Option<Stats>, cache_bytes: usize) -> String {
         let mut out = String::new();

@@ -41,10 +41,27 @@ pub fn routes() -> Router<Arc<App>> {
                 asset("image/svg+xml", include_str!("../assets/start.svg"), &method, &headers)
             }),
         )
+        .route(
+            "/status.css",
+            get(|method, headers| async move {
+                asset("text/css; charset=utf-8", include_str!("../assets/status.css"), &method, &headers)
+            }),
+        )
+        .route(
+            "/status.js",
+            get(|method, headers| async move {
+                asset("text/javascript; charset=utf-8", include_str!("../assets/status.js"), &method, &headers)
+            }),
+        )
 }
 
 fn start(method: &Method, headers: &HeaderMap) -> Response<Body> {
     page(include_str!("../assets/start.html"), method, headers)
+}
+
+/// The page for those who run the archive.
+pub fn status(method: &Method, headers: &HeaderMap) -> Response<Body> {
+    page(include_str!("../assets/status.html"), method, headers)
 }
 
 /// How to get a viewer, where there is none.

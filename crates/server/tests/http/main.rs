@@ -18,5 +18,6 @@ mod search;
 mod session;
 mod site;
 mod sockets;
+mod status;
 mod store;
 mod tls;

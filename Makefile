@@ -1,7 +1,7 @@
 # Firstlight: two commands to know are `make start` and `make test`.
 
 .DEFAULT_GOAL := help
-.PHONY: help start check test setup build samples bench-codec bench-convert bench-migrate bench-audit bench-server bench-viewer bench-policy judge-pairs dist test-migrate test-audit sweep fuzz wasm clean
+.PHONY: help start check test faults setup build samples bench-codec bench-convert bench-migrate bench-audit bench-server bench-viewer bench-policy judge-pairs dist test-migrate test-audit sweep fuzz wasm clean
 
 help: ## Show what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -56,6 +56,10 @@ bench-viewer: ## The viewer beside stock OHIF on slow lines, hours; goes on wher
 
 judge-pairs: ## The whole corpus to every target, judged by decoders that are not ours: a table (make test takes a sample)
 	@scripts/test.sh pairs
+
+faults: ## kill -9 of what stores, deletes and backs up, N times each (default 100): one line a kind (make test does fewer)
+	@scripts/setup.sh build judges test
+	@scripts/faults.sh $(or $(N),100)
 
 test-migrate: ## Migrations through 200 kills, 20 full disks, 50 power cuts (make test does fewer)
 	@scripts/setup.sh build judges test

@@ -142,7 +142,7 @@ pub(crate) fn now() -> i64 {
 }
 
 /// Makes the folder if need be: for its owner alone, for what is in it speaks of patients.
-fn make_folder(dir: &Path) -> Result<(), Error> {
+pub(crate) fn make_folder(dir: &Path) -> Result<(), Error> {
     let what = || dir.display().to_string();
     if dir.is_dir() {
         return Ok(());

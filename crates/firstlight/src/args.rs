@@ -1,10 +1,12 @@
 //! The command line, as typed. Every setting can also come from `FIRSTLIGHT_*`; what is left open is filled by
 //! [`settings`](crate::settings).
 
+pub mod backup;
 pub mod delete;
 pub mod dimse;
 pub mod migrate;
 
+use backup::{BackupFlags, RebuildFlags};
 use delete::{DeleteFlags, GraceFlag, HoldFlags};
 use dimse::{DimseFlags, PullFlags, SendFlags};
 use migrate::{ImportFlags, MigrateFlags, Rate};
@@ -76,6 +78,10 @@ pub enum Command {
     Delete(DeleteFlags),
     /// Let nothing of a study be deleted
     Hold(HoldFlags),
+    /// Copy an archive into a folder, while it is served
+    Backup(BackupFlags),
+    /// Make the index of an archive anew, from its objects alone
+    RebuildIndex(RebuildFlags),
     /// List what proves that converted instances are what their sources were
     Evidence(EvidenceFlags),
     /// Show conversions that failed a check, and where their bytes are

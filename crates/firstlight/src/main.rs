@@ -5,6 +5,7 @@ mod output;
 
 mod args;
 mod audit;
+mod backup;
 mod compare;
 mod convert;
 mod delete;
@@ -19,6 +20,7 @@ mod migrate;
 mod policy;
 mod pull;
 mod quarantine;
+mod rebuild;
 mod report;
 mod restore;
 mod scrub;
@@ -63,6 +65,8 @@ fn run(cli: Cli) -> Result<Exit, Failure> {
         Command::Pull(flags) => pull::run(settings::dimse::pull(flags, file)?),
         Command::Delete(flags) => delete::run(settings::delete::delete(flags, file)?),
         Command::Hold(flags) => delete::hold(settings::delete::hold(flags, file)?),
+        Command::Backup(flags) => backup::run(settings::backup::backup(flags, file)?),
+        Command::RebuildIndex(flags) => rebuild::run(settings::backup::rebuild(flags, file)?),
         Command::Evidence(flags) => evidence::run(settings::look::evidence(flags, file)),
         Command::Quarantine(flags) => quarantine::run(settings::look::quarantine(flags, file)?),
         Command::Scrub(flags) => scrub::run(settings::look::scrub(flags, file)?),

@@ -3,6 +3,7 @@
 //! Flags and variables arrive merged in [`args`](crate::args); this fills what both leave open.
 
 mod audit;
+pub mod backup;
 pub mod delete;
 pub mod dimse;
 pub mod look;

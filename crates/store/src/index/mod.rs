@@ -2,13 +2,14 @@
 //!
 //! [`Index`] is in parts, a file each with its rows: what is stored becomes known ([`Register`]), is looked up ([`Instances`]) and searched
 //! ([`Search`]); jobs are leased and ended ([`Jobs`]); proof is kept ([`Proofs`], [`WaysBack`]), metadata prepared ([`Metadata`]), all of
-//! it looked at again ([`Scrubbing`]), and what is deleted taken out and forgotten ([`Removing`]). Every method is one transaction or one snapshot; no connection is handed out. Rows are plain structs;
+//! it looked at again ([`Scrubbing`]), what is deleted taken out and forgotten ([`Removing`]), and all of it copied ([`BackingUp`]). Every method is one transaction or one snapshot; no connection is handed out. Rows are plain structs;
 //! what a query means ([`query`]), how texts are folded ([`fold`]) and what a frame table is ([`frames`]) is the same for every engine.
 //!
 //! Times are seconds since 1970, by the clock of the engine. Numbers (`i64`) of instances, series and objects are the engine's own: they
 //! grow in the order in which things came, and mean nothing to another index.
 
 pub mod attributes;
+mod backup;
 mod checksum;
 #[cfg(any(test, feature = "contract"))]
 pub mod contract;
@@ -29,6 +30,7 @@ pub mod sqlite;
 mod ticket;
 mod ways_back;
 
+pub use backup::{BackingUp, NamedObject};
 pub use checksum::Checksum;
 pub use evidence::{EvidenceOf, EvidenceRow, Figure, ObjectFacts, Opinions, Proofs};
 pub use fold::{fold, groups};
@@ -53,11 +55,22 @@ pub use ways_back::{Candidate, Way, WayBack, WaysBack};
 
 /// What is known of the objects: all that an engine must be able to do.
 pub trait Index:
-    Register + Instances + Search + Jobs + Proofs + WaysBack + Metadata + Scrubbing + Removing + Send + Sync
+    Register + Instances + Search + Jobs + Proofs + WaysBack + Metadata + Scrubbing + Removing + BackingUp + Send + Sync
 {
 }
 
 impl<T> Index for T where
-    T: Register + Instances + Search + Jobs + Proofs + WaysBack + Metadata + Scrubbing + Removing + Send + Sync
+    T: Register
+        + Instances
+        + Search
+        + Jobs
+        + Proofs
+        + WaysBack
+        + Metadata
+        + Scrubbing
+        + Removing
+        + BackingUp
+        + Send
+        + Sync
 {
 }

@@ -3,6 +3,7 @@
 //! Everything here fails by a panic, as tests do.
 #![allow(missing_docs)]
 
+pub mod backup;
 pub mod jobs;
 pub mod metadata;
 pub mod register;
@@ -66,6 +67,7 @@ macro_rules! index_contract {
             removal::a_purge_is_ended_by_who_has_it, removal::what_is_being_deleted_is_not_listed,
             removal::what_was_never_listed_goes, removal::a_held_study_stays, removal::lessees_of_purges_may_die,
             removal::the_engine_is_made_anew);
+        $crate::index_contract!(@ $bed: backup::every_object_is_named_once_in_order, backup::a_copy_is_the_index_at_one_moment);
     };
     (@ $bed:path: $($part:ident::$case:ident),*) => {
         $(#[test] fn $case() { $crate::index::contract::$part::$case($bed()) })*

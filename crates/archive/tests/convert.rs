@@ -540,7 +540,8 @@ fn tiny_images_with_levels_that_halve_nothing_are_written_anew() {
     // As the version before left it: looked at under this policy, and kept.
     let index = unsealed(folder.path());
     index.execute("UPDATE jobs SET state = 3, policy = ?", [all_htj2k().hash()]).unwrap();
-    index.execute_batch("DROP TABLE settled; DROP INDEX jobs_next_try; PRAGMA user_version = 4").unwrap();
+    index.execute_batch("DROP TABLE settled; DROP INDEX jobs_next_try").unwrap();
+    of_version(&index, 4);
     drop(index);
 
     let archive = Archive::open(folder.path(), Options::default()).unwrap();

@@ -164,3 +164,19 @@ pub fn unsealed(folder: &Path) -> rusqlite::Connection {
     index.create_scalar_function("row_sum", -1, Default::default(), |_| Ok(Option::<Vec<u8>>::None)).unwrap();
     index
 }
+
+/// Makes an index one of an earlier version, but for what versions up to 9 added: without the tables and triggers of later ones.
+pub fn of_version(index: &rusqlite::Connection, version: i64) {
+    let later = "SELECT 'DROP ' || type || ' ' || name FROM sqlite_schema WHERE (type = 'trigger' AND tbl_name NOT LIKE 'removed%' \
+         AND (name LIKE '%gone' OR name LIKE '%came_released' OR name LIKE '%handed_out')) OR (type = 'table' AND name NOT LIKE 'sqlite%' \
+         AND name NOT IN ('studies', 'names', 'study_modalities', 'series', 'instances', 'objects', 'jobs', 'evidence', 'prepared', \
+         'totals', 'ways_back', 'opinions', 'figures', 'scrubs', 'faults', 'unserved', 'settled')) ORDER BY type DESC";
+    let later: Vec<String> = {
+        let mut later = index.prepare(later).unwrap();
+        later.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
+    };
+    index.pragma_update(None, "foreign_keys", "OFF").unwrap();
+    later.iter().for_each(|drop| index.execute_batch(drop).unwrap());
+    index.execute("DELETE FROM totals WHERE name = 'handed_out'", []).unwrap();
+    index.pragma_update(None, "user_version", version).unwrap();
+}

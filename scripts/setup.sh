@@ -13,7 +13,9 @@ for part in "$@"; do
            python3 -c 'import venv, ensurepip' 2>/dev/null || packages python3-no-venv=python3-venv
            packages curl=curl djxl=libjxl-tools
            judges_venv >/dev/null ;;
-    test) packages npm=npm chromium=chromium curl=curl dcmdump=dcmtk firefox-esr=firefox-esr strace=strace
+    test) packages npm=npm chromium=chromium curl=curl dcmdump=dcmtk firefox-esr=firefox-esr strace=strace openssl=openssl ps=procps
+          # Its server is in no folder of commands.
+          ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || packages initdb=postgresql
           "$0" judges ;;
     *) die "no part is called $part" "parts: build start judges test" ;;
   esac

@@ -1,7 +1,7 @@
 //! What the archive costs: CPU and wall time of each operation.
 //!
 //! `cargo run --release -p archive --example figures [FOLDER]` (the folder is on the disk to be measured; default: a
-//! temporary one).
+//! temporary one). With `FIRSTLIGHT_INDEX` the index is there: an empty database.
 
 #[path = "../tests/common/mod.rs"]
 mod common;
@@ -18,7 +18,8 @@ fn main() {
         Some(folder) => tempfile::tempdir_in(folder).unwrap(),
         None => tempfile::tempdir().unwrap(),
     };
-    let archive = Archive::open(&folder.path().join("archive"), Options::default()).unwrap();
+    let index = archive::IndexKeeping { at: std::env::var("FIRSTLIGHT_INDEX").ok() };
+    let archive = Archive::open(&folder.path().join("archive"), Options { index, ..Options::default() }).unwrap();
     println!("{:44} {:>10} {:>10}", "operation", "CPU-ms", "ms");
 
     let small: Vec<_> = (0..400).map(|n| slice("1.1", "1.1.1", n, 139)).collect();

@@ -7,6 +7,8 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use store::index::place::{self, Place};
+use store::index::postgres::Address;
 use store::index::sqlite::Sqlite;
 use store::index::{ObjectVersion, Scrubbing, Stats};
 use store::objects::place::Keeping;
@@ -21,6 +23,8 @@ use crate::runs::release_dead;
 /// How an archive is opened.
 #[derive(Debug, Clone)]
 pub struct Options {
+    /// Where the index is.
+    pub index: place::Keeping,
     /// Connections that read the index at once.
     pub readers: usize,
     /// Where the objects are, and how many of their files are kept open.
@@ -36,6 +40,7 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         Options {
+            index: place::Keeping::default(),
             readers: 8,
             objects: Keeping { open_files: 256, ..Keeping::default() },
             instances: 2048,
@@ -75,11 +80,22 @@ impl Archive {
     /// removed or handed on.
     pub fn open(dir: &Path, options: Options) -> Result<Archive, Error> {
         make_folder(dir)?;
-        let path = dir.join("index.sqlite");
+        let path = match options.index.place(dir)? {
+            Place::Own(path) => path,
+            Place::At(address) => return Archive::open_at(dir, &address, options),
+        };
         let index = path.exists().then(|| Sqlite::open(&path, options.readers)).transpose()?;
         let lists = index.as_ref().map_or(Ok((0, 0)), Sqlite::listed_total)? != (0, 0);
         let objects = options.objects.open(dir, lists)?;
         let index = index.map_or_else(|| Sqlite::open(&path, options.readers), Ok)?;
+        Archive::with(dir, Box::new(index), objects, options)
+    }
+
+    /// As [`Archive::open`], with the index in a database, which knows where the objects are.
+    fn open_at(dir: &Path, address: &Address, options: Options) -> Result<Archive, Error> {
+        let index = place::open(dir, address, options.readers)?;
+        let objects = place::objects_of(&index, &options.objects)?.open(dir, false)?;
+        place::settle_objects(&index, dir)?;
         Archive::with(dir, Box::new(index), objects, options)
     }
 

@@ -75,6 +75,12 @@ pub enum Error {
     /// The very bytes had been stored and deleted, and were being removed while they came again.
     #[error("the same bytes were just being deleted; store them again")]
     Leaving,
+    /// The place of its index can't be used.
+    #[error(transparent)]
+    IndexAt(store::index::postgres::Unusable),
+    /// The database of the index does not answer, or was lost on the way: it can be tried again.
+    #[error("the database of the index does not answer: {0}")]
+    Unreachable(String),
     /// The archive is being closed.
     #[error("the archive is closed")]
     Closed,
@@ -114,7 +120,12 @@ impl Error {
     pub fn may_pass(&self) -> bool {
         matches!(
             self,
-            Error::Full | Error::Io { .. } | Error::Leaving | Error::Closed | Error::Dicom(dicom::Error::Io(_))
+            Error::Full
+                | Error::Io { .. }
+                | Error::Leaving
+                | Error::Closed
+                | Error::Unreachable(_)
+                | Error::Dicom(dicom::Error::Io(_))
         )
     }
 }
@@ -125,6 +136,7 @@ impl From<store::Error> for Error {
             store::Error::Full => Error::Full,
             store::Error::Io { what, source } => Error::Io { what, source },
             store::Error::Engine(error) => Error::Index(error),
+            store::Error::Unreachable(why) => Error::Unreachable(why),
             store::Error::Newer { found, known } => Error::Newer { found, known },
             store::Error::Damaged(what) => Error::Damaged(what),
             store::Error::Query(why) => Error::Query(why),
@@ -132,6 +144,15 @@ impl From<store::Error> for Error {
             store::Error::Leaving => Error::Leaving,
             store::Error::Closed => Error::Closed,
             other => Error::Index(Box::new(other)),
+        }
+    }
+}
+
+impl From<store::index::postgres::Unusable> for Error {
+    fn from(error: store::index::postgres::Unusable) -> Error {
+        match error {
+            store::index::postgres::Unusable::Index(error) => error.into(),
+            other => Error::IndexAt(other),
         }
     }
 }

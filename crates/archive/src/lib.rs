@@ -56,6 +56,8 @@ pub use rebuild::Rebuilt;
 pub use release::{Release, Released};
 pub use scrub::Scrub;
 pub use store::index::frames::{FrameEntry, LevelEntry};
+pub use store::index::place::{Keeping as IndexKeeping, is_there, written as index_of};
+pub use store::index::postgres::Unusable as IndexUnusable;
 pub use store::index::{
     Became, Beside, Decision, Fault, FaultKind, Fields, Figure, Hold, Holding, Holdings, Ingested, InstanceKey,
     Matches, Pass, Patience, Picture as Shown, Query, QueryLevel, Removal, Removed, Scope, State, Stats, Undone,

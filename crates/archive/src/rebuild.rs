@@ -9,8 +9,10 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use dicom::{IMPLEMENTATION_CLASS_UID, Source};
+use store::index::place::{self, Place};
+use store::index::postgres::Address;
 use store::index::sqlite::Sqlite;
-use store::index::{Index, Ingested, NewUnserved, Scope};
+use store::index::{Index, Ingested, NewUnserved, Scope, Scrubbing};
 use store::{Key, Objects, sync_folder};
 
 use crate::archive::{Archive, Options};
@@ -58,7 +60,11 @@ impl Archive {
         stop: &AtomicBool,
         told: &mut dyn FnMut(&Rebuilt),
     ) -> Result<Option<Rebuilt>, Error> {
-        let (place, making) = (dir.join("index.sqlite"), dir.join("index.rebuilding"));
+        let place = match options.index.place(dir)? {
+            Place::Own(place) => place,
+            Place::At(address) => return rebuild_at(dir, &address, options, stop, told),
+        };
+        let making = dir.join("index.rebuilding");
         if place.exists() {
             return Err(Error::Query(format!("{} is there: move it away first", place.display())));
         }
@@ -85,6 +91,23 @@ impl Archive {
         }
         Ok(unlisted)
     }
+}
+
+/// As [`Archive::rebuild`], in a database, which must be empty.
+fn rebuild_at(
+    dir: &Path,
+    address: &Address,
+    options: &Options,
+    stop: &AtomicBool,
+    told: &mut dyn FnMut(&Rebuilt),
+) -> Result<Option<Rebuilt>, Error> {
+    let index = place::open(dir, address, 2)?;
+    if index.listed_total()? != (0, 0) {
+        return Err(Error::Query(format!("{address} is not empty: an index is made anew in an empty database")));
+    }
+    let objects = place::objects_of(&index, &options.objects)?.open(dir, true)?;
+    place::settle_objects(&index, dir)?;
+    rebuild(&index, &*objects, stop, told)
 }
 
 fn rebuild(

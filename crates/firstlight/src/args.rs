@@ -70,6 +70,8 @@ pub enum Command {
     Restore(RestoreFlags),
     /// Keep an archive and serve it: DICOMweb, OHIF, start page
     Serve(ServeFlags),
+    /// Convert, release and scrub what other programs take into an archive, and serve nothing
+    Work(WorkFlags),
     /// Send files, folders or studies of an archive to a PACS over DIMSE
     Send(SendFlags),
     /// Fetch studies from a PACS over DIMSE into an archive
@@ -211,9 +213,13 @@ pub struct ProvingFlags {
     pub quarantine_gib: Option<u32>,
 }
 
-/// Where the objects of an archive are.
+/// Where the index and the objects of an archive are.
 #[derive(Debug, Default, Args)]
 pub struct ObjectsFlags {
+    /// Keep the index of a new archive in PostgreSQL, as postgres://user@host/database; the archive remembers it. The password comes
+    /// from the environment or a file (docs/deployment.md) [default: in the folder of the archive]
+    #[arg(long, value_name = "ADDRESS", env = "FIRSTLIGHT_INDEX", hide_env_values = true)]
+    pub index: Option<String>,
     /// Keep the objects of a new archive in S3, as s3://bucket/prefix; the archive remembers it. Credentials come from the
     /// environment or a file (docs/deployment.md) [default: in the folder of the archive]
     #[arg(long, value_name = "ADDRESS", env = "FIRSTLIGHT_OBJECTS")]
@@ -406,6 +412,31 @@ pub struct ServeFlags {
     /// Read and decode the whole archive again within so many days, over and over; without it, not at all
     #[arg(long, value_name = "DAYS", env = "FIRSTLIGHT_SCRUB_DAYS")]
     pub scrub_days: Option<f64>,
+}
+
+#[derive(Debug, Args)]
+pub struct WorkFlags {
+    /// Folder for what is unfinished; that of the archive, or with --index and --objects one of its own
+    #[arg(long, value_name = "DIR", env = "FIRSTLIGHT_DATA")]
+    pub data: Option<PathBuf>,
+    #[command(flatten)]
+    pub objects: ObjectsFlags,
+    /// Rules in TOML: a file, or the name of a shipped policy
+    #[arg(long, value_name = "FILE|NAME", env = "FIRSTLIGHT_POLICY")]
+    pub policy: Option<String>,
+    /// Files converted at the same time; without it, one per core
+    #[arg(long, short, value_name = "N", env = "FIRSTLIGHT_JOBS", value_parser = at_least_one)]
+    pub jobs: Option<std::num::NonZeroUsize>,
+    /// Remove what was received so long after its conversion ("30d", "12h"), once the way back to it is proven
+    #[arg(long, value_name = "TIME", env = "FIRSTLIGHT_RELEASE_RECEIVED_AFTER")]
+    pub release_received_after: Option<String>,
+    /// Read and decode the whole archive again within so many days, over and over; without it, not at all
+    #[arg(long, value_name = "DAYS", env = "FIRSTLIGHT_SCRUB_DAYS")]
+    pub scrub_days: Option<f64>,
+    #[command(flatten)]
+    pub proving: ProvingFlags,
+    #[command(flatten)]
+    pub identity: IdentityFlags,
 }
 
 #[derive(Debug, Args)]

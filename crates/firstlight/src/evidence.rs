@@ -83,7 +83,7 @@ impl Out {
 
     /// A destination, or a folder below one.
     fn folder(&mut self, path: &Path) -> Result<(), Failure> {
-        let own = path.join("index.sqlite").is_file() || path.join(files::STATE_DIR).is_dir();
+        let own = archive::is_there(path) || path.join(files::STATE_DIR).is_dir();
         let full = path.canonicalize().map_err(|e| Failure::io("read", path, &e))?;
         let above = full.ancestors().skip(1).find(|dir| dir.join(files::STATE_DIR).is_dir());
         let Some(root) = above.filter(|_| !own) else { return self.all(path) };

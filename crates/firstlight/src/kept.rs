@@ -19,7 +19,7 @@ pub enum Kept {
 
 /// Opens what is in a folder; nothing is made.
 pub fn open(dir: &Path) -> Result<Kept, Failure> {
-    if dir.join("index.sqlite").is_file() {
+    if archive::is_there(dir) {
         return archive(dir).map(Kept::Archive);
     }
     let state = dir.join(files::STATE_DIR);
@@ -36,7 +36,7 @@ pub fn no_archive(dir: &Path) -> Failure {
 
 /// Opens an archive that is there.
 pub fn archive(dir: &Path) -> Result<Archive, Failure> {
-    if !dir.join("index.sqlite").is_file() {
+    if !archive::is_there(dir) {
         return Err(no_archive(dir).hint("--data names the folder of an archive, as given to serve"));
     }
     Archive::open(dir, Options::default()).map_err(|e| cannot_open(dir, &e))
@@ -62,6 +62,7 @@ pub fn cannot_open(data: &Path, error: &archive::Error) -> Failure {
     match error {
         archive::Error::Newer { .. } => failure.hint("use the version of firstlight that wrote it, or a newer one"),
         archive::Error::Full => failure.hint("make room on its disk"),
+        archive::Error::IndexAt(wrong) => failure.hint(crate::words::hint_for_index(wrong)),
         archive::Error::Objects(_) => failure.hint("docs/deployment.md says how objects in S3 are set up"),
         _ => failure.hint("--data names a folder that this user can write, on a local disk"),
     }

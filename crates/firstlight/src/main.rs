@@ -5,6 +5,7 @@ mod output;
 
 mod args;
 mod audit;
+mod background;
 mod backup;
 mod compare;
 mod convert;
@@ -31,6 +32,7 @@ mod stop;
 mod units;
 mod verify;
 mod words;
+mod work;
 
 use args::{Cli, Command};
 use clap::Parser;
@@ -49,7 +51,7 @@ fn main() -> ExitCode {
 /// Flags are parsed, settings of the file fill what they leave open, the log starts, then one command does its work.
 fn run(cli: Cli) -> Result<Exit, Failure> {
     let file = settings::File::load(cli.config.as_deref())?;
-    let usual = if matches!(cli.command, Command::Serve(_)) { "info" } else { "warn" };
+    let usual = if matches!(cli.command, Command::Serve(_) | Command::Work(_)) { "info" } else { "warn" };
     let (wanted, format) = settings::log(cli.log, &file);
     log::start(wanted, usual, format)?;
     match cli.command {
@@ -61,6 +63,7 @@ fn run(cli: Cli) -> Result<Exit, Failure> {
         Command::Verify(flags) => verify::run(&flags),
         Command::Restore(flags) => restore::run(&settings::look::restore(flags, file)),
         Command::Serve(flags) => serve::run(settings::serve(flags, file)?),
+        Command::Work(flags) => work::run(settings::work(flags, file)?),
         Command::Send(flags) => send::run(settings::dimse::send(flags, file)?),
         Command::Pull(flags) => pull::run(settings::dimse::pull(flags, file)?),
         Command::Delete(flags) => delete::run(settings::delete::delete(flags, file)?),

@@ -20,7 +20,7 @@ pub fn run(set: Rebuild) -> Result<Exit, Failure> {
             Failure::new(format!("{} is not there", set.data.display())).hint("--data names the folder of an archive")
         );
     }
-    let options = Options { objects: set.objects.clone(), ..Options::default() };
+    let options = Options { index: set.index.clone(), objects: set.objects.clone(), ..Options::default() };
     let mut last = Instant::now();
     let mut told = |found: &Rebuilt| {
         if last.elapsed() >= EVERY {

@@ -198,7 +198,7 @@ fn from_archive(set: &Restore) -> Result<Exit, Stopped> {
         let hint = if is_uid { "to restore by UID, say --data DIR" } else { "check the path" };
         return Err(Stopped::Environment(Failure::new(format!("{uid} is not there")).hint(hint)));
     };
-    if !data.join("index.sqlite").is_file() {
+    if !archive::is_there(data) {
         let failure = crate::kept::no_archive(data);
         return Err(Stopped::Environment(failure.hint("--data names the folder that `serve` keeps")));
     }

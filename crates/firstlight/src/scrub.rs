@@ -16,7 +16,7 @@ const LOOK: Duration = Duration::from_millis(500);
 /// Runs the command.
 pub fn run(set: crate::settings::look::Scrub) -> Result<Exit, Failure> {
     let (dir, stop) = (&set.data, Stop::on_interrupt());
-    if !dir.join("index.sqlite").is_file() && dir.join(files::STATE_DIR).is_dir() {
+    if !archive::is_there(dir) && dir.join(files::STATE_DIR).is_dir() {
         return Err(Failure::new(format!("{} is a folder of files, not an archive", dir.display()))
             .hint("firstlight audit DST reads every byte of it and names what is not as it was"));
     }
@@ -51,6 +51,12 @@ pub fn run(set: crate::settings::look::Scrub) -> Result<Exit, Failure> {
     Ok(if known.is_empty() { Exit::Well } else { Exit::Refused })
 }
 
+/// The database of the index is away: it may come back.
+fn wait_out(error: &archive::Error) {
+    tracing::warn!(%error, "scrubbing waits for it");
+    std::thread::sleep(EVERY);
+}
+
 /// Passes over the archive, one after the other, until the stop.
 pub fn forever(archive: &Archive, days: f64, stop: &Stop) {
     while !stop.asked() {
@@ -58,6 +64,10 @@ pub fn forever(archive: &Archive, days: f64, stop: &Stop) {
         let due = match archive.scrub_pass() {
             Ok(Some(Pass { began, ended: Some(_), .. })) => began.saturating_add(pause.as_secs() as i64),
             Ok(_) => 0,
+            Err(e @ archive::Error::Unreachable(_)) => {
+                wait_out(&e);
+                continue;
+            }
             Err(e) => return tracing::error!(error = %e, "scrubbing stopped"),
         };
         if now() < due {
@@ -72,6 +82,8 @@ pub fn forever(archive: &Archive, days: f64, stop: &Stop) {
         match archive.scrub(Scrub { days: Some(days), restart: false }, stop.flag(), &mut told) {
             Ok((pass, _)) if pass.ended.is_some() => tracing::info!("scrub: {}", progress(pass)),
             Ok(_) => {}
+            // It goes on where it was.
+            Err(e @ archive::Error::Unreachable(_)) => wait_out(&e),
             Err(e) => {
                 return tracing::error!(error = %e, "scrubbing stopped: firstlight scrub --now finds what is in the way");
             }

@@ -3,14 +3,15 @@
 //! Three things run beside each other until Ctrl-C: the server, the import of what `--import` names, and the conversion
 //! of what waits for it.
 
+use crate::background::{self, Lines};
 use crate::failure::{Exit, Failure, reason};
 use crate::kept;
 use crate::policy;
 use crate::settings;
 use crate::stop::Stop;
-use crate::units::{bytes, count, duration, saved};
+use crate::units::{bytes, count, duration};
 use crate::words;
-use archive::{Archive, Event, Ingested, Options, Release, Taken, Unservable};
+use archive::{Archive, Ingested, Options, Taken, Unservable};
 use files::dicomdir;
 use migrate::{Fetch, FetchError, Listed, Listing, Row, ScanEvent, apart, with_each};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -18,18 +19,8 @@ use server::{Config, Server, Tls};
 use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
-use std::time::{Duration, Instant};
-use transcode::Policy;
-
-/// Time between two lines about work in the background.
-const EVERY: Duration = Duration::from_secs(5);
-/// How long the converter waits for new work before it looks for the stop; what comes meanwhile is done together.
-const LOOK: Duration = Duration::from_millis(500);
-
-/// How often received objects are looked through that may go.
-const RELEASE: Duration = Duration::from_secs(600);
+use std::time::Duration;
 
 /// Runs the command.
 pub fn run(set: settings::Serve) -> Result<Exit, Failure> {
@@ -57,12 +48,12 @@ pub fn run(set: settings::Serve) -> Result<Exit, Failure> {
             imported.store(true, Relaxed);
         });
         if set.convert {
-            scope.spawn(|| convert(&archive, &policy, set.jobs, &stop, &imported));
+            scope.spawn(|| background::convert(&archive, &policy, set.jobs, &stop, &imported));
         }
         if let Some(after) = set.release_after {
             scope.spawn({
                 let (archive, stop) = (&archive, &stop);
-                move || release(archive, after, stop)
+                move || background::release(archive, after, stop)
             });
         }
         scope.spawn(|| crate::delete::forever(&archive, &stop));
@@ -95,6 +86,7 @@ async fn dimse_server(set: &settings::dimse::Dimse, archive: &Archive) -> Result
 
 fn options(set: &settings::Serve) -> Options {
     Options {
+        index: set.index.clone(),
         objects: set.objects.clone(),
         quarantine: set.proving.quarantine,
         sampling: set.proving.sampling,
@@ -238,7 +230,7 @@ fn take_in(archive: &Archive, import: Listing, set: &settings::Serve, stop: &Sto
         }
     });
     let _ = std::fs::remove_dir_all(&scratch);
-    tracing::info!("{}", counts.line(total, lines.started.elapsed()));
+    tracing::info!("{}", counts.line(total, lines.elapsed()));
 }
 
 /// A path as a line can have it.
@@ -319,126 +311,5 @@ impl Imported {
             duration(elapsed),
             named.join(", ")
         )
-    }
-}
-
-/// Converts what waits, and what comes later, until the stop.
-fn convert(archive: &Archive, policy: &Policy, jobs: usize, stop: &Stop, imported: &AtomicBool) {
-    let (totals, lines) = (Mutex::new(Totals::default()), Lines::new());
-    let mut told = 0;
-    while !stop.asked() {
-        let was_imported = imported.load(Relaxed);
-        let progress = |event: Event| {
-            let totals = totals.lock().map(|mut totals| totals.add(&event)).unwrap_or_default();
-            lines.now_and_then(|elapsed| totals.line(elapsed));
-        };
-        let worked = match archive.wait_for_work(policy, LOOK) {
-            Ok(true) => archive.convert_pending(policy, jobs, stop.flag(), &progress).map(|_| true),
-            other => other,
-        };
-        let worked = match worked {
-            Ok(worked) => worked,
-            Err(e) => {
-                tracing::error!(error = %e, "conversion stopped; what is stored is served as it was received: start again to go on");
-                return;
-            }
-        };
-        let totals = totals.lock().map(|totals| *totals).unwrap_or_default();
-        if was_imported && totals.done() > told {
-            told = totals.done();
-            tracing::info!("{}", totals.line(lines.started.elapsed()));
-        }
-        if worked {
-            std::thread::sleep(LOOK);
-        }
-    }
-}
-
-/// Lets received objects go that were converted so long ago, each once the way back to it is proven.
-fn release(archive: &Archive, after: Duration, stop: &Stop) {
-    let told = |release: Release| {
-        if let Release::Kept { key, error } = release {
-            tracing::warn!(instance = %key.sop.escape_debug(), %error, "the received object stays: `firstlight verify` it");
-        }
-    };
-    while !stop.asked() {
-        match archive.release_received(after, stop.flag(), &told) {
-            Ok(done) if done.objects > 0 => {
-                let objects = count(done.objects, "received object");
-                tracing::info!("released: {objects}, {} free; each can be restored", bytes(done.bytes));
-            }
-            Ok(_) => {}
-            Err(e) => {
-                tracing::error!(error = %e, "received objects were not released; nothing is lost, it is tried again")
-            }
-        }
-        let waited = Instant::now();
-        while waited.elapsed() < RELEASE && !stop.asked() {
-            std::thread::sleep(LOOK);
-        }
-    }
-}
-
-#[derive(Debug, Default, Clone, Copy)]
-struct Totals {
-    converted: u64,
-    kept: u64,
-    failed: u64,
-    bytes_in: u64,
-    bytes_out: u64,
-}
-
-impl Totals {
-    fn add(&mut self, event: &Event) -> Totals {
-        match event {
-            Event::Converted { bytes_in, bytes_out, .. } => {
-                self.converted += 1;
-                self.bytes_in += bytes_in;
-                self.bytes_out += bytes_out;
-            }
-            Event::Kept { .. } => self.kept += 1,
-            Event::Failed { key, error } => {
-                tracing::warn!(instance = %key.sop.escape_debug(), %error, "kept as received: the conversion failed");
-                self.failed += 1;
-            }
-            _ => {}
-        }
-        *self
-    }
-
-    fn done(&self) -> u64 {
-        self.converted + self.kept + self.failed
-    }
-
-    fn line(&self, elapsed: Duration) -> String {
-        let sizes = format!(
-            "{} became {} (saved {})",
-            bytes(self.bytes_in),
-            bytes(self.bytes_out),
-            saved(self.bytes_in, self.bytes_out)
-        );
-        let failed = if self.failed > 0 { format!(", {} failed", self.failed) } else { String::new() };
-        let sizes = if self.converted > 0 { format!(": {sizes}") } else { String::new() };
-        format!("conversion: {} converted, {} kept{failed}, {}{sizes}", self.converted, self.kept, duration(elapsed))
-    }
-}
-
-/// Lets a line through now and then.
-struct Lines {
-    started: Instant,
-    last: Mutex<Instant>,
-}
-
-impl Lines {
-    fn new() -> Lines {
-        Lines { started: Instant::now(), last: Mutex::new(Instant::now()) }
-    }
-
-    fn now_and_then(&self, line: impl FnOnce(Duration) -> String) {
-        let mut last = self.last.lock().unwrap_or_else(|e| e.into_inner());
-        if last.elapsed() >= EVERY {
-            *last = Instant::now();
-            tracing::info!("{}", line(self.started.elapsed()));
-        }
     }
 }

@@ -13,12 +13,12 @@ pub use migrate::{Asked, Import, Watch};
 
 use crate::args::{
     BurnedIn, ConversionFlags, ConvertFlags, IdentityFlags, Layout, LogFlags, LogFormat, ObjectsFlags, PaceFlags,
-    ProvingFlags, ServeFlags,
+    ProvingFlags, ServeFlags, WorkFlags,
 };
 use crate::failure::Failure;
-use crate::log;
+use crate::{log, words};
 use ::migrate::Limits;
-use archive::Keeping;
+use archive::{IndexKeeping, Keeping};
 use deidentify::Profile;
 use files::Proving;
 use serde::Deserialize;
@@ -42,6 +42,7 @@ pub struct File {
     burned_in: Option<BurnedIn>,
     jobs: Option<NonZeroUsize>,
     data: Option<PathBuf>,
+    index: Option<String>,
     objects: Option<String>,
     cache: Option<PathBuf>,
     cache_gib: Option<u32>,
@@ -104,6 +105,7 @@ pub struct Deidentify {
 #[derive(Debug)]
 pub struct Serve {
     pub data: PathBuf,
+    pub index: IndexKeeping,
     pub objects: Keeping,
     pub import: Vec<PathBuf>,
     pub listen: SocketAddr,
@@ -132,6 +134,20 @@ pub struct Serve {
     pub scrub_days: Option<f64>,
     /// Answers DIMSE too.
     pub dimse: Option<dimse::Dimse>,
+}
+
+/// What `work` works with.
+#[derive(Debug)]
+pub struct Work {
+    pub data: PathBuf,
+    pub index: IndexKeeping,
+    pub objects: Keeping,
+    pub policy: String,
+    pub jobs: usize,
+    /// What was received goes so long after its conversion; never without it.
+    pub release_after: Option<Duration>,
+    pub proving: Proving,
+    pub scrub_days: Option<f64>,
 }
 
 impl File {
@@ -256,7 +272,7 @@ pub use migrate::{import, migrate};
 /// Completes the flags of `serve`.
 pub fn serve(flags: ServeFlags, mut file: File) -> Result<Serve, Failure> {
     keeps_identity("serve", &flags.identity, &file)?;
-    let objects = objects(flags.objects, &mut file);
+    let (index, objects) = places(flags.objects, &mut file)?;
     let listen = flags.listen.or(file.listen).unwrap_or(SocketAddr::from(([127, 0, 0, 1], 8042)));
     let insecure = flags.insecure || file.insecure;
     let exposed = exposed(listen, insecure)?;
@@ -276,6 +292,7 @@ pub fn serve(flags: ServeFlags, mut file: File) -> Result<Serve, Failure> {
         data: data.ok_or_else(|| {
             Failure::new("serve needs the folder of the archive").hint("say --data DIR; it is made if it is not there")
         })?,
+        index,
         objects,
         import: flags.import,
         listen,
@@ -301,6 +318,28 @@ pub fn serve(flags: ServeFlags, mut file: File) -> Result<Serve, Failure> {
     })
 }
 
+/// Completes the flags of `work`.
+pub fn work(flags: WorkFlags, mut file: File) -> Result<Work, Failure> {
+    keeps_identity("work", &flags.identity, &file)?;
+    let (index, objects) = places(flags.objects, &mut file)?;
+    Ok(Work {
+        data: flags.data.or(file.data).ok_or_else(|| {
+            Failure::new("work needs a folder for what is unfinished")
+                .hint("say --data DIR; with --index and --objects any empty folder on a local disk will do")
+        })?,
+        index,
+        objects,
+        policy: flags.policy.or(file.policy).unwrap_or_else(default_policy),
+        jobs: jobs(flags.jobs.or(file.jobs)),
+        release_after: flags
+            .release_received_after
+            .or(file.release_received_after)
+            .map_or(Ok(None), |text| age("release_received_after", &text))?,
+        proving: proving(flags.proving, &file.second_opinion, file.quarantine_gib)?,
+        scrub_days: days(flags.scrub_days.or(file.scrub_days))?,
+    })
+}
+
 /// What was installed with the program: `share/firstlight/PART` beside the folder that the program is in.
 fn installed(part: &str) -> Option<PathBuf> {
     let program = std::env::current_exe().ok()?.canonicalize().ok()?;
@@ -320,15 +359,19 @@ fn tls(named: &[PathBuf]) -> Result<Option<Tls>, Failure> {
     }
 }
 
-/// Where objects are, and what is kept near of them.
-fn objects(flags: ObjectsFlags, file: &mut File) -> Keeping {
+/// Where the index and the objects are, and what is kept near of these.
+fn places(flags: ObjectsFlags, file: &mut File) -> Result<(IndexKeeping, Keeping), Failure> {
     let gib = flags.cache_gib.or(file.cache_gib);
-    Keeping {
+    let objects = Keeping {
         at: flags.objects.or(file.objects.take()),
         cache: flags.cache.or(file.cache.take()),
         cache_bytes: gib.map(|gib| u64::from(gib) << 30),
         ..archive::Options::default().objects
-    }
+    };
+    let index = IndexKeeping { at: flags.index.or(file.index.take()) };
+    let wrong = |error| Failure::new(format!("--index: {error}")).hint(words::hint_for_index(&error));
+    index.check().map_err(wrong)?;
+    Ok((index, objects))
 }
 
 /// Is it an address that other machines reach? That has to be said, for whoever reaches it reads everything.

@@ -1,5 +1,6 @@
 //! What the crates below have to say of files and migrations, in words: the line, and what to do.
 
+use archive::IndexUnusable;
 use files::{Advice, Notice, NoticeKind};
 use migrate::Usage;
 use std::fmt::Display;
@@ -68,9 +69,29 @@ pub fn hint_for_migration(error: &migrate::Error) -> Option<&'static str> {
         Error::Archive(archive::Error::Newer { .. }) => {
             Some("use the version of firstlight that wrote it, or a newer one")
         }
+        Error::Archive(archive::Error::IndexAt(wrong)) => Some(hint_for_index(wrong)),
+        Error::Archive(archive::Error::Unreachable(_)) => {
+            Some("when it answers again, run the same command again: it goes on from here")
+        }
         Error::Archive(archive::Error::Objects(_)) => Some("docs/deployment.md says how objects in S3 are set up"),
         Error::Archive(_) => Some("the folder of an archive is on a local disk that this user can write"),
         Error::Usage(usage) => Some(hint_for_usage(usage)),
+    }
+}
+
+/// What to do about a database that can't be used.
+pub fn hint_for_index(error: &IndexUnusable) -> &'static str {
+    match error {
+        IndexUnusable::Password | IndexUnusable::PasswordFile(..) | IndexUnusable::Refused(..) => {
+            "say postgres://user@host/database; the password is in FIRSTLIGHT_INDEX_PASSWORD, in the file that FIRSTLIGHT_INDEX_PASSWORD_FILE names, or in PGPASSWORD"
+        }
+        IndexUnusable::NoDatabase(_) | IndexUnusable::Encoding(..) => {
+            "make one with: CREATE DATABASE name OWNER user ENCODING 'UTF8' TEMPLATE template0"
+        }
+        IndexUnusable::Rights(..) => "let it own the database: ALTER DATABASE name OWNER TO user",
+        IndexUnusable::Elsewhere(..) => "leave --index out: the archive knows where its index is",
+        IndexUnusable::OtherObjects(..) => "leave --objects out: the index knows where its objects are",
+        _ => "docs/deployment.md says how an index in PostgreSQL is set up",
     }
 }
 

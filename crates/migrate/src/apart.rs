@@ -34,7 +34,7 @@ pub fn check(sources: &[PathBuf], destination: &Path) -> Result<(), Error> {
 
 /// A destination is new, empty, or was written here: one that holds instances of others is a source that was named last.
 pub fn check_destination(destination: &Path) -> Result<(), Error> {
-    if destination.join(files::STATE_DIR).is_dir() || destination.join("index.sqlite").is_file() {
+    if destination.join(files::STATE_DIR).is_dir() || archive::is_there(destination) {
         return Ok(());
     }
     let Some(found) = an_instance(destination) else { return Ok(()) };

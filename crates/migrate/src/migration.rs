@@ -39,6 +39,8 @@ pub struct Options {
     pub archive: bool,
     /// Where an archive keeps its objects.
     pub objects: archive::Keeping,
+    /// Where the index of a new archive is.
+    pub index: archive::IndexKeeping,
     /// Names of files in a folder tree.
     pub layout: Option<Layout>,
     /// Says what becomes of an instance.
@@ -322,7 +324,7 @@ fn origins(options: &Options, root: &Path) -> Result<Vec<Option<Origin>>, Error>
 
 /// Is the folder that of an archive?
 pub fn is_archive(folder: &Path) -> bool {
-    folder.join("index.sqlite").is_file()
+    archive::is_there(folder)
 }
 
 fn destination(options: &Options, root: &Path) -> Result<Destination, Error> {
@@ -336,9 +338,9 @@ fn destination(options: &Options, root: &Path) -> Result<Destination, Error> {
         return Err(Usage::DeidentifyIntoArchive(root.to_owned()).into());
     }
     let Proving { sampling, quarantine } = options.proving;
-    let objects = options.objects.clone();
-    let archive =
-        Archive::open(root, archive::Options { objects, sampling, quarantine, ..archive::Options::default() })?;
+    let (index, objects) = (options.index.clone(), options.objects.clone());
+    let how = archive::Options { index, objects, sampling, quarantine, ..archive::Options::default() };
+    let archive = Archive::open(root, how)?;
     Ok(Destination::Archive { archive, convert: options.convert })
 }
 

@@ -154,7 +154,7 @@ impl From<archive::Error> for Problem {
         match error {
             archive::Error::Dicom(error) => error.into(),
             archive::Error::Query(message) => Problem::bad_request(message),
-            archive::Error::Closed => Problem::busy(),
+            archive::Error::Closed | archive::Error::Unreachable(_) => Problem::busy(),
             archive::Error::TooLong => Problem::search_took_too_long(),
             other => Problem::internal(other),
         }

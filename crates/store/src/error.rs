@@ -20,6 +20,10 @@ pub enum Error {
     /// The engine could not read or write.
     #[error("index: {0}")]
     Engine(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The database of the index does not answer, or was lost on the way. Whether what was to be written was, is not known where the
+    /// answer to its commit was lost; to do it again does no harm.
+    #[error("the database of the index does not answer: {0}")]
+    Unreachable(String),
     /// The index was made by a newer version of this program.
     #[error("the index has schema version {found}, this program knows up to {known}")]
     Newer {

@@ -8,8 +8,10 @@ mod cache;
 mod error;
 pub mod index;
 pub mod objects;
+mod runner;
 mod spool;
 mod sync;
+mod written;
 
 pub use cache::Cache;
 pub use error::Error;

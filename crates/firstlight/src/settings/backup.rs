@@ -1,9 +1,9 @@
 //! What `backup` and `rebuild-index` work with.
 
-use super::{File, default_policy, jobs, objects};
+use super::{File, default_policy, jobs, places};
 use crate::args::backup::{BackupFlags, RebuildFlags};
 use crate::failure::Failure;
-use archive::Keeping;
+use archive::{IndexKeeping, Keeping};
 use std::path::PathBuf;
 
 /// A backup.
@@ -16,6 +16,7 @@ pub struct Backup {
 /// An index to be made anew.
 pub struct Rebuild {
     pub data: PathBuf,
+    pub index: IndexKeeping,
     pub objects: Keeping,
     pub policy: String,
     pub jobs: usize,
@@ -29,9 +30,10 @@ pub fn backup(flags: BackupFlags, file: File) -> Result<Backup, Failure> {
 
 /// Completes the flags of `rebuild-index`.
 pub fn rebuild(flags: RebuildFlags, mut file: File) -> Result<Rebuild, Failure> {
-    let objects = objects(flags.objects, &mut file);
+    let (index, objects) = places(flags.objects, &mut file)?;
     Ok(Rebuild {
         data: folder(flags.data.or(file.data))?,
+        index,
         objects,
         policy: flags.policy.or(file.policy).unwrap_or_else(default_policy),
         jobs: jobs(flags.jobs.or(file.jobs)),

@@ -1,10 +1,10 @@
 //! What `migrate` and `import` work with.
 
-use super::{Deidentify, File, conversion, jobs, keeps_identity, objects, pace};
+use super::{Deidentify, File, conversion, jobs, keeps_identity, pace, places};
 use crate::args::migrate::{ImportFlags, MigrateFlags, pairs};
 use crate::failure::Failure;
 use ::migrate::{Control, Hours, Layout, Limits, Order, is_archive};
-use archive::Keeping;
+use archive::{IndexKeeping, Keeping};
 use files::Proving;
 use std::fmt;
 use std::net::SocketAddr;
@@ -36,6 +36,7 @@ pub struct Migrate {
     pub sources: Vec<PathBuf>,
     pub destination: PathBuf,
     pub archive: bool,
+    pub index: IndexKeeping,
     pub objects: Keeping,
     pub layout: Option<Layout>,
     pub policy: String,
@@ -78,6 +79,7 @@ pub struct Watch {
 pub struct Import {
     pub sources: Vec<PathBuf>,
     pub data: PathBuf,
+    pub index: IndexKeeping,
     pub objects: Keeping,
     pub report: Option<PathBuf>,
     pub jobs: usize,
@@ -118,12 +120,13 @@ pub fn migrate(flags: MigrateFlags, mut file: File) -> Result<Asked, Failure> {
         file.layout = None;
     }
     let conversion = conversion(flags.conversion, &destination, &mut file)?;
-    let objects = objects(flags.objects, &mut file);
+    let (index, objects) = places(flags.objects, &mut file)?;
     let (limits, nice) = pace(&flags.pace, &file);
     Ok(Asked::Run(Box::new(Migrate {
         sources,
         destination,
         archive: flags.archive,
+        index,
         objects,
         layout: conversion.layout.map(Into::into),
         policy: conversion.policy,
@@ -148,12 +151,14 @@ pub fn migrate(flags: MigrateFlags, mut file: File) -> Result<Asked, Failure> {
 pub fn import(flags: ImportFlags, mut file: File) -> Result<Import, Failure> {
     keeps_identity("import", &flags.identity, &file)?;
     let data = flags.data.or(file.data.take());
+    let (index, objects) = places(flags.objects, &mut file)?;
     Ok(Import {
         sources: flags.sources,
         data: data.ok_or_else(|| {
             Failure::new("import needs the folder of the archive").hint("say --data DIR; it is made if it is not there")
         })?,
-        objects: objects(flags.objects, &mut file),
+        index,
+        objects,
         report: flags.report.or(file.report.take()),
         jobs: jobs(flags.jobs.or(file.jobs)),
         headers: Headers(pairs(flags.run.header)),

@@ -28,7 +28,7 @@ pub(super) fn look(audit: &Audit, all: &mut Audited, hear: &mut Hear) -> Result<
                 wrong.insert(sha256);
                 object(&root, &fault.name)
             }
-            _ => root.join("index.sqlite"),
+            _ => archive::index_of(&root),
         };
         let row = if kind == Kind::Record { format!("{}: ", fault.name) } else { String::new() };
         hear.find(kind, &path, format!("{row}{}{of}", fault.what));

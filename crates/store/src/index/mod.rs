@@ -11,6 +11,7 @@
 pub mod attributes;
 mod backup;
 mod checksum;
+mod commits;
 #[cfg(any(test, feature = "contract"))]
 pub mod contract;
 mod evidence;
@@ -21,12 +22,15 @@ mod jobs;
 mod key;
 mod metadata;
 mod patience;
+pub mod place;
+pub mod postgres;
 pub mod query;
 mod register;
 mod removal;
 mod scrub;
 mod search;
 pub mod sqlite;
+mod statement;
 mod ticket;
 mod ways_back;
 

@@ -4,14 +4,13 @@
 //! without being told again, and none can begin a second store, by forgetting to say it or by saying it too late.
 
 use std::fmt;
-use std::fs::{self, File};
-use std::io::{self, Write};
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::s3::{Access, Address, S3, Unusable};
 use super::{Disk, Near, Objects};
-use crate::sync_folder;
+use crate::written;
 
 /// The file that says it.
 const WRITTEN: &str = "objects-at";
@@ -41,7 +40,12 @@ impl Keeping {
             move |error| Unusable::Folder(path, error)
         };
         let wanted = self.at.as_deref().map(parse).transpose()?;
-        let place = match read(dir).map_err(of(&dir.join(WRITTEN)))?.as_deref().map(Place::parse).transpose()? {
+        let place = match written::read(dir, WRITTEN)
+            .map_err(of(&dir.join(WRITTEN)))?
+            .as_deref()
+            .map(Place::parse)
+            .transpose()?
+        {
             Some(written) => written,
             None if lists || !is_empty(&folder).map_err(of(&folder))? => Place::Own,
             None => wanted.clone().map_or(Place::Own, Place::At),
@@ -58,7 +62,7 @@ impl Keeping {
             Place::Own => Box::new(Disk::open(&folder, self.open_files).map_err(of(&folder))?),
             Place::At(address) => Box::new(self.far(dir, address)?),
         };
-        let first = write(dir, &place).map_err(of(&dir.join(WRITTEN)))?;
+        let first = written::write(dir, WRITTEN, &place.to_string()).map_err(of(&dir.join(WRITTEN)))?;
         match Place::parse(&first)? {
             first if first == place => Ok(objects),
             // Somebody else opened it meanwhile, for the first time too.
@@ -68,7 +72,7 @@ impl Keeping {
 
     /// Where the archive in this folder has its objects, if not in the folder itself.
     pub fn written(dir: &Path) -> io::Result<Option<String>> {
-        Ok(read(dir)?.filter(|text| text != OWN))
+        Ok(written::read(dir, WRITTEN)?.filter(|text| text != OWN))
     }
 
     fn far(&self, dir: &Path, address: &Address) -> Result<S3, Unusable> {
@@ -105,36 +109,8 @@ impl fmt::Display for Place {
     }
 }
 
-fn read(dir: &Path) -> io::Result<Option<String>> {
-    match fs::read_to_string(dir.join(WRITTEN)) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        text => Ok(Some(text?.trim().to_owned())),
-    }
-}
-
 fn parse(text: &str) -> Result<Address, Unusable> {
     Address::parse(text).ok_or_else(|| Unusable::Address(text.chars().take(200).collect()))
-}
-
-/// Writes the place down, unless one is; returns the one that is then.
-fn write(dir: &Path, place: &Place) -> io::Result<String> {
-    static NEXT: AtomicU64 = AtomicU64::new(0);
-    if let Some(written) = read(dir)? {
-        return Ok(written);
-    }
-    let next = NEXT.fetch_add(1, Ordering::Relaxed);
-    let making = dir.join(format!("{WRITTEN}.{}-{next}", std::process::id()));
-    let mut file = File::create(&making)?;
-    writeln!(file, "{place}")?;
-    file.sync_all()?;
-    let path = dir.join(WRITTEN);
-    // It has its name once it is whole, and only if nobody was first. A file system without links has no such thing.
-    match fs::hard_link(&making, &path) {
-        Err(_) if !path.exists() => fs::rename(&making, &path)?,
-        _ => fs::remove_file(&making)?,
-    }
-    sync_folder(dir)?;
-    Ok(read(dir)?.unwrap_or_default())
 }
 
 fn is_empty(folder: &Path) -> io::Result<bool> {
@@ -160,8 +136,8 @@ mod tests {
     fn objects_stay_where_they_are() {
         let dir = tempfile::tempdir().unwrap();
         let one = Place::At(Address::parse("s3://one/a").unwrap());
-        assert_eq!(write(dir.path(), &one).unwrap(), "s3://one/a");
-        assert_eq!(write(dir.path(), &Place::Own).unwrap(), "s3://one/a", "who is first is first");
+        assert_eq!(written::write(dir.path(), WRITTEN, &one.to_string()).unwrap(), "s3://one/a");
+        assert_eq!(written::write(dir.path(), WRITTEN, OWN).unwrap(), "s3://one/a", "who is first is first");
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
         assert_eq!(Keeping::written(dir.path()).unwrap().as_deref(), Some("s3://one/a"));
         assert_eq!(refused(&at("s3://two/a"), dir.path()), "its objects are at s3://one/a, not at s3://two/a");
@@ -176,7 +152,7 @@ mod tests {
     fn the_own_folder_is_a_place_too_even_while_it_is_empty() {
         let (new, own) = (tempfile::tempdir().unwrap(), Keeping { open_files: 4, ..Keeping::default() });
         own.open(new.path(), false).unwrap();
-        assert_eq!(read(new.path()).unwrap().as_deref(), Some("objects"));
+        assert_eq!(written::read(new.path(), WRITTEN).unwrap().as_deref(), Some("objects"));
         assert_eq!(Keeping::written(new.path()).unwrap(), None);
         assert!(refused(&at("s3://one/a"), new.path()).ends_with("objects, not at s3://one/a"));
         own.open(new.path(), true).unwrap();
@@ -184,24 +160,6 @@ mod tests {
         let old = tempfile::tempdir().unwrap();
         let error = at("s3://one/a").open(old.path(), true).err().unwrap().to_string();
         assert!(error.ends_with("objects, not at s3://one/a"), "{error}");
-    }
-
-    #[test]
-    fn of_many_that_are_first_one_is() {
-        let dir = tempfile::tempdir().unwrap();
-        let place = |n: usize| Place::At(Address::parse(&format!("s3://bucket/{n}")).unwrap());
-        let written: Vec<String> = std::thread::scope(|scope| {
-            let going: Vec<_> = (0..8)
-                .map(|n| {
-                    scope.spawn({
-                        let dir = dir.path();
-                        move || write(dir, &place(n)).unwrap()
-                    })
-                })
-                .collect();
-            going.into_iter().map(|one| one.join().unwrap()).collect()
-        });
-        assert!(written.iter().all(|one| *one == written[0] && one.starts_with("s3://bucket/")), "{written:?}");
     }
 
     #[test]

@@ -39,7 +39,8 @@ impl Deref for Bed {
     }
 }
 
-/// Makes a test of each case, in the module where it stands. The argument is a function that makes a [`Bed`] with an empty index.
+/// Makes a test of each case, in the module where it stands. The argument is a function that makes a [`Bed`] with an
+/// empty index, or `None` where the machine has no such engine.
 #[macro_export]
 macro_rules! index_contract {
     ($bed:path) => {
@@ -70,7 +71,12 @@ macro_rules! index_contract {
         $crate::index_contract!(@ $bed: backup::every_object_is_named_once_in_order, backup::a_copy_is_the_index_at_one_moment);
     };
     (@ $bed:path: $($part:ident::$case:ident),*) => {
-        $(#[test] fn $case() { $crate::index::contract::$part::$case($bed()) })*
+        $(#[test] fn $case() {
+            // Where an engine is not there, its tests are skipped.
+            if let Some(bed) = Option::<$crate::index::contract::Bed>::from($bed()) {
+                $crate::index::contract::$part::$case(bed)
+            }
+        })*
     };
 }
 

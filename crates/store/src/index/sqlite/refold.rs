@@ -3,10 +3,10 @@
 use rusqlite::{Connection, params};
 use serde_json::{Map, Value};
 
-use super::values::tag_number;
 use crate::Error;
 use crate::index::attributes::{SERIES_DESCRIPTION, STUDY_DESCRIPTION, STUDY_NAMES, name};
 use crate::index::fold::{fold, groups};
+use crate::index::statement::tag_number;
 use dicom::Tag;
 
 /// Folds names and descriptions of all studies and series.

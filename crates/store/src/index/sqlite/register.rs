@@ -7,9 +7,10 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::engine::Sqlite;
 use super::removal::expect_there;
-use super::values::{now, tag_number};
+use super::values::now;
 use crate::Error;
 use crate::index::register::{Ingested, NewInstance, NewObject, NewUnserved, Register, Unservable, Unserved};
+use crate::index::statement::tag_number;
 use crate::index::ticket::Ticket;
 use crate::objects::Key;
 

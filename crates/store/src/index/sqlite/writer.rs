@@ -5,14 +5,15 @@
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, ErrorCode};
 
 use crate::Error;
+use crate::index::commits::Commits;
 use crate::index::ticket::Ticket;
 
 /// At most so much work in one transaction.
@@ -35,29 +36,6 @@ pub(super) struct Writer {
     work: Option<Sender<Work>>,
     thread: Option<JoinHandle<()>>,
     commits: Arc<Commits>,
-}
-
-/// Counts commits, for those who wait until something has changed.
-#[derive(Default)]
-pub(super) struct Commits {
-    count: Mutex<u64>,
-    more: Condvar,
-}
-
-impl Commits {
-    pub(super) fn count(&self) -> u64 {
-        *self.count.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(super) fn wait(&self, seen: u64, longest: Duration) {
-        let count = self.count.lock().unwrap_or_else(PoisonError::into_inner);
-        drop(self.more.wait_timeout_while(count, longest, |count| *count <= seen));
-    }
-
-    pub(super) fn add(&self) {
-        *self.count.lock().unwrap_or_else(PoisonError::into_inner) += 1;
-        self.more.notify_all();
-    }
 }
 
 impl Writer {

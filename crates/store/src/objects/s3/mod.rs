@@ -12,7 +12,6 @@ mod hedge;
 mod probe;
 mod reader;
 mod rise;
-mod runner;
 #[cfg(test)]
 mod tests;
 mod unusable;
@@ -30,11 +29,11 @@ use object_store::ObjectStoreExt;
 
 use super::blocks::{BLOCK, Blocks, Id, Near};
 use super::{Key, Objects, Put, ReadAt};
+use crate::runner::Runner;
 use crate::spool::Staged;
 use access::Patience;
 use far::{Far, Seen};
 use fault::{is_of_the_way, persist, told};
-use runner::Runner;
 
 /// Objects in a bucket.
 pub struct S3 {
@@ -50,7 +49,7 @@ impl S3 {
         let at = || near.folder.clone().unwrap_or_default();
         let blocks = Blocks::open(near).map_err(|error| Unusable::Cache(at(), error))?;
         let far = Arc::new(Far::new(address, access, blocks)?);
-        let runner = Arc::new(Runner::start().map_err(Unusable::Threads)?);
+        let runner = Arc::new(Runner::start("objects").map_err(Unusable::Threads)?);
         let (trial, of) = (access.client(address, Patience::PROBE)?, address.clone());
         runner.run(async move { probe::probe(&trial, &of).await }).map_err(Unusable::Threads)??;
         Ok(S3 { far, runner })

@@ -9,9 +9,9 @@ use futures_util::future::join_all;
 
 use super::far::{Far, Seen};
 use super::fault::told;
-use super::runner::Runner;
 use crate::objects::blocks::{BLOCK, Claim, Id, Mine};
 use crate::objects::{Key, ReadAt};
+use crate::runner::Runner;
 
 /// Blocks of one request; more are asked for by several at once.
 const RUN: usize = 8;

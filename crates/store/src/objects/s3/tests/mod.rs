@@ -239,7 +239,7 @@ fn put_over(address: &Address, key: &Key, bytes: Bytes) {
     let name = key.to_string();
     let path = far::below(address, &format!("objects/{}/{name}", &name[..2]));
     let put = async move { object_store::ObjectStoreExt::put(&s3, &path, bytes.into()).await };
-    Runner::start().unwrap().run(put).unwrap().unwrap();
+    Runner::start("objects").unwrap().run(put).unwrap().unwrap();
 }
 
 #[test]

@@ -7,16 +7,24 @@ use std::sync::mpsc;
 use tokio::runtime::{Builder, Runtime};
 
 /// A small runtime. Whoever calls waits by a channel, so that it may itself be a thread of another runtime.
-pub(super) struct Runner(Option<Runtime>);
+pub(crate) struct Runner(Option<Runtime>);
 
 impl Runner {
-    pub(super) fn start() -> io::Result<Runner> {
-        let runtime = Builder::new_multi_thread().worker_threads(2).thread_name("objects").enable_all().build()?;
+    /// Starts its threads, which get this name.
+    pub(crate) fn start(name: &str) -> io::Result<Runner> {
+        let runtime = Builder::new_multi_thread().worker_threads(2).thread_name(name).enable_all().build()?;
         Ok(Runner(Some(runtime)))
     }
 
+    /// Does it there; nobody waits for it.
+    pub(crate) fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
+        if let Some(runtime) = &self.0 {
+            runtime.spawn(work);
+        }
+    }
+
     /// Does it there, and waits for it here.
-    pub(super) fn run<T: Send + 'static>(&self, work: impl Future<Output = T> + Send + 'static) -> io::Result<T> {
+    pub(crate) fn run<T: Send + 'static>(&self, work: impl Future<Output = T> + Send + 'static) -> io::Result<T> {
         let runtime = self.0.as_ref().ok_or_else(|| io::Error::other("the store is closed"))?;
         let (tell, told) = mpsc::sync_channel(1);
         runtime.spawn(async move {

@@ -14,8 +14,9 @@ use std::sync::{Arc, Mutex};
 use std::{panic, thread};
 
 use dicom::Source;
+use serde_json::Value;
 use store::index::frames::encode_frames;
-use store::index::{Beside, Ingested, InstanceKey, NewInstance, NewObject};
+use store::index::{Beside, Ingested, InstanceKey, NewInstance, NewObject, StudyFacts};
 use store::{Key, Staged, objects};
 
 use crate::archive::{Archive, Inner};
@@ -204,6 +205,19 @@ impl Candidate {
     /// Its bytes.
     pub fn size(&self) -> u64 {
         self.new.object.bytes
+    }
+
+    /// What decides who may store it, where its study is a new one.
+    pub fn study_facts(&self) -> StudyFacts {
+        let more: Option<Value> = serde_json::from_str(&self.new.study_shown.more).ok();
+        let issuer = more.as_ref().and_then(|more| more.pointer("/00100021/Value/0")?.as_str());
+        StudyFacts {
+            study: self.new.key.study.clone(),
+            patient: self.new.study.patient_id.clone(),
+            issuer: issuer.unwrap_or_default().to_owned(),
+            modalities: vec![self.new.modality.clone()],
+            labels: Vec::new(),
+        }
     }
 }
 

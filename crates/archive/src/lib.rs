@@ -11,6 +11,7 @@
 //! back to it is proven from what is in the store.
 //! The crate knows nothing of HTTP.
 
+mod accounts;
 mod archive;
 mod attributes;
 mod backlog;
@@ -59,9 +60,9 @@ pub use store::index::frames::{FrameEntry, LevelEntry};
 pub use store::index::place::{Keeping as IndexKeeping, is_there, written as index_of};
 pub use store::index::postgres::Unusable as IndexUnusable;
 pub use store::index::{
-    Became, Beside, Decision, Fault, FaultKind, Fields, Figure, Hold, Holding, Holdings, Ingested, InstanceKey,
-    Matches, Pass, Patience, Picture as Shown, Query, QueryLevel, Removal, Removed, Scope, State, Stats, Undone,
-    Unservable, Unserved, Waiting, WayBack,
+    Accounts, Became, Beside, Decision, Fault, FaultKind, Fields, Figure, Hold, Holding, Holdings, Ingested,
+    InstanceKey, Matches, NewSecret, Pass, Patience, Picture as Shown, Query, QueryLevel, Removal, Removed, Scope,
+    SecretKind, SecretRow, State, Stats, StudyFacts, Undone, Unservable, Unserved, UserRow, Waiting, WayBack, Within,
 };
 pub use store::objects::place::Keeping;
 pub use store::{Parked, Staged};

@@ -49,6 +49,11 @@ impl Prepared {
         Prepared { etag, chunks, root: root.to_owned() }
     }
 
+    /// The same for another root, which is kept nowhere.
+    pub fn told_at(self, root: &str) -> Prepared {
+        Prepared { root: root_text(root), ..self }
+    }
+
     /// Does [`Prepared::gzip`] only join what is compressed?
     pub fn is_ready(&self) -> bool {
         self.chunks.iter().all(|chunk| chunk.root == self.root)

@@ -2,12 +2,14 @@
 //!
 //! [`Index`] is in parts, a file each with its rows: what is stored becomes known ([`Register`]), is looked up ([`Instances`]) and searched
 //! ([`Search`]); jobs are leased and ended ([`Jobs`]); proof is kept ([`Proofs`], [`WaysBack`]), metadata prepared ([`Metadata`]), all of
-//! it looked at again ([`Scrubbing`]), what is deleted taken out and forgotten ([`Removing`]), and all of it copied ([`BackingUp`]). Every method is one transaction or one snapshot; no connection is handed out. Rows are plain structs;
+//! it looked at again ([`Scrubbing`]), what is deleted taken out and forgotten ([`Removing`]), and all of it copied ([`BackingUp`]);
+//! who may come in is kept too ([`Accounts`]). Every method is one transaction or one snapshot; no connection is handed out. Rows are plain structs;
 //! what a query means ([`query`]), how texts are folded ([`fold`]) and what a frame table is ([`frames`]) is the same for every engine.
 //!
 //! Times are seconds since 1970, by the clock of the engine. Numbers (`i64`) of instances, series and objects are the engine's own: they
 //! grow in the order in which things came, and mean nothing to another index.
 
+mod access;
 pub mod attributes;
 mod backup;
 mod checksum;
@@ -34,6 +36,7 @@ mod statement;
 mod ticket;
 mod ways_back;
 
+pub use access::{Accounts, NewSecret, SecretKind, SecretRow, StudyFacts, UserRow};
 pub use backup::{BackingUp, NamedObject};
 pub use checksum::Checksum;
 pub use evidence::{EvidenceOf, EvidenceRow, Figure, ObjectFacts, Opinions, Proofs};
@@ -53,13 +56,25 @@ pub use removal::{Hold, Purge, Removal, Removed, Removing, Undone};
 pub use scrub::{
     Contradiction, DamagedRows, Fault, FaultKind, ListedObject, NewestEvidence, OpenPass, Pass, Scrubbing,
 };
-pub use search::{Fields, Matches, Query, QueryLevel, Search};
+pub use search::{Fields, Matches, Query, QueryLevel, Search, Within};
 pub use ticket::{Answer, Ticket};
 pub use ways_back::{Candidate, Way, WayBack, WaysBack};
 
 /// What is known of the objects: all that an engine must be able to do.
 pub trait Index:
-    Register + Instances + Search + Jobs + Proofs + WaysBack + Metadata + Scrubbing + Removing + BackingUp + Send + Sync
+    Register
+    + Instances
+    + Search
+    + Jobs
+    + Proofs
+    + WaysBack
+    + Metadata
+    + Scrubbing
+    + Removing
+    + BackingUp
+    + Accounts
+    + Send
+    + Sync
 {
 }
 
@@ -74,6 +89,7 @@ impl<T> Index for T where
         + Scrubbing
         + Removing
         + BackingUp
+        + Accounts
         + Send
         + Sync
 {

@@ -46,6 +46,37 @@ pub struct Query {
     pub offset: usize,
     /// Person names match by the beginnings of their words.
     pub fuzzy: bool,
+    /// Only studies that fulfil one of these; `None`: whatever is asked for. Of an empty list, no study.
+    pub within: Option<Vec<Within>>,
+}
+
+/// What a study is kept apart by: who asks may see those that fulfil it. Texts are compared as they are.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Within {
+    /// Of this patient.
+    Patient {
+        /// Patient ID.
+        id: String,
+        /// Issuer of Patient ID; `None`: whoever issued it.
+        issuer: Option<String>,
+    },
+    /// With a series of this modality.
+    Modality(String),
+    /// With this label.
+    Label(String),
+    /// One of these, by Study Instance UID.
+    Studies(Vec<String>),
+}
+
+impl Within {
+    /// Values that it brings into a statement.
+    pub(super) fn parameters(&self) -> usize {
+        match self {
+            Within::Patient { .. } => 2,
+            Within::Modality(_) | Within::Label(_) => 1,
+            Within::Studies(uids) => uids.len(),
+        }
+    }
 }
 
 /// The answer to a query.

@@ -1,7 +1,7 @@
 //! A search as a statement of SQL, with a small door for what engines say differently. No text of a query ever becomes SQL.
 
 use super::query::{Column, Condition, Conditions, MOST, Pattern, after};
-use super::search::{Query, QueryLevel};
+use super::search::{Query, QueryLevel, Within};
 use crate::Error;
 use dicom::Tag;
 
@@ -33,6 +33,9 @@ pub(super) trait Dialect {
 
     /// The condition that each word begins one of the words in a column ([`words`](super::query::words)).
     fn words(&self, column: &str, words: &str, beside: &mut Beside<'_>) -> String;
+
+    /// The Issuer of Patient ID in a column of DICOM JSON, as a text.
+    fn issuer(&self, column: &str) -> String;
 
     /// A column that rows are put in order by; where there is no value, they come first.
     fn ascending(&self, column: &str) -> String;
@@ -117,7 +120,11 @@ fn is_below_study(condition: &Condition) -> bool {
         Condition::OneOf(of, _) | Condition::Text(of, _) | Condition::Number(of, _) | Condition::Range(of, ..) => {
             !column(*of).starts_with("s.")
         }
-        Condition::Never | Condition::Name { .. } | Condition::Words(..) | Condition::Modality(_) => false,
+        Condition::Never
+        | Condition::Name { .. }
+        | Condition::Words(..)
+        | Condition::Modality(_)
+        | Condition::Within(_) => false,
     }
 }
 
@@ -148,9 +155,47 @@ impl Where<'_> {
                 let any = any.join(" OR ");
                 format!("EXISTS (SELECT 1 FROM study_modalities WHERE study = s.id AND ({any}))")
             }
+            Condition::Within(any) => self.within(any),
         };
         self.sql.push_str(if self.sql.is_empty() { " WHERE " } else { " AND " });
         self.sql.push_str(&sql);
+    }
+
+    /// What names few studies is looked up first; what many have is asked of each study that comes by.
+    fn within(&mut self, any: &[Within]) -> String {
+        let (mut few, mut each) = (Vec::new(), Vec::new());
+        for one in any {
+            match one {
+                Within::Patient { id, issuer } => {
+                    let id = self.beside.text(id);
+                    let issued = issuer.as_ref().map_or(String::new(), |issuer| {
+                        format!(" AND {} = {}", self.dialect.issuer("more"), self.beside.text(issuer))
+                    });
+                    few.push(format!("SELECT id FROM studies WHERE patient_id = {id}{issued}"));
+                }
+                Within::Label(label) => {
+                    let labelled = format!("SELECT study FROM study_labels WHERE label = {}", self.beside.text(label));
+                    few.push(format!("SELECT id FROM studies WHERE uid IN ({labelled})"));
+                }
+                Within::Studies(uids) => {
+                    let named = self.dialect.one_of("uid", uids, &mut self.beside);
+                    few.push(format!("SELECT id FROM studies WHERE {named}"));
+                }
+                Within::Modality(modality) => {
+                    let modality = self.beside.text(modality);
+                    each.push(format!(
+                        "EXISTS (SELECT 1 FROM study_modalities WHERE study = s.id AND modality = {modality})"
+                    ));
+                }
+            }
+        }
+        if !few.is_empty() {
+            each.push(format!("s.id IN ({})", few.join(" UNION ALL ")));
+        }
+        match each.is_empty() {
+            true => self.dialect.never().to_owned(),
+            false => format!("({})", each.join(" OR ")),
+        }
     }
 
     /// The condition that a column matches a value.

@@ -3,6 +3,7 @@
 //! Everything here fails by a panic, as tests do.
 #![allow(missing_docs)]
 
+pub mod access;
 pub mod backup;
 pub mod jobs;
 pub mod metadata;
@@ -58,6 +59,9 @@ macro_rules! index_contract {
         $crate::index_contract!(@ $bed: ways_back::the_way_back_is_kept, ways_back::released_once_and_for_all,
             ways_back::what_comes_again_leaves_again, ways_back::what_may_be_all_that_is_left_stays,
             ways_back::a_way_back_is_never_given_up_for_none);
+        $crate::index_contract!(@ $bed: access::users_are_made_and_removed, access::secrets_are_known_by_their_hash,
+            access::uses_are_counted, access::secrets_go_with_their_owner, access::studies_have_facts_and_labels,
+            access::searches_stay_within);
         $crate::index_contract!(@ $bed: metadata::prepared_until_it_is_stale, metadata::the_later_version_stays,
             metadata::another_root_takes_its_place);
         $crate::index_contract!(@ $bed: scrub::a_pass_goes_on_where_it_was_stopped, scrub::faults_stay_until_they_heal,

@@ -76,6 +76,10 @@ impl Dialect for Spoken {
         words.split(' ').map(&mut begins).collect::<Vec<_>>().join(" AND ")
     }
 
+    fn issuer(&self, column: &str) -> String {
+        format!("({column}::jsonb -> '00100021' -> 'Value' ->> 0)")
+    }
+
     fn ascending(&self, column: &str) -> String {
         format!("{column} NULLS FIRST")
     }

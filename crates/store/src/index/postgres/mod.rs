@@ -4,6 +4,7 @@
 //! Many programs, on many machines, may have it open. Its tables are in the schema `firstlight` of a database that is the archive's own.
 
 mod access;
+mod accounts;
 mod address;
 mod backup;
 mod checksum;

@@ -6,7 +6,7 @@ use super::wild::Pattern;
 use crate::Error;
 use crate::index::attributes::*;
 use crate::index::fold::{fold, patterns};
-use crate::index::search::{Query, QueryLevel};
+use crate::index::search::{Query, QueryLevel, Within};
 
 /// Values longer than this match nothing that could be stored; lists of UIDs may be longer.
 const LONGEST: usize = 4096;
@@ -49,6 +49,8 @@ pub enum Condition {
     Words(Tag, String),
     /// The study has a series with one of these modalities.
     Modality(Vec<String>),
+    /// The study fulfils one of these; of none, no study does.
+    Within(Vec<Within>),
 }
 
 /// What a condition is on.
@@ -139,6 +141,9 @@ impl Conditions {
     /// Of a query.
     pub fn of(level: QueryLevel, query: &Query) -> Result<Conditions, Error> {
         let mut all = Conditions::default();
+        if let Some(within) = &query.within {
+            all.add(Condition::Within(within.clone()));
+        }
         if let Some(study) = &query.study {
             all.add(Condition::OneOf(Column::StudyUid, vec![study.clone()]));
         }
@@ -157,7 +162,11 @@ impl Conditions {
                 _ => all.ignored.push(*tag),
             }
         }
-        let uids = all.all.iter().map(|one| if let Condition::OneOf(_, uids) = one { uids.len() } else { 0 });
+        let uids = all.all.iter().map(|one| match one {
+            Condition::OneOf(_, uids) => uids.len(),
+            Condition::Within(within) => within.iter().map(Within::parameters).sum(),
+            _ => 0,
+        });
         if uids.sum::<usize>() > MOST_UIDS {
             return Err(Error::Query(format!("more than {MOST_UIDS} UIDs")));
         }

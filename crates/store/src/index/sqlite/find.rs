@@ -80,6 +80,10 @@ impl Dialect for Spoken {
         format!("words({}, {column})", beside.text(words))
     }
 
+    fn issuer(&self, column: &str) -> String {
+        format!("json_extract({column}, '$.\"00100021\".Value[0]')")
+    }
+
     fn ascending(&self, column: &str) -> String {
         column.to_owned()
     }

@@ -1,5 +1,6 @@
 //! The index in SQLite: WAL mode, one writer with group commit, a pool of readers. All SQL of this engine is here, by concept.
 
+mod access;
 mod backup;
 mod checksum;
 mod engine;

@@ -83,8 +83,14 @@ function lead(item) {
 async function ask(matches, offset) {
   const query = new URLSearchParams({ limit: PAGE + 1, offset, fuzzymatching: false, includefield: FIELDS, ...matches });
   const response = await fetch(`/dicom-web/studies?${query}`, { headers: { Accept: 'application/dicom+json' } });
+  if (response.status === 401) signIn();
   if (!response.ok) throw new Error((await response.text()).trim() || response.statusText);
   return response.json();
+}
+
+/** A session that is over is begun anew, and the page comes back. */
+function signIn() {
+  location.assign(`/sign-in?to=${encodeURIComponent(location.pathname + location.search)}`);
 }
 
 /** One page of studies: all, or those whose patient's name or ID holds the words. */
@@ -134,7 +140,9 @@ function empty(is) {
 async function state() {
   let wait = 30000;
   try {
-    const now = await (await fetch('/status.json')).json();
+    const answer = await fetch('/status.json');
+    if (answer.status === 401) return signIn();
+    const now = await answer.json();
     tell(now);
     if (now.pending > 0) wait = 2000;
     if (known !== null && known !== now.studies && shown <= PAGE && !words) await show(0);
@@ -147,7 +155,10 @@ async function state() {
 }
 
 function tell(now) {
-  const parts = [count(now.instances, 'instance', 'instances')];
+  byId('sign-out').hidden = !now.signedIn;
+  byId('who').textContent = now.signedIn ? `Signed in as ${now.signedIn}` : '';
+  // Who may see a part of what is stored is not told of the rest.
+  const parts = now.instances === undefined ? [] : [count(now.instances, 'instance', 'instances')];
   const add = (number, word) => number > 0 && parts.push(`${number.toLocaleString()} ${word}`);
   add(now.converted, 'converted');
   add(now.kept, 'kept');

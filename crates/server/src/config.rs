@@ -1,9 +1,11 @@
 //! What the server is told at its start.
 
+use crate::access::Network;
 use crate::tls::Tls;
 use archive::Archive;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Settings. Make them with [`Config::new`] and change what differs.
@@ -31,6 +33,15 @@ pub struct Config {
     pub for_diagnosis: bool,
     /// The address clients see (`https://pacs.example.org`), where it is not the Host they ask for.
     pub public_url: Option<String>,
+    /// Whom it lets in, and how long is remembered who it was.
+    pub door: ::access::Options,
+    /// Who vouches for others, where somebody does.
+    pub provider: Option<Arc<::access::Provider>>,
+    /// Where it is recorded who saw what.
+    pub record: Option<Arc<::access::record::Book>>,
+    /// Proxies whose word counts for who their clients are (`X-Forwarded-For`, `X-Forwarded-Proto`). Where some are named, beyond this
+    /// machine nobody else is answered.
+    pub behind_proxy: Vec<Network>,
     /// Speak TLS on the port, and nothing else.
     pub tls: Option<Tls>,
     /// A request that has not been answered by then is given up.
@@ -71,6 +82,10 @@ impl Config {
             strict_accept: false,
             for_diagnosis: false,
             public_url: None,
+            door: ::access::Options::default(),
+            provider: None,
+            record: None,
+            behind_proxy: Vec::new(),
             tls: None,
             request_timeout: Duration::from_secs(60),
             head_time: Duration::from_secs(10),

@@ -64,6 +64,11 @@ impl Problem {
         Problem { status: StatusCode::FORBIDDEN, message: message.into() }
     }
 
+    /// 401: nobody knows who asks.
+    pub fn sign_in() -> Problem {
+        Problem { status: StatusCode::UNAUTHORIZED, message: "sign in first".to_owned() }
+    }
+
     /// 503: too much is being done already.
     pub fn busy() -> Problem {
         Problem { status: StatusCode::SERVICE_UNAVAILABLE, message: "busy, try again".to_owned() }
@@ -180,6 +185,9 @@ impl IntoResponse for Problem {
         response.extensions_mut().insert(Told(self.message));
         let headers = response.headers_mut();
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if self.status == StatusCode::UNAUTHORIZED {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"Firstlight\""));
+        }
         if self.status == StatusCode::METHOD_NOT_ALLOWED {
             headers.insert(header::ALLOW, HeaderValue::from_static(METHODS_WITHOUT_STORING));
         }

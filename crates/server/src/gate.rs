@@ -1,11 +1,13 @@
 //! What every request passes, in and out.
 
+use crate::access::{self, Admitted};
 use crate::dicomweb::store;
 use crate::error::{Problem, Told};
 use crate::guard::{self, From};
 use crate::metrics;
 use crate::request_id::{self, RequestId};
 use crate::state::App;
+use axum::Router;
 use axum::body::{Body, HttpBody};
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderName, HeaderValue, Response, StatusCode, header};
@@ -14,6 +16,7 @@ use axum::response::IntoResponse;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Instant;
+use tower::ServiceExt;
 use tracing::Instrument;
 
 /// Longest target of a request.
@@ -24,13 +27,22 @@ const LARGEST_BODY: u64 = 1 << 20;
 /// Why a frame is not given: its answer has no body.
 const REASON: HeaderName = HeaderName::from_static("x-reason");
 
+/// What stands at the gate.
+#[derive(Clone)]
+pub struct Gate {
+    /// The state of the server.
+    pub app: Arc<App>,
+    /// The routes behind it.
+    pub routes: Router,
+}
+
 /// Gives the request its id, by which the log and the client speak of it, and answers it.
-pub async fn pass(State(app): State<Arc<App>>, request: Request, next: Next) -> Response<Body> {
+pub async fn pass(State(gate): State<Gate>, request: Request, next: Next) -> Response<Body> {
     let id = RequestId::next();
     // Of the least level that there is, so that every line of the request has it.
     let route = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
     let span = tracing::error_span!("request", id = id.as_str(), path = named(request.uri().path(), route));
-    let mut response = answer(app, request, next).instrument(span).await;
+    let mut response = answer(gate, request, next).instrument(span).await;
     if let Some(Told(message)) = response.extensions_mut().remove() {
         let body = format!("{message}\nrequest {}\n", id.as_str());
         response.headers_mut().insert(header::CONTENT_LENGTH, body.len().into());
@@ -41,7 +53,8 @@ pub async fn pass(State(app): State<Arc<App>>, request: Request, next: Next) -> 
 }
 
 /// Checks, limits, answers, counts.
-async fn answer(app: Arc<App>, request: Request, next: Next) -> Response<Body> {
+async fn answer(gate: Gate, request: Request, next: Next) -> Response<Body> {
+    let app = gate.app.clone();
     let start = Instant::now();
     let _active = Active::new(&app.metrics.active);
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
@@ -63,8 +76,8 @@ async fn answer(app: Arc<App>, request: Request, next: Next) -> Response<Body> {
         Ok(()) => match guard::preflight(&request, &from) {
             Some(answer) => answer,
             // As long as its bytes come, and the storage has room.
-            None if is_store(&request) => next.run(request).await,
-            None => in_time(&app, next.run(request)).await,
+            None if is_store(&request) => behind(gate, &from, request, next).await,
+            None => in_time(&app, behind(gate, &from, request, next)).await,
         },
     };
     if is_pixels(&path) && (response.status().is_client_error() || response.status().is_server_error()) {
@@ -76,6 +89,15 @@ async fn answer(app: Arc<App>, request: Request, next: Next) -> Response<Body> {
     let (status, ms) = (response.status().as_u16(), start.elapsed().as_secs_f64() * 1e3);
     tracing::debug!(%method, status, ms, "answered");
     response
+}
+
+/// What is behind the gate, for who may come in.
+async fn behind(gate: Gate, from: &From, request: Request, next: Next) -> Response<Body> {
+    match access::admit(&gate.app, from, request).await {
+        Admitted::On(request) => next.run(request).await,
+        Admitted::Anew(request) => gate.routes.oneshot(request).await.unwrap_or_else(|never| match never {}),
+        Admitted::Answered(response) => response,
+    }
 }
 
 /// The path as the log may have it: words of ours and numbers. Anything else could be a name.

@@ -6,6 +6,7 @@
 //! serve     the listener, HTTP/1.1 and HTTP/2, tls, shutdown
 //! connections  who is connected, how long for, and who goes when room is short
 //! gate      every request: its id (request_id), Host and Origin (guard), limits, counters (metrics), safe headers
+//! access    who may do what: one decision before every handler
 //! dicomweb  searches, metadata, instances, frames, levels, bulk data, rendered
 //! viewer    static files; pages: our own; ops: health, metrics, openapi; status
 //! session   events of a consultation
@@ -16,6 +17,7 @@
 //! and `searches` have threads of their own.
 
 mod accept;
+mod access;
 mod api;
 mod cache;
 mod coding;
@@ -50,6 +52,7 @@ mod stream;
 mod tls;
 mod viewer;
 
+pub use access::{Line, Network};
 pub use config::Config;
 pub use error::Error;
 pub use serve::{Server, serve, serve_on};
@@ -63,6 +66,22 @@ pub fn router(config: Config) -> Router {
 }
 
 fn routes(app: std::sync::Arc<state::App>) -> Router {
+    let routes = resources(app.clone());
+    let gate = gate::Gate { app, routes: routes.clone() };
+    access::with_links(routes.layer(axum::middleware::from_fn_with_state(gate, gate::pass)))
+}
+
+/// The paths of all resources, as the router has them, parameters in braces.
+pub fn paths(config: Config) -> Vec<String> {
+    let written = format!("{:?}", resources(state::App::new(config)));
+    let quoted = written.split('"').skip(1).step_by(2);
+    let paths: std::collections::BTreeSet<String> =
+        quoted.filter(|text| text.starts_with('/') && !text.contains("__private")).map(str::to_owned).collect();
+    paths.into_iter().collect()
+}
+
+/// Every resource, with nobody at the gate. What is added here is behind the decision of `access` by itself.
+fn resources(app: std::sync::Arc<state::App>) -> Router {
     Router::new()
         .nest("/dicom-web", dicomweb::routes())
         .route("/dicom-web/", dicomweb::root_resource())
@@ -72,7 +91,7 @@ fn routes(app: std::sync::Arc<state::App>) -> Router {
         .merge(ops::routes())
         .merge(status::routes())
         .merge(session::routes())
+        .merge(access::routes())
         .fallback(viewer::at_root)
-        .layer(axum::middleware::from_fn_with_state(app.clone(), gate::pass))
         .with_state(app)
 }

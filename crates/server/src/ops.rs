@@ -1,5 +1,6 @@
 //! For those who run it: health, readiness, metrics, state, and the description of the interface.
 
+use crate::access::For;
 use crate::api;
 use crate::error::{Answered, Problem};
 use crate::metrics::Metrics;
@@ -7,14 +8,15 @@ use crate::process;
 use crate::quality;
 use crate::reply::Reply;
 use crate::state::App;
-use archive::Patience;
+use ::access::{Reach, Who};
+use archive::{Patience, Stats};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, Method, Response};
 use axum::response::IntoResponse;
 use axum::routing::get;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::fmt::Write;
 use std::path::Path;
 use std::sync::Arc;
@@ -78,15 +80,36 @@ fn logged<T>(figures: Result<T, archive::Error>) -> Option<T> {
     figures.inspect_err(|error| tracing::error!(%error, "figures are missing from /metrics")).ok()
 }
 
-/// What is stored and how far conversion is; for the start page.
-async fn status(State(app): State<Arc<App>>, method: Method, headers: HeaderMap) -> Answered<Response<Body>> {
+/// How the server is set up, who asks, and, for who may see all of it, what is stored and how far conversion is; for the pages.
+async fn status(
+    State(app): State<Arc<App>>,
+    asker: For,
+    method: Method,
+    headers: HeaderMap,
+) -> Answered<Response<Body>> {
     app.read(move |app| {
-        let stats = app.archive.stats()?;
-        let body = json!({
+        let signed_in = match asker.0.who() {
+            Who::User(name) => Some(name.clone()),
+            Who::Token { subject, .. } => Some(subject.clone()),
+            _ => None,
+        };
+        let mut body = json!({
             "version": env!("CARGO_PKG_VERSION"),
             "viewer": app.config.viewer_dir.as_ref().is_some_and(|dir| dir.join("index.html").is_file()),
             "light": app.config.web_dir.as_ref().is_some_and(|dir| dir.join("light/index.html").is_file()),
             "notForDiagnosis": !app.config.for_diagnosis,
+            "signedIn": signed_in,
+        });
+        if asker.reach() == Reach::All {
+            add_counts(&mut body, app.archive.stats()?);
+        }
+        Ok(Reply::new("application/json", body.to_string()).answer(&method, &headers))
+    })
+    .await
+}
+
+fn add_counts(body: &mut Value, stats: Stats) {
+    let counts = json!({
             "studies": stats.studies,
             "series": stats.series,
             "instances": stats.instances,
@@ -97,10 +120,10 @@ async fn status(State(app): State<Arc<App>>, method: Method, headers: HeaderMap)
             "conflicts": stats.conflicts,
             "receivedBytes": stats.received_bytes,
             "convertedBytes": stats.converted_bytes,
-        });
-        Ok(Reply::new("application/json", body.to_string()).answer(&method, &headers))
-    })
-    .await
+    });
+    if let (Some(body), Value::Object(counts)) = (body.as_object_mut(), counts) {
+        body.extend(counts);
+    }
 }
 
 async fn openapi(method: Method, headers: HeaderMap) -> Response<Body> {

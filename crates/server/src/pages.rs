@@ -6,6 +6,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
 use axum::routing::get;
+use bytes::Bytes;
 use std::sync::Arc;
 
 /// Only what is ours, nothing inline.
@@ -84,11 +85,17 @@ pub fn light_policy(response: &mut Response<Body>) {
 }
 
 fn page(text: &'static str, method: &Method, headers: &HeaderMap) -> Response<Body> {
-    let mut response = asset("text/html; charset=utf-8", text, method, headers);
+    made(text, method, headers)
+}
+
+/// A page that is made for who asks.
+pub fn made(text: impl Into<Bytes>, method: &Method, headers: &HeaderMap) -> Response<Body> {
+    let mut response = Reply::new("text/html; charset=utf-8", text).compressed(headers).answer(method, headers);
     response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(OURS));
     response
 }
 
-fn asset(content_type: &'static str, text: &'static str, method: &Method, headers: &HeaderMap) -> Response<Body> {
+/// A file of ours.
+pub fn asset(content_type: &'static str, text: &'static str, method: &Method, headers: &HeaderMap) -> Response<Body> {
     Reply::new(content_type, text).compressed(headers).answer(method, headers)
 }

@@ -1,5 +1,6 @@
 //! What all requests share.
 
+use crate::access::Blank;
 use crate::cache::Cache;
 use crate::config::Config;
 use crate::connections::{Connections, Limits};
@@ -10,6 +11,7 @@ use crate::metrics::Metrics;
 use crate::render::room::Room;
 use crate::searches::Searches;
 use crate::session::Sessions;
+use ::access::Door;
 use archive::{Archive, Patience};
 use bytes::Bytes;
 use std::sync::Arc;
@@ -28,6 +30,10 @@ pub struct App {
     pub config: Config,
     /// Who may ask.
     pub guard: Guard,
+    /// Who comes in, and to what.
+    pub door: Door,
+    /// A study that is not there.
+    pub blank: Blank,
     /// Who is connected.
     pub connections: Arc<Connections>,
     /// Counters.
@@ -53,6 +59,8 @@ impl App {
         Arc::new(App {
             archive: config.archive.clone(),
             guard: Guard::new(&config),
+            door: door(&config),
+            blank: Blank::default(),
             connections: Connections::new(limits(&config)),
             metrics: Metrics::default(),
             made: Cache::new(config.cache_bytes),
@@ -119,6 +127,15 @@ impl App {
             span.in_scope(|| work(&app))
         });
         done.await.unwrap_or_else(|error| Err(Problem::internal(error)))
+    }
+}
+
+/// Whom these settings let in.
+fn door(config: &Config) -> Door {
+    let door = Door::new(config.archive.clone(), config.door);
+    match &config.provider {
+        Some(provider) => door.with_provider(provider.clone()),
+        None => door,
     }
 }
 

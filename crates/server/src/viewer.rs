@@ -3,11 +3,13 @@
 //! The viewer's bundle loads its later pieces from the root of the site, so what is asked for at the root and is a file
 //! of the viewer is given there too.
 
+use crate::access::{self, Opening};
 use crate::error::{Answered, Problem};
 use crate::pages;
 use crate::query::Parameters;
 use crate::reply::{self, Reply};
 use crate::state::App;
+use axum::Extension;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::State;
@@ -36,13 +38,25 @@ pub fn routes() -> Router<Arc<App>> {
 }
 
 /// The light page; its other files are found at the root of the site.
-async fn light(State(app): State<Arc<App>>, method: Method, headers: HeaderMap) -> Answered<Response<Body>> {
+async fn light(
+    State(app): State<Arc<App>>,
+    opening: Option<Extension<Opening>>,
+    method: Method,
+    headers: HeaderMap,
+) -> Answered<Response<Body>> {
     app.read(move |app| {
         let found = app.config.web_dir.as_ref().map(|web| web.join("light/index.html")).filter(|path| path.is_file());
         let Some(path) = found else { return Ok(pages::no_viewer(&method, &headers)) };
         let text = std::fs::read_to_string(path).map_err(Problem::internal)?;
-        let mut response = page(text).compressed(&headers).answer(&method, &headers);
+        let Some(Extension(opening)) = opening else {
+            let mut response = page(text).compressed(&headers).answer(&method, &headers);
+            pages::light_policy(&mut response);
+            return Ok(response);
+        };
+        let text = opening.tell(&text);
+        let mut response = Reply::new("text/html; charset=utf-8", text).compressed(&headers).answer(&method, &headers);
         pages::light_policy(&mut response);
+        access::not_kept(&mut response);
         Ok(response)
     })
     .await

@@ -84,11 +84,17 @@ struct Table {
 #[derive(Debug, Clone, Copy)]
 pub struct Client(pub IpAddr);
 
+/// The other end of the connection.
+#[derive(Debug, Clone, Copy)]
+pub struct Peer(pub IpAddr);
+
 /// A connection's place, given back when it is dropped.
 pub struct Place {
     connections: Arc<Connections>,
     /// What is known of the connection.
     pub seat: Arc<Seat>,
+    /// Its other end.
+    pub address: IpAddr,
 }
 
 impl Drop for Place {
@@ -129,7 +135,7 @@ impl Connections {
         self.counts.accepted.fetch_add(1, Relaxed);
         let seat = table.add(client, now, reserved);
         drop(table);
-        Some(Place { connections: self.clone(), seat })
+        Some(Place { connections: self.clone(), seat, address })
     }
 
     /// Closes a connection that others can do without: the system has no room for more.

@@ -1,7 +1,7 @@
 //! The requests of one connection: it is busy while they are answered, and what it holds of their answers is counted.
 
 use super::upload::Upload;
-use super::{Client, Connections, Place, Seat};
+use super::{Client, Connections, Peer, Place, Seat};
 use crate::guard::From;
 use crate::state::App;
 use axum::Router;
@@ -27,12 +27,19 @@ pub struct Seated {
     app: Arc<App>,
     seat: Arc<Seat>,
     connections: Arc<Connections>,
+    peer: Peer,
 }
 
 impl Seated {
     /// The routes for the connection of this seat.
     pub fn new(routes: Router, app: Arc<App>, place: &Place) -> Seated {
-        Seated { routes, app, seat: place.seat.clone(), connections: place.connections.clone() }
+        Seated {
+            routes,
+            app,
+            seat: place.seat.clone(),
+            connections: place.connections.clone(),
+            peer: Peer(place.address),
+        }
     }
 }
 
@@ -58,6 +65,7 @@ impl hyper::service::Service<Request<Incoming>> for Seated {
             false => Body::new(Upload::new(Body::new(body))),
         });
         request.extensions_mut().insert(Client(self.seat.client));
+        request.extensions_mut().insert(self.peer);
         let answer = self.routes.clone().call(request);
         let reserved = self.seat.reserved;
         Box::pin(async move {

@@ -58,15 +58,15 @@ fn as_prepared(app: &App, target: &Target) -> Answered<Response<Body>> {
 
 /// What the archive has prepared, and its name. The same metadata has other bytes under another name of the server.
 fn prepared(app: &App, target: &Target, root: &str) -> Answered<(Prepared, String)> {
-    let study = target.study()?;
+    let (study, kept) = (target.study()?, target.kept_root(app));
     let (what, prepared) = match (target.series(), &target.instance) {
         (Some(series), Some(instance)) => {
-            ("instance", app.archive.instance_metadata(study, series, instance.as_str(), root)?)
+            ("instance", app.archive.instance_metadata(study, series, instance.as_str(), &kept)?)
         }
-        (Some(series), None) => ("series", app.archive.series_metadata(study, series, root)?),
-        _ => ("study", app.archive.study_metadata(study, root)?),
+        (Some(series), None) => ("series", app.archive.series_metadata(study, series, &kept)?),
+        _ => ("study", app.archive.study_metadata(study, &kept)?),
     };
-    let prepared = prepared.ok_or_else(|| Problem::not_found(what))?;
+    let prepared = prepared.ok_or_else(|| Problem::not_found(what))?.told_at(root);
     let tag = format!("{}-{:08x}", prepared.etag, crc32(root));
     Ok((prepared, tag))
 }

@@ -68,7 +68,7 @@ fn total(app: &App, level: QueryLevel, query: &Query, matches: &Matches) -> Answ
         let all = query.offset + matches.rows.len();
         return Ok((query.offset == 0 || !matches.rows.is_empty()).then_some(all as u64));
     }
-    if query.study.is_some() || query.matches.iter().any(|(_, value)| !value.is_empty()) {
+    if query.within.is_some() || query.study.is_some() || query.matches.iter().any(|(_, value)| !value.is_empty()) {
         return Ok(None);
     }
     let stats = app.archive.stats()?;
@@ -123,6 +123,7 @@ fn parse(target: &Target) -> Answered<(Query, Vec<String>)> {
     let mut query = Query {
         study: target.study.as_ref().map(|uid| uid.to_string()),
         series: target.series.as_ref().map(|uid| uid.to_string()),
+        within: target.reach().within(),
         ..Query::default()
     };
     let mut unknown = Vec::new();

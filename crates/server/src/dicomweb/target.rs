@@ -1,8 +1,10 @@
 //! What a DICOMweb path names: study, series, instance, frames (PS3.18 8.2).
 
+use crate::access::{For, Forwarded, LinkPath};
 use crate::error::{Answered, Problem};
 use crate::query::Parameters;
 use crate::state::App;
+use ::access::Reach;
 use archive::Instance;
 use axum::extract::{FromRequestParts, RawPathParams};
 use axum::http::{HeaderMap, Method, header, request::Parts};
@@ -30,8 +32,12 @@ pub struct Target {
     pub frames: Option<Vec<u32>>,
     /// What follows in the path.
     pub rest: Option<String>,
+    /// Who asks.
+    pub asker: For,
     /// `scheme://authority` that was asked.
     asked: String,
+    /// What paths begin with that are asked by a link.
+    link: Option<String>,
 }
 
 impl<S: Send + Sync> FromRequestParts<S> for Target {
@@ -56,12 +62,15 @@ impl<S: Send + Sync> FromRequestParts<S> for Target {
                     .ok_or_else(|| Problem::bad_request("frames are numbers from 1, joined by commas"))?,
             ),
         };
+        let asker = For::from_request_parts(parts, state).await;
         Ok(Target {
             study: uid("study")?,
             series: uid("series")?,
             instance: uid("instance")?,
             frames,
             rest: value("path"),
+            asker: asker.unwrap_or_else(|never| match never {}),
+            link: parts.extensions.get::<LinkPath>().map(LinkPath::prefix),
             asked: asked(parts),
             method: parts.method.clone(),
             headers: parts.headers.clone(),
@@ -85,12 +94,27 @@ impl Target {
     /// The DICOMweb root as the client sees it: a URL that is absolute, since viewers disagree about what a relative one is
     /// relative to.
     pub fn root(&self, app: &App) -> String {
+        super::root(&format!("{}{}", self.place(app), self.link.as_deref().unwrap_or_default()))
+    }
+
+    /// The same without the secret of a link, which nothing keeps.
+    pub fn kept_root(&self, app: &App) -> String {
+        super::root(&self.place(app))
+    }
+
+    /// How far reading reaches for who asks.
+    pub fn reach(&self) -> Reach {
+        self.asker.reach()
+    }
+
+    /// Scheme and authority, and a path before the root where there is one.
+    fn place(&self, app: &App) -> String {
         let asked = match (&app.config.public_url, self.asked.strip_prefix("http://")) {
             (Some(url), _) => url.clone(),
             (None, Some(rest)) if app.config.tls.is_some() => format!("https://{rest}"),
             (None, _) => self.asked.clone(),
         };
-        super::root(&asked)
+        asked.trim_end_matches('/').to_owned()
     }
 
     /// The media types the client accepts: the query's `accept` wins over the header, which may come in several lines.
@@ -126,7 +150,8 @@ impl Target {
 
 /// The target has scheme and authority in HTTP/2; else Host has the authority. The guard let only names of ours through.
 fn asked(parts: &Parts) -> String {
-    let scheme = parts.uri.scheme_str().unwrap_or("http");
+    let by_proxy = parts.extensions.get::<Forwarded>().is_some_and(|known| known.https);
+    let scheme = if by_proxy { "https" } else { parts.uri.scheme_str().unwrap_or("http") };
     let host = || parts.headers.get(header::HOST).and_then(|host| host.to_str().ok());
     let authority = parts.uri.authority().map(|a| a.as_str()).or_else(host).unwrap_or("localhost");
     format!("{scheme}://{authority}")

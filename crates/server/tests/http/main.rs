@@ -1,5 +1,6 @@
 //! The server as a client sees it: requests in, bytes out, over the router and over real sockets.
 
+mod access;
 mod corpus;
 mod crowd;
 mod damaged;
@@ -8,6 +9,7 @@ mod forms;
 mod frames;
 mod guard;
 mod jpeg_xl;
+mod leaks;
 mod made;
 mod objects;
 mod pages;

@@ -5,9 +5,11 @@ use super::forms::{Content, Framing};
 use super::model;
 use super::outcome::{self, Named, Outcome};
 use crate::accept;
+use crate::access::For;
 use crate::media::{DICOM, OCTET_STREAM};
 use crate::multipart::{Head, Parts, Trouble};
 use crate::state::App;
+use ::access::{Door, Reach, Right};
 use archive::{Archive, Candidate, Error, Ingested, Ticket};
 use std::io::Read;
 
@@ -26,9 +28,9 @@ pub struct Taken {
     pub trouble: Option<Trouble>,
 }
 
-/// Takes in all that the body holds; what is stored when this returns is durable. With `study`, only instances of it.
-pub fn take_in(app: &App, mut body: BodyReader, framing: Framing, study: Option<&str>) -> Taken {
-    let mut intake = Intake::new(&app.archive, study);
+/// Takes in all that the body holds and who asks may store; what is stored when this returns is durable. With `study`, only instances of it.
+pub fn take_in(app: &App, asker: &For, mut body: BodyReader, framing: Framing, study: Option<&str>) -> Taken {
+    let mut intake = Intake::new(app, asker, study);
     let trouble = match framing {
         Framing::Single => single(&mut intake, &mut body),
         Framing::Parts { boundary, content } => Parts::new(body, &boundary).and_then(|mut parts| match content {
@@ -116,6 +118,8 @@ type Pending = (usize, Named, Result<Ticket<Ingested>, Error>);
 
 struct Intake<'a> {
     archive: &'a Archive,
+    door: &'a Door,
+    asker: &'a For,
     study: Option<&'a str>,
     outcomes: Vec<Slot>,
     /// In the spool, not durable yet.
@@ -125,8 +129,16 @@ struct Intake<'a> {
 }
 
 impl<'a> Intake<'a> {
-    fn new(archive: &'a Archive, study: Option<&'a str>) -> Intake<'a> {
-        Intake { archive, study, outcomes: Vec::new(), held: Vec::new(), pending: Vec::new() }
+    fn new(app: &'a App, asker: &'a For, study: Option<&'a str>) -> Intake<'a> {
+        Intake {
+            archive: &app.archive,
+            door: &app.door,
+            asker,
+            study,
+            outcomes: Vec::new(),
+            held: Vec::new(),
+            pending: Vec::new(),
+        }
     }
 
     fn add(&mut self, received: Result<Candidate, Error>) {
@@ -138,6 +150,20 @@ impl<'a> Intake<'a> {
             let why = "it is of another study than the one it was sent to".into();
             let failed = Outcome::Failed { named: named(&candidate), reason: outcome::OTHER_STUDY, why };
             return self.outcomes.push(Slot::Done(failed));
+        }
+        match may_store(self.door, self.asker, &candidate) {
+            Ok(true) => {}
+            Ok(false) => {
+                let why = "you may not store it".into();
+                let failed = Outcome::Failed { named: named(&candidate), reason: outcome::NOT_AUTHORIZED, why };
+                return self.outcomes.push(Slot::Done(failed));
+            }
+            Err(error) => {
+                tracing::error!(%error, "nobody could be asked who may store");
+                let why = "storing it failed; the server's log says why".into();
+                let failed = Outcome::Failed { named: named(&candidate), reason: outcome::PROCESSING_FAILURE, why };
+                return self.outcomes.push(Slot::Done(failed));
+            }
         }
         self.held.push((self.outcomes.len(), candidate));
         self.outcomes.push(Slot::Waiting);
@@ -171,6 +197,17 @@ impl<'a> Intake<'a> {
         let done = |slot| if let Slot::Done(outcome) = slot { Some(outcome) } else { None };
         self.outcomes.into_iter().filter_map(done).collect()
     }
+}
+
+/// May who asks store it? A study that is there says so itself; of a new one, the instance that begins it.
+fn may_store(door: &Door, asker: &For, candidate: &Candidate) -> Result<bool, ::access::Error> {
+    let identity = &asker.0;
+    if identity.reach(Right::Write) == Reach::All {
+        return Ok(true);
+    }
+    let new = candidate.study_facts();
+    let there = door.facts(&new.study)?;
+    Ok(identity.may(Right::Write, there.as_deref().unwrap_or(&new)))
 }
 
 fn named(candidate: &Candidate) -> Named {

@@ -12,6 +12,7 @@ pub use turns::Turns;
 
 use super::target::Target;
 use crate::accept::{self, MediaRange};
+use crate::access::{self, For};
 use crate::connections::Client;
 use crate::error::{Answered, Problem};
 use crate::media::{DICOM, DICOM_JSON, DICOM_XML};
@@ -21,6 +22,7 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, Method, Request, Response, header};
 use forms::{Content, Framing, Model};
+use intake::Taken;
 use outcome::Outcome;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -39,6 +41,7 @@ pub fn is_store(method: &Method, route: Option<&str>) -> bool {
 /// Stores what the body holds, and tells of each instance what became of it.
 pub async fn store(State(app): State<Arc<App>>, target: Target, request: Request<Body>) -> Answered<Response<Body>> {
     let client = request.extensions().get::<Client>().map(|Client(address)| *address);
+    let from = access::client(request.extensions());
     let begun = match prepare(&app, &target) {
         Ok(prepared) => turn(&app, client).await.map(|turn| (prepared, turn)),
         Err(problem) => Err(problem),
@@ -54,11 +57,12 @@ pub async fn store(State(app): State<Arc<App>>, target: Target, request: Request
         }
     };
     let (feeder, reader) = body::channel();
-    let study = target.study.as_ref().map(|uid| uid.as_str().to_owned());
+    let (study, asker) = (target.study.as_ref().map(|uid| uid.as_str().to_owned()), target.asker.clone());
     // The turn is that of the thread: it ends with it, also where the client is gone before.
+    let storer = asker.clone();
     let taken = app.read(move |app| {
         let _turn = turn;
-        Ok(intake::take_in(app, reader, framing, study.as_deref()))
+        Ok(intake::take_in(app, &storer, reader, framing, study.as_deref()))
     });
     let (fed, taken) = tokio::join!(feeder.feed(request.into_body()), taken);
     let taken = taken?;
@@ -69,6 +73,7 @@ pub async fn store(State(app): State<Arc<App>>, target: Target, request: Request
         _ => {}
     }
     count(&app, &taken.outcomes);
+    let taken = app.read(move |app| Ok(record(app, &asker, from, taken))).await?;
     Ok(answer::response(&taken, &target.root(&app), target.study.as_ref().map(dicom::Uid::as_str), model))
 }
 
@@ -87,6 +92,16 @@ fn prepare(app: &App, target: &Target) -> Answered<(Model, Framing)> {
     let framing = framing(&target.headers)?;
     check_room(app, &target.headers)?;
     Ok((model, framing))
+}
+
+/// What was stored goes into the record of access.
+fn record(app: &App, asker: &For, from: Option<IpAddr>, taken: Taken) -> Taken {
+    let stored = taken.outcomes.iter().filter_map(|outcome| match outcome {
+        Outcome::Stored { named, .. } => Some(named.key.study.as_str()),
+        _ => None,
+    });
+    access::record_stored(app, asker, from, stored.collect());
+    taken
 }
 
 fn count(app: &App, outcomes: &[Outcome]) {

@@ -10,6 +10,8 @@ pub const NO_INSTANCE: u16 = 0xA900;
 pub const OTHER_STUDY: u16 = 0xA901;
 /// Error: cannot understand.
 pub const NOT_UNDERSTOOD: u16 = 0xC000;
+/// Refused: who sends it may not store it.
+pub const NOT_AUTHORIZED: u16 = 0x0124;
 /// Processing failure.
 pub const PROCESSING_FAILURE: u16 = 0x0110;
 /// Duplicate SOP Instance: another object has its UIDs.

@@ -12,7 +12,8 @@ use crate::server::{Config, Shared};
 use crate::status;
 use crate::store::bare_file;
 use crate::uids;
-use archive::{Archive, Query, QueryLevel, Tag};
+use ::access::Right;
+use archive::{Query, QueryLevel, Tag, Within};
 use dicom::{Source, TransferSyntax, Vr};
 use serde_json::{Value, json};
 use std::net::IpAddr;
@@ -134,7 +135,7 @@ fn report(config: &Config, stop: &Arc<AtomicBool>, transaction: &Transaction, pe
     for (class, instance) in &transaction.objects {
         let mut item =
             json!({"00081150": {"vr": "UI", "Value": [class]}, "00081155": {"vr": "UI", "Value": [instance]}});
-        let reason = why_not(&config.archive, class, instance).unwrap_or_else(|error| {
+        let reason = why_not(config, peer, class, instance).unwrap_or_else(|error| {
             tracing::warn!(sop = %instance.escape_debug(), %error, "storage commitment: an instance cannot be looked for");
             Some(CANNOT_TELL)
         });
@@ -169,9 +170,10 @@ fn report(config: &Config, stop: &Arc<AtomicBool>, transaction: &Transaction, pe
 }
 
 /// Why an object is not committed; `None` when it is in the archive, whole as far as the store can tell.
-fn why_not(archive: &Archive, class: &str, instance: &str) -> Result<Option<u16>, Error> {
+fn why_not(config: &Config, peer: &Peer, class: &str, instance: &str) -> Result<Option<u16>, Error> {
+    let archive = &config.archive;
     let matches = vec![(identifier::INSTANCE, instance.to_owned())];
-    let query = Query { matches, limit: Some(8), ..Query::default() };
+    let query = Query { matches, limit: Some(8), within: known(config, peer), ..Query::default() };
     let mut reason = NO_SUCH_INSTANCE;
     // A list of UIDs would match too.
     if instance.contains(['\\', ',']) {
@@ -187,6 +189,13 @@ fn why_not(archive: &Archive, class: &str, instance: &str) -> Result<Option<u16>
         }
     }
     Ok(Some(reason))
+}
+
+/// What the peer may know of: what it may read, and what it may have stored.
+fn known(config: &Config, peer: &Peer) -> Option<Vec<Within>> {
+    let identity = config.access.identity(peer.title.as_str());
+    let (read, write) = (identity.reach(Right::Read).within()?, identity.reach(Right::Write).within()?);
+    Some([read, write].concat())
 }
 
 /// N-EVENT-REPORT on an association of its own, in the role that the caller does not have.

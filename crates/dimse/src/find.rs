@@ -7,6 +7,7 @@ use crate::identifier::{self, Identifier, LEVEL, PATIENT_ID, RETRIEVE_TITLE};
 use crate::server::Config;
 use crate::status;
 use crate::uids;
+use ::access::Right;
 use archive::{Fields, Matches, Patience, Query, QueryLevel, Tag};
 use dicom::Vr;
 use serde_json::{Map, Value};
@@ -84,6 +85,7 @@ fn found(
         return Ok(Err((status::DOES_NOT_MATCH, Some(comment))));
     };
     let mut query = query(&identifier);
+    query.within = config.access.identity(&association.calling).reach(Right::Read).within();
     query.limit = Some(PAGE.min(config.limits.matches.max(1)));
     let mut seen = HashSet::new();
     let mut left = config.limits.search;
@@ -172,11 +174,13 @@ pub fn text(row: &Map<String, Value>, tag: Tag) -> String {
 #[cfg(test)]
 mod tests {
     use crate::negotiate::Access;
+    use crate::peers::AeTitle;
     use crate::pull::pull;
     use crate::send::Call;
     use crate::server::{Config, Limits, Server};
     use crate::store::bare_file;
     use crate::{Error, identifier, status};
+    use ::access::{Filter, Grants};
     use archive::{Archive, Options, Tag, Ticket};
     use dicom::{TransferSyntax, Vr};
     use std::time::Duration;
@@ -202,8 +206,13 @@ mod tests {
 
     /// How a pull of the study from a server with these limits ends.
     async fn pulled(archive: &Archive, limits: Limits) -> Result<usize, Error> {
+        pulled_by(archive, limits, Vec::new()).await
+    }
+
+    /// The same, where the caller was granted this.
+    async fn pulled_by(archive: &Archive, limits: Limits, grants: Vec<(AeTitle, Grants)>) -> Result<usize, Error> {
         let title = || "ARCHIVE".parse().unwrap();
-        let access = Access { title: title(), peers: Vec::new(), may_store: true };
+        let access = Access { title: title(), peers: Vec::new(), may_store: true, grants };
         let config = Config { archive: archive.clone(), access, limits };
         let server = Server::bind("127.0.0.1:0".parse().unwrap(), config).await.unwrap();
         let peer = format!("ARCHIVE@{}", server.address().unwrap()).parse().unwrap();
@@ -216,6 +225,25 @@ mod tests {
         stop.send(()).unwrap();
         serving.await.unwrap();
         pulled
+    }
+
+    #[tokio::test]
+    async fn a_peer_fetches_what_it_may() {
+        let folder = tempfile::tempdir().unwrap();
+        let archive = filled(folder.path(), 3);
+        let granted = |title: &str, may: &str, only: &str| {
+            let on = Filter::Any(vec![only.parse().unwrap()]);
+            vec![(title.parse().unwrap(), Grants::one(may.parse().unwrap(), on))]
+        };
+        for (grants, expected) in [
+            (granted("archive", "read", "study=2.25.1"), Some(3)),
+            (granted("archive", "read", "study=2.25.7"), None),
+            (granted("archive", "write", "study=2.25.1"), None),
+            (granted("OTHER", "write", "study=2.25.7"), Some(3)),
+        ] {
+            let got = pulled_by(&archive, Limits::default(), grants.clone()).await.ok().filter(|count| *count > 0);
+            assert_eq!(got, expected, "{grants:?}");
+        }
     }
 
     #[tokio::test]

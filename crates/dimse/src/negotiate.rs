@@ -3,6 +3,7 @@
 use crate::association::Context;
 use crate::peers::{AeTitle, Peer};
 use crate::uids;
+use ::access::{Grants, Identity, Who};
 use dicom::syntax::Coding;
 use dicom::{TransferSyntax, Uid};
 use dicom_ul::pdu::{
@@ -21,9 +22,21 @@ pub struct Access {
     pub peers: Vec<Peer>,
     /// Who may call may store.
     pub may_store: bool,
+    /// What those of these titles may; others may everything.
+    pub grants: Vec<(AeTitle, Grants)>,
 }
 
 impl Access {
+    /// Who calls by this title, and what they may: all that is granted to it, if anything is.
+    pub fn identity(&self, calling: &str) -> Identity {
+        let own: Vec<_> = self.grants.iter().filter(|(title, _)| title.is(calling)).collect();
+        let granted = match own.is_empty() {
+            true => Grants::everything(),
+            false => Grants(own.into_iter().flat_map(|(_, grants)| grants.0.iter().cloned()).collect()),
+        };
+        Identity::new(Who::Peer(calling.trim().to_owned()), granted)
+    }
+
     /// Has one of the peers this address? `None` where names have to be looked up for that.
     pub fn lists(&self, from: IpAddr) -> Option<bool> {
         let from = from.to_canonical();
@@ -199,7 +212,7 @@ mod tests {
 
     fn access(peers: &[&str]) -> Access {
         let peers = peers.iter().map(|p| p.parse().unwrap()).collect();
-        Access { title: "FIRSTLIGHT".parse().unwrap(), peers, may_store: true }
+        Access { title: "FIRSTLIGHT".parse().unwrap(), peers, may_store: true, grants: Vec::new() }
     }
 
     fn answered(request: &AssociationRQ, peers: &[&str]) -> Result<Agreed, AssociationRJ> {

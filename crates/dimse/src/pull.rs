@@ -9,6 +9,7 @@ use crate::send::Call;
 use crate::status;
 use crate::store;
 use crate::uids;
+use ::access::Identity;
 use archive::{Archive, Query, QueryLevel, Tag};
 use dicom::{TransferSyntax, Vr};
 use std::collections::{BTreeMap, BTreeSet};
@@ -166,7 +167,7 @@ fn get_on(association: &mut Association, archive: &Archive, study: &str) -> Resu
     loop {
         let Some((context, command)) = association.next()? else { return Err(Error::Closed) };
         match command.field() {
-            field::STORE => store::answer(association, archive, &context, &command)?,
+            field::STORE => store::answer(association, archive, &Identity::anyone(), &context, &command)?,
             kind if kind == field::GET | field::RESPONSE => {
                 if status::is_pending(command.status()) {
                     association.skip_data(context.id, &command)?;

@@ -11,6 +11,7 @@ use crate::peers::{self, Peer};
 use crate::request::{self, Proposed};
 use crate::server::{Config, Shared};
 use crate::status;
+use ::access::{Reach, Right};
 use archive::{Instance, Query, QueryLevel, Tag};
 use dicom::{TransferSyntax, Vr};
 use std::collections::BTreeSet;
@@ -59,7 +60,8 @@ pub fn answer(
         Ok(identifier) => identifier,
         Err(error) => return refuse(association, context, request, status::CANNOT_UNDERSTAND, &error.to_string()),
     };
-    let instances = match wanted(config, &identifier, &context.abstract_syntax) {
+    let reach = config.access.identity(&association.calling).reach(Right::Read);
+    let instances = match wanted(config, &reach, &identifier, &context.abstract_syntax) {
         Ok(instances) => instances,
         Err((status, why)) => return refuse(association, context, request, status, &why),
     };
@@ -80,7 +82,12 @@ fn refuse(
 }
 
 /// The instances that the unique keys name; wildcards match nothing here (PS3.4 C.4.2.1.4).
-fn wanted(config: &Config, identifier: &Identifier, class: &str) -> Result<Vec<Arc<Instance>>, (u16, String)> {
+fn wanted(
+    config: &Config,
+    reach: &Reach,
+    identifier: &Identifier,
+    class: &str,
+) -> Result<Vec<Arc<Instance>>, (u16, String)> {
     let level = Level::of(identifier, class)
         .ok_or_else(|| (status::DOES_NOT_MATCH, format!("no level {} in this model", identifier.level)))?;
     let unique: &[Tag] = match level {
@@ -101,7 +108,7 @@ fn wanted(config: &Config, identifier: &Identifier, class: &str) -> Result<Vec<A
     for value in portions(keys[0].0, &keys[0].1) {
         let mut matches = keys.clone();
         matches[0].1 = value;
-        read(config, index_level, matches, &mut instances).map_err(|error| match error {
+        read(config, reach, index_level, matches, &mut instances).map_err(|error| match error {
             error @ archive::Error::Query(_) => (status::DOES_NOT_MATCH, error.to_string()),
             error => {
                 tracing::warn!(%error, "C-MOVE or C-GET failed");
@@ -124,11 +131,12 @@ fn portions(tag: Tag, value: &str) -> Vec<String> {
 
 fn read(
     config: &Config,
+    reach: &Reach,
     level: QueryLevel,
     matches: Vec<(Tag, String)>,
     instances: &mut Vec<Arc<Instance>>,
 ) -> Result<(), archive::Error> {
-    let mut query = Query { matches, limit: Some(ASKED), ..Query::default() };
+    let mut query = Query { matches, limit: Some(ASKED), within: reach.within(), ..Query::default() };
     loop {
         let matches = config.archive.find(level, &query)?;
         for row in &matches.rows {

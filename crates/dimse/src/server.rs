@@ -203,7 +203,6 @@ fn negotiated(
 /// Answers messages until the release.
 fn answer_all(association: &mut Association, shared: &Shared) -> Result<(), Error> {
     while let Some((context, command)) = association.next()? {
-        let archive = &shared.config.archive;
         match command.field() {
             field::ECHO if context.abstract_syntax == uids::VERIFICATION => {
                 association.skip_data(context.id, &command)?;
@@ -213,7 +212,10 @@ fn answer_all(association: &mut Association, shared: &Shared) -> Result<(), Erro
                 association.skip_data(context.id, &command)?;
                 association.send(context.id, Command::response(&command, status::NOT_AUTHORIZED), None)?;
             }
-            field::STORE => store::answer(association, archive, &context, &command)?,
+            field::STORE => {
+                let caller = shared.config.access.identity(&association.calling);
+                store::answer(association, &shared.config.archive, &caller, &context, &command)?;
+            }
             field::FIND if uids::is_find(&context.abstract_syntax) => {
                 find::answer(association, &shared.config, &context, &command)?;
             }

@@ -7,7 +7,8 @@ use crate::error::Error;
 use crate::peers::AeTitle;
 use crate::status;
 use crate::uids;
-use archive::{Archive, Ingested, Ticket};
+use ::access::{Identity, Reach, Right};
+use archive::{Archive, Candidate, Ingested, Ticket};
 use dicom::Uid;
 use std::io::Read;
 
@@ -15,10 +16,11 @@ use std::io::Read;
 pub fn answer(
     association: &mut Association,
     archive: &Archive,
+    caller: &Identity,
     context: &Context,
     request: &Command,
 ) -> Result<(), Error> {
-    let (status, comment) = match take(association, archive, context, request)? {
+    let (status, comment) = match take(association, archive, caller, context, request)? {
         Ok(()) => (status::SUCCESS, String::new()),
         Err(refused) => refused,
     };
@@ -35,6 +37,7 @@ type Refused = (u16, String);
 fn take(
     association: &mut Association,
     archive: &Archive,
+    caller: &Identity,
     context: &Context,
     request: &Command,
 ) -> Result<Result<(), Refused>, Error> {
@@ -63,7 +66,11 @@ fn take(
         Ok(candidate) if candidate.sop_class() != class => {
             return Ok(Err((status::DOES_NOT_MATCH, "SOP Class UID of the data set is another".into())));
         }
-        Ok(candidate) => archive.submit(candidate).and_then(Ticket::wait),
+        Ok(candidate) => match may_store(archive, caller, &candidate) {
+            Ok(true) => archive.submit(candidate).and_then(Ticket::wait),
+            Ok(false) => return Ok(Err((status::NOT_AUTHORIZED, "you may not store it".into()))),
+            Err(error) => Err(error),
+        },
         Err(error) => Err(error),
     };
     Ok(match stored {
@@ -75,6 +82,16 @@ fn take(
         }
         Err(error) => Err(refusal(&error)),
     })
+}
+
+/// May the caller store it? A study that is there says so itself; of a new one, the instance that begins it.
+fn may_store(archive: &Archive, caller: &Identity, candidate: &Candidate) -> Result<bool, archive::Error> {
+    if caller.reach(Right::Write) == Reach::All {
+        return Ok(true);
+    }
+    let new = candidate.study_facts();
+    let there = archive.accounts().study_facts(&new.study)?;
+    Ok(caller.may(Right::Write, there.as_ref().unwrap_or(&new)))
 }
 
 /// The status for what an archive does not take, and why in words.

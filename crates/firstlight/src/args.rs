@@ -1,11 +1,13 @@
 //! The command line, as typed. Every setting can also come from `FIRSTLIGHT_*`; what is left open is filled by
 //! [`settings`](crate::settings).
 
+pub mod access;
 pub mod backup;
 pub mod delete;
 pub mod dimse;
 pub mod migrate;
 
+use access::{DoorFlags, KeyFlags, LabelFlags, ShareFlags, UserFlags};
 use backup::{BackupFlags, RebuildFlags};
 use delete::{DeleteFlags, GraceFlag, HoldFlags};
 use dimse::{DimseFlags, PullFlags, SendFlags};
@@ -94,6 +96,14 @@ pub enum Command {
     Audit(AuditFlags),
     /// Write a page about what was converted, saved and kept, and why
     Report(ReportFlags),
+    /// Make, list and remove users, and say what they may
+    User(UserFlags),
+    /// Make, list and revoke keys of programs
+    Key(KeyFlags),
+    /// Share studies by a link, list and revoke links
+    Share(ShareFlags),
+    /// Give words to a study that say who may see it
+    Label(LabelFlags),
     /// Write the manual pages
     #[command(hide = true)]
     Manual(ManualFlags),
@@ -351,8 +361,10 @@ pub struct ServeFlags {
     pub listen: Option<SocketAddr>,
     #[command(flatten)]
     pub dimse: DimseFlags,
-    /// Listen beyond this machine although there is no sign-in and no encryption: everyone who reaches the
-    /// port reads every image and every name. Without it put a proxy that asks who it is in front
+    #[command(flatten)]
+    pub door: DoorFlags,
+    /// Listen beyond this machine without TLS, and let in everyone as long as there is no user and no key: everyone
+    /// who reaches the port reads every image and every name
     #[arg(long, env = "FIRSTLIGHT_INSECURE")]
     pub insecure: bool,
     /// Take and delete instances over HTTP (STOW-RS) beyond this machine too; on this machine alone it is done without it
@@ -524,6 +536,9 @@ pub struct AuditFlags {
     /// The destination, where it is not the last argument
     #[arg(long, value_name = "DIR")]
     pub data: Option<PathBuf>,
+    /// Check the record of who saw what, and nothing else: DST is its folder, or that of the archive
+    #[arg(long)]
+    pub access: bool,
     /// A head that was signed: a chain of lines must hold it
     #[arg(long, value_name = "SHA-256")]
     pub head: Vec<String>,

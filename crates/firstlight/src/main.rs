@@ -3,6 +3,7 @@
 #[macro_use]
 mod output;
 
+mod access;
 mod args;
 mod audit;
 mod background;
@@ -73,8 +74,15 @@ fn run(cli: Cli) -> Result<Exit, Failure> {
         Command::Evidence(flags) => evidence::run(settings::look::evidence(flags, file)),
         Command::Quarantine(flags) => quarantine::run(settings::look::quarantine(flags, file)?),
         Command::Scrub(flags) => scrub::run(settings::look::scrub(flags, file)?),
-        Command::Audit(flags) => audit::run(settings::audit(flags, file)?),
+        Command::Audit(flags) => match settings::audit(flags, file)? {
+            set if set.access => access::check_record(&set),
+            set => audit::run(set),
+        },
         Command::Report(flags) => report::run(&settings::look::report(flags, file)?),
+        Command::User(flags) => access::users::run(settings::access::user(flags, file)?),
+        Command::Key(flags) => access::keys::run(settings::access::key(flags, file)?),
+        Command::Share(flags) => access::shares::run(settings::access::share(flags, file)?),
+        Command::Label(flags) => access::label(settings::access::label(flags, file)?),
         Command::Manual(flags) => manual::run(&flags),
     }
 }

@@ -3,6 +3,7 @@
 //! Three things run beside each other until Ctrl-C: the server, the import of what `--import` names, and the conversion
 //! of what waits for it.
 
+use crate::access;
 use crate::background::{self, Lines};
 use crate::failure::{Exit, Failure, reason};
 use crate::kept;
@@ -11,14 +12,16 @@ use crate::settings;
 use crate::stop::Stop;
 use crate::units::{bytes, count, duration};
 use crate::words;
+use ::access::{Door, Grants, Mode, Provider, Secret};
 use archive::{Archive, Ingested, Options, Taken, Unservable};
 use files::dicomdir;
 use migrate::{Fetch, FetchError, Listed, Listing, Row, ScanEvent, apart, with_each};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use server::{Config, Server, Tls};
+use server::{Config, Line, Server, Tls};
 use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
@@ -34,12 +37,25 @@ pub fn run(set: settings::Serve) -> Result<Exit, Failure> {
     let (sources, outside) = (&*set.import, Some(&*set.data));
     let import = Listing::make(&Listed { sources, mirror: false, outside, jobs: set.jobs, stop: stop.flag() })?;
     let runtime = tokio::runtime::Runtime::new().map_err(|e| Failure::new(format!("cannot start threads: {e}")))?;
-    let bound = runtime.block_on(Server::bind(config(&set, archive.clone())));
+    let mut config = config(&set, archive.clone());
+    config.record = set.record.as_ref().map(access::begin_record).transpose()?;
+    if let Some(provider) = set.provider.clone() {
+        let line = Line::new(runtime.handle().clone());
+        let line = line.map_err(|e| Failure::new(format!("no line to the identity provider can be made: {e}")))?;
+        config.provider = Some(Arc::new(Provider::new(provider, Box::new(line))));
+    }
+    let bound = runtime.block_on(Server::bind(config));
     let bound = bound.map_err(|e| cannot_listen(set.listen, &e))?;
     let dimse = set.dimse.as_ref().map(|dimse| runtime.block_on(dimse_server(dimse, &archive))).transpose()?;
     raise_limit_of_files();
     let dimse_address = dimse.as_ref().and_then(dimse::Server::address);
     println!("{}", greeting(&set, bound.address().unwrap_or(set.listen), bound.fingerprint(), dimse_address));
+    if let Some(invitation) = first_administrator(&set, &archive)? {
+        let (address, secure) = (bound.address().unwrap_or(set.listen), set.tls.is_some());
+        let here = format!("{}://{address}", if secure { "https" } else { "http" });
+        let place = set.public_url.as_deref().map_or(here, |url| url.trim_end_matches('/').to_owned());
+        println!("  sign-in   {place}/welcome/{} makes the first administrator, once, within a day", invitation.text());
+    }
 
     let imported = AtomicBool::new(import.rows.is_empty());
     std::thread::scope(|scope| {
@@ -70,6 +86,17 @@ pub fn run(set: settings::Serve) -> Result<Exit, Failure> {
     Ok(Exit::Well)
 }
 
+/// Where only who signs in is let in and there is nobody yet: what makes the first one.
+fn first_administrator(set: &settings::Serve, archive: &Archive) -> Result<Option<Secret>, Failure> {
+    let door =
+        Door::new(archive.clone(), ::access::Options { mode: set.entrance.mode, ..::access::Options::default() });
+    let others = set.provider.as_ref().is_some_and(|provider| provider.client.is_some());
+    if set.entrance.mode != Mode::SignIn || others || !door.users()?.is_empty() {
+        return Ok(None);
+    }
+    Ok(Some(door.invite(&Grants::everything())?))
+}
+
 async fn until(stop: Stop) {
     while !stop.asked() {
         tokio::time::sleep(Duration::from_millis(100)).await;
@@ -77,7 +104,12 @@ async fn until(stop: Stop) {
 }
 
 async fn dimse_server(set: &settings::dimse::Dimse, archive: &Archive) -> Result<dimse::Server, Failure> {
-    let access = dimse::Access { title: set.title.clone(), peers: set.peers.clone(), may_store: set.store };
+    let access = dimse::Access {
+        title: set.title.clone(),
+        peers: set.peers.clone(),
+        may_store: set.store,
+        grants: set.grants.clone(),
+    };
     let config = dimse::Config { archive: archive.clone(), access, limits: dimse::Limits::default() };
     dimse::Server::bind(set.listen, config).await.map_err(|error| {
         Failure::new(error.to_string()).hint("--dimse takes a port of this machine that no other program has")
@@ -103,6 +135,8 @@ fn config(set: &settings::Serve, archive: Archive) -> Config {
     config.viewer_dir.clone_from(&set.viewer);
     config.web_dir.clone_from(&set.web);
     config.store = set.store;
+    config.door.mode = set.entrance.mode;
+    config.behind_proxy.clone_from(&set.behind_proxy);
     config.strict_accept = set.strict_accept;
     config.for_diagnosis = set.for_diagnosis;
     config.public_url.clone_from(&set.public_url);
@@ -154,7 +188,7 @@ fn greeting(
     fingerprint: Option<String>,
     dimse: Option<SocketAddr>,
 ) -> String {
-    let exposed = match (set.exposed, set.store) {
+    let exposed = match (set.entrance.exposed, set.store) {
         (false, _) => "",
         (true, false) => "\n  insecure  everyone who reaches this port reads every image and every name",
         (true, true) => {

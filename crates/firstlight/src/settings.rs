@@ -2,6 +2,7 @@
 //!
 //! Flags and variables arrive merged in [`args`](crate::args); this fills what both leave open.
 
+pub mod access;
 mod audit;
 pub mod backup;
 pub mod delete;
@@ -22,7 +23,7 @@ use archive::{IndexKeeping, Keeping};
 use deidentify::Profile;
 use files::Proving;
 use serde::Deserialize;
-use server::Tls;
+use server::{Network, Tls};
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
@@ -48,6 +49,9 @@ pub struct File {
     cache_gib: Option<u32>,
     listen: Option<SocketAddr>,
     insecure: bool,
+    sign_in: bool,
+    behind_proxy: Vec<String>,
+    oidc: Option<access::Oidc>,
     store: bool,
     read_only: bool,
     log: Option<String>,
@@ -73,6 +77,7 @@ pub struct File {
     dimse: Option<dimse::Listen>,
     ae_title: Option<String>,
     peer: Vec<String>,
+    peer_grant: Vec<dimse::PeerGrant>,
 }
 
 /// What `convert` works with.
@@ -109,8 +114,14 @@ pub struct Serve {
     pub objects: Keeping,
     pub import: Vec<PathBuf>,
     pub listen: SocketAddr,
-    /// It listens beyond this machine, and was told that it may.
-    pub exposed: bool,
+    /// Whom it lets in.
+    pub entrance: access::Entrance,
+    /// Who vouches for others.
+    pub provider: Option<::access::ProviderSettings>,
+    /// Where it is recorded who saw what.
+    pub record: Option<access::Record>,
+    /// Proxies that are believed.
+    pub behind_proxy: Vec<Network>,
     /// Instances can be stored and deleted over HTTP.
     pub store: bool,
     pub viewer: Option<PathBuf>,
@@ -275,7 +286,11 @@ pub fn serve(flags: ServeFlags, mut file: File) -> Result<Serve, Failure> {
     let (index, objects) = places(flags.objects, &mut file)?;
     let listen = flags.listen.or(file.listen).unwrap_or(SocketAddr::from(([127, 0, 0, 1], 8042)));
     let insecure = flags.insecure || file.insecure;
-    let exposed = exposed(listen, insecure)?;
+    let behind_proxy = access::proxies(&flags.door, &file)?;
+    let tls = tls(&or(flags.tls, std::mem::take(&mut file.tls)))?;
+    let provider = access::provider(file.oidc.take())?;
+    let sign_in = flags.door.sign_in || file.sign_in || provider.is_some();
+    let entrance = access::entrance(listen, insecure, sign_in, tls.is_some(), !behind_proxy.is_empty())?;
     // What was said last holds: a flag over the file.
     let (store, read_only) = match flags.store || flags.read_only {
         true => (flags.store, flags.read_only),
@@ -283,15 +298,18 @@ pub fn serve(flags: ServeFlags, mut file: File) -> Result<Serve, Failure> {
     };
     let dimse = dimse::dimse(flags.dimse, &mut file, listen, insecure, !read_only)?;
     let grace = delete::grace(flags.grace, &file)?;
-    let data = flags.data.or(file.data);
+    let data = flags.data.or(file.data).ok_or_else(|| {
+        Failure::new("serve needs the folder of the archive").hint("say --data DIR; it is made if it is not there")
+    })?;
     Ok(Serve {
         grace,
-        exposed,
+        record: access::record(flags.door.record, entrance.mode, &data)?,
+        entrance,
+        provider,
+        behind_proxy,
         dimse,
-        store: stores(exposed, store, read_only),
-        data: data.ok_or_else(|| {
-            Failure::new("serve needs the folder of the archive").hint("say --data DIR; it is made if it is not there")
-        })?,
+        store: stores(entrance.exposed, store, read_only),
+        data,
         index,
         objects,
         import: flags.import,
@@ -305,7 +323,7 @@ pub fn serve(flags: ServeFlags, mut file: File) -> Result<Serve, Failure> {
         strict_accept: flags.strict_accept || file.strict_accept,
         for_diagnosis: flags.for_diagnosis || file.for_diagnosis,
         public_url: flags.public_url.or(file.public_url),
-        tls: tls(&or(flags.tls, file.tls))?,
+        tls,
         connections: flags.connections.or(file.connections),
         connections_per_client: flags.connections_per_client.or(file.connections_per_client),
         convert: !flags.no_convert,
@@ -372,18 +390,6 @@ fn places(flags: ObjectsFlags, file: &mut File) -> Result<(IndexKeeping, Keeping
     let wrong = |error| Failure::new(format!("--index: {error}")).hint(words::hint_for_index(&error));
     index.check().map_err(wrong)?;
     Ok((index, objects))
-}
-
-/// Is it an address that other machines reach? That has to be said, for whoever reaches it reads everything.
-fn exposed(listen: SocketAddr, insecure: bool) -> Result<bool, Failure> {
-    match (listen.ip().to_canonical().is_loopback(), insecure) {
-        (true, _) => Ok(false),
-        (false, true) => Ok(true),
-        (false, false) => Err(Failure::new(format!(
-            "on {listen} everyone who reaches the port would read every image and every name: there is no sign-in and no encryption"
-        ))
-        .hint("listen on 127.0.0.1 behind a proxy that has both (docs/deployment.md), or say --insecure")),
-    }
 }
 
 /// Can instances be stored over HTTP? On this machine alone, unless it is said otherwise.
@@ -470,17 +476,6 @@ mod tests {
         assert_eq!((seconds("12h"), seconds("0m"), seconds("never")), (Some(Some(43_200)), Some(Some(0)), Some(None)));
         for wrong in ["", "d", "30", "-1d", "1.5h", "30 days", "99999999999999999999d", "é"] {
             assert_eq!(seconds(wrong), None, "{wrong}");
-        }
-    }
-
-    #[test]
-    fn other_machines_are_let_in_only_when_it_is_said() {
-        let exposed = |address: &str, insecure| exposed(address.parse().unwrap(), insecure).ok();
-        for near in ["127.0.0.1:8042", "127.9.9.9:1", "[::1]:8042", "[::ffff:127.0.0.1]:8042"] {
-            assert_eq!((exposed(near, false), exposed(near, true)), (Some(false), Some(false)), "{near}");
-        }
-        for far in ["0.0.0.0:8042", "[::]:8042", "10.0.0.1:80", "192.168.1.7:8042", "[::ffff:10.0.0.1]:1"] {
-            assert_eq!((exposed(far, false), exposed(far, true)), (None, Some(true)), "{far}");
         }
     }
 

@@ -15,6 +15,8 @@ pub struct Audit {
     pub jobs: usize,
     pub json: bool,
     pub quiet: bool,
+    /// Only the record of who saw what.
+    pub access: bool,
 }
 
 /// Completes the flags of `audit`.
@@ -37,5 +39,6 @@ pub fn audit(flags: AuditFlags, file: File) -> Result<Audit, Failure> {
         jobs: jobs(flags.jobs.or(file.jobs)),
         json: flags.json,
         quiet: flags.quiet,
+        access: flags.access,
     })
 }

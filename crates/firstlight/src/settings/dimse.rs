@@ -3,6 +3,7 @@
 use super::File;
 use crate::args::dimse::{DimseFlags, PullFlags, SendFlags, TitleFlag};
 use crate::failure::Failure;
+use ::access::{Filter, Grants};
 use dicom::Uid;
 use dimse::{AeTitle, Peer};
 use serde::Deserialize;
@@ -89,6 +90,8 @@ pub struct Dimse {
     pub peers: Vec<Peer>,
     /// Who may call may store.
     pub store: bool,
+    /// What peers of these titles may; others may everything.
+    pub grants: Vec<(AeTitle, Grants)>,
     /// It listens beyond this machine, and anyone may call.
     pub exposed: bool,
 }
@@ -120,7 +123,26 @@ pub fn dimse(
         ))
         .hint("name who may call with --peer AE@host:port, or say --insecure"));
     }
-    Ok(Some(Dimse { listen, title, peers, store, exposed: open }))
+    let grants = std::mem::take(&mut file.peer_grant).into_iter().map(PeerGrant::grants).collect::<Result<_, _>>()?;
+    Ok(Some(Dimse { listen, title, peers, store, grants, exposed: open }))
+}
+
+/// What a peer may, as a settings file has it.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PeerGrant {
+    title: String,
+    may: String,
+    only: Option<Vec<String>>,
+}
+
+impl PeerGrant {
+    fn grants(self) -> Result<(AeTitle, Grants), Failure> {
+        let wrong = |wrong: String| Failure::new(format!("peer_grant: {wrong}"));
+        let parts = self.only.map(|only| only.iter().map(|part| part.parse()).collect::<Result<_, _>>());
+        let on = parts.transpose().map_err(wrong)?.map_or(Filter::All, Filter::Any);
+        Ok((self.title.parse().map_err(wrong)?, Grants::one(self.may.parse().map_err(wrong)?, on)))
+    }
 }
 
 /// Our own AE title.
@@ -181,6 +203,17 @@ mod tests {
         assert_eq!((ready.title.as_str(), ready.listen.port(), ready.peers.len()), ("ARCHIVE", 11112, 1));
         let mut file: File = toml::from_str("dimse = \"127.0.0.1:104\"\n").unwrap();
         assert_eq!(dimse_of(&mut file).unwrap().unwrap().title.as_str(), TITLE);
+    }
+
+    #[test]
+    fn a_peer_may_what_the_file_says() {
+        let text = "dimse = 11112\n[[peer_grant]]\ntitle = \"CT1\"\nmay = \"write\"\nonly = [\"modality=CT\"]\n";
+        let ready = dimse_of(&mut toml::from_str(text).unwrap()).unwrap().unwrap();
+        assert_eq!(ready.grants.len(), 1);
+        for wrong in ["may = \"fly\"", "may = \"read\"\nonly = [\"name=x\"]"] {
+            let text = format!("dimse = 1\n[[peer_grant]]\ntitle = \"CT1\"\n{wrong}\n");
+            assert!(dimse_of(&mut toml::from_str(&text).unwrap()).is_err(), "{wrong}");
+        }
     }
 
     fn dimse_of(file: &mut File) -> Result<Option<Dimse>, Failure> {

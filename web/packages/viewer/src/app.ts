@@ -2,6 +2,7 @@
 import { byId, make, openDialog } from './dom.ts';
 import { date, personName, text, type DataSet } from './dicom/dataset.ts';
 import { counterpart } from './dicom/planes.ts';
+import { link, PAGE } from './here.ts';
 import { Loading } from './load/loading.ts';
 import { ownBudget } from './load/memory.ts';
 import { decoderModule, loadingWorker } from './load/start.ts';
@@ -69,6 +70,7 @@ export class App {
     document.addEventListener('pointerdown', event => byId('menu').contains(event.target as Node) || byId('menu').removeAttribute('open'));
     byId('list').addEventListener('dragover', event => event.dataTransfer?.types.includes('Files') && event.preventDefault());
     byId('list').addEventListener('drop', event => this.#drop(event));
+    this.#showLink();
     this.#route();
   }
 
@@ -125,8 +127,18 @@ export class App {
   // ------------------------------------------------------------------------------------------------------------------- where to
 
   #navigate(study: string): void {
-    history.pushState(null, '', study ? `/light/?study=${encodeURIComponent(study)}` : '/light/');
+    history.pushState(null, '', study ? `${PAGE}?study=${encodeURIComponent(study)}` : PAGE);
     this.#route();
+  }
+
+  /** Who came by a link has its name on the images, so that a picture of the screen says whose it is; and goes to its one study at once. */
+  #showLink(): void {
+    const shared = link();
+    byId<HTMLAnchorElement>('back').href = PAGE;
+    byId('ohif').classList.toggle('none', shared !== undefined);
+    if (!shared) return;
+    byId('views').dataset.link = shared.name;
+    if (shared.study && !new URLSearchParams(location.search).has('study')) history.replaceState(null, '', `${PAGE}?study=${encodeURIComponent(shared.study)}`);
   }
 
   /** The address says what is shown. */
@@ -301,7 +313,7 @@ export class App {
     const id = new URLSearchParams(location.search).get('session') ?? (await newSession());
     if (!id) return void openDialog('Share session', 'This server has no sessions.');
     const { study } = this.#panes[0]!;
-    const path = `/light/?study=${encodeURIComponent(study)}&session=${id}`;
+    const path = `${PAGE}?study=${encodeURIComponent(study)}&session=${id}`;
     if (!this.#session) {
       history.replaceState(null, '', path);
       await this.#join(id);

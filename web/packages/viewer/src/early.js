@@ -3,7 +3,8 @@
   const query = new URLSearchParams(location.search);
   const [study, series] = [query.get('study') ?? '', query.get('series')];
   if (/^[\d.]{1,128}$/.test(study)) {
-    const path = `/dicom-web/studies/${encodeURIComponent(study)}/first${series ? `?series=${encodeURIComponent(series)}` : ''}`;
+    const here = /^\/s\/[\w-]+/.exec(location.pathname)?.[0] ?? '';
+    const path = `${here}/dicom-web/studies/${encodeURIComponent(study)}/first${series ? `?series=${encodeURIComponent(series)}` : ''}`;
     const answer = fetch(path, { headers: { Accept: 'application/dicom+json, application/json' } });
     answer.catch(() => undefined);
     globalThis.firstlightAsked = { path, answer };

@@ -1,5 +1,6 @@
 /** The page around the images: its theme, its notice, its shell for the next visit. */
 import { byId } from './dom.ts';
+import { HERE } from './here.ts';
 
 /** The theme that was chosen here; without one, that of the device. */
 export function theme(): void {
@@ -29,11 +30,13 @@ function stored(): string | null {
 
 /** "Not for diagnosis" stands there unless the administrator turned it off. */
 export async function showNotice(): Promise<void> {
-  const status = (await fetch('/status.json').then(response => (response.ok ? response.json() : {}), () => ({}))) as { notForDiagnosis?: boolean };
+  const status = (await fetch(`${HERE}/status.json`).then(response => (response.ok ? response.json() : {}), () => ({}))) as { notForDiagnosis?: boolean };
   byId('notice').hidden = status.notForDiagnosis === false;
 }
 
 /** The shell is kept for the next visit: the page itself, never what it shows. */
 export async function installShell(): Promise<void> {
+  // Of a link nothing stays.
+  if (HERE) return;
   await navigator.serviceWorker?.register('/light/sw.js', { scope: '/light/' }).catch(() => undefined);
 }

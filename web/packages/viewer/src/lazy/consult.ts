@@ -3,6 +3,7 @@
  * pixel and no name is in them. Last writer wins; while somebody presents, only that view is followed.
  */
 import { byId, make } from '../dom.ts';
+import { HERE } from '../here.ts';
 import { scale, type Point } from '../view/geometry.ts';
 import type { MarkBook } from '../view/marks.ts';
 import type { Kind, Mark } from '../view/measure.ts';
@@ -42,7 +43,7 @@ const POINTER = 6000;
 
 /** Makes a session; `undefined` where the server has none. */
 export async function newSession(): Promise<string | undefined> {
-  const response = await fetch('/session', { method: 'POST' }).catch(() => undefined);
+  const response = await fetch(`${HERE}/session`, { method: 'POST' }).catch(() => undefined);
   return response?.status === 201 ? ((await response.json()) as { session: string }).session : undefined;
 }
 
@@ -64,7 +65,7 @@ export class Consultation {
   readonly #sweep: ReturnType<typeof setInterval>;
 
   constructor(id: string, host: Host) {
-    this.#path = `/session/${encodeURIComponent(id)}/events`;
+    this.#path = `${HERE}/session/${encodeURIComponent(id)}/events`;
     this.#host = host;
     this.#forgetMarks = host.marks.onChange(() => this.#marked());
     this.#sweep = setInterval(() => this.#showPointers(), 1000);

@@ -2,6 +2,7 @@
 import { fittingLevel, outwards, ScrollPredictor, sideAt, usefulLevel, type FrameLevels, type Shown, type StreamState, type Wish } from '@firstlight/loader';
 import type { Job } from '@firstlight/loader/loading';
 import type { Picture } from '../dicom/picture.ts';
+import { HERE } from '../here.ts';
 import { Quiet } from './keep.ts';
 import type { Want } from './images.ts';
 import type { Image, Loading, LoadingClient } from './loading.ts';
@@ -288,7 +289,7 @@ export class Stack implements LoadingClient {
 export const keyOf = (picture: Pick<Picture, 'instance' | 'frame'>): string => `${picture.instance}/${picture.frame}`;
 
 export function frameUrl({ study, series, instance, frame }: Picture): string {
-  return `/dicom-web/studies/${study}/series/${series}/instances/${instance}/frames/${frame}`;
+  return `${HERE}/dicom-web/studies/${study}/series/${series}/instances/${instance}/frames/${frame}`;
 }
 
 /** What a reader should know. */

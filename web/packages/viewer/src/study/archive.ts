@@ -1,8 +1,9 @@
 /** Questions to the archive (PS3.18 10.6 and 10.4). What is only for now (no line, a busy server, a lost sign-in) is asked again until it is answered. */
 import type { FrameLevels } from '@firstlight/loader';
 import { number, text, type DataSet } from '../dicom/dataset.ts';
+import { HERE } from '../here.ts';
 
-export const ROOT = '/dicom-web';
+export const ROOT = `${HERE}/dicom-web`;
 
 /** The archive will not answer this, however often it is asked. */
 export class Refused extends Error {

@@ -1,6 +1,7 @@
 /** The list of studies: a search by patient, ID, date and modality, a page at a time. */
 import { byId, make } from '../dom.ts';
 import { date, number, personName, text, words, type DataSet } from '../dicom/dataset.ts';
+import { PAGE as AT } from '../here.ts';
 import { ask, Refused, searchPath, studyPath, type Search } from './archive.ts';
 
 const PAGE = 30;
@@ -60,7 +61,7 @@ export class StudyList {
     const uid = text(row, '0020000D');
     const image = make('img', { alt: '', loading: 'lazy', src: `${studyPath(uid)}/thumbnail?viewport=160,160` });
     image.addEventListener('error', () => image.removeAttribute('src'));
-    const link = make('a', { href: `/light/?study=${encodeURIComponent(uid)}`, data: { study: uid } }, image, studyWords(row));
+    const link = make('a', { href: `${AT}?study=${encodeURIComponent(uid)}`, data: { study: uid } }, image, studyWords(row));
     link.addEventListener('click', event => {
       if (event.button !== 0 || event.ctrlKey || event.metaKey || event.shiftKey) return;
       event.preventDefault();

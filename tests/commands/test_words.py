@@ -68,7 +68,7 @@ def test_every_command_has_its_row_above():
     listed = firstlight("--help").stdout.split("Commands:")[1].split("Options:")[0]
     commands = {line.split()[0] for line in listed.splitlines() if line.startswith("  ") and line[2:3].isalpha()}
     # serve runs until it is stopped: its greeting is what it prints. send and pull need another machine: test_dimse.py has them.
-    assert commands - {"serve", "audit", "send", "pull", "rebuild-index"} <= {words[0] for words in COMMANDS}
+    assert commands - {"serve", "work", "audit", "send", "pull", "rebuild-index"} <= {words[0] for words in COMMANDS}
 
 
 def test_quiet_is_quiet(place):

@@ -77,7 +77,7 @@ impl Dialect for Spoken {
     }
 
     fn issuer(&self, column: &str) -> String {
-        format!("({column}::jsonb -> '00100021' -> 'Value' ->> 0)")
+        format!("({column}::json -> '00100021' -> 'Value' ->> 0)")
     }
 
     fn ascending(&self, column: &str) -> String {

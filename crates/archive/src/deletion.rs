@@ -13,10 +13,11 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use store::Key;
-use store::index::{Hold, LEASE, Purge, Removal, Removed, Scope, Undone};
+use store::index::{Hold, InstanceKey, LEASE, Purge, QueryLevel, Removal, Removed, Scope, Undone};
 
 use crate::archive::{Archive, Inner, now};
 use crate::error::Error;
+use crate::ingest::row;
 use crate::runs::release_dead;
 
 /// How long what is deleted can come back where nothing else is said: 30 days.
@@ -47,12 +48,26 @@ impl Archive {
     /// Deletes a study, a series or an instance: it is in no list and behind no address when this returns. For so long it can come back.
     /// What is stored again under its UIDs meanwhile is new.
     pub fn delete(&self, scope: Scope<'_>, grace: Duration) -> Result<Removed, Error> {
-        Ok(self.inner.index.remove(scope, now().saturating_add_unsigned(grace.as_secs()))?)
+        let before = match scope {
+            Scope::Study(_) => Vec::new(),
+            Scope::Series(study, _) => self.inner.firsts(study)?,
+            Scope::Instance(key) => self.inner.firsts(&key.study)?,
+        };
+        let removed = self.inner.index.remove(scope, now().saturating_add_unsigned(grace.as_secs()))?;
+        if let (Removed::Done(removal), false) = (&removed, before.is_empty()) {
+            self.inner.retell(&removal.study, &before);
+        }
+        Ok(removed)
     }
 
     /// Brings back what was deleted; `None` when there is no such deletion any more. Instances whose UIDs others have by now stay deleted.
     pub fn undelete(&self, removal: i64) -> Result<Option<Undone>, Error> {
-        Ok(self.inner.index.undo(removal)?)
+        let of = self.inner.index.removals()?.into_iter().find(|one| one.id == removal);
+        let Some(of) = of else { return Ok(None) };
+        let before = self.inner.firsts(&of.study)?;
+        let undone = self.inner.index.undo(removal)?;
+        self.inner.retell(&of.study, &before);
+        Ok(undone)
     }
 
     /// The deletions that are not forgotten, in their order.
@@ -121,7 +136,41 @@ impl Archive {
     }
 }
 
+/// An instance by which a study, or one of its series, is told of.
+type First = (QueryLevel, InstanceKey);
+
 impl Inner {
+    /// The instances that came first in a study and in each of its series.
+    fn firsts(&self, study: &str) -> Result<Vec<First>, Error> {
+        let (mut firsts, mut seen) = (Vec::new(), HashSet::new());
+        for key in self.index.named(study)?.into_iter().filter(|key| key.study == study) {
+            if seen.insert(key.series.clone()) {
+                if firsts.is_empty() {
+                    firsts.push((QueryLevel::Study, key.clone()));
+                }
+                firsts.push((QueryLevel::Series, key));
+            }
+        }
+        Ok(firsts)
+    }
+
+    /// Where others came first than before, the study and its series are told of by these. What can't be read tells nothing.
+    fn retell(&self, study: &str, before: &[First]) {
+        let told = self.firsts(study).and_then(|now| {
+            let mut others = now.into_iter().filter(|first| !before.contains(first));
+            others.try_for_each(|(level, key)| self.retell_by(&key, level))
+        });
+        if let Err(error) = told {
+            tracing::warn!(%error, "a study is told of by what is deleted");
+        }
+    }
+
+    fn retell_by(&self, key: &InstanceKey, level: QueryLevel) -> Result<(), Error> {
+        let Some((received, bytes)) = self.index.received(key)? else { return Ok(()) };
+        let source = self.source(&received, bytes)?;
+        Ok(self.index.retell(row(&source, received, bytes)?, level)?)
+    }
+
     /// A name for one call that leases purges.
     fn call(&self) -> String {
         static CALLS: AtomicU64 = AtomicU64::new(0);

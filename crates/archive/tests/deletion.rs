@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use std::{fs, thread};
 
-use archive::{Archive, Error, Ingested, InstanceKey, Options, Purged, Removed, Scope, Scrub};
+use archive::{Archive, Error, Ingested, InstanceKey, Options, Purged, Query, QueryLevel, Removed, Scope, Scrub};
 use common::*;
 use dicom::ReadAt;
 use store::objects::{Key, Objects, Put};
@@ -139,6 +139,33 @@ fn quarantine(folder: &Path, source: &[u8]) {
     });
     fs::write(folder.join("entry.json"), entry.to_string()).unwrap();
     fs::write(folder.join("wrong.dcm"), source).unwrap();
+}
+
+#[test]
+fn a_study_is_told_of_by_what_is_left_of_it() {
+    let (archive, folder) = archive();
+    for (n, patient) in [(1, "Wrong^Patient"), (2, "Right^Patient"), (3, "Right^Patient")] {
+        let mut made = made("1.1", if n == 3 { "1.3" } else { "1.2" }, &format!("1.3.{n}"));
+        made.set(0x0010_0010, "PN", patient).set(0x0008_103E, "LO", &format!("series of {n}"));
+        archive.ingest_bytes(&made.image(20, 20, n).file()).unwrap();
+    }
+    let found = |level, tag: u32, value: &str| {
+        let query = Query { matches: vec![(common::tag(tag), value.to_owned())], ..Query::default() };
+        archive.find(level, &query).unwrap().rows.len()
+    };
+    let names = || ["Wrong*", "Right*"].map(|name| found(QueryLevel::Study, 0x0010_0010, name));
+    assert_eq!(names(), [1, 0]);
+    let first = InstanceKey { study: "1.1".into(), series: "1.2".into(), sop: "1.3.1".into() };
+    let removal = delete(&archive, Scope::Instance(&first), DAY);
+    assert_eq!((names(), found(QueryLevel::Series, 0x0008_103E, "series of 2")), ([0, 1], 1));
+    assert_eq!(archive.undelete(removal).unwrap().unwrap().instances, 1);
+    assert_eq!((names(), found(QueryLevel::Series, 0x0008_103E, "series of 1")), ([1, 0], 1));
+    healthy(&archive);
+    delete(&archive, Scope::Series("1.1", "1.2"), NOW);
+    assert_eq!((names(), found(QueryLevel::Series, 0x0008_103E, "series of 3")), ([0, 1], 1));
+    purge(&archive);
+    assert_eq!(holding(folder.path(), &[b"Wrong", b"series of 1", b"series of 2"]), Vec::<String>::new());
+    healthy(&archive);
 }
 
 #[test]

@@ -5,6 +5,8 @@
 //! ([`Error::Leaving`](crate::Error::Leaving)): [`Removing::purges`], asked before bytes are put, goes with the row that lists them.
 
 use super::instances::Scope;
+use super::register::NewInstance;
+use super::search::QueryLevel;
 use crate::Error;
 use crate::objects::Key;
 
@@ -78,6 +80,10 @@ pub trait Removing {
     /// Takes all instances of a scope out of every list, in one transaction, with all that is known of them; counts and versions of what
     /// is left follow. It may be forgotten from `due` on, in seconds since 1970.
     fn remove(&self, scope: Scope<'_>, due: i64) -> Result<Removed, Error>;
+
+    /// Tells of a study, or of a series, what this instance says, which is the one that came first of those that are there: what is matched and
+    /// shown, person names too. Nothing is changed where it is not listed, or of the level of instances.
+    fn retell(&self, first: NewInstance, level: QueryLevel) -> Result<(), Error>;
 
     /// Brings back what was deleted; `None` when there is no such deletion, or no way back any more. Instances whose UIDs others have by now
     /// stay in the deletion.

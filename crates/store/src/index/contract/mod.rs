@@ -67,7 +67,7 @@ macro_rules! index_contract {
         $crate::index_contract!(@ $bed: scrub::a_pass_goes_on_where_it_was_stopped, scrub::faults_stay_until_they_heal,
             scrub::whole_bytes_heal, scrub::rows_are_whole_and_agree, scrub::objects_and_their_evidence);
         $crate::index_contract!(@ $bed: removal::what_is_deleted_is_out_of_every_list, removal::what_is_left_is_counted_anew,
-            removal::what_was_deleted_comes_back, removal::parts_come_back_in_any_order, removal::what_came_again_stays,
+            removal::what_was_deleted_comes_back, removal::what_is_told_is_of_the_first_that_is_left, removal::parts_come_back_in_any_order, removal::what_came_again_stays,
             removal::numbers_and_versions_never_come_again, removal::a_purge_forgets_what_nobody_needs,
             removal::a_purge_is_ended_by_who_has_it, removal::what_is_being_deleted_is_not_listed,
             removal::what_was_never_listed_goes, removal::a_held_study_stays, removal::lessees_of_purges_may_die,

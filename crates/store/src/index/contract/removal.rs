@@ -137,6 +137,42 @@ pub fn what_was_deleted_comes_back(bed: Bed) {
     whole(&bed);
 }
 
+pub fn what_is_told_is_of_the_first_that_is_left(bed: Bed) {
+    let all = filled(&bed);
+    let later = |name: &str, modality: &str| {
+        let mut later = new_instance("1.1", "1.2", "1.3.2");
+        later.names = person(crate::index::attributes::PATIENT_NAME, name);
+        (later.modality, later.study.patient_id, later.series.description) =
+            (modality.into(), "P2".into(), "second".into());
+        later.study_shown.common = "{\"00100020\":{\"vr\":\"LO\",\"Value\":[\"P2\"]}}".into();
+        later
+    };
+    let by = |level, tag, value: &str| {
+        let query = Query { matches: vec![(tag, value.to_owned())], ..Query::default() };
+        bed.find(&Patience::of(std::time::Duration::from_secs(60)), level, &query).unwrap().rows.len()
+    };
+    use crate::index::attributes::{MODALITIES_IN_STUDY, PATIENT_ID, PATIENT_NAME, SERIES_DESCRIPTION};
+    let version = bed.version("1.1", None).unwrap();
+    bed.retell(later("C^D", "PT"), QueryLevel::Study).unwrap();
+    assert!(bed.version("1.1", None).unwrap() > version);
+    assert_eq!((by(QueryLevel::Study, PATIENT_NAME, "C^D"), by(QueryLevel::Study, PATIENT_NAME, "A^B")), (1, 0));
+    assert_eq!((by(QueryLevel::Study, PATIENT_ID, "P2"), by(QueryLevel::Study, MODALITIES_IN_STUDY, "CT")), (1, 1));
+    assert!(bed.shown(&all[2]).unwrap().unwrap()[0].contains("P2"));
+    bed.retell(later("E^F", "PT"), QueryLevel::Series).unwrap();
+    assert_eq!(
+        (by(QueryLevel::Series, SERIES_DESCRIPTION, "second"), by(QueryLevel::Study, PATIENT_NAME, "C^D")),
+        (1, 1)
+    );
+    let modalities = ["CT", "MR", "PT"].map(|modality| by(QueryLevel::Study, MODALITIES_IN_STUDY, modality));
+    assert_eq!(modalities, [0, 1, 1]);
+    let mut strange = later("G^H", "US");
+    strange.key.sop = "1.3.9".into();
+    bed.retell(strange, QueryLevel::Study).unwrap();
+    bed.retell(later("G^H", "US"), QueryLevel::Instance).unwrap();
+    assert_eq!(by(QueryLevel::Study, PATIENT_NAME, "G^H"), 0);
+    whole(&bed);
+}
+
 pub fn parts_come_back_in_any_order(bed: Bed) {
     let all = filled(&bed);
     let first = delete(&bed, Scope::Instance(&all[0]));

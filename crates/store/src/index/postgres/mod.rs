@@ -23,6 +23,7 @@ mod pool;
 mod register;
 mod removal;
 mod requeue;
+mod retell;
 mod schema;
 mod scrub;
 mod session;

@@ -162,7 +162,7 @@ fn insert_study(new: &NewInstance, group: &Group<'_>) -> Result<i64, Error> {
     Ok(study)
 }
 
-fn insert_names(new: &NewInstance, group: &Group<'_>, study: i64) -> Result<(), Error> {
+pub(super) fn insert_names(new: &NewInstance, group: &Group<'_>, study: i64) -> Result<(), Error> {
     let sql = "INSERT INTO names (tag, text, place, study) SELECT tag, text, place, $4::bigint \
          FROM unnest($1::bigint[], $2::text[], $3::bigint[]) AS n (tag, text, place) ON CONFLICT DO NOTHING";
     let tags: Vec<i64> = new.names.iter().map(|name| tag(name.tag)).collect();

@@ -5,13 +5,16 @@ use tokio_postgres::Row;
 use super::checksum::tables;
 use super::engine::Postgres;
 use super::moved::{come_back, go};
+use super::retell::retell;
 use super::session::Session;
 use super::task::Group;
 use super::values::{NOW, Text, count, get, number, object};
 use crate::Error;
 use crate::index::instances::Scope;
 use crate::index::jobs::LEASE;
+use crate::index::register::NewInstance;
 use crate::index::removal::{Hold, Purge, Removal, Removed, Removing, Undone};
+use crate::index::search::QueryLevel;
 use crate::objects::Key;
 
 /// How long the names of deleted objects are kept: longer than anything that was put waits for its row.
@@ -58,6 +61,10 @@ impl Removing for Postgres {
             weigh(group, id)?;
             removal(&group.one(&format!("SELECT {COLUMNS} FROM removals WHERE id = $1"), &[&id])?).map(Removed::Done)
         })
+    }
+
+    fn retell(&self, first: NewInstance, level: QueryLevel) -> Result<(), Error> {
+        self.alone(move |group| retell(group, &first, level))
     }
 
     fn undo(&self, removal: i64) -> Result<Option<Undone>, Error> {

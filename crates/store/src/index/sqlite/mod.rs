@@ -16,6 +16,7 @@ mod refold;
 mod register;
 mod removal;
 mod requeue;
+mod retell;
 mod schema;
 mod scrub;
 mod sums;

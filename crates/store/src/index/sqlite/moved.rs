@@ -4,7 +4,7 @@
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::register::VERSION;
+use super::register::{MODALITIES, VERSION};
 use crate::Error;
 
 /// Tables whose rows are of one instance, in the order in which they come back, and which rows are of those in a query.
@@ -197,11 +197,11 @@ fn recount_study(index: &Connection, removal: i64) -> Result<(), Error> {
     let modalities =
         "INSERT OR IGNORE INTO study_modalities (modality, study) SELECT modality, study FROM series WHERE study = ?";
     index.execute(modalities, [study])?;
-    let sql = "UPDATE studies SET version = version + 1, series = (SELECT count(*) FROM series e WHERE e.study = ?1), \
-         instances = (SELECT coalesce(sum(e.instances), 0) FROM series e WHERE e.study = ?1), \
-         modalities = (SELECT coalesce(group_concat(modality, '\\'), '') FROM \
-         (SELECT DISTINCT modality FROM series e WHERE e.study = ?1 AND modality <> '' ORDER BY modality)) WHERE id = ?1";
-    index.execute(sql, [study])?;
+    let sql = format!(
+        "UPDATE studies SET version = version + 1, series = (SELECT count(*) FROM series e WHERE e.study = ?1), \
+         instances = (SELECT coalesce(sum(e.instances), 0) FROM series e WHERE e.study = ?1), {MODALITIES} WHERE id = ?1"
+    );
+    index.execute(&sql, [study])?;
     index.execute("DELETE FROM names WHERE study IN (SELECT id FROM studies WHERE id = ? AND series = 0)", [study])?;
     index.execute("DELETE FROM studies WHERE id = ? AND series = 0", [study])?;
     Ok(())

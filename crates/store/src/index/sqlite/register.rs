@@ -69,6 +69,10 @@ impl Register for Sqlite {
 /// The version of what is new: one that nobody has seen of a study or series that had its UIDs and was deleted.
 pub(super) const VERSION: &str = "(SELECT value + 1 FROM numbers WHERE name = 'versions')";
 
+/// The modalities of the study `?1`, written into its row.
+pub(super) const MODALITIES: &str = "modalities = (SELECT coalesce(group_concat(modality, '\\'), '') \
+    FROM (SELECT DISTINCT modality FROM series WHERE study = ?1 AND modality <> '' ORDER BY modality))";
+
 /// The number of a new row, as an expression: above all that there are, and all that there were before they were deleted.
 pub(super) fn next_number(table: &str) -> String {
     format!(
@@ -121,7 +125,7 @@ fn insert_beside(new: &NewInstance, index: &Connection, instance: i64) -> Result
     }
 }
 
-fn study(index: &Connection, uid: &str) -> Result<Option<i64>, Error> {
+pub(super) fn study(index: &Connection, uid: &str) -> Result<Option<i64>, Error> {
     let mut find = index.prepare_cached("SELECT id FROM studies WHERE uid = ?")?;
     Ok(find.query_row([uid], |row| row.get(0)).optional()?)
 }
@@ -147,15 +151,20 @@ fn insert_study(new: &NewInstance, index: &Connection) -> Result<i64, Error> {
         new.study_shown.more
     ])?;
     let study = index.last_insert_rowid();
+    insert_names(new, index, study)?;
+    Ok(study)
+}
+
+pub(super) fn insert_names(new: &NewInstance, index: &Connection, study: i64) -> Result<(), Error> {
     let mut insert =
         index.prepare_cached("INSERT OR IGNORE INTO names (tag, text, place, study) VALUES (?, ?, ?, ?)")?;
     for name in &new.names {
         insert.execute(params![tag_number(name.tag), name.text, name.place, study])?;
     }
-    Ok(study)
+    Ok(())
 }
 
-fn series(index: &Connection, study: i64, uid: &str) -> Result<Option<i64>, Error> {
+pub(super) fn series(index: &Connection, study: i64, uid: &str) -> Result<Option<i64>, Error> {
     let mut find = index.prepare_cached("SELECT id FROM series WHERE study = ? AND uid = ?")?;
     Ok(find.query_row(params![study, uid], |row| row.get(0)).optional()?)
 }
@@ -185,14 +194,12 @@ fn insert_series(new: &NewInstance, index: &Connection, study: i64) -> Result<i6
     index
         .prepare_cached("INSERT OR IGNORE INTO study_modalities (modality, study) VALUES (?, ?)")?
         .execute(params![new.modality, study])?;
-    let sql = "UPDATE studies SET series = series + 1, modalities = (SELECT coalesce(group_concat(modality, '\\'), '') \
-         FROM (SELECT DISTINCT modality FROM series WHERE study = ?1 AND modality <> '' ORDER BY modality)) \
-         WHERE id = ?1";
-    index.prepare_cached(sql)?.execute([study])?;
+    let sql = format!("UPDATE studies SET series = series + 1, {MODALITIES} WHERE id = ?1");
+    index.prepare_cached(&sql)?.execute([study])?;
     Ok(series)
 }
 
-fn instance(index: &Connection, series: i64, uid: &str) -> Result<Option<i64>, Error> {
+pub(super) fn instance(index: &Connection, series: i64, uid: &str) -> Result<Option<i64>, Error> {
     let mut find = index.prepare_cached("SELECT id FROM instances WHERE series = ? AND uid = ?")?;
     Ok(find.query_row(params![series, uid], |row| row.get(0)).optional()?)
 }

@@ -4,11 +4,14 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::engine::Sqlite;
 use super::moved::{come_back, go};
+use super::retell::retell;
 use super::values::now;
 use crate::Error;
 use crate::index::instances::Scope;
 use crate::index::jobs::LEASE;
+use crate::index::register::NewInstance;
 use crate::index::removal::{Hold, Purge, Removal, Removed, Removing, Undone};
+use crate::index::search::QueryLevel;
 use crate::objects::Key;
 
 /// How long the names of deleted objects are kept: longer than anything that was put waits for its row.
@@ -44,6 +47,10 @@ impl Removing for Sqlite {
             weigh(index, id)?;
             Ok(Removed::Done(index.query_row(&format!("SELECT {COLUMNS} FROM removals WHERE id = ?"), [id], removal)?))
         })
+    }
+
+    fn retell(&self, first: NewInstance, level: QueryLevel) -> Result<(), Error> {
+        self.write(move |index| retell(index, &first, level))
     }
 
     fn undo(&self, removal: i64) -> Result<Option<Undone>, Error> {

@@ -112,7 +112,7 @@ impl Accounts for Postgres {
     }
 
     fn study_facts(&self, study: &str) -> Result<Option<StudyFacts>, Error> {
-        let sql = "SELECT s.patient_id, coalesce(s.more::json -> '00100021' -> 'Value' ->> 0, ''), s.modalities, \
+        let sql = "SELECT s.patient_id, coalesce(replace(s.more, '\\u0000', '\\ufffd')::json -> '00100021' -> 'Value' ->> 0, ''), s.modalities, \
              ARRAY(SELECT l.label FROM study_labels l WHERE l.study = s.uid ORDER BY l.label) \
              FROM studies s WHERE s.uid = $1";
         let Some(row) = self.ask(|session| session.row(sql, &[&Text(study)]))? else { return Ok(None) };

@@ -77,7 +77,8 @@ impl Dialect for Spoken {
     }
 
     fn issuer(&self, column: &str) -> String {
-        format!("({column}::json -> '00100021' -> 'Value' ->> 0)")
+        // The database takes no NUL in JSON, however it is written.
+        format!("(replace({column}, '\\u0000', '\\ufffd')::json -> '00100021' -> 'Value' ->> 0)")
     }
 
     fn ascending(&self, column: &str) -> String {

@@ -10,13 +10,13 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use store::index::place::{self, Place};
 use store::index::postgres::Address;
 use store::index::sqlite::Sqlite;
-use store::index::{ObjectVersion, Scrubbing, Stats};
+use store::index::{Scrubbing, Stats};
 use store::objects::place::Keeping;
-use store::{Cache, Index, Objects, Spool, sync_folder};
+use store::{Index, Objects, Spool, sync_folder};
 use transcode::{Quarantine, Sampling};
 
 use crate::Error;
-use crate::instance::Instance;
+use crate::kept::{Kept, kept};
 use crate::preparing::Preparing;
 use crate::runs::release_dead;
 
@@ -29,8 +29,8 @@ pub struct Options {
     pub readers: usize,
     /// Where the objects are, and how many of their files are kept open.
     pub objects: Keeping,
-    /// Instances whose frame tables are kept in memory.
-    pub instances: usize,
+    /// Bytes of memory for instances that were looked up, with their frame tables.
+    pub instance_bytes: u64,
     /// Bytes that the quarantine may hold.
     pub quarantine: u64,
     /// Frames that a second decoder looks at before a conversion counts.
@@ -43,7 +43,7 @@ impl Default for Options {
             index: place::Keeping::default(),
             readers: 8,
             objects: Keeping { open_files: 256, ..Keeping::default() },
-            instances: 2048,
+            instance_bytes: 32 << 20,
             quarantine: Quarantine::LIMIT,
             sampling: Sampling::default(),
         }
@@ -66,7 +66,7 @@ pub(crate) struct Inner {
     pub(crate) sampling: Sampling,
     /// What failed for want of the storage was tried again since this was opened.
     pub(crate) retried: AtomicBool,
-    pub(crate) instances: Cache<ObjectVersion, Arc<Instance>>,
+    pub(crate) instances: Kept,
     /// Series whose metadata is being prepared: many who ask at once make it once.
     pub(crate) preparing: Preparing,
     /// How many purges had ended when what is near of their objects was dropped last.
@@ -118,7 +118,7 @@ impl Archive {
         let root = dir.join("spool");
         let (spool, _) = Spool::open(&root).map_err(Error::io(root.display().to_string()))?;
         release_dead(&*index, &spool)?;
-        let instances = Cache::new(options.instances);
+        let instances = kept(options.instance_bytes);
         let quarantine = Quarantine::new(dir.join("quarantine"), options.quarantine);
         let inner = Inner {
             index,

@@ -130,7 +130,7 @@ impl Archive {
         gone.iter().for_each(|key| inner.objects.forget(key));
         let gone: HashSet<Key> = gone.into_iter().collect();
         if !gone.is_empty() {
-            inner.instances.retain(|instance| !gone.contains(&instance.key));
+            inner.instances.retain(|_, instance| !gone.contains(&instance.key));
         }
         Ok(!gone.is_empty())
     }

@@ -1,5 +1,6 @@
 //! Instances as they are handed out: immutable snapshots of one stored object and its frame table.
 
+use std::fs::File;
 use std::io;
 use std::sync::Arc;
 
@@ -26,6 +27,8 @@ pub struct Instance {
     pub object_id: String,
     /// Bytes of the stored object (a DICOM file).
     pub size: u64,
+    /// When the object was stored, in seconds since 1970.
+    pub stored: i64,
     /// SOP class, modality and pixel attributes of the stored object.
     pub facts: Facts,
     /// Where each frame's bytes are; one that is missing or cut has none, and those after the last one are missing too
@@ -63,6 +66,11 @@ impl ObjectReader {
     /// Bytes of the object.
     pub fn size(&self) -> u64 {
         self.inner.size()
+    }
+
+    /// The file of the local file system that has these bytes, where there is one.
+    pub fn local(&self) -> Option<&File> {
+        self.inner.local()
     }
 
     /// Fills `buf` with the bytes from `offset` on; an error when the object ends before.

@@ -27,6 +27,7 @@ mod first;
 mod holds;
 mod ingest;
 mod instance;
+mod kept;
 mod levels;
 mod lookup;
 mod metadata;
@@ -56,13 +57,15 @@ pub use metadata::Prepared;
 pub use rebuild::Rebuilt;
 pub use release::{Release, Released};
 pub use scrub::Scrub;
+pub use store::Error as StoreError;
 pub use store::index::frames::{FrameEntry, LevelEntry};
 pub use store::index::place::{Keeping as IndexKeeping, is_there, written as index_of};
 pub use store::index::postgres::Unusable as IndexUnusable;
 pub use store::index::{
     Accounts, Became, Beside, Decision, Fault, FaultKind, Fields, Figure, Hold, Holding, Holdings, Ingested,
-    InstanceKey, Matches, NewSecret, Pass, Patience, Picture as Shown, Query, QueryLevel, Removal, Removed, Scope,
-    SecretKind, SecretRow, State, Stats, StudyFacts, Undone, Unservable, Unserved, UserRow, Waiting, WayBack, Within,
+    InstanceKey, Matches, NewSecret, Pass, Patience, Picture as Shown, Query, QueryLevel, Removal, Removed, Rest,
+    Scope, SecretKind, SecretRow, State, Stats, StudyFacts, TextRow, Undone, Unservable, Unserved, UserRow, Waiting,
+    WayBack, Within,
 };
 pub use store::objects::place::Keeping;
 pub use store::{Parked, Staged};

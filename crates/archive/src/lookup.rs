@@ -25,6 +25,12 @@ impl Archive {
         self.inner.look_up(series.map_or(Scope::Study(study), |series| Scope::Series(study, series)))
     }
 
+    /// A number that becomes another one whenever something may be handed out otherwise than before; `None` where the index can't tell that
+    /// at the cost of a few instructions. What is newly stored leaves it as it is.
+    pub fn handed_out(&self) -> Result<Option<u64>, Error> {
+        Ok(self.inner.index.handed_out()?)
+    }
+
     /// The stored bytes of an instance. Stays readable when the instance is converted meanwhile.
     pub fn object(&self, instance: &Instance) -> Result<ObjectReader, Error> {
         let inner = self.inner.open(&instance.key, instance.size)?;
@@ -90,6 +96,7 @@ impl Inner {
             transfer_syntax: stored.syntax,
             object_id,
             size: stored.bytes,
+            stored: stored.stored,
             facts,
             frames,
             key: stored.object,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use store::index::{Matches, Patience, Query, QueryLevel};
+use store::index::{Matches, Patience, Query, QueryLevel, Rest, TextRow};
 
 use crate::archive::Archive;
 use crate::error::Error;
@@ -18,5 +18,16 @@ impl Archive {
     /// As [`Archive::find`], but ends with [`Error::TooLong`] when nobody waits any more.
     pub fn find_for(&self, patience: &Patience, level: QueryLevel, query: &Query) -> Result<Matches, Error> {
         Ok(self.inner.index.find(patience, level, query)?)
+    }
+
+    /// As [`Archive::find_for`], each row handed over as texts when it is read.
+    pub fn find_texts(
+        &self,
+        patience: &Patience,
+        level: QueryLevel,
+        query: &Query,
+        mut row: impl FnMut(TextRow<'_>) -> Result<(), store::Error>,
+    ) -> Result<Rest, Error> {
+        Ok(self.inner.index.find_texts(patience, level, query, &mut row)?)
     }
 }

@@ -10,6 +10,10 @@ pub trait ReadAt: Send + Sync {
     fn size(&self) -> u64;
     /// Fills `buf` with the bytes from `offset` on; `UnexpectedEof` when they end before.
     fn read_exact_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<()>;
+    /// The file of the local file system that has the very bytes at the very offsets, where there is one: a system can send from it.
+    fn local(&self) -> Option<&File> {
+        None
+    }
 }
 
 /// A file of the local file system, of the size that it had when it was opened.
@@ -42,5 +46,9 @@ impl ReadAt for LocalFile {
             Some(end) if end <= self.size => self.file.read_exact_at(buf, offset),
             _ => Err(io::ErrorKind::UnexpectedEof.into()),
         }
+    }
+
+    fn local(&self) -> Option<&File> {
+        Some(&self.file)
     }
 }

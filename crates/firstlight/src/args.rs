@@ -409,6 +409,10 @@ pub struct ServeFlags {
     /// Connections of one client address at once; 0 for no limit, as behind a proxy [default: 512]
     #[arg(long, value_name = "N", env = "FIRSTLIGHT_CONNECTIONS_PER_CLIENT")]
     pub connections_per_client: Option<usize>,
+    /// Add a line for each request to this file, "-" for standard output: time, request, client, method, path, status, bytes and
+    /// milliseconds; no names, no values of queries
+    #[arg(long, value_name = "FILE|-", env = "FIRSTLIGHT_ACCESS_LOG")]
+    pub access_log: Option<PathBuf>,
     /// Remove what was received so long after its conversion ("30d", "12h"), once the way back to it is proven
     #[arg(long, value_name = "TIME", env = "FIRSTLIGHT_RELEASE_RECEIVED_AFTER")]
     pub release_received_after: Option<String>,

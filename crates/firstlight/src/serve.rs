@@ -17,7 +17,7 @@ use archive::{Archive, Ingested, Options, Taken, Unservable};
 use files::dicomdir;
 use migrate::{Fetch, FetchError, Listed, Listing, Row, ScanEvent, apart, with_each};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use server::{Config, Line, Server, Tls};
+use server::{AccessLog, Config, Line, Server, Tls};
 use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -44,6 +44,7 @@ pub fn run(set: settings::Serve) -> Result<Exit, Failure> {
         let line = line.map_err(|e| Failure::new(format!("no line to the identity provider can be made: {e}")))?;
         config.provider = Some(Arc::new(Provider::new(provider, Box::new(line))));
     }
+    config.access_log = set.access_log.as_deref().map(access_log).transpose()?;
     let bound = runtime.block_on(Server::bind(config));
     let bound = bound.map_err(|e| cannot_listen(set.listen, &e))?;
     let dimse = set.dimse.as_ref().map(|dimse| runtime.block_on(dimse_server(dimse, &archive))).transpose()?;
@@ -148,6 +149,13 @@ fn config(set: &settings::Serve, archive: Archive) -> Config {
     config.connections = set.connections.map_or(config.connections, usize::from);
     config.connections_of_client = set.connections_per_client.unwrap_or(config.connections_of_client);
     config
+}
+
+fn access_log(path: &Path) -> Result<AccessLog, Failure> {
+    let failure = |error| Failure::io("write", path, &error);
+    AccessLog::open(path).map_err(|error| {
+        failure(error).hint("--access-log names a file that lines are added to, or - for standard output")
+    })
 }
 
 fn check_folders(set: &settings::Serve) -> Result<(), Failure> {

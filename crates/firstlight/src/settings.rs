@@ -66,6 +66,7 @@ pub struct File {
     tls: Vec<PathBuf>,
     connections: Option<NonZeroUsize>,
     connections_per_client: Option<usize>,
+    access_log: Option<PathBuf>,
     release_received_after: Option<String>,
     grace: Option<String>,
     second_opinion: Option<String>,
@@ -136,6 +137,7 @@ pub struct Serve {
     pub tls: Option<Tls>,
     pub connections: Option<NonZeroUsize>,
     pub connections_per_client: Option<usize>,
+    pub access_log: Option<PathBuf>,
     pub convert: bool,
     /// What was received goes so long after its conversion; never without it.
     pub release_after: Option<Duration>,
@@ -326,6 +328,7 @@ pub fn serve(flags: ServeFlags, mut file: File) -> Result<Serve, Failure> {
         tls,
         connections: flags.connections.or(file.connections),
         connections_per_client: flags.connections_per_client.or(file.connections_per_client),
+        access_log: flags.access_log.or(file.access_log),
         convert: !flags.no_convert,
         proving: proving(flags.proving, &file.second_opinion, file.quarantine_gib)?,
         scrub_days: days(flags.scrub_days.or(file.scrub_days))?,
@@ -535,6 +538,7 @@ mod tests {
             (all, "jobs", "7", "JOBS", "jobs = 7", "jobs: 7"),
             (all, "second-opinion", "all", "SECOND_OPINION", "second_opinion = \"all\"", "share: 1.0"),
             (all, "quarantine-gib", "3", "QUARANTINE_GIB", "quarantine_gib = 3", "quarantine: 3221225472"),
+            (&all[2..], "access-log", "l", "ACCESS_LOG", "access_log = \"l\"", "access_log: Some(\"l\")"),
             (&all[2..], "connections", "9", "CONNECTIONS", "connections = 9", "connections: Some(9)"),
             (&all[2..], "tls", "a,b", "TLS", "tls = [\"a\", \"b\"]", "certificate: \"a\", key: \"b\""),
             (

@@ -1,6 +1,7 @@
 //! What the server is told at its start.
 
 use crate::access::Network;
+use crate::access_log::AccessLog;
 use crate::tls::Tls;
 use archive::Archive;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -54,6 +55,8 @@ pub struct Config {
     pub write_time: Duration,
     /// A search that takes longer is ended.
     pub search_time: Duration,
+    /// Where each request gets a line.
+    pub access_log: Option<AccessLog>,
     /// Connections at once. Beyond that the least needed is closed for a new one.
     pub connections: usize,
     /// Connections of one client at once (an address, or a /64 network of IPv6); 0: as many as there are, as for a proxy.
@@ -92,6 +95,7 @@ impl Config {
             idle_time: Duration::from_secs(60),
             write_time: Duration::from_secs(60),
             search_time: Duration::from_secs(10),
+            access_log: None,
             connections: 1024,
             connections_of_client: 512,
             delete_grace: archive::GRACE,

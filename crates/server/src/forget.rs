@@ -14,7 +14,10 @@ pub async fn purged(app: Arc<App>) {
         let app = app.clone();
         let looked = tokio::task::spawn_blocking(move || match app.archive.forget_purged() {
             // Of what is made, nobody knows any more of what it was made.
-            Ok(true) => app.made.clear(),
+            Ok(true) => {
+                app.made.clear();
+                app.known.clear();
+            }
             Ok(false) => {}
             Err(error) => tracing::warn!(%error, "whether something was purged is not known"),
         });

@@ -1,6 +1,7 @@
 //! What every request passes, in and out.
 
 use crate::access::{self, Admitted};
+use crate::access_log::Named;
 use crate::dicomweb::store;
 use crate::error::{Problem, Told};
 use crate::guard::{self, From};
@@ -41,7 +42,9 @@ pub async fn pass(State(gate): State<Gate>, request: Request, next: Next) -> Res
     let id = RequestId::next();
     // Of the least level that there is, so that every line of the request has it.
     let route = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
-    let span = tracing::error_span!("request", id = id.as_str(), path = named(request.uri().path(), route));
+    let path = named(request.uri().path(), route);
+    let span = tracing::error_span!("request", id = id.as_str(), path = path.as_str());
+    let is_logged = gate.app.config.access_log.is_some();
     let mut response = answer(gate, request, next).instrument(span).await;
     if let Some(Told(message)) = response.extensions_mut().remove() {
         let body = format!("{message}\nrequest {}\n", id.as_str());
@@ -49,6 +52,9 @@ pub async fn pass(State(gate): State<Gate>, request: Request, next: Next) -> Res
         *response.body_mut() = Body::from(body);
     }
     response.headers_mut().insert(request_id::HEADER, id.value());
+    if is_logged {
+        response.extensions_mut().insert(Named { id, path });
+    }
     response
 }
 
@@ -101,7 +107,7 @@ async fn behind(gate: Gate, from: &From, request: Request, next: Next) -> Respon
 }
 
 /// The path as the log may have it: words of ours and numbers. Anything else could be a name.
-fn named(path: &str, route: Option<&str>) -> String {
+pub fn named(path: &str, route: Option<&str>) -> String {
     let Some(route) = route else { return "another path".into() };
     let is_number = |piece: &str| piece.bytes().all(|b| b.is_ascii_digit() || b".,".contains(&b));
     let mut known = route.split('/');

@@ -20,6 +20,8 @@ const MAX_AGE: &str = "86400";
 pub struct Guard {
     hosts: Vec<String>,
     origins: Vec<String>,
+    /// Whose pages may show in a frame what comes from here.
+    frames: HeaderValue,
     /// Any IP address as Host: the server listens on more than loopback. A rebound name is never an address.
     any_address: bool,
 }
@@ -38,8 +40,9 @@ impl Guard {
     pub fn new(config: &Config) -> Guard {
         let mut hosts: Vec<String> = config.allowed_hosts.iter().map(|h| host_name(h).to_ascii_lowercase()).collect();
         hosts.extend(config.public_url.as_deref().and_then(authority).map(|a| host_name(a).to_ascii_lowercase()));
-        let origins = config.allowed_origins.iter().map(|o| o.trim_end_matches('/').to_ascii_lowercase()).collect();
-        Guard { hosts, origins, any_address: !config.address.ip().is_loopback() }
+        let origins: Vec<String> =
+            config.allowed_origins.iter().map(|o| o.trim_end_matches('/').to_ascii_lowercase()).collect();
+        Guard { hosts, frames: frames(&origins), origins, any_address: !config.address.ip().is_loopback() }
     }
 
     /// Checks Host and Origin.
@@ -85,6 +88,8 @@ impl Guard {
 
     /// Adds what a browser must know to every response.
     pub fn finish<B>(&self, from: &From, response: &mut Response<B>) {
+        // What is held has its policy, and must not get another.
+        let is_held = response.status() == StatusCode::NOT_MODIFIED;
         let headers = response.headers_mut();
         set(headers, header::X_CONTENT_TYPE_OPTIONS, "nosniff");
         set(headers, header::REFERRER_POLICY, "no-referrer");
@@ -93,12 +98,10 @@ impl Guard {
             HeaderName::from_static("cross-origin-resource-policy"),
             if *from == From::Here { "same-origin" } else { "cross-origin" },
         );
-        if !headers.contains_key(header::CONTENT_SECURITY_POLICY) && is_page(headers) {
-            set(
-                headers,
-                header::CONTENT_SECURITY_POLICY,
-                "default-src 'none'; style-src 'self'; frame-ancestors 'self'",
-            );
+        if !headers.contains_key(header::CONTENT_SECURITY_POLICY) && !is_held {
+            let page = HeaderValue::from_static("default-src 'none'; style-src 'self'; frame-ancestors 'self'");
+            let policy = if is_page(headers) { page } else { self.frames.clone() };
+            headers.insert(header::CONTENT_SECURITY_POLICY, policy);
         }
         if !self.origins.is_empty() {
             headers.append(header::VARY, HeaderValue::from_static("Origin"));
@@ -108,6 +111,13 @@ impl Guard {
             set(headers, header::ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED);
         }
     }
+}
+
+/// What is no page of ours can be shown in a frame by our own pages and by those that may read it, such as a document.
+fn frames(origins: &[String]) -> HeaderValue {
+    let policy = ["frame-ancestors 'self'"].into_iter().chain(origins.iter().map(String::as_str)).collect::<Vec<_>>();
+    let told = HeaderValue::try_from(policy.join(" "));
+    told.unwrap_or_else(|_| HeaderValue::from_static("frame-ancestors 'self'"))
 }
 
 /// The answer to a CORS preflight, if that is what the request is.
@@ -176,6 +186,7 @@ mod tests {
         Guard {
             hosts: vec!["pacs.example.org".into()],
             origins: vec!["https://viewer.example.org".into()],
+            frames: frames(&["https://viewer.example.org".into()]),
             any_address,
         }
     }

@@ -7,6 +7,8 @@
 //! connections  who is connected, how long for, and who goes when room is short
 //! gate      every request: its id (request_id), Host and Origin (guard), limits, counters (metrics), safe headers
 //! access    who may do what: one decision before every handler
+//! access_log  a line for each request
+//! known     frames that were asked for before: answered at once, past the index
 //! dicomweb  searches, metadata, instances, frames, levels, bulk data, rendered
 //! viewer    static files; pages: our own; ops: health, metrics, openapi; status
 //! session   events of a consultation
@@ -18,7 +20,9 @@
 
 mod accept;
 mod access;
+mod access_log;
 mod api;
+mod buffers;
 mod cache;
 mod coding;
 mod config;
@@ -29,6 +33,7 @@ mod forget;
 mod gate;
 mod guard;
 mod holes;
+mod known;
 mod media;
 mod metrics;
 mod multipart;
@@ -43,6 +48,7 @@ mod render;
 mod reply;
 mod representation;
 mod request_id;
+mod runs;
 mod searches;
 mod serve;
 mod session;
@@ -53,6 +59,7 @@ mod tls;
 mod viewer;
 
 pub use access::{Line, Network};
+pub use access_log::AccessLog;
 pub use config::Config;
 pub use error::Error;
 pub use serve::{Server, serve, serve_on};

@@ -2,6 +2,7 @@
 
 use axum::http::{HeaderMap, HeaderValue, Method, header};
 use std::ops::Range;
+use std::time::{Duration, UNIX_EPOCH};
 
 /// What of a representation a request asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,22 +24,44 @@ pub enum Wanted {
 /// Ranges of one request that are answered one by one; who asks for more gets the whole.
 const MOST_RANGES: usize = 16;
 
-/// Applies If-Match, If-None-Match, If-Range and Range, in the order of RFC 9110 13.2.2, to a representation of `total` bytes with
-/// the strong entity tag `etag` (with its quotes).
-pub fn wanted(method: &Method, headers: &HeaderMap, etag: &str, total: u64) -> Wanted {
-    if !matches(headers, etag) {
+/// Applies If-Match, If-Unmodified-Since, If-None-Match, If-Modified-Since, If-Range and Range, in the order of RFC 9110 13.2.2, to a
+/// representation of `total` bytes with the strong entity tag `etag` (with its quotes), modified so many seconds after 1970 where that is
+/// known.
+pub fn wanted(method: &Method, headers: &HeaderMap, etag: &str, modified: Option<i64>, total: u64) -> Wanted {
+    let later = |name| modified.zip(date(headers, name)).map(|(modified, date)| modified > date);
+    let is_changed = match headers.contains_key(header::IF_MATCH) {
+        true => !matches(headers, etag),
+        false => later(header::IF_UNMODIFIED_SINCE) == Some(true),
+    };
+    if is_changed {
         return Wanted::Changed;
     }
-    if held(headers, etag) {
+    let is_held = match headers.contains_key(header::IF_NONE_MATCH) {
+        true => held(headers, etag),
+        false => later(header::IF_MODIFIED_SINCE) == Some(false),
+    };
+    if is_held {
         return Wanted::Held;
     }
     let range = headers.get(header::RANGE).filter(|_| method == Method::GET);
     let Some(range) = range else { return Wanted::Whole };
     match headers.get(header::IF_RANGE) {
-        // A date never matches: no Last-Modified is sent with what has ranges.
+        // A date never matches: within a second one object may take another's place.
         Some(condition) if condition.as_bytes() != etag.as_bytes() => Wanted::Whole,
         _ => satisfy(range, total),
     }
+}
+
+/// The date of a header, in seconds after 1970; what is no date is ignored (RFC 9110 13.1.3).
+fn date(headers: &HeaderMap, name: header::HeaderName) -> Option<i64> {
+    let date = httpdate::parse_http_date(headers.get(name)?.to_str().ok()?).ok()?;
+    i64::try_from(date.duration_since(UNIX_EPOCH).ok()?.as_secs()).ok()
+}
+
+/// `Last-Modified` of what was stored so many seconds after 1970.
+pub fn last_modified(seconds: i64) -> Option<HeaderValue> {
+    let time = UNIX_EPOCH.checked_add(Duration::from_secs(u64::try_from(seconds).ok()?))?;
+    HeaderValue::try_from(httpdate::fmt_http_date(time)).ok()
 }
 
 /// Does If-Match name this entity tag (strong comparison), if it is there?
@@ -196,7 +219,7 @@ mod tests {
             for (name, value) in pairs {
                 headers.append(*name, HeaderValue::from_str(value).unwrap());
             }
-            wanted(&Method::GET, &headers, "\"a\"", 10)
+            wanted(&Method::GET, &headers, "\"a\"", Some(784_111_777), 10)
         };
         assert_eq!(with(&[("range", "bytes=1-2"), ("if-range", "\"a\"")]), Wanted::Part(1..3));
         assert_eq!(with(&[("range", "bytes=1-2"), ("if-range", "\"b\"")]), Wanted::Whole);
@@ -212,8 +235,26 @@ mod tests {
     }
 
     #[test]
+    fn dates_count_where_there_is_no_tag() {
+        let with = |name: &'static str, date: &'static str, tag: Option<&'static str>| {
+            let mut headers =
+                HeaderMap::from_iter([(header::HeaderName::from_static(name), HeaderValue::from_static(date))]);
+            tag.inspect(|tag| drop(headers.insert(header::IF_NONE_MATCH, HeaderValue::from_static(tag))));
+            wanted(&Method::GET, &headers, "\"a\"", Some(784_111_777), 10)
+        };
+        let (same, before) = ("Sun, 06 Nov 1994 08:49:37 GMT", "Sun, 06 Nov 1994 08:49:36 GMT");
+        assert_eq!(last_modified(784_111_777).unwrap(), same);
+        assert_eq!(with("if-modified-since", same, None), Wanted::Held);
+        assert_eq!(with("if-modified-since", before, None), Wanted::Whole);
+        assert_eq!(with("if-modified-since", same, Some("\"b\"")), Wanted::Whole, "the tag decides");
+        assert_eq!(with("if-modified-since", "yesterday", None), Wanted::Whole);
+        assert_eq!(with("if-unmodified-since", same, None), Wanted::Whole);
+        assert_eq!(with("if-unmodified-since", before, None), Wanted::Changed);
+    }
+
+    #[test]
     fn head_has_no_ranges() {
         let headers = HeaderMap::from_iter([(header::RANGE, HeaderValue::from_static("bytes=1-2"))]);
-        assert_eq!(wanted(&Method::HEAD, &headers, "\"a\"", 10), Wanted::Whole);
+        assert_eq!(wanted(&Method::HEAD, &headers, "\"a\"", None, 10), Wanted::Whole);
     }
 }

@@ -166,7 +166,7 @@ impl Speaker {
     }
 
     /// Speaks TLS first, where that is to be.
-    async fn greet(&self, stream: Wire<TcpStream>, place: &Place, watcher: Watcher) {
+    async fn greet(&self, stream: Wire, place: &Place, watcher: Watcher) {
         let Some(tls) = &self.tls else { return self.speak(stream, place, watcher).await };
         match tls.acceptor().accept(stream).await {
             Ok(stream) => self.speak(stream, place, watcher).await,

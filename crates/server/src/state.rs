@@ -7,6 +7,7 @@ use crate::connections::{Connections, Limits};
 use crate::dicomweb::store::Turns;
 use crate::error::{Answered, Problem};
 use crate::guard::Guard;
+use crate::known::Table;
 use crate::metrics::Metrics;
 use crate::render::room::Room;
 use crate::searches::Searches;
@@ -40,6 +41,8 @@ pub struct App {
     pub metrics: Metrics,
     /// Bytes made once: rendered images, decoded frames, prepared replies. Keys are entity tags.
     pub made: Cache<String, Bytes>,
+    /// Where frames are that were asked for before.
+    pub known: Table,
     /// Consultations.
     pub sessions: Sessions,
     /// Memory for renderings.
@@ -64,6 +67,7 @@ impl App {
             connections: Connections::new(limits(&config)),
             metrics: Metrics::default(),
             made: Cache::new(config.cache_bytes),
+            known: Table::default(),
             sessions: Sessions::default(),
             room: Room::default(),
             cores: Arc::new(Semaphore::new(cores)),

@@ -4,6 +4,8 @@
 //! waits for its next request, then one whose client does not take what it asked for. Nobody who is being answered goes. A few more than
 //! those of the settings are let in for questions after the server's health, so that a monitor is answered whatever others do.
 
+mod busy;
+mod files;
 mod seat;
 mod service;
 mod upload;
@@ -13,6 +15,7 @@ pub use seat::Seat;
 pub use service::Seated;
 pub use wire::Wire;
 
+use files::Files;
 use seat::Behaviour;
 use std::cmp::Reverse;
 use std::collections::HashMap;
@@ -95,6 +98,8 @@ pub struct Place {
     pub seat: Arc<Seat>,
     /// Its other end.
     pub address: IpAddr,
+    /// The files that it sends.
+    files: Arc<Files>,
 }
 
 impl Drop for Place {
@@ -135,7 +140,7 @@ impl Connections {
         self.counts.accepted.fetch_add(1, Relaxed);
         let seat = table.add(client, now, reserved);
         drop(table);
-        Some(Place { connections: self.clone(), seat, address })
+        Some(Place { connections: self.clone(), seat, address, files: Arc::default() })
     }
 
     /// Closes a connection that others can do without: the system has no room for more.

@@ -1,8 +1,13 @@
 //! The requests of one connection: it is busy while they are answered, and what it holds of their answers is counted.
 
+use super::busy::Busy;
+use super::files::{Files, Piece, Sending};
 use super::upload::Upload;
 use super::{Client, Connections, Peer, Place, Seat};
+use crate::access_log::Entry;
 use crate::guard::From;
+use crate::known;
+use crate::runs::Runs;
 use crate::state::App;
 use axum::Router;
 use axum::body::Body;
@@ -28,17 +33,35 @@ pub struct Seated {
     seat: Arc<Seat>,
     connections: Arc<Connections>,
     peer: Peer,
+    /// Where files are sent by the system, on a connection without TLS.
+    files: Option<Arc<Files>>,
 }
 
 impl Seated {
     /// The routes for the connection of this seat.
     pub fn new(routes: Router, app: Arc<App>, place: &Place) -> Seated {
-        Seated {
-            routes,
-            app,
-            seat: place.seat.clone(),
-            connections: place.connections.clone(),
-            peer: Peer(place.address),
+        let files = app.config.tls.is_none().then(|| place.files.clone());
+        let (seat, connections) = (place.seat.clone(), place.connections.clone());
+        Seated { routes, app, seat, connections, peer: Peer(place.address), files }
+    }
+}
+
+/// The answer now, where no thread has to wait for it, or later.
+#[expect(clippy::large_enum_variant, reason = "a box would cost each answer more than its bytes cost one that waits")]
+pub enum Answering {
+    /// It is here.
+    Now(Option<Response<Answer>>),
+    /// Whoever makes it.
+    Later(Pin<Box<dyn Future<Output = Response<Answer>> + Send>>),
+}
+
+impl Future for Answering {
+    type Output = Result<Response<Answer>, Infallible>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        match &mut *self {
+            Answering::Now(response) => response.take().map_or(Poll::Pending, |response| Poll::Ready(Ok(response))),
+            Answering::Later(answer) => answer.as_mut().poll(context).map(Ok),
         }
     }
 }
@@ -46,19 +69,26 @@ impl Seated {
 impl hyper::service::Service<Request<Incoming>> for Seated {
     type Response = Response<Answer>;
     type Error = Infallible;
-    type Future = Pin<Box<dyn Future<Output = Result<Response<Answer>, Infallible>> + Send>>;
+    type Future = Answering;
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
-        let busy = Busy::new(self.seat.clone(), self.connections.clone());
+        let mut busy = Busy::new(self.seat.clone(), self.connections.clone());
+        let log = self.app.config.access_log.as_ref();
+        busy.entry = log.map(|log| Entry::new(log, self.seat.client, request.method()));
         if request.version() == Version::HTTP_2 {
             self.seat.multiplex();
         }
+        // HTTP/2 has frames of its own around what is sent.
+        let files = self.files.clone().filter(|_| request.version() != Version::HTTP_2);
         let is_health = HEALTH.contains(&request.uri().path());
         if !is_health && (self.seat.reserved || !self.connections.has_memory()) {
             let mut response = no_room();
             let from = self.app.guard.check(&request).unwrap_or(From::Here);
             self.app.guard.finish(&from, &mut response);
-            return Box::pin(std::future::ready(Ok(response.map(|body| Answer::new(body, busy)))));
+            return Answering::Now(Some(Answer::of(response, busy, None)));
+        }
+        if let Some(response) = known::answer(&self.app, &request).filter(|_| !self.seat.reserved) {
+            return Answering::Now(Some(Answer::of(response, busy, files.as_ref())));
         }
         let mut request = request.map(|body| match http_body::Body::is_end_stream(&body) {
             true => Body::empty(),
@@ -68,13 +98,13 @@ impl hyper::service::Service<Request<Incoming>> for Seated {
         request.extensions_mut().insert(self.peer);
         let answer = self.routes.clone().call(request);
         let reserved = self.seat.reserved;
-        Box::pin(async move {
-            let mut response = answer.await?;
+        Answering::Later(Box::pin(async move {
+            let mut response = answer.await.unwrap_or_else(|never| match never {});
             if reserved {
                 response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
             }
-            Ok(response.map(|body| Answer::new(body, busy)))
-        })
+            Answer::of(response, busy, files.as_ref())
+        }))
     }
 }
 
@@ -89,67 +119,69 @@ fn no_room() -> Response<Body> {
     response
 }
 
-/// Makes a connection busy while it is there.
-struct Busy {
-    seat: Arc<Seat>,
-    connections: Arc<Connections>,
-}
-
-impl Busy {
-    fn new(seat: Arc<Seat>, connections: Arc<Connections>) -> Busy {
-        seat.begin(connections.now());
-        connections.answers.fetch_add(1, Relaxed);
-        Busy { seat, connections }
-    }
-}
-
-impl Drop for Busy {
-    fn drop(&mut self) {
-        self.seat.end(self.connections.now());
-        self.connections.answers.fetch_sub(1, Relaxed);
-    }
-}
-
 /// The body of an answer, handed out in pieces; their bytes count until they are sent.
 pub struct Answer {
     body: Body,
+    /// What the system sends in place of the body, and by what.
+    runs: Option<(Runs, Arc<Files>)>,
     /// What the body has given and is not handed out.
     rest: Bytes,
-    busy: Busy,
+    /// `None` once it is that of what is sent.
+    busy: Option<Busy>,
 }
 
 impl Answer {
     /// Bytes that are handed out at once: what a client has not taken of an answer is little, however large that is.
     const PIECE: usize = 256 << 10;
 
-    fn new(body: Body, busy: Busy) -> Answer {
-        Answer { body, rest: Bytes::new(), busy }
+    /// A response whose files the system sends, where there are such and the connection has `files`.
+    fn of(mut response: Response<Body>, mut busy: Busy, files: Option<&Arc<Files>>) -> Response<Answer> {
+        if let Some(entry) = &mut busy.entry {
+            entry.answered(response.status().as_u16(), response.extensions_mut().remove());
+        }
+        let runs = response.extensions_mut().remove::<Runs>();
+        // They are the body's very bytes, or whoever changed the one knew nothing of the other.
+        let exact = http_body::Body::size_hint(response.body()).exact();
+        let runs = runs.filter(|runs| runs.len() > 0 && exact == Some(runs.len()));
+        let runs = runs.zip(files.cloned());
+        response.map(|body| Answer { body, runs, rest: Bytes::new(), busy: Some(busy) })
     }
 
     fn piece(&mut self) -> Bytes {
         let piece = self.rest.split_to(self.rest.len().min(Answer::PIECE));
-        Held::new(piece, &self.busy)
+        match &mut self.busy {
+            Some(busy) => {
+                busy.gave(piece.len());
+                Held::new(piece, busy)
+            }
+            None => piece,
+        }
     }
 }
 
 impl http_body::Body for Answer {
-    type Data = Bytes;
+    type Data = Piece;
     type Error = axum::Error;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+    ) -> Poll<Option<Result<Frame<Piece>, axum::Error>>> {
         let this = &mut *self;
+        if let Some((runs, files)) = this.runs.take() {
+            this.body = Body::empty();
+            let sending = Sending::new(runs, files, this.busy.take());
+            return Poll::Ready(Some(Ok(Frame::data(Piece::Sending(sending)))));
+        }
         if this.rest.is_empty() {
             let Some(frame) = ready!(Pin::new(&mut this.body).poll_frame(context)) else { return Poll::Ready(None) };
             match frame.map(Frame::into_data) {
                 Ok(Ok(bytes)) => this.rest = bytes,
-                Ok(Err(other)) => return Poll::Ready(Some(Ok(other))),
+                Ok(Err(other)) => return Poll::Ready(Some(Ok(other.map_data(Piece::Memory)))),
                 Err(error) => return Poll::Ready(Some(Err(error))),
             }
         }
-        Poll::Ready(Some(Ok(Frame::data(this.piece()))))
+        Poll::Ready(Some(Ok(Frame::data(Piece::Memory(this.piece())))))
     }
 
     fn is_end_stream(&self) -> bool {
@@ -157,7 +189,9 @@ impl http_body::Body for Answer {
     }
 
     fn size_hint(&self) -> SizeHint {
-        let (mut hint, rest) = (self.body.size_hint(), self.rest.len() as u64);
+        // Of runs the body has as many bytes.
+        let mut hint = self.body.size_hint();
+        let rest = self.rest.len() as u64;
         if let Some(upper) = hint.upper() {
             hint.set_upper(upper + rest);
         }
@@ -218,11 +252,13 @@ mod tests {
         let place = app.connections.admit([127, 0, 0, 1].into()).unwrap();
         let whole: Vec<u8> = (0..3_000_001u32).map(|n| n as u8).collect();
         let busy = Busy::new(place.seat.clone(), app.connections.clone());
-        let mut answer = Answer::new(Body::from(whole.clone()), busy);
+        let mut answer = Answer::of(Response::new(Body::from(whole.clone())), busy, None).into_body();
         let mut got = Vec::new();
         while !answer.is_end_stream() {
             assert_eq!(answer.size_hint().exact(), Some((whole.len() - got.len()) as u64));
-            let piece = answer.frame().await.unwrap().unwrap().into_data().unwrap();
+            let Ok(Piece::Memory(piece)) = answer.frame().await.unwrap().unwrap().into_data() else {
+                panic!("no memory")
+            };
             assert!(piece.len() <= Answer::PIECE && app.connections.held() == piece.len() as u64);
             got.extend_from_slice(&piece);
         }

@@ -58,7 +58,7 @@ pub async fn retrieve(State(app): State<Arc<App>>, target: Target) -> Answered<R
                 body.finish(&media)
             }
         };
-        let representation = Representation { content_type, etag, segments };
+        let representation = Representation { content_type, etag, modified: Some(instance.stored), segments };
         let mut response = representation.answer(&target.method, &target.headers).map_err(Problem::internal)?;
         if shape == Shape::Single {
             as_attachment(&mut response);

@@ -66,8 +66,12 @@ pub fn rendered(app: &App, target: &Target, instance: &Arc<Instance>, kind: Kind
                 return Err(Problem::not_acceptable(format!("no image in it: this document is {media}")));
             }
             let short = instance.object_id.get(..32).unwrap_or(&instance.object_id);
-            let representation =
-                Representation { content_type: bulkdata::harmless(media), etag: format!("\"{short}-doc\""), segments };
+            let representation = Representation {
+                content_type: bulkdata::harmless(media),
+                etag: format!("\"{short}-doc\""),
+                modified: Some(instance.stored),
+                segments,
+            };
             let mut response = representation.answer(&target.method, &target.headers).map_err(Problem::internal)?;
             bulkdata::as_attachment(&mut response);
             Ok(response)

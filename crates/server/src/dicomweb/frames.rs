@@ -3,6 +3,7 @@
 use super::coded;
 use super::target::Target;
 use crate::error::{Answered, Problem};
+use crate::known;
 use crate::media::{self, Answer, CODER, Coding, Form, Held, OCTET_STREAM, Shape};
 use crate::multipart::{self, Multipart};
 use crate::representation::{Object, Representation, Segment};
@@ -32,6 +33,10 @@ pub async fn all(State(app): State<Arc<App>>, target: Target) -> Answered<Respon
 }
 
 async fn frames(app: Arc<App>, target: Target) -> Answered<Response<Body>> {
+    let known = target.asked().and_then(|asked| known::again(&app, &target.method, &target.headers, &asked));
+    if let Some(response) = known {
+        return Ok(response);
+    }
     // Stored bytes are handed out by whoever looked them up; samples are decoded where cores are counted.
     let (target, plan) = app.read(move |app| answer_stored(app, target)).await?;
     match plan {
@@ -52,6 +57,8 @@ enum Plan {
 }
 
 fn answer_stored(app: &App, target: Target) -> Answered<(Target, Plan)> {
+    // Before the look-up: what changes meanwhile makes stale what is known.
+    let as_of = app.archive.handed_out()?;
     let instance = target.find_instance(app)?;
     let numbers = numbers(&instance, target.frames.as_deref())?;
     let Chosen { wire, shape, what } = choose(app, &instance, target.accept().as_deref())?;
@@ -61,14 +68,18 @@ fn answer_stored(app: &App, target: Target) -> Answered<(Target, Plan)> {
     if let Some(what) = what {
         return Ok((target, Plan::Make(Make { instance, numbers, shape, what })));
     }
-    let object = Object::Open(app.archive.object(&instance)?);
+    let reader = app.archive.object(&instance)?;
+    let object = Object::Open(reader.clone());
     let content = |n: &u32| {
         let frame = instance.frame(*n).ok_or_else(|| missing(app, &instance, *n))?;
         Ok(runs(frame).map(|(offset, len)| Segment::Stored { object: object.clone(), offset, len }).collect())
     };
     let contents = numbers.iter().map(content).collect::<Answered<Vec<_>>>()?;
-    let representation = represent(etag(&instance, &numbers, shape, ""), shape, &wire.part_type(), contents);
+    let representation = represent(&instance, etag(&instance, &numbers, shape, ""), shape, &wire.part_type(), contents);
     let response = representation.answer(&target.method, &target.headers).map_err(Problem::internal)?;
+    if let (Some(as_of), Some(asked)) = (as_of, target.asked()) {
+        app.known.keep(&asked, as_of, Some((&instance.object_id, &reader)), &representation);
+    }
     Ok((target, Plan::Done(Box::new(response))))
 }
 
@@ -228,7 +239,13 @@ impl Wire {
     }
 }
 
-fn represent(etag: String, shape: Shape, part_type: &str, contents: Vec<Vec<Segment>>) -> Representation {
+fn represent(
+    instance: &Instance,
+    etag: String,
+    shape: Shape,
+    part_type: &str,
+    contents: Vec<Vec<Segment>>,
+) -> Representation {
     let (content_type, segments) = match shape {
         Shape::Single => (part_type.to_owned(), contents.into_iter().flatten().collect()),
         Shape::Multipart => {
@@ -237,7 +254,7 @@ fn represent(etag: String, shape: Shape, part_type: &str, contents: Vec<Vec<Segm
             body.finish(part_type.split(';').next().unwrap_or(OCTET_STREAM))
         }
     };
-    Representation { content_type, etag, segments }
+    Representation { content_type, etag, modified: Some(instance.stored), segments }
 }
 
 /// Names object, frames and form: what has the same tag has the same bytes.
@@ -285,7 +302,7 @@ impl Make {
             What::Coded(coding) => coding.letter(),
         };
         let etag = etag(&self.instance, &self.numbers, self.shape, &format!("{form}-{CODER}"));
-        Ok(represent(etag, self.shape, &self.part_type(), contents?))
+        Ok(represent(&self.instance, etag, self.shape, &self.part_type(), contents?))
     }
 
     /// Content-Type of a part.

@@ -275,16 +275,17 @@ fn represent(app: &App, instances: &[Arc<Instance>], ways: Vec<Answered<Way>>) -
         return Err(holes.first.unwrap_or_else(|| Problem::not_found("instance")));
     }
     let etag = etag(parts.iter().map(|(instance, way, _)| (*instance, way)));
+    let modified = single.then(|| parts[0].0.stored);
     if single && parts[0].1.shape == Shape::Single {
         let (_, way, segments) = parts.remove(0);
-        return Ok((Representation { content_type: part_type(&way), etag, segments }, holes));
+        return Ok((Representation { content_type: part_type(&way), etag, modified, segments }, holes));
     }
     let mut body = Multipart::new(&etag);
     for (_, way, segments) in parts {
         body.part(&part_type(&way), segments);
     }
     let (content_type, segments) = body.finish(media::DICOM);
-    Ok((Representation { content_type, etag, segments }, holes))
+    Ok((Representation { content_type, etag, modified, segments }, holes))
 }
 
 /// Names objects and forms: what has the same tag has the same bytes.

@@ -8,7 +8,7 @@ use crate::media::DICOM_JSON;
 use crate::query::Parameters;
 use crate::reply::Reply;
 use crate::state::App;
-use archive::{Fields, Matches, Query, QueryLevel, Tag};
+use archive::{Fields, Matches, Patience, Query, QueryLevel, Rest, StoreError, Tag, TextRow};
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderName, HeaderValue, Response, header};
@@ -28,6 +28,13 @@ const OF_REQUEST: [Tag; 2] = [Tag(0x0040, 0x0009), Tag(0x0040, 0x1001)];
 /// Rows of an answer, whatever the client says.
 const LARGEST_PAGE: usize = 1000;
 
+/// Bytes after which an answer takes no more rows: the client is told that there are more.
+const LARGEST_ANSWER: usize = 16 << 20;
+/// Retrieve URL.
+const RETRIEVE_URL: Tag = Tag(0x0008, 0x1190);
+/// Rows, Columns, Bits Allocated: required of every instance, also of one without an image (PS3.18 Table 10.6.3-5).
+const REQUIRED_OF_INSTANCES: [Tag; 3] = [Tag(0x0028, 0x0010), Tag(0x0028, 0x0011), Tag(0x0028, 0x0100)];
+
 /// Answers every search; the path says for what and below what.
 pub async fn search(State(app): State<Arc<App>>, target: Target) -> Answered<Response<Body>> {
     let level = level_of(&target.path);
@@ -35,26 +42,18 @@ pub async fn search(State(app): State<Arc<App>>, target: Target) -> Answered<Res
     let (mut query, unknown) = parse(&target)?;
     query.limit = Some(query.limit.unwrap_or(PAGE).min(LARGEST_PAGE));
     app.search(move |app, patience| {
-        let found = app.archive.find_for(patience, level, &query);
-        let mut matches = found.inspect_err(|error| tracing::warn!(%error, ?level, "a search failed"))?;
-        let root = target.root(app);
-        if level == QueryLevel::Instance {
-            stored_fields::add(app, patience, &mut matches.rows, &query, &root)?;
-        }
-        matches.rows.iter_mut().for_each(|row| finish(row, &root, level, &query));
-        let reply = match model {
-            Model::Xml => model::xml(matches.rows.iter(), None),
-            Model::Json => {
-                let body = serde_json::to_vec(&matches.rows).map_err(Problem::internal)?;
-                let tag = model::hash([&body[..]].into_iter());
-                Reply::new(DICOM_JSON, body).tagged(tag)
-            }
-        };
+        let search = Page { app, patience, level, query: &query, root: &target.root(app) };
+        let (reply, rest) = match model {
+            Model::Xml => search.xml(),
+            // What the index has of a row is JSON already; what only the objects have is added to it.
+            Model::Json if level < QueryLevel::Instance || query.include == Fields::Default => search.texts(),
+            Model::Json => search.json(),
+        }?;
         let mut response = reply.compressed(&target.headers).answer(&target.method, &target.headers);
-        if let Some(total) = total(app, level, &query, &matches)? {
+        if let Some(total) = total(app, level, &query, &rest)? {
             response.headers_mut().insert(TOTAL, total.into());
         }
-        for warning in warnings(&matches, &unknown) {
+        for warning in warnings(&rest, &unknown) {
             response.headers_mut().append(header::WARNING, warning);
         }
         Ok(response)
@@ -62,11 +61,84 @@ pub async fn search(State(app): State<Arc<App>>, target: Target) -> Answered<Res
     .await
 }
 
+/// A page of an answer in the making.
+struct Page<'a> {
+    app: &'a App,
+    patience: &'a Patience,
+    level: QueryLevel,
+    query: &'a Query,
+    root: &'a str,
+}
+
+impl Page<'_> {
+    fn texts(&self) -> Answered<(Reply, Rest)> {
+        let mut body = vec![b'['];
+        let row = |mut row: TextRow<'_>| {
+            finish_text(&mut row, self.root, self.level, self.query)?;
+            begin_row(&mut body);
+            row.write(&mut body);
+            Ok(())
+        };
+        let rest = self.app.archive.find_texts(self.patience, self.level, self.query, row);
+        let rest = rest.inspect_err(|error| tracing::warn!(%error, level = ?self.level, "a search failed"))?;
+        Ok((reply(body), rest))
+    }
+
+    /// Rows with what only the objects have, one after the other.
+    fn json(&self) -> Answered<(Reply, Rest)> {
+        let Matches { rows, more, ignored } = self.found()?;
+        let mut rest = Rest { rows: 0, more, ignored };
+        let mut body = vec![b'['];
+        for mut row in rows {
+            if body.len() > LARGEST_ANSWER {
+                rest.more = true;
+                break;
+            }
+            self.complete(&mut row)?;
+            begin_row(&mut body);
+            serde_json::to_writer(&mut body, &row).map_err(Problem::internal)?;
+            rest.rows += 1;
+        }
+        Ok((reply(body), rest))
+    }
+
+    fn xml(&self) -> Answered<(Reply, Rest)> {
+        let Matches { mut rows, more, ignored } = self.found()?;
+        rows.iter_mut().try_for_each(|row| self.complete(row))?;
+        Ok((model::xml(rows.iter(), None), Rest { rows: rows.len(), more, ignored }))
+    }
+
+    fn found(&self) -> Answered<Matches> {
+        let found = self.app.archive.find_for(self.patience, self.level, self.query);
+        Ok(found.inspect_err(|error| tracing::warn!(%error, level = ?self.level, "a search failed"))?)
+    }
+
+    fn complete(&self, row: &mut Map<String, Value>) -> Answered<()> {
+        if self.level == QueryLevel::Instance {
+            stored_fields::add(self.app, self.patience, std::slice::from_mut(row), self.query, self.root)?;
+        }
+        finish(row, self.root, self.level, self.query);
+        Ok(())
+    }
+}
+
+fn begin_row(body: &mut Vec<u8>) {
+    if body.len() > 1 {
+        body.push(b',');
+    }
+}
+
+fn reply(mut body: Vec<u8>) -> Reply {
+    body.push(b']');
+    let tag = model::hash([&body[..]].into_iter());
+    Reply::new(DICOM_JSON, body).tagged(tag)
+}
+
 /// How many matches there are, all pages together, where that is known without counting them.
-fn total(app: &App, level: QueryLevel, query: &Query, matches: &Matches) -> Answered<Option<u64>> {
-    if !matches.more {
-        let all = query.offset + matches.rows.len();
-        return Ok((query.offset == 0 || !matches.rows.is_empty()).then_some(all as u64));
+fn total(app: &App, level: QueryLevel, query: &Query, rest: &Rest) -> Answered<Option<u64>> {
+    if !rest.more {
+        let all = query.offset + rest.rows;
+        return Ok((query.offset == 0 || rest.rows > 0).then_some(all as u64));
     }
     if query.within.is_some() || query.study.is_some() || query.matches.iter().any(|(_, value)| !value.is_empty()) {
         return Ok(None);
@@ -102,9 +174,8 @@ pub fn asked_fields(parameters: &Parameters) -> Option<Vec<String>> {
 fn finish(row: &mut Map<String, Value>, root: &str, level: QueryLevel, query: &Query) {
     leave_out_nothing_said(row);
     if level == QueryLevel::Instance {
-        // Required of every instance, also of one without an image (PS3.18 Table 10.6.3-5).
-        for tag in ["00280010", "00280011", "00280100"] {
-            row.entry(tag).or_insert_with(|| json!({"vr": "US"}));
+        for tag in REQUIRED_OF_INSTANCES {
+            row.entry(format!("{:04X}{:04X}", tag.0, tag.1)).or_insert_with(|| json!({"vr": "US"}));
         }
     }
     add_retrieve_url(row, root, level, query);
@@ -197,12 +268,38 @@ fn tag(name: &str) -> Option<Tag> {
 /// A value that says nothing (null, or a name without a component) is none: the element is there without `Value` (PS3.18 F.2.5). Archives of earlier versions
 /// hold such values, and OHIF's whole list of studies fails on one.
 fn leave_out_nothing_said(row: &mut Map<String, Value>) {
+    row.values_mut().for_each(leave_out_what_is_empty);
+}
+
+fn leave_out_what_is_empty(element: &mut Value) {
     let empty = |value: &Value| value.is_null() || value.as_object().is_some_and(Map::is_empty);
-    for element in row.values_mut().filter_map(Value::as_object_mut) {
-        if element.get("Value").and_then(Value::as_array).is_some_and(|values| values.iter().all(empty)) {
-            element.remove("Value");
-        }
+    let values = element.get("Value").and_then(Value::as_array);
+    if values.is_some_and(|values| values.iter().all(empty))
+        && let Some(element) = element.as_object_mut()
+    {
+        element.remove("Value");
     }
+}
+
+/// As [`finish`].
+fn finish_text(row: &mut TextRow<'_>, root: &str, level: QueryLevel, query: &Query) -> Result<(), StoreError> {
+    row.change(|_, text| text.contains("null") || text.contains("{}"), leave_out_what_is_empty)?;
+    if level == QueryLevel::Instance {
+        REQUIRED_OF_INSTANCES.iter().for_each(|tag| row.require(*tag, "US"));
+    }
+    let own = |tag, asked: &Option<String>| row.value(tag).map(str::to_owned).or_else(|| asked.clone());
+    let Some(study) = own(Tag(0x0020, 0x000D), &query.study) else { return Ok(()) };
+    let mut url = format!("{root}/studies/{study}");
+    if level != QueryLevel::Study {
+        let Some(series) = own(Tag(0x0020, 0x000E), &query.series) else { return Ok(()) };
+        url = format!("{url}/series/{series}");
+    }
+    if level == QueryLevel::Instance {
+        let Some(instance) = own(Tag(0x0008, 0x0018), &None) else { return Ok(()) };
+        url = format!("{url}/instances/{instance}");
+    }
+    row.put(RETRIEVE_URL, json!({"vr": "UR", "Value": [url]}).to_string());
+    Ok(())
 }
 
 /// Adds Retrieve URL (0008,1190).
@@ -222,17 +319,13 @@ fn add_retrieve_url(row: &mut Map<String, Value>, root: &str, level: QueryLevel,
 }
 
 /// `Warning: 299` where the answer is not all that was asked for.
-fn warnings(matches: &Matches, unknown: &[String]) -> Vec<HeaderValue> {
+fn warnings(rest: &Rest, unknown: &[String]) -> Vec<HeaderValue> {
     let mut texts = Vec::new();
-    if matches.more {
+    if rest.more {
         texts.push("There are additional results that can be requested".to_owned());
     }
-    let ignored: Vec<String> = matches
-        .ignored
-        .iter()
-        .map(|tag| format!("{:04X}{:04X}", tag.0, tag.1))
-        .chain(unknown.iter().cloned())
-        .collect();
+    let ignored: Vec<String> =
+        rest.ignored.iter().map(|tag| format!("{:04X}{:04X}", tag.0, tag.1)).chain(unknown.iter().cloned()).collect();
     if !ignored.is_empty() {
         texts.push(format!("These were not understood and were ignored: {}", ignored.join(" ")));
     }
@@ -289,8 +382,8 @@ mod tests {
 
     #[test]
     fn warnings_cannot_break_out_of_their_header() {
-        let matches = Matches { more: true, ..Matches::default() };
-        let texts = warnings(&matches, &["x\r\nSet-Cookie: a=\"b\"".to_owned()]);
+        let rest = Rest { more: true, ..Rest::default() };
+        let texts = warnings(&rest, &["x\r\nSet-Cookie: a=\"b\"".to_owned()]);
         assert_eq!(texts[0], "299 firstlight \"There are additional results that can be requested\"");
         assert_eq!(texts[1], "299 firstlight \"These were not understood and were ignored: xSet-Cookie: a=b\"");
     }

@@ -82,6 +82,7 @@ fn single(app: &App, target: &Target, instance: &Arc<Instance>, level: u8) -> An
     let representation = Representation {
         content_type: format!("{DICOM};transfer-syntax={}", TransferSyntax::EXPLICIT_LITTLE),
         etag: format!("\"{short}-l{level}-{CODER}\""),
+        modified: Some(instance.stored),
         segments: vec![Segment::Memory(bytes)],
     };
     representation.answer(&target.method, &target.headers).map_err(Problem::internal)

@@ -4,7 +4,7 @@ use super::target::Target;
 use super::{documents, frame_blocks, model};
 use crate::accept::{self, MediaRange};
 use crate::error::{Answered, Problem};
-use crate::media;
+use crate::media::{self, CODER};
 use crate::query::Parameters;
 use crate::render::annotate::Annotation;
 use crate::render::encode::Coding;
@@ -47,7 +47,11 @@ pub async fn rendered(State(app): State<Arc<App>>, target: Target) -> Answered<R
         wish.enlarge = true;
         return all(app, target, wish).await;
     }
-    let (target, instance) = app.read(move |app| target.find_instance(app).map(|found| (target, found))).await?;
+    let look_up = move |app: &App| {
+        let as_of = app.archive.handed_out()?;
+        target.find_instance(app).map(|found| (target, found, as_of))
+    };
+    let (target, instance, as_of) = app.read(look_up).await?;
     if let Some(kind) = documents::Kind::of(&instance).filter(|_| target.frames.is_none()) {
         return app.compute(move |app| documents::rendered(app, &target, &instance, kind)).await;
     }
@@ -69,7 +73,7 @@ pub async fn rendered(State(app): State<Arc<App>>, target: Target) -> Answered<R
         return Err(Problem::not_found("frame"));
     }
     match frames[..] {
-        [frame] => respond(app, target, instance, frame, wish).await,
+        [frame] => respond(app, target, instance, frame, wish, as_of).await,
         _ if wish.coding == Coding::Gif => animated(app, target, instance, frames, wish).await,
         _ => {
             let items = frames.into_iter().map(|frame| (instance.clone(), frame)).collect();
@@ -108,7 +112,7 @@ async fn presented(app: Arc<App>, target: Target, state: Arc<Instance>, mut wish
         Ok((target, image, frame, wish))
     };
     let (target, image, frame, wish) = app.read(work).await?;
-    respond(app, target, image, frame, wish).await
+    respond(app, target, image, frame, wish, None).await
 }
 
 /// The images of a study or series, each by its first frame.
@@ -125,7 +129,7 @@ async fn all(app: Arc<App>, target: Target, wish: Wish) -> Answered<Response<Bod
         .collect();
     match &items[..] {
         [] => Err(Problem::not_found("image: there are none in it")),
-        [(instance, frame)] => respond(app, target, instance.clone(), *frame, wish).await,
+        [(instance, frame)] => respond(app, target, instance.clone(), *frame, wish, None).await,
         _ => parts(app, target, items, wish).await,
     }
 }
@@ -167,7 +171,7 @@ async fn animated(
         format!("{}-a{}\"", etag(&instance, 0, &wish).trim_end_matches('"'), model::hash([&listed[..]].into_iter()));
     if let Some(bytes) = app.made.get(&etag) {
         app.metrics.cache_hits.fetch_add(1, Relaxed);
-        return whole(&target, wish.coding, etag, bytes);
+        return whole(&target, &represent(&instance, false, wish.coding, etag, bytes));
     }
     let coding = wish.coding;
     let wish = Arc::new(wish);
@@ -180,7 +184,7 @@ async fn animated(
     }
     let animation = animation.ok_or_else(|| Problem::not_found("frame"))?;
     let bytes = kept(&app, &etag, || Ok(animation.finish()?))?;
-    whole(&target, coding, etag, bytes)
+    whole(&target, &represent(&instance, false, coding, etag, bytes))
 }
 
 /// What is kept under a name, or made now.
@@ -200,27 +204,33 @@ fn picture(app: &App, instance: &Arc<Instance>, frame: u32, wish: &Wish) -> Answ
     kept(app, &etag(instance, frame, wish), || Ok(render::render(&app.archive, instance, frame, wish, &app.room)?))
 }
 
-fn whole(target: &Target, coding: Coding, etag: String, bytes: Bytes) -> Answered<Response<Body>> {
-    let content_type = coding.media_type().to_owned();
-    let representation = Representation { content_type, etag, segments: vec![Segment::Memory(bytes)] };
+fn whole(target: &Target, representation: &Representation) -> Answered<Response<Body>> {
     representation.answer(&target.method, &target.headers).map_err(Problem::internal)
+}
+
+/// A picture of an instance; `state`: another instance decides what it looks like, too.
+fn represent(instance: &Instance, state: bool, coding: Coding, etag: String, bytes: Bytes) -> Representation {
+    let (content_type, modified) = (coding.media_type().to_owned(), (!state).then_some(instance.stored));
+    Representation { content_type, etag, modified, segments: vec![Segment::Memory(bytes)] }
 }
 
 /// A small image of a frame, or of what stands for an instance, series or study: its middle.
 pub async fn thumbnail(State(app): State<Arc<App>>, target: Target) -> Answered<Response<Body>> {
     let mut wish = wish(&target)?;
     wish.viewport = wish.viewport.or(Some((THUMBNAIL, THUMBNAIL)));
-    let (target, instance) = app
+    let (target, instance, as_of) = app
         .read(move |app| {
+            // What comes new may be what stands for its series.
+            let as_of = if target.instance.is_some() { app.archive.handed_out()? } else { None };
             let instances = target.find_instances(app)?;
-            representative(&instances).map(|found| (target, found))
+            representative(&instances).map(|found| (target, found, as_of))
         })
         .await?;
     let frame = match target.frames.as_deref() {
         Some(list) => list[0] - 1,
         None => instance.frame_to_show(instance.facts.frames / 2),
     };
-    respond(app, target, instance, frame, wish).await
+    respond(app, target, instance, frame, wish, as_of).await
 }
 
 /// A video as it is stored, its fragments joined; ranges let a player seek.
@@ -241,31 +251,42 @@ fn video(app: &App, target: &Target, instance: &Instance) -> Answered<Response<B
     let representation = Representation {
         content_type: media.to_owned(),
         etag: format!("\"{short}-v\""),
+        modified: Some(instance.stored),
         // The first fragment is the offset table.
         segments: fragments.into_iter().skip(1).map(stored).collect(),
     };
     representation.answer(&target.method, &target.headers).map_err(Problem::internal)
 }
 
-/// A frame (from 0) as it is wished.
+/// A frame (from 0) as it is wished. `as_of`: what the archive counted before the instance was looked up, where the same request is answered
+/// by the same instance until something is handed out otherwise.
 pub async fn respond(
     app: Arc<App>,
     target: Target,
     instance: Arc<Instance>,
     frame: u32,
     wish: Wish,
+    as_of: Option<u64>,
 ) -> Answered<Response<Body>> {
     if frame >= instance.facts.frames.max(1) {
         return Err(Problem::not_found("frame"));
     }
-    let etag = etag(&instance, frame, &wish);
-    if let Some(bytes) = app.made.get(&etag) {
-        app.metrics.cache_hits.fetch_add(1, Relaxed);
-        return whole(&target, wish.coding, etag, bytes);
+    let (etag, state, coding) = (etag(&instance, frame, &wish), wish.state.is_some(), wish.coding);
+    let bytes = match app.made.get(&etag) {
+        Some(bytes) => {
+            app.metrics.cache_hits.fetch_add(1, Relaxed);
+            bytes
+        }
+        None => {
+            let instance = instance.clone();
+            app.compute(move |app| picture(app, &instance, frame, &wish)).await?
+        }
+    };
+    let representation = represent(&instance, state, coding, etag, bytes);
+    if let (Some(as_of), Some(asked)) = (as_of, target.asked()) {
+        app.known.keep(&asked, as_of, None, &representation);
     }
-    let coding = wish.coding;
-    let bytes = app.compute(move |app| picture(app, &instance, frame, &wish)).await?;
-    whole(&target, coding, etag, bytes)
+    whole(&target, &representation)
 }
 
 /// The middle instance of the first series that has images; series of images proper before those of annotations.
@@ -310,7 +331,7 @@ fn etag(instance: &Instance, frame: u32, wish: &Wish) -> String {
         (None, annotation, None, None) if annotation == Annotation::default() => String::new(),
         more => format!("-{}", &model::hash([format!("{more:?}").as_bytes()].into_iter())[..12]),
     };
-    format!("\"{object}-{enlarge}{}{viewport}{window}{more}-{coding}{quality}\"", frame + 1)
+    format!("\"{object}-{enlarge}{}{viewport}{window}{more}-{coding}{quality}-{CODER}\"", frame + 1)
 }
 
 fn wish(target: &Target) -> Answered<Wish> {

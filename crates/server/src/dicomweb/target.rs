@@ -2,6 +2,7 @@
 
 use crate::access::{For, Forwarded, LinkPath};
 use crate::error::{Answered, Problem};
+use crate::known::{self, Asked};
 use crate::query::Parameters;
 use crate::state::App;
 use ::access::Reach;
@@ -20,6 +21,8 @@ pub struct Target {
     pub headers: HeaderMap,
     /// Path of the URL.
     pub path: String,
+    /// Path and query, as they came.
+    whole: String,
     /// The query.
     pub parameters: Parameters,
     /// Study Instance UID.
@@ -75,6 +78,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Target {
             method: parts.method.clone(),
             headers: parts.headers.clone(),
             path: parts.uri.path().to_owned(),
+            whole: parts.uri.path_and_query().map_or_else(String::new, |whole| whole.as_str().to_owned()),
             parameters: Parameters::parse(parts.uri.query()),
         })
     }
@@ -125,6 +129,12 @@ impl Target {
         let lines: Vec<_> =
             self.headers.get_all(header::ACCEPT).iter().map(|v| String::from_utf8_lossy(v.as_bytes())).collect();
         (!lines.is_empty()).then(|| lines.join(","))
+    }
+
+    /// What was asked for, as what is known is found by; `None`: it can't be.
+    pub fn asked(&self) -> Option<Asked<'_>> {
+        let below_root = self.whole.strip_prefix(known::ROOT).unwrap_or(&self.whole);
+        Asked::of(&self.method, &self.headers, below_root)
     }
 
     /// The instance that the path names.

@@ -109,7 +109,7 @@ async fn image(app: Arc<App>, target: Target, instance: Arc<Instance>, coding: C
             number.ok_or_else(|| Problem::bad_request("frameNumber is a number from 1 on"))? - 1
         }
     };
-    rendered::respond(app, target, instance, frame, wish).await
+    rendered::respond(app, target, instance, frame, wish, None).await
 }
 
 /// `rows` and `columns`: the most there may be of each.

@@ -9,6 +9,7 @@ mod forms;
 mod frames;
 mod guard;
 mod jpeg_xl;
+mod known;
 mod leaks;
 mod made;
 mod objects;

@@ -16,7 +16,7 @@ pub struct Running {
     pub address: SocketAddr,
     pub stop: oneshot::Sender<()>,
     pub server: JoinHandle<()>,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 pub async fn start(files: &[Vec<u8>]) -> Running {
@@ -35,7 +35,14 @@ pub async fn start_with(files: &[Vec<u8>], change: impl FnOnce(&mut Config)) -> 
     let server = Server::bind(config).await.unwrap();
     let address = server.address().unwrap();
     let (stop, stopped) = oneshot::channel();
-    Running { address, stop, server: tokio::spawn(server.run(stopped)), _folder: folder }
+    Running { address, stop, server: tokio::spawn(server.run(stopped)), folder }
+}
+
+impl Running {
+    /// The folder of its archive.
+    pub fn folder(&self) -> &std::path::Path {
+        self.folder.path()
+    }
 }
 
 /// A connection to it.

@@ -33,6 +33,7 @@ mod scrub;
 mod search;
 pub mod sqlite;
 mod statement;
+mod text_row;
 mod ticket;
 mod ways_back;
 
@@ -56,7 +57,8 @@ pub use removal::{Hold, Purge, Removal, Removed, Removing, Undone};
 pub use scrub::{
     Contradiction, DamagedRows, Fault, FaultKind, ListedObject, NewestEvidence, OpenPass, Pass, Scrubbing,
 };
-pub use search::{Fields, Matches, Query, QueryLevel, Search, Within};
+pub use search::{Fields, Matches, Query, QueryLevel, Rest, Search, Within};
+pub use text_row::TextRow;
 pub use ticket::{Answer, Ticket};
 pub use ways_back::{Candidate, Way, WayBack, WaysBack};
 

@@ -4,6 +4,7 @@ use dicom::Tag;
 use serde_json::{Map, Value};
 
 use super::patience::Patience;
+use super::text_row::TextRow;
 use crate::Error;
 
 /// What a query lists.
@@ -90,6 +91,17 @@ pub struct Matches {
     pub ignored: Vec<Tag>,
 }
 
+/// What is told of an answer when its rows are out.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Rest {
+    /// Rows that were handed over.
+    pub rows: usize,
+    /// There are more.
+    pub more: bool,
+    /// Attributes the archive cannot match by; they were ignored.
+    pub ignored: Vec<Tag>,
+}
+
 /// Queries.
 pub trait Search {
     /// Lists studies (newest first), series (by number) or instances (by number). Ends with [`Error::TooLong`] when nobody waits any more.
@@ -98,4 +110,17 @@ pub trait Search {
     /// [`Conditions`](super::query::Conditions) into its own language, reads [`Found`](super::query::Found) rows and lets
     /// [`query::answer`](super::query::answer) write them.
     fn find(&self, patience: &Patience, level: QueryLevel, query: &Query) -> Result<Matches, Error>;
+
+    /// As [`Search::find`], each row handed over as texts when it is read; none is kept. What `row` fails with ends the search.
+    fn find_texts(
+        &self,
+        patience: &Patience,
+        level: QueryLevel,
+        query: &Query,
+        row: &mut dyn FnMut(TextRow<'_>) -> Result<(), Error>,
+    ) -> Result<Rest, Error> {
+        let Matches { rows, more, ignored } = self.find(patience, level, query)?;
+        rows.iter().try_for_each(|found| row(TextRow::of(found)))?;
+        Ok(Rest { rows: rows.len(), more, ignored })
+    }
 }

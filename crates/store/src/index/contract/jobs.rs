@@ -53,6 +53,23 @@ pub fn one_is_leased_by_its_uids(bed: Bed) {
     assert!(!bed.is_leased(&instance_key("1.1", "1.2", "1.9")).unwrap());
 }
 
+pub fn what_is_handed_out_is_counted(bed: Bed) {
+    fill(&bed, 1);
+    // An engine that can't tell it says so.
+    let Some(before) = bed.handed_out().unwrap() else { return };
+    fill(&bed, 2);
+    assert_eq!(bed.handed_out().unwrap(), Some(before), "what is new changes nothing");
+    bed.convert_next("p");
+    let converted = bed.handed_out().unwrap();
+    assert_ne!(converted, Some(before));
+    let job = bed.lease_next("run/1");
+    let frames = vec![FrameEntry { offset: 500, len: 99, ..FrameEntry::default() }];
+    let levels = Some(encode_frames(&frames));
+    let end = JobEnd::Kept { rule: "keep".into(), reason: "r".into(), levels, figures: Vec::new() };
+    assert!(bed.finish("run/1", "p", &job, end).unwrap());
+    assert_ne!(bed.handed_out().unwrap(), converted);
+}
+
 pub fn a_conversion_is_one_commit(bed: Bed) {
     fill(&bed, 1);
     let (key, before) = (instance_key("1.1", "1.2", "1.3.1"), bed.version("1.1", Some("1.2")).unwrap());

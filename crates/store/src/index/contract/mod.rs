@@ -53,7 +53,7 @@ macro_rules! index_contract {
             search::pages, search::what_is_asked_for_is_returned, search::who_gives_up_is_told_so,
             search::what_cannot_be_matched_is_said);
         $crate::index_contract!(@ $bed: jobs::leased_in_order_and_given_back, jobs::one_is_leased_by_its_uids,
-            jobs::a_conversion_is_one_commit, jobs::who_lost_its_lease_ends_nothing, jobs::what_is_kept_may_gain_levels,
+            jobs::a_conversion_is_one_commit, jobs::what_is_handed_out_is_counted, jobs::who_lost_its_lease_ends_nothing, jobs::what_is_kept_may_gain_levels,
             jobs::failures_wait_again, jobs::another_policy_looks_again, jobs::the_dead_hand_on,
             jobs::the_backlog_is_listed_page_by_page, jobs::commits_wake_up, jobs::many_lease_each_job_once);
         $crate::index_contract!(@ $bed: ways_back::the_way_back_is_kept, ways_back::released_once_and_for_all,

@@ -16,7 +16,7 @@ use crate::index::register::Unservable;
 use crate::objects::Key;
 
 const COLUMNS: &str =
-    "o.id, s.uid, e.uid, i.uid, i.class, i.number, e.modality, o.key, o.bytes, o.syntax, o.facts, o.frames";
+    "o.id, s.uid, e.uid, i.uid, i.class, i.number, e.modality, o.key, o.bytes, o.syntax, o.facts, o.frames, o.stored";
 const FROM: &str = "FROM studies s JOIN series e ON e.study = s.id JOIN instances i ON i.series = e.id \
     JOIN objects o ON o.id = i.object";
 /// Of an instance by its three UIDs.
@@ -204,6 +204,7 @@ fn instance_rows(session: &Session<'_>, objects: &[i64]) -> Result<HashMap<i64, 
             syntax: get(row, 9)?,
             facts: get(row, 10)?,
             frames: get(row, 11)?,
+            stored: get(row, 12)?,
         };
         Ok((get(row, 0)?, Box::new(found)))
     };

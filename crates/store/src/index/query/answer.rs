@@ -70,6 +70,11 @@ impl Include {
             Fields::Default => Fields::Some(matched.collect()),
         })
     }
+
+    /// What it is.
+    pub(super) fn fields(&self) -> &Fields {
+        &self.0
+    }
 }
 
 /// The DICOM JSON of a row.

@@ -3,10 +3,12 @@
 
 mod answer;
 mod conditions;
+mod row;
 mod wild;
 
 pub use answer::{Found, FoundInstance, FoundSeries, FoundStudy, Include, answer};
 pub use conditions::{Column, Condition, Conditions, after};
+pub use row::text_row;
 pub use wild::{Pattern, wild, words};
 
 /// Rows of one answer, unless the query asks for fewer.

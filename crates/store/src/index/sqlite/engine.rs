@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior};
 
+use super::handed_out::HandedOut;
 use super::readers::{Readers, connect};
 use super::writer::Writer;
 use super::{checksum, schema};
@@ -19,6 +20,7 @@ pub struct Sqlite {
     pub(super) writer: Writer,
     readers: Readers,
     path: PathBuf,
+    pub(super) handed_out: HandedOut,
 }
 
 impl Sqlite {
@@ -32,7 +34,8 @@ impl Sqlite {
         checksum::register(&connection)?;
         schema::migrate(&mut connection)?;
         let writer = Writer::start(connection)?;
-        Ok(Sqlite { writer, readers: Readers::new(path, readers), path: path.to_owned() })
+        let (readers, handed_out) = (Readers::new(path, readers), HandedOut::of(path));
+        Ok(Sqlite { writer, readers, path: path.to_owned(), handed_out })
     }
 
     /// Runs `work` in a transaction with other waiting work, and returns once it is committed and synced.

@@ -6,26 +6,56 @@ use rusqlite::{Row, ToSql, params_from_iter};
 use super::engine::Sqlite;
 use crate::Error;
 use crate::index::patience::Patience;
-use crate::index::query::{Found, FoundInstance, FoundSeries, FoundStudy, Include, answer};
-use crate::index::search::{self, Matches, Query, QueryLevel};
+use crate::index::query::{Found, FoundInstance, FoundSeries, FoundStudy, Include, answer, text_row};
+use crate::index::search::{self, Matches, Query, QueryLevel, Rest};
 use crate::index::statement::{Beside, Dialect, Parameter, Search};
+use crate::index::text_row::TextRow;
 
 impl search::Search for Sqlite {
     fn find(&self, patience: &Patience, level: QueryLevel, query: &Query) -> Result<Matches, Error> {
-        let Search { sql, parameters, most, ignored } = Search::of(&Spoken, level, query)?;
+        let (include, mut rows) = (Include::of(query), Vec::new());
+        let rest = self.each_found(patience, level, query, &mut |found| {
+            rows.push(answer(level, query, &include, found)?);
+            Ok(())
+        })?;
+        Ok(Matches { rows, more: rest.more, ignored: rest.ignored })
+    }
+
+    fn find_texts(
+        &self,
+        patience: &Patience,
+        level: QueryLevel,
+        query: &Query,
+        row: &mut dyn FnMut(TextRow<'_>) -> Result<(), Error>,
+    ) -> Result<Rest, Error> {
         let include = Include::of(query);
+        self.each_found(patience, level, query, &mut |found| row(text_row(level, query, &include, found)?))
+    }
+}
+
+impl Sqlite {
+    /// Calls `each` with every row of an answer.
+    fn each_found(
+        &self,
+        patience: &Patience,
+        level: QueryLevel,
+        query: &Query,
+        each: &mut dyn FnMut(&Found<'_>) -> Result<(), Error>,
+    ) -> Result<Rest, Error> {
+        let Search { sql, parameters, most, ignored } = Search::of(&Spoken, level, query)?;
         self.read_for(patience, |snapshot| {
             let mut statement = snapshot.prepare_cached(&sql)?;
             let mut rows = statement.query(params_from_iter(parameters))?;
-            let mut matches = Matches { ignored, ..Matches::default() };
+            let mut rest = Rest { ignored, ..Rest::default() };
             while let Some(row) = rows.next()? {
-                if matches.rows.len() == most {
-                    matches.more = true;
+                if rest.rows == most {
+                    rest.more = true;
                     break;
                 }
-                matches.rows.push(answer(level, query, &include, &found(level, row)?)?);
+                each(&found(level, row)?)?;
+                rest.rows += 1;
             }
-            Ok(matches)
+            Ok(rest)
         })
     }
 }

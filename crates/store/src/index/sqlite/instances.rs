@@ -13,7 +13,8 @@ use crate::index::key::InstanceKey;
 use crate::index::register::Unservable;
 use crate::objects::Key;
 
-const COLUMNS: &str = "s.uid, e.uid, i.uid, i.class, i.number, e.modality, o.key, o.bytes, o.syntax, o.facts, o.frames";
+const COLUMNS: &str = "s.uid, e.uid, i.uid, i.class, i.number, e.modality, o.key, o.bytes, o.syntax, o.facts, o.frames, \
+    o.stored";
 const FROM: &str = "FROM studies s JOIN series e ON e.study = s.id JOIN instances i ON i.series = e.id \
     JOIN objects o ON o.id = i.object";
 
@@ -159,6 +160,10 @@ impl Instances for Sqlite {
         })
     }
 
+    fn handed_out(&self) -> Result<Option<u64>, Error> {
+        self.handed_out.count(self.writer.commits().count()).map(Some)
+    }
+
     fn lists(&self, object: &Key) -> Result<bool, Error> {
         let sql = "SELECT EXISTS (SELECT 1 FROM objects WHERE key = ?1) OR EXISTS (SELECT 1 FROM unserved WHERE key = ?1) \
              OR EXISTS (SELECT 1 FROM removed_objects WHERE key = ?1) \
@@ -201,6 +206,7 @@ fn instance_row(snapshot: &Connection, object: i64) -> Result<InstanceRow, Error
             syntax: row.get(8)?,
             facts: row.get(9)?,
             frames: row.get(10)?,
+            stored: row.get(11)?,
         })
     })?;
     Ok(row)

@@ -7,6 +7,7 @@ mod engine;
 mod evidence;
 mod find;
 mod functions;
+mod handed_out;
 mod instances;
 mod jobs;
 mod metadata;

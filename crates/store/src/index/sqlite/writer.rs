@@ -101,10 +101,11 @@ fn run(connection: &Connection, waiting: &Receiver<Work>, commits: &Commits) {
             done.push(next(Ok(connection)));
         }
         let committed = commit(connection);
+        // Counted first: who is answered and asks again sees what it did.
+        commits.add();
         for answer in done {
             answer(committed.as_ref().copied());
         }
-        commits.add();
     }
 }
 

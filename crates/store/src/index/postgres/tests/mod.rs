@@ -60,7 +60,7 @@ fn many_who_open_it_first_make_it_once() {
         }
     });
     assert_eq!(place.open().stats().unwrap().instances, 4);
-    assert_eq!(place.run("SELECT value FROM firstlight.about WHERE name = 'schema'"), "1");
+    assert_eq!(place.run("SELECT count(*) FROM firstlight.about WHERE name = 'schema'"), "1");
 }
 
 #[test]
@@ -69,7 +69,7 @@ fn a_newer_one_is_left_alone() {
     drop(place.open());
     place.run("UPDATE firstlight.about SET value = '99' WHERE name = 'schema'");
     let error = Postgres::open(&place.at.parse().unwrap(), &Access::default(), 1).err().unwrap();
-    assert!(matches!(error, Unusable::Index(Error::Newer { found: 99, known: 1 })), "{error}");
+    assert!(matches!(error, Unusable::Index(Error::Newer { found: 99, .. })), "{error}");
 }
 
 #[test]

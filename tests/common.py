@@ -1,6 +1,8 @@
 """What all tests share: the binary, the corpus, and images made for the purpose."""
 import os
 import pathlib
+import random
+import socket
 import subprocess
 import sys
 
@@ -57,3 +59,12 @@ def tree(folder):
     """Every file below a folder with its bytes, what the command remembers left out."""
     files = (path for path in folder.rglob("*") if path.is_file() and ".firstlight" not in path.parts)
     return {str(path.relative_to(folder)): path.read_bytes() for path in files}
+
+
+def free_port():
+    """A port that nobody listens on: below those that the system gives to whoever connects, or one of them may have it a moment later."""
+    for port in random.sample(range(15000, 30000), 200):
+        with socket.socket() as asked:
+            if asked.connect_ex(("127.0.0.1", port)) != 0:
+                return port
+    raise OSError("no port is free")

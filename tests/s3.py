@@ -9,6 +9,8 @@ import time
 import boto3
 import botocore.config
 
+from common import free_port
+
 BUCKET = "firstlight"
 SECRET = "never-to-be-printed"
 
@@ -17,9 +19,7 @@ class Store:
     """Listens on a free port of this machine, with an empty bucket."""
 
     def __init__(self, folder):
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
+        port = free_port()
         self.address = f"127.0.0.1:{port}"
         self.log = open(folder / "moto.log", "w")
         command = [sys.executable, "-c", "from moto.server import main; main()", "-H", "127.0.0.1", "-p", str(port)]

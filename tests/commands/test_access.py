@@ -13,17 +13,11 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 import requests
 
-from common import BINARY, ROOT, firstlight, make_image
+from common import BINARY, ROOT, firstlight, free_port, make_image
 
 PASSWORD = "early morning light"
 STUDIES = ("2.25.1", "2.25.9")
 PROVIDER = ROOT / "tests" / "commands" / "oidc_provider.mjs"
-
-
-def free_port():
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
 
 
 class Guarded:

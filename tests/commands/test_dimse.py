@@ -24,7 +24,7 @@ from pynetdicom.sop_class import (
     Verification,
 )
 
-from common import BINARY, CORPUS, firstlight, make_image
+from common import BINARY, CORPUS, firstlight, free_port, make_image
 
 pytestmark = pytest.mark.skipif(shutil.which("storescu") is None, reason="DCMTK's storescu is not there")
 SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
@@ -93,12 +93,6 @@ def data_set(file):
     """The bytes behind the file meta information."""
     assert file[128:132] == b"DICM" and file[132:136] == b"\x02\0\0\0"
     return file[144 + struct.unpack("<I", file[140:144])[0]:]
-
-
-def free_port():
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
 
 
 def associated(archive, *contexts, title="PEER", **settings):

@@ -40,7 +40,7 @@ def steps():
         "doctests": ("cargo test --workspace --locked --doc --no-fail-fast", LIBTEST),
         "threads": ("cargo test --locked -p htj2k --features rayon --test region", LIBTEST),
         "setup": ("scripts/setup.sh test", None),
-        "commands": (f"{python} -m pytest -q tests/commands", PYTEST),
+        "commands": (f". scripts/lib.sh; build_web; {python} -m pytest -q tests/commands", PYTEST),
         "sweep": (f"{python} tests/sweep/sweep.py --sample 12", PLAIN),
         "sweep-all": (f"cargo build --locked --quiet -p firstlight && {python} tests/sweep/sweep.py", PLAIN),
         "mutants-all": (f"FIRSTLIGHT_MUTANTS=3000 {python} -m pytest -q tests/commands/test_mutated.py", PYTEST),

@@ -36,7 +36,7 @@ interface State {
   participants: number[];
 }
 
-/** Milliseconds between two events of ours: below the 40 a second that the server takes. */
+/** Milliseconds between two events of ours, at least: below the 40 a second that the server takes. */
 const PAUSE = 33;
 /** Milliseconds after which a pointer that does not move is taken away. */
 const POINTER = 6000;
@@ -218,17 +218,18 @@ export class Consultation {
     if (!this.#sending) void this.#send();
   }
 
+  /** One after the other: two on their way at once may arrive in either order, and the others would stay at the one before. */
   async #send(): Promise<void> {
     this.#sending = true;
     for (let next = this.#waiting.entries().next(); !next.done && !this.#closed; next = this.#waiting.entries().next()) {
       const [name, event] = next.value;
       this.#waiting.delete(name);
       const sent = fetch(this.#path, { method: 'POST', headers: { 'Content-Type': 'application/json', 'Session-Participant': this.#state?.key ?? '' }, body: JSON.stringify(event) });
-      sent.then(
+      const answered = sent.then(
         response => response.status === 429 && !this.#waiting.has(name) && this.#waiting.set(name, event),
         () => undefined
       );
-      await new Promise(later => setTimeout(later, PAUSE));
+      await Promise.all([answered, new Promise(later => setTimeout(later, PAUSE))]);
     }
     this.#sending = false;
   }

@@ -1,8 +1,10 @@
 /** The light page: a list of studies, and a study at once. What the first image does not need is fetched when it is asked for. */
 import { App } from './app.ts';
-import { installShell, showNotice, theme } from './page.ts';
+import { installShell, showNotice, signIn, theme } from './page.ts';
+import { leadToSignIn } from './study/archive.ts';
 
 theme();
+leadToSignIn(signIn);
 const app = new App();
 app.start();
 app.onFirstImage(() => {

@@ -28,6 +28,11 @@ function stored(): string | null {
   }
 }
 
+/** To the form, and back here from it. Who came by a link has none. */
+export function signIn(): void {
+  if (!HERE) location.assign(`/sign-in?to=${encodeURIComponent(location.pathname + location.search)}`);
+}
+
 /** "Not for diagnosis" stands there unless the administrator turned it off. */
 export async function showNotice(): Promise<void> {
   const status = (await fetch(`${HERE}/status.json`).then(response => (response.ok ? response.json() : {}), () => ({}))) as { notForDiagnosis?: boolean };

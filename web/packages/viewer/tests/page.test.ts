@@ -6,7 +6,7 @@ import { budgetOf } from '../src/load/memory.ts';
 import { valueOf } from '../src/lazy/document.ts';
 import { lines } from '../src/lazy/header.ts';
 import { difference } from '../src/lazy/priors.ts';
-import { ask, first, firstLevels, inOrder, Refused, searchPath } from '../src/study/archive.ts';
+import { ask, first, firstLevels, inOrder, leadToSignIn, Refused, searchPath } from '../src/study/archive.ts';
 import { Series } from '../src/study/series.ts';
 import { bit } from '../src/view/overlays.ts';
 import { decimals, image, words } from './pictures.ts';
@@ -63,6 +63,18 @@ describe('questions', () => {
     expect(query({ name: ' Do*e ' }).get('PatientName')).toBe('*Doe*');
     expect(query({ from: '2026-01-31' }, 30).get('StudyDate')).toBe('20260131-');
     expect(query({ modality: 'CT' }).get('ModalitiesInStudy')).toBe('CT');
+  });
+
+  it('lead to the form where nobody is let in, until the first is answered', async () => {
+    const answers = [401, 200, 401, 200].map(status => new Response('[1]', { status }));
+    vi.stubGlobal('window', new EventTarget());
+    vi.stubGlobal('fetch', async () => answers.shift()!);
+    vi.stubGlobal('setTimeout', (then: () => void, ms: number) => (ms < 3000 ? queueMicrotask(then) : 0));
+    const lead = vi.fn();
+    leadToSignIn(lead);
+    await ask('/x');
+    await ask('/x');
+    expect([lead.mock.calls.length, answers.length]).toEqual([1, 0]);
   });
 
   it('are asked again until they are answered, and say so; a refusal is final', async () => {

@@ -23,6 +23,13 @@ const LATE = 3000;
 /** Milliseconds without a byte after which an answer counts as lost. */
 const STALLED = 20_000;
 
+let lead: (() => void) | undefined;
+
+/** `to` is called where the archive lets nobody in before it has answered anything: the page was kept from an earlier visit, and nobody was led to the form. */
+export function leadToSignIn(to: () => void): void {
+  lead = to;
+}
+
 /** `asked` is the first try, if it was made already. */
 export async function ask<T>(path: string, tell: Tell = () => undefined, signal?: AbortSignal, asked?: Promise<Response>): Promise<T> {
   for (let pause = PAUSES.first; ; pause = Math.min(2 * pause, PAUSES.most)) {
@@ -35,7 +42,9 @@ export async function ask<T>(path: string, tell: Tell = () => undefined, signal?
       const outside = response.status === 401 || (response.ok && (response.headers.get('Content-Type') ?? '').startsWith('text/html'));
       const passing = outside || response.status === 429 || response.status >= 500;
       if (!passing && !response.ok) throw new Refused(response.status, (await response.text()).trim().split('\n')[0] || `the server answered ${response.status}`);
+      if (response.status === 401) lead?.();
       if (!passing) {
+        lead = undefined;
         const answer = response.status === 204 ? '[]' : await body(response);
         clearTimeout(late);
         tell('');

@@ -25,6 +25,8 @@ export class ShapingProxy {
   #server;
   #drops = new Set();
   #gone = false;
+  /** Paths of frames, in the order in which they were asked for since the line was told to hold some. */
+  #asked = new Set();
 
   constructor({ host = '127.0.0.1', port, mbit = 30, delay = 10 }) {
     this.#line = new Line(mbit, delay);
@@ -59,7 +61,12 @@ export class ShapingProxy {
     if (!path) return;
     lane.frame = undefined;
     if (!/\/frames\/\d+(\/rendered(\?\S*)?)?$/.test(path)) return;
-    lane.frame = { path, range: /^range: bytes=(\S+)/im.exec(head)?.[1], at: performance.timeOrigin + performance.now(), sent: 0, log: [] };
+    const range = /^range: bytes=(\S+)/im.exec(head)?.[1];
+    // Pictures that the server renders have no levels to stop behind.
+    const levels = !path.includes('/rendered');
+    if (levels) this.#asked.add(path);
+    const turn = [...this.#asked].indexOf(path);
+    lane.frame = { path, range, levels, turn, from: parseInt(range ?? '0', 10), at: performance.timeOrigin + performance.now(), sent: 0, log: [] };
     this.frames.push(lane.frame);
   }
 
@@ -83,6 +90,21 @@ export class ShapingProxy {
     this.#line.held = true;
   }
 
+  /**
+   * Of each frame so many bytes cross the line, and the rest waits: what lies behind them cannot have been shown. With `most` it is only the first so
+   * many frames asked for from now on of which anything comes. All else goes on.
+   */
+  holdAfter(bytes, most = Infinity) {
+    this.#asked.clear();
+    [this.#line.limit, this.#line.most] = [bytes, most];
+    this.#line.held = false;
+  }
+
+  /** Whether a frame waits for that reason. */
+  get waits() {
+    return this.#line.waits;
+  }
+
   /** Breaks every connection that there is. */
   cut() {
     for (const drop of [...this.#drops]) drop();
@@ -90,7 +112,7 @@ export class ShapingProxy {
 
   /** Lets the line go on. */
   release() {
-    this.#line.held = false;
+    this.holdAfter(Infinity);
   }
 
   /** The server is gone: every connection is lost, and no new one is made. */
@@ -121,6 +143,10 @@ export class ShapingProxy {
 class Line {
   bytes = 0;
   held = false;
+  /** Bytes that cross of a frame, its head among them. */
+  limit = Infinity;
+  /** Frames of which anything crosses. */
+  most = Infinity;
   #bytesPerMs;
   #delay;
   #lanes = [];
@@ -211,8 +237,8 @@ class Line {
     const now = performance.now();
     this.#free = Math.max(this.#free, now - 5);
     while (!this.held && this.#free <= now) {
-      const lane = this.#lanes.find(each => each.queue.length > 0);
-      if (!lane) return;
+      const lane = this.#lanes.find(each => each.queue.length > 0 && !this.#isBeyond(each));
+      if (!lane) break;
       this.#lanes = [...this.#lanes.filter(other => other !== lane), lane];
       const packet = lane.queue.shift();
       this.#free += packet.length / this.#bytesPerMs;
@@ -220,7 +246,15 @@ class Line {
       lane.send(packet);
       this.#note();
     }
-    this.#wake();
+    if (this.#lanes.some(each => each.queue.length > 0)) this.#wake();
+  }
+
+  #isBeyond({ frame, queue: [packet] }) {
+    return frame?.levels === true && (frame.turn >= this.most || frame.from + frame.sent + packet.length > this.limit);
+  }
+
+  get waits() {
+    return this.#lanes.some(each => each.queue.length > 0 && this.#isBeyond(each));
   }
 }
 

@@ -1,9 +1,11 @@
 /** The real server with a small archive of its own, in a folder that goes away with it. */
-import { spawn } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
+import { promisify } from 'node:util';
+import { pause, until } from './waiting.mjs';
 
 const ROOT = resolve(import.meta.dirname, '..', '..', '..');
 const HTJ2K_RPCL = '1.2.840.10008.1.2.4.202';
@@ -48,12 +50,27 @@ export class Archive {
     return archive;
   }
 
-  /** Serves `sources` as they are and converted, and waits until the server has nothing more to say of it. */
+  /** Serves `sources`, those converted that can be, and waits until no more are to be. */
   static async serve(sources) {
     const archive = new Archive();
     await archive.#spawn(sources, ['--viewer', viewer(), '--web', join(ROOT, 'web', 'dist')]);
     await archive.#quiet();
     return archive;
+  }
+
+  /** Serves `sources` as they are to who signs in. */
+  static async guarded(sources) {
+    const archive = new Archive();
+    await archive.#spawn(sources, ['--viewer', viewer(), '--web', join(ROOT, 'web', 'dist'), '--sign-in', '--no-convert'], 'default');
+    await until('an archive that has taken in all', () => archive.#takenIn(), Boolean);
+    return archive;
+  }
+
+  /** Runs another command on this archive's folder, and gives what it says. */
+  async command(words, input = '') {
+    const running = promisify(execFile)(binary(), [...words, '--data', this.#folder]);
+    running.child.stdin.end(input);
+    return (await running).stdout;
   }
 
   get port() {
@@ -103,15 +120,17 @@ export class Archive {
     });
   }
 
-  /** All files are taken in, and for five seconds no conversion was told of. */
+  /** Whether all files are taken in. */
+  #takenIn() {
+    const [, done, of] = /.*import: ([\d,]+) of ([\d,]+) files?,/s.exec(this.#said) ?? [];
+    return done !== undefined && done.replaceAll(',', '') === of.replaceAll(',', '');
+  }
+
+  /** All files are taken in, and none waits to be converted. */
   async #quiet() {
-    const deadline = Date.now() + 600_000;
-    let before = '';
-    while (!/import: \d+ of \d+ files/.test(this.#said) || this.#said !== before) {
-      if (Date.now() > deadline) throw new Error(`ten minutes were not enough to take in and convert: ${this.#said.slice(-400)}`);
-      before = this.#said;
-      await new Promise(later => setTimeout(later, 5000));
-    }
+    const pending = async () => (await (await fetch(`${this.url}/status.json`)).json()).pending;
+    const look = async () => [this.#takenIn(), await pending()];
+    await until('an archive that has converted all', look, ([all, left]) => all && left === 0, 600_000);
   }
 
   async #converted(expected, is = ({ transferSyntax, frames }) => transferSyntax === HTJ2K_RPCL && frames[0]?.ends.length > 0) {
@@ -122,7 +141,7 @@ export class Archive {
       const ready = instances.filter(is);
       if (ready.length >= expected) return;
       if (Date.now() > deadline) throw new Error(`${ready.length} of ${expected} instances were converted in five minutes`);
-      await new Promise(later => setTimeout(later, 500));
+      await pause(200);
     }
   }
 }

@@ -15,15 +15,21 @@ export class Checks {
   /** Words, with commas between them, of which the names of the parts that are run hold some; all are run without it. */
   only = '';
 
-  /** Runs a part; an exception in it is one failure and does not end the others. */
+  /** What is done after each part, however it ended, so that it leaves nothing behind for the next. */
+  after = async () => undefined;
+
+  /** Runs a part, and tells how long it took; an exception in it is one failure and does not end the others. */
   async part(name, body) {
     if (!this.only.split(',').some(words => name.includes(words))) return;
     console.log(`\n-- ${name}`);
+    const began = performance.now();
     try {
       await body();
     } catch (error) {
-      this.that(name, false, error.stack ?? String(error));
+      this.that(name, false, [error.stack ?? error, error.cause].filter(Boolean).join('\n'));
     }
+    await this.after();
+    console.log(`   ${((performance.now() - began) / 1000).toFixed(1)} s`);
   }
 
   skip(what, why) {

@@ -6,6 +6,7 @@ import { Archive } from './archive.mjs';
 import { LightPage } from './light-page.mjs';
 import { makeDocument, makeLossy } from './made.mjs';
 import { Viewer } from './viewer.mjs';
+import { until, whether } from './waiting.mjs';
 
 /** In the corpus: what each file stands for. */
 export const KINDS = {
@@ -41,8 +42,7 @@ export async function kinds({ checks, browser, corpus, picture }) {
 
 async function palette({ checks, browser, url, study, picture }) {
   const light = await LightPage.open(browser, url, `?study=${study}`);
-  await light.arrived(0);
-  await light.page.waitForTimeout(200);
+  await light.opened();
   const far = await light.page.evaluate(async study => {
     const { first } = await (await fetch(`/dicom-web/studies/${study}/first`)).json();
     const image = new Image();
@@ -94,18 +94,13 @@ async function overlay({ checks, browser, url, study, picture }) {
       const by = Math.min(canvas.width / columns, canvas.height / rows);
       return green / (columns * by * rows * by);
     }, set);
-  await page.waitForFunction(() => !document.getElementById('overlays-label').hidden, null, { timeout: 10_000 });
-  let shown = 0;
-  for (let n = 0; n < 40 && shown === 0; n++) {
-    shown = await painted();
-    await page.waitForTimeout(100);
-  }
+  await page.waitForFunction(() => !document.getElementById('overlays-label').hidden);
+  const shown = await until('an overlay', painted, share => share > 0).catch(painted);
   checks.that('an overlay is painted over its image, as much as it has', set.share > 0 && Math.abs(shown - set.share) <= 0.1 * set.share, `${(100 * shown).toFixed(2)} % of ${(100 * set.share).toFixed(2)} %`);
   await picture({ page }, 'light-overlay');
   await page.click('#menu summary');
   await page.uncheck('#overlays');
-  await page.waitForTimeout(200);
-  checks.that('and not where it is turned off', (await painted()) === 0);
+  checks.that('and not where it is turned off', await whether(until('no overlay', painted, share => share === 0)));
   await light.close();
 }
 
@@ -113,14 +108,14 @@ async function overlay({ checks, browser, url, study, picture }) {
 async function letters({ checks, browser, url, note, letter }) {
   const small = await LightPage.open(browser, url, `?study=${note}`);
   const link = small.page.locator('.sentence a');
-  await link.waitFor({ timeout: 20_000 });
+  await link.waitFor();
   const [download] = await Promise.all([small.page.waitForEvent('download'), link.click()]);
   const saved = await readFile(await download.path(), 'latin1');
   checks.that('a small PDF is saved as one', saved.startsWith('%PDF-') && download.suggestedFilename() === 'Letter.pdf', await link.textContent());
   await small.close();
   const large = await LightPage.open(browser, url, `?study=${letter}`);
   const address = large.page.locator('.sentence a');
-  await address.waitFor({ timeout: 20_000 });
+  await address.waitFor();
   const bytes = await large.page.evaluate(async href => {
     const response = await fetch(href, { headers: { Accept: 'text/html,application/xhtml+xml,*/*;q=0.8' } });
     return { type: response.headers.get('Content-Type'), begin: (await response.text()).slice(0, 5) };
@@ -136,7 +131,7 @@ async function loss({ checks, browser, url, study, picture }) {
   await light.close();
   const viewer = await Viewer.open(browser, url, `/viewer/viewer?StudyInstanceUIDs=${study}`);
   await viewer.until(`each => each.state === 'complete'`);
-  const mark = await viewer.page.locator('.firstlight-lossy').textContent({ timeout: 5000 }).catch(() => '');
+  const mark = await viewer.page.locator('.firstlight-lossy').textContent().catch(() => '');
   checks.that('in OHIF too, and it stays on the complete image', mark === 'Lossy 12 : 1', mark);
   await picture(viewer, 'ohif-lossy');
   await viewer.close();
@@ -149,7 +144,7 @@ async function sentences({ checks, browser, url, studies }) {
     ['a slide without its optical path', studies.SM, /The slide.* cannot be shown: it does not tell its optical path \(0048,0105\)/],
   ]) {
     const viewer = await Viewer.open(browser, url, `/viewer/viewer?StudyInstanceUIDs=${study}`);
-    const said = await viewer.page.getByText(words).first().textContent({ timeout: 30_000 }).catch(() => '');
+    const said = await viewer.page.getByText(words).first().textContent().catch(() => '');
     checks.that(`OHIF: ${what} is told of in a sentence`, words.test(said), said || (await viewer.page.locator('body').innerText()).replaceAll('\n', ' ').slice(0, 300));
     await viewer.close();
   }

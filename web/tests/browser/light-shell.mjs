@@ -4,6 +4,7 @@ import { createRequire } from 'node:module';
 import { join, resolve } from 'node:path';
 import { brotliCompressSync } from 'node:zlib';
 import { LightPage, PHONE } from './light-page.mjs';
+import { whether } from './waiting.mjs';
 
 const DIST = resolve(import.meta.dirname, '..', '..', 'dist', 'light');
 /** Bytes of shell and decoder, brotli. */
@@ -23,7 +24,7 @@ export async function installed({ checks, browser, url, series }) {
   const light = await LightPage.open(browser, url, `?study=${series.study}`);
   const { page, context } = light;
   await light.arrived(0);
-  await page.waitForFunction(async () => (await navigator.serviceWorker.getRegistration('/light/'))?.active?.state === 'activated', null, { timeout: 20_000 });
+  await page.waitForFunction(async () => (await navigator.serviceWorker.getRegistration('/light/'))?.active?.state === 'activated');
   const { data, errors } = await (await context.newCDPSession(page)).send('Page.getAppManifest');
   checks.that('it has a manifest that a browser can install', data && errors.length === 0 && JSON.parse(data).icons.length === 3, data ? errors.map(({ message }) => message).join() || JSON.parse(data).start_url : 'it is not let in');
   await page.reload();
@@ -44,8 +45,8 @@ export async function installed({ checks, browser, url, series }) {
   checks.that('never pictures or names', own && !named && kept.databases === 0 && !patient.some(words => words.length > 3 && kept.storage.includes(words)), kept.storage);
   await context.setOffline(true);
   await page.goto(`${url}/light/`);
-  await page.waitForFunction(() => /Offline|Connection/.test(document.getElementById('found').textContent), null, { timeout: 20_000 }).catch(() => undefined);
-  checks.that('offline, the page opens and says that it is', /Offline|Connection/.test(await page.textContent('#found').catch(() => '')), await page.textContent('#found').catch(() => 'no page'));
+  const opens = await whether(page.waitForFunction(() => /Offline|Connection/.test(document.getElementById('found').textContent)));
+  checks.that('offline, the page opens and says that it is', opens, await page.textContent('#found').catch(() => 'no page'));
   await light.close();
 }
 

@@ -1,5 +1,6 @@
 /** Studies on the light page: the list with its search, earlier studies beside this one, other planes, the data behind a picture. */
 import { LightPage, PHONE } from './light-page.mjs';
+import { until } from './waiting.mjs';
 
 export async function list({ checks, browser, url, all, picture }) {
   const light = await LightPage.open(browser, url, '', PHONE);
@@ -11,13 +12,19 @@ export async function list({ checks, browser, url, all, picture }) {
   checks.that('it lists every study', studies.every(uid => listed.includes(uid)), `${listed.length} studies`);
   checks.that('it fits the screen of a phone', await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth));
   await picture({ page }, 'light-list-phone');
-  const search = async fields => {
-    for (const name of ['name', 'id', 'from', 'to', 'modality']) await page.fill(`#search [name=${name}]`, fields[name] ?? '');
-    const answered = page.waitForResponse(/\/dicom-web\/studies\?/);
+  const asked = [];
+  page.on('request', request => /\/dicom-web\/studies\?/.test(request.url()) && asked.push(new URL(request.url()).searchParams));
+  // What is typed is searched for by itself too: what counts is the answer to the whole form, and that it stands there.
+  const search = async ({ name, id, from, to, modality }) => {
+    const of = { PatientName: name && `*${name}*`, PatientID: id && `*${id}*`, StudyDate: from && `${from}-${to}`.replace(/(\d{4})-(\d\d)-(\d\d)/g, '$1$2$3'), ModalitiesInStudy: modality?.toUpperCase() };
+    const fields = { name, id, from, to, modality };
+    const before = asked.length;
+    for (const [field, words] of Object.entries(fields)) await page.fill(`#search [name=${field}]`, words ?? '');
     await page.click('#search button');
-    await answered;
-    await page.waitForTimeout(150);
-    return found();
+    const query = await until(`a search for ${JSON.stringify(fields)}`, () => asked.slice(before).find(query => Object.entries(of).every(([key, words]) => query.get(key) === (words ?? null))));
+    const rows = await (await fetch(`${url}/dicom-web/studies?${query}`, { headers: { Accept: 'application/dicom+json' } })).text();
+    const wanted = rows === '' ? [] : JSON.parse(rows).map(row => row['0020000D'].Value[0]);
+    return until(`the list of ${wanted.length}`, found, hits => hits.join() === wanted.join());
   };
   const one = await page.evaluate(async uid => (await (await fetch(`/dicom-web/studies?StudyInstanceUID=${uid}&includefield=00100010`, { headers: { Accept: 'application/dicom+json' } })).json())[0], all[0].study);
   const value = tag => one[tag]?.Value?.[0]?.Alphabetic ?? one[tag]?.Value?.[0] ?? '';
@@ -42,34 +49,26 @@ export async function list({ checks, browser, url, all, picture }) {
 export async function priors({ checks, browser, url, series, prior, picture }) {
   const light = await LightPage.open(browser, url, `?study=${series.study}`);
   const { page } = light;
-  await light.arrived(0);
-  await light.says('index', /\/ \d+$/);
+  await light.opened();
   await light.menu('priors');
   await page.waitForSelector('#dialog .choice button');
   const offered = await page.locator('#dialog .choice button').evaluateAll(buttons => buttons.map(button => button.dataset.study));
   checks.that("the patient's earlier study is offered", offered.includes(prior.study) && !offered.includes(series.study), `${offered.length} offered`);
   await page.click(`#dialog [data-study="${prior.study}"]`);
-  await light.arrived(0, 1);
-  await light.says('index', /\/ \d+$/, 1);
+  await light.opened(1);
   const patients = [await light.words('patient', 0), await light.words('patient', 1)];
   checks.that('each says whose it is, and of when', patients[0] !== patients[1] && patients.every(words => words.split('\n').length === 3), patients.join(' | ').replaceAll('\n', ', '));
   checks.that('each has its letters', (await light.words('edge-left', 0)) === 'R' && (await light.words('edge-left', 1)) === 'R');
-  await page.locator('.viewport .place').first().focus();
   const before = [Number((await light.state(0)).index), Number((await light.state(1)).index)];
-  for (let n = 0; n < 9; n++) await page.keyboard.press('ArrowDown');
-  await light.at(before[0] + 9);
-  await light.at(Math.round((before[0] + 9) / 3), 1);
-  const after = [Number((await light.state(0)).index), Number((await light.state(1)).index)];
+  const own = Number((await light.turn(Array(9).fill('ArrowDown'), before[0] + 9)).index);
+  const after = [own, Number((await light.shows({ index: Math.round(own / 3) }, {}, 1)).index)];
   // The earlier study has every third slice of this one.
   checks.that('they scroll together, by position', after[0] === before[0] + 9 && after[1] === Math.round(after[0] / 3), `${before.join(', ')} to ${after.join(', ')}`);
   await picture({ page }, 'light-priors');
   await page.click('#menu summary');
   await page.uncheck('#together');
   await page.click('#menu summary');
-  await page.locator('.viewport .place').first().focus();
-  await page.keyboard.press('ArrowDown');
-  await light.at(after[0] + 1);
-  await page.waitForTimeout(200);
+  await light.turn(['ArrowDown', 'ArrowDown', 'ArrowDown'], after[0] + 3);
   checks.that('and apart, when that is wanted', Number((await light.state(1)).index) === after[1]);
   await page.keyboard.press('1');
   checks.that('one key is one viewport again', (await page.locator('.viewport').count()) === 1);
@@ -80,14 +79,13 @@ export async function priors({ checks, browser, url, series, prior, picture }) {
 export async function planes({ checks, browser, url, series, film, picture }) {
   const light = await LightPage.open(browser, url, `?study=${series.study}`);
   const { page } = light;
-  await light.arrived(0);
-  await light.says('index', /\/ \d+$/);
+  await light.opened();
   await light.menu('reformat');
   await page.waitForSelector('.reformat canvas');
   const count = Object.keys(series.levels).length;
   const early = await page.textContent('#reformat-state');
   checks.that('while slices are missing it says so', /of \d+ slices; what is black has not arrived/.test(early) || early.startsWith('All slices'), early);
-  await page.waitForFunction(count => document.getElementById('reformat-state')?.dataset.count === String(count), count, { timeout: 60_000 });
+  await page.waitForFunction(count => document.getElementById('reformat-state')?.dataset.count === String(count), count);
   const names = await page.locator('.reformat .corner').allTextContents();
   checks.that('three planes, each with its name and the patient', ['Axial', 'Coronal', 'Sagittal'].every((name, n) => names[n].startsWith(`${name}\n`)), names.map(words => words.split('\n')[0]).join(' '));
   checks.that('it says how fine they are', /interpolated/.test(await page.textContent('#reformat-state')), await page.textContent('#reformat-state'));

@@ -1,9 +1,11 @@
 /** The light page, on a shaped line: a level at a time, safe to measure on, alike with and without WebGL, at a phone's size too. */
 import { LightPage, PHONE } from './light-page.mjs';
+import { behind, until } from './waiting.mjs';
 
-/** Draws a length across the middle, and gives the lengths that stand there. */
+/** Draws a length across the middle, and gives the lengths that stand there when they have been drawn. */
 async function drawn(light) {
   await light.drag('line');
+  await light.page.waitForFunction(() => window.firstlight.lengths().length > 0 && window.firstlight.lengths().every(Boolean));
   return light.page.evaluate(() => window.firstlight.lengths());
 }
 
@@ -18,13 +20,12 @@ function grid(picture) {
 
 export async function radiograph({ checks, browser, proxy, url, series, picture }) {
   const before = proxy.bytes;
+  // The line stops in the middle of the finest level but one: what stands there is a preview.
+  const [{ frames }] = Object.values(series.levels);
+  proxy.holdAfter(behind(frames[0].ends, 1));
   const light = await LightPage.open(browser, url, `?study=${series.study}`);
   const { page } = light;
-  // The line is held as soon as the first level is shown: what stands there is a preview.
-  await page.waitForFunction(() => Number(document.querySelector('.viewport')?.dataset.level) > 0, null, { timeout: 60_000, polling: 10 }).catch(() => undefined);
-  proxy.hold();
-  await page.waitForTimeout(300);
-  const preview = (await light.state()).level;
+  const preview = (await light.arrived(1)).level;
   const sent = proxy.bytes - before;
   checks.that('a coarse level shows before the image is there', Number(preview) > 0, `level ${preview} after ${sent} bytes, page and decoder included`);
   checks.that('it says that it is a preview', (await light.words('quality')).startsWith('Preview'), await light.words('quality'));
@@ -36,9 +37,8 @@ export async function radiograph({ checks, browser, proxy, url, series, picture 
   checks.that('statistics and values are refused on a preview, and the pointer says why', waiting.length === 2 && waiting.every(({ words }) => words === undefined) && (await light.words('hint')).includes('preview'), await light.words('hint'));
   proxy.release();
   await light.arrived(0);
-  await page.waitForFunction(() => window.firstlight.marks().every(({ words }) => words), null, { timeout: 10_000 }).catch(() => undefined);
-  const measured = (await light.marks()).find(({ kind }) => kind === 'ellipse');
-  const value = (await light.marks()).find(({ kind }) => kind === 'point');
+  const marks = await light.measured();
+  const [measured, value] = ['ellipse', 'point'].map(wanted => marks.find(({ kind }) => kind === wanted));
   checks.that('they come by themselves when the image is complete', (measured?.words ?? '').startsWith('mean ') && /^\d+$/.test(value?.words ?? ''), `${measured?.words}; ${value?.words}`);
   await picture({ page }, 'light-measured');
   await page.click('#reset');
@@ -46,11 +46,10 @@ export async function radiograph({ checks, browser, proxy, url, series, picture 
   checks.that('a length on the preview is the length on the full image', early.length === 1 && early[0] === late[0], `${early[0]} and ${late[0]}`);
   await light.drag('ellipse', [60, 40]);
   await light.drag('point');
-  const again = ['ellipse', 'point'].map(wanted => light.marks().then(marks => marks.find(({ kind }) => kind === wanted)?.words));
-  const [statistics, level] = await Promise.all(again);
+  const again = await light.measured();
+  const [statistics, level] = ['ellipse', 'point'].map(wanted => again.find(({ kind }) => kind === wanted)?.words);
   checks.that('and so are the statistics and the value that waited', statistics === measured?.words && level === value?.words, `${statistics}; ${level}`);
   await page.click('#reset');
-  await page.waitForTimeout(200);
   checks.that('complete, it says nothing', (await light.words('quality')) === '');
   checks.that('"Not for diagnosis" stands there', await page.locator('#notice').isVisible());
   const size = await light.pixels();
@@ -90,19 +89,20 @@ export async function firstRequest({ checks, browser, url, series }) {
       await route.continue();
     });
   });
-  await light.page.waitForFunction(() => document.querySelector('.viewport')?.dataset.level, null, { timeout: 60_000 }).catch(() => undefined);
+  await light.page.waitForFunction(() => document.querySelector('.viewport')?.dataset.level);
+  await until('four questions', () => sent.length, count => count >= 4);
   checks.that('the first question is the document of the first picture', sent[0] === '/dicom-web/studies/*/first', sent.slice(0, 3).join(' '));
   const [next, ...beside] = sent.slice(1, 4);
   checks.that('the second is for its frame, and beside it those for the metadata and levels of its series', next === '/dicom-web/studies/*/series/*/instances/*/frames/1' && beside.join(' ') === '/dicom-web/studies/*/series/*/metadata /dicom-web/studies/*/series/*/levels', sent.slice(1, 4).join(' '));
   checks.that('it is shown before the metadata of the series are there', (await light.state()).level !== '', `level ${(await light.state()).level}`);
   answer();
-  await light.says('index', /\/ \d+$/);
-  checks.that('and counted when they are', /^\d+ \/ \d+$/.test(await light.words('index')), await light.words('index'));
+  const counted = await light.says('index', /\/ \d+$/);
+  checks.that('and counted when they are', /^\d+ \/ \d+$/.test(counted), counted);
   await light.close();
   // A server of before: the same page, one round trip later.
   const older = await LightPage.open(browser, url, `?study=${series.study}`, {}, page => page.route(/\/first(\?|$)/, route => route.fulfill({ status: 404, body: 'no such resource' })));
-  await older.arrived(0);
-  checks.that('a server without that document is asked as others are', /^\d+ \/ \d+$/.test(await older.words('index')), await older.words('index'));
+  const { index } = (await older.opened()).words;
+  checks.that('a server without that document is asked as others are', /^\d+ \/ \d+$/.test(index), index);
   await older.close();
 }
 
@@ -112,8 +112,7 @@ export async function painters({ checks, browser, url, all }) {
     const seen = {};
     for (const kind of ['webgl2', '2d']) {
       const light = await LightPage.open(browser, url, `?study=${series.study}&paint=${kind}`, { viewport: { width: 700, height: 560 } });
-      await light.arrived(0);
-      await light.page.waitForTimeout(200);
+      await light.opened();
       const kindOf = await light.page.evaluate(() => window.firstlight.painter());
       if (kindOf !== kind) {
         checks.skip(`${series.modality} by ${kind}`, `this browser paints with ${kindOf}`);
@@ -137,34 +136,24 @@ export async function painters({ checks, browser, url, all }) {
 export async function volume({ checks, browser, proxy, url, series, picture }) {
   const light = await LightPage.open(browser, url, `?study=${series.study}`, PHONE);
   const { page } = light;
-  await page.waitForFunction(() => document.querySelector('.viewport')?.dataset.level && !document.querySelector('.viewport .index').textContent.includes('…'), null, { timeout: 60_000 });
+  const opened = await light.opened();
   const wide = await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth && document.documentElement.scrollHeight <= innerHeight && document.getElementById('menu').getBoundingClientRect().right <= innerWidth);
   checks.that('it fits the screen of a phone', wide);
-  const from = Number((await light.state()).index);
-  await page.focus('.viewport .place');
-  for (let n = 0; n < 30; n++) {
-    await page.keyboard.press('ArrowDown');
-    await page.waitForTimeout(50);
-  }
-  await light.at(from + 30);
-  const shown = Number((await light.state()).index);
-  checks.that('thirty keys are thirty slices', shown === from + 30, `${from} to ${shown}`);
-  checks.that('the index on the image is that slice', (await light.words('index')).startsWith(`${shown + 1} /`), await light.words('index'));
-  await light.arrived(0);
+  const from = Number(opened.index);
+  const { index: shown, words } = await light.turn(Array(30).fill('ArrowDown'), from + 30).then(() => light.shows({ index: from + 30, level: 0 }, { index: /./ }));
+  checks.that('thirty keys are thirty slices', Number(shown) === from + 30, `${from} to ${shown}`);
+  checks.that('the index on the image is that slice', words.index.startsWith(`${from + 31} /`), words.index);
   await picture({ page }, 'light-phone');
   await touch({ checks, light });
-  // The line stands still: the picture stays, the page says so and goes on by itself.
+  // The line stands still: the page says so and goes on by itself. The last slice is farther away than memory lets it fetch ahead.
   proxy.hold();
-  await page.focus('.viewport .place');
-  await page.keyboard.press('End');
-  await page.waitForTimeout(800);
-  const waiting = await light.words('quality');
-  checks.that('a slice that is not there yet is not another one: it says so', waiting !== '', waiting);
+  const last = Object.keys(series.levels).length - 1;
+  const waiting = await light.turn('End', last).then(() => light.shows({ index: last }, { quality: /^/ }));
+  checks.that('a slice that is not there yet is not another one: it says so', waiting.words.quality !== '' && waiting.level !== '0', waiting.words.quality);
   const silent = await light.says('quality', /Nothing has come for \d+ s/);
   checks.that('a line that stands still is told of', silent !== '', silent);
   proxy.release();
-  await light.arrived(0);
-  checks.that('it goes on when the line does', (await light.words('quality')) === '');
+  checks.that('it goes on when the line does', (await light.complete(last)).words.quality === '');
   const memory = await page.evaluate(() => window.firstlight.memory());
   checks.that('images, decoder and canvases are within the budget of a phone', memory.images <= 24 << 20 && memory.images + memory.workers + memory.canvases <= 80 << 20, JSON.stringify(memory));
   checks.that('without an error', light.troubles.length === 0, light.troubles[0]);
@@ -184,10 +173,10 @@ async function touch({ checks, light }) {
   checks.that('two fingers apart make it larger', (await zoom()) > before * 1.5, `${before} to ${(await zoom()).toFixed(2)}`);
   await page.tap('#reset');
   await page.tap('[data-tool=scroll]');
-  const index = Number((await light.state()).index);
+  const { index } = await light.state();
   await send('touchStart', [195, 300]);
   for (let n = 1; n <= 6; n++) await send('touchMove', [195, 300 + 15 * n]);
   await send('touchEnd');
-  await page.waitForTimeout(100);
-  checks.that('one finger scrolls, with the tool for it', Number((await light.state()).index) > index, `${index} to ${(await light.state()).index}`);
+  const { index: after } = await light.state();
+  checks.that('one finger scrolls, with the tool for it', Number(after) > Number(index), `${index} to ${after}`);
 }

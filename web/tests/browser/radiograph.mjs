@@ -1,13 +1,19 @@
 /** A radiograph on a slow line: coarse, finer, complete; nothing can be measured before. */
 import { Screencast } from '../screencast.mjs';
 import { Viewer } from './viewer.mjs';
+import { behind, still, until, whether } from './waiting.mjs';
 
 const TOKEN = 'browser-test';
 
 /** Opens the image as a user does and looks at what is shown, asked for and, in the end, there. */
 export async function loads({ checks, browser, url, series, image, proxy, picture }) {
-  proxy.frames.length = 0;
-  const viewer = await Viewer.open(browser, url, `/viewer/viewer?StudyInstanceUIDs=${series.study}&token=${TOKEN}`, slowFrames(proxy));
+  proxy.holdAfter(behind(endsOf(series), 2));
+  const viewer = await Viewer.open(browser, url, `/viewer/viewer?StudyInstanceUIDs=${series.study}&token=${TOKEN}`);
+  // What is finer waits on the line until what there is of the image is shown.
+  const coarse = await viewer.finerThan(0);
+  proxy.holdAfter(behind(endsOf(series), 1));
+  await viewer.finerThan(coarse);
+  proxy.release();
   await viewer.until(`each => each.state === 'complete'`);
   const shown = (await viewer.history()).filter(each => each.quality !== undefined);
   const previews = shown.filter(each => each.quality < 8);
@@ -28,43 +34,58 @@ export async function loads({ checks, browser, url, series, image, proxy, pictur
   checks.that('its pixels are those of the reference decoders', image.hashes.has(hash), hash);
   checks.that('no prefix failed to decode', viewer.troubles.length === 0, viewer.troubles[0]);
 
-  const started = Math.round(proxy.frames[0].at - (await viewer.page.evaluate(() => performance.timeOrigin)));
-  console.log(`     first image ${previews[0]?.at - started} ms, complete ${last.at - started} ms after the first of ${proxy.frames.length} requests`);
   await picture(viewer, 'radiograph-complete');
   await viewer.close();
 }
 
-/** Opened from the list: its first image is seen while the page's own thread is busy, where OHIF's pane will be. */
+/**
+ * Opened from the list: its first image is seen while the page's own thread is busy, where OHIF's pane will be. How long that takes beside it is the
+ * machine's affair: where the thread was busy for too short a time to tell, the whole is looked at anew with a longer one.
+ */
 export async function comesFirst({ checks, browser, url, series }) {
+  let [both, kept] = [];
+  for (const busy of [1500, 6000, 20_000]) {
+    [both, kept] = await bothOpenings({ browser, url, series, busy });
+    if (both.every(({ seen, end }) => seen !== undefined && seen.at < end)) break;
+  }
+  for (const [n, { at, end, seen, drawn, off, where }] of both.entries()) {
+    const opening = n === 0 ? 'the first time' : 'the second time';
+    const said = seen ? `after ${Math.round(seen.at - at)} of ${Math.round(end - at)} ms, SSIM ${seen.ssim.toFixed(3)}; drawn ${Math.round(drawn - at)}` : 'never';
+    checks.that(`${opening} it is seen while the page is busy, and like the final picture`, seen !== undefined && seen.at < end && seen.ssim >= 0.9, said);
+    checks.that(`${opening} it lies where the pane will be`, off <= (n === 0 ? 24 : 2), where);
+  }
+  checks.that('what is kept of it are four numbers', /^\[(-?[\d.]+,){3}-?[\d.]+\]$/.test(kept), kept);
+}
+
+/** Two openings out of the list of a fresh browser, each with a thread that is busy for so many ms. */
+async function bothOpenings({ browser, url, series, busy }) {
   const viewer = await Viewer.open(browser, url, '/viewer/');
   const { page } = viewer;
   const devtools = await viewer.context.newCDPSession(page);
-  await page.waitForSelector('table', { timeout: 90_000 });
-  for (const opening of ['the first time', 'the second time']) {
+  await page.waitForSelector('table');
+  const all = [];
+  while (all.length < 2) {
     await page.waitForTimeout(1000);
     const cast = await Screencast.start(devtools);
-    const { at, end, box } = await page.evaluate(openWhileBusy, { path: `/viewer/viewer?StudyInstanceUIDs=${series.study}`, busy: 1500 });
-    await page.waitForFunction(() => globalThis.cornerstone?.getRenderingEngines()?.[0]?.getViewports()[0]?.getCornerstoneImage?.()?.imageQualityStatus === 8, undefined, { timeout: 60_000 });
+    const { at, end, box } = await page.evaluate(openWhileBusy, { path: `/viewer/viewer?StudyInstanceUIDs=${series.study}`, busy });
+    await page.waitForFunction(() => globalThis.cornerstone?.getRenderingEngines()?.[0]?.getViewports()[0]?.getCornerstoneImage?.()?.imageQualityStatus === 8);
     const { drawn, place } = await page.evaluate(() => {
       const { left, top, width, height } = document.querySelector('[data-cy="viewport-pane"] .cornerstone-canvas').getBoundingClientRect();
-      return { drawn: { ...document.getElementById('firstlight-first-picture').dataset }, place: { left, top, width, height } };
+      return { drawn: Number(document.getElementById('firstlight-first-picture').dataset.at), place: { left, top, width, height } };
     });
-    await page.waitForFunction(() => document.getElementById('firstlight-first-picture').hidden, undefined, { timeout: 10_000 });
+    await page.waitForFunction(() => document.getElementById('firstlight-first-picture').hidden);
     await page.waitForTimeout(500);
     await cast.stop();
     const rounded = Object.fromEntries(Object.entries(place).map(([side, value]) => [side, Math.round(value)]));
     const [seen] = await cast.judge(browser, [at], rounded, await page.screenshot({ type: 'jpeg', quality: 90 }));
-    const said = seen ? `after ${Math.round(seen.at - at)} of ${Math.round(end - at)} ms, SSIM ${seen.ssim.toFixed(3)}; drawn ${Math.round(drawn.at - at)}` : 'never';
-    checks.that(`${opening} it is seen while the page is busy, and like the final picture`, seen !== undefined && seen.at < end && seen.ssim >= 0.9, said);
     const off = Math.max(...Object.keys(place).map(side => Math.abs(place[side] - box[side])));
-    const where = `${off.toFixed(1)} pixels off: ${JSON.stringify(rounded)}`;
-    checks.that(`${opening} it lies where the pane will be`, off <= (opening === 'the first time' ? 24 : 2), where);
+    all.push({ at, end, seen, drawn, off, where: `${off.toFixed(1)} pixels off: ${JSON.stringify(rounded)}` });
     await page.evaluate(go, '/viewer/');
-    await page.waitForSelector('table', { timeout: 60_000 });
+    await page.waitForSelector('table');
   }
   const kept = await page.evaluate(() => localStorage.getItem('firstlight-pane'));
-  checks.that('what is kept of it are four numbers', /^\[(-?[\d.]+,){3}-?[\d.]+\]$/.test(kept), kept);
   await viewer.close();
+  return [all, kept];
 }
 
 /** In the page: a study is opened, and the page is busy for so many ms before OHIF begins. */
@@ -83,11 +104,8 @@ function go(path) {
   dispatchEvent(new PopStateEvent('popstate'));
 }
 
-/** The line is fast for the application, and slow as soon as a frame is asked for: OHIF takes longer to start than a fast line for an image. */
-const slowFrames = proxy => async page => {
-  proxy.shape(30, 10);
-  page.on('request', request => /\/frames\/\d+$/.test(request.url()) && proxy.shape(4, 80));
-};
+/** Where the levels of the only frame of a series end. */
+export const endsOf = series => Object.values(series.levels)[0].frames[0].ends;
 
 /** One request brings the frame; a further one, if there is any, begins where the one before ended, and that is where a level ends. */
 function comesOnce(checks, viewer, series) {
@@ -113,10 +131,10 @@ function authorized(checks, viewer, url) {
 
 /** Stops the line while a preview is shown, and tries what must not work then; after the rest has come, it must. */
 export async function isLocked({ checks, browser, url, series, proxy, picture }) {
-  const viewer = await Viewer.open(browser, url, `/viewer/viewer?StudyInstanceUIDs=${series.study}`, slowFrames(proxy));
+  proxy.holdAfter(behind(endsOf(series), 2));
+  const viewer = await Viewer.open(browser, url, `/viewer/viewer?StudyInstanceUIDs=${series.study}`);
   await viewer.until(`each => each.state === 'preview' && each.quality === 6`);
-  proxy.hold();
-  await viewer.page.waitForTimeout(1000);
+  await until('a frame that waits', () => proxy.waits);
   const held = (await viewer.history()).at(-1);
   if (!checks.that('a preview can be held', held.state === 'preview', `${held.columns} x ${held.rows}`)) return viewer.close();
   await picture(viewer, 'radiograph-coarse');
@@ -124,21 +142,21 @@ export async function isLocked({ checks, browser, url, series, proxy, picture })
   for (const tool of ['Length', 'Probe', 'DragProbe', 'RectangleROI']) {
     await viewer.activate(tool);
     await viewer.drag([0.4, 0.4], [0.6, 0.6]);
+    const why = await viewer.noted(/preview/);
     const readout = await viewer.page.evaluate(() => document.querySelectorAll('.svg-layer [data-annotation-uid], .svg-layer text').length);
     const there = await viewer.annotations();
-    const why = await viewer.page.locator('.firstlight-tool-note').textContent();
-    checks.that(`${tool} says at the cursor why it waits`, /preview/.test(why ?? ''), why);
+    checks.that(`${tool} says at the cursor why it waits`, /preview/.test(why), why);
     checks.that(`${tool} on a preview is refused`, there.length === 0 && readout === 0, [...there, `${readout} texts`].join(' '));
   }
   await viewer.activate('WindowLevel');
   const before = await viewer.page.evaluate(window);
   await viewer.drag([0.4, 0.4], [0.6, 0.5]);
-  checks.that('the window can be changed on a preview', (await viewer.page.evaluate(window)) !== before);
+  checks.that('the window can be changed on a preview', await whether(until('another window', () => viewer.page.evaluate(window), now => now !== before)));
 
   await viewer.page.locator('[data-cy="Capture"]').click();
-  await viewer.page.waitForTimeout(1000);
-  checks.that('capture of a preview is refused', (await viewer.page.locator('[role="dialog"] img, [role="dialog"] canvas').count()) === 0);
-  checks.that('and says why', await viewer.page.getByText('The image is not complete yet').first().isVisible());
+  const why = await whether(viewer.page.getByText('The image is not complete yet').first().waitFor());
+  checks.that('capture of a preview is refused', (await still(() => viewer.page.locator('[role="dialog"] img, [role="dialog"] canvas').count(), 500)) === 0);
+  checks.that('and says why', why);
   checks.that('it still was the same preview', (await viewer.history()).at(-1).quality === held.quality);
 
   // A press is delivered up to 400 ms late with the points of its beginning: it must not become a measurement.
@@ -148,30 +166,30 @@ export async function isLocked({ checks, browser, url, series, proxy, picture })
   await viewer.page.mouse.down();
   proxy.release();
   await viewer.until(`each => each.state === 'complete'`);
-  const note = await viewer.page.locator('.firstlight-tool-note').textContent({ timeout: 2000 }).catch(() => null);
-  checks.that('the note tells that the tool can be used now', /can be used now/.test(note ?? ''), note);
-  const captured = await viewer.page.locator('[role="dialog"]').first().waitFor({ timeout: 10_000 }).then(() => true, () => false);
+  const note = await viewer.noted(/can be used now/);
+  checks.that('the note tells that the tool can be used now', /can be used now/.test(note), note);
+  const captured = await whether(viewer.page.locator('[role="dialog"]').first().waitFor());
   checks.that('the capture that was refused begins by itself', captured);
   await viewer.page.keyboard.press('Escape');
   await viewer.page.locator('[role="dialog"]').first().waitFor({ state: 'hidden' });
   await viewer.page.mouse.move(box.x + box.width * 0.5, box.y + box.height * 0.6, { steps: 5 });
   await viewer.page.mouse.up();
-  await viewer.page.waitForTimeout(600);
-  checks.that('a press that began on the preview stays refused', (await viewer.annotations()).length === 0);
+  checks.that('a press that began on the preview stays refused', (await still(() => viewer.annotations(), 600)).length === 0);
 
-  await viewer.drag([0.5, 0.3], [0.5, 0.7]);
-  const measured = await viewer.page.evaluate(lengthAndTruth);
+  await viewer.measure('Length', [0.5, 0.3], [0.5, 0.7]);
+  const isRight = ({ length, truth }) => Math.abs(length - truth) < 0.02 * truth;
+  // The figure follows its line with the next picture.
+  const look = () => viewer.page.evaluate(lengthAndTruth);
+  const measured = await until('the right length', look, seen => seen.truth === 0 || isRight(seen)).catch(look);
   const there = await viewer.annotations();
   checks.that('the complete image can be measured', there.length === 1 && there[0] === 'Length');
   if (measured.truth > 0) {
-    const right = Math.abs(measured.length - measured.truth) < 0.02 * measured.truth;
-    checks.that('and rightly', right, `${measured.length.toFixed(1)} of ${measured.truth.toFixed(1)} ${measured.unit}`);
+    checks.that('and rightly', isRight(measured), `${measured.length.toFixed(1)} of ${measured.truth.toFixed(1)} ${measured.unit}`);
   } else {
     checks.skip('the length measured', 'this image has no pixel spacing');
   }
   await viewer.page.locator('[data-cy="Capture"]').click();
-  await viewer.page.waitForTimeout(1500);
-  checks.that('and captured', (await viewer.page.locator('[role="dialog"]').count()) > 0);
+  checks.that('and captured', await whether(viewer.page.locator('[role="dialog"]').first().waitFor()));
   await viewer.close();
 }
 
@@ -182,17 +200,23 @@ export async function survives({ checks, browser, url, series, image, proxy }) {
     const { range = '' } = route.request().headers();
     if (changed !== undefined || !/^bytes=[1-9]\d*-$/.test(range)) return route.continue();
     changed = range;
-    const response = await route.fetch();
-    const body = (await response.body()).map((byte, i) => (i > 10_000 && i < 50_000 ? byte ^ 0x15 : byte));
-    return route.fulfill({ response, body: Buffer.from(body), headers: { ...response.headers(), etag: '"another"' } });
+    try {
+      const response = await route.fetch();
+      const body = (await response.body()).map((byte, i) => (i > 10_000 && i < 50_000 ? byte ^ 0x15 : byte));
+      await route.fulfill({ response, body: Buffer.from(body), headers: { ...response.headers(), etag: '"another"' } });
+    } catch {
+      // It was on the line that was lost: the next one is changed.
+      changed = undefined;
+      await route.abort();
+    }
   };
   const path = `/viewer/viewer?StudyInstanceUIDs=${series.study}`;
-  const prepare = async page => {
-    await slowFrames(proxy)(page);
-    await page.route('**/frames/1', change);
-  };
-  const viewer = await Viewer.open(browser, url, path, prepare);
+  // The line stops between two levels, and there it is lost.
+  proxy.holdAfter(behind(endsOf(series), 1));
+  const viewer = await Viewer.open(browser, url, path, page => page.route('**/frames/1', change));
   await viewer.until(`each => each.state === 'preview' && each.quality === 6`);
+  await until('a frame that waits', () => proxy.waits);
+  proxy.release();
   proxy.cut();
   await viewer.until(`each => each.state === 'complete'`);
   const shown = (await viewer.history()).filter(each => each.quality !== undefined);

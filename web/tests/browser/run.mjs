@@ -29,9 +29,11 @@ import { EARLIER, makePrior } from './prior.mjs';
 import { quality } from './quality.mjs';
 import * as radiograph from './radiograph.mjs';
 import * as safety from './safety.mjs';
+import { signIn } from './sign-in.mjs';
 import { storing, storingFromLight } from './storing.mjs';
-import { launch, Viewer } from './viewer.mjs';
+import { launch, leave, Viewer } from './viewer.mjs';
 import * as volume from './volume.mjs';
+import { until, whether } from './waiting.mjs';
 import { whole } from './whole.mjs';
 
 const ROOT = resolve(import.meta.dirname, '..', '..', '..');
@@ -59,25 +61,29 @@ async function main() {
     await mkdir(OUT, { recursive: true });
     const url = `http://127.0.0.1:${await proxy.listen()}`;
     const all = await archive.series();
+    checks.after = async () => {
+      proxy.release();
+      proxy.comeBack();
+      proxy.shape(30, 10);
+      await Promise.all(browser.contexts().map(leave));
+    };
     const context = { checks, browser, proxy, url, picture };
     const filmSeries = all.find(each => each.modality !== 'CT');
     await checks.part('a radiograph', () => radiograph.loads({ ...context, series: filmSeries, image: film }));
     await checks.part('its first image, from the list', () => radiograph.comesFirst({ ...context, series: filmSeries }));
     await checks.part('a preview of it', () => radiograph.isLocked({ ...context, series: filmSeries }));
-    proxy.release();
     await checks.part('an object that changes while it is loaded', () => radiograph.survives({ ...context, series: filmSeries, image: film }));
-    proxy.shape(30, 10);
     if (slices) {
       const ctSeries = all.find(each => each.modality === 'CT' && each.date !== EARLIER);
       await checks.part('a CT series in MPR', () => volume.fills({ ...context, series: ctSeries, image: slices }));
     }
-    proxy.release();
     if (slices) await checks.part('a CT series as JPEG-LS', () => whole({ ...context, image: slices }));
     await safely({ ...context, all, filmSeries, film, slices });
     await lightPage({ ...context, all, filmSeries, slices });
     await checks.part('first light on a slow line', () => firstLight.onSlowLine({ ...context, image: film }));
     if (others.length > 0) await checks.part('first light: other pictures, and faults', () => firstLight.others({ ...context, sources: [film.path, ...others] }));
     if (others.length > 0) await checks.part('kinds of images, and what cannot be shown', () => kinds({ ...context, corpus: CORPUS }));
+    await checks.part('signing in', () => signIn(context));
     await checks.part('the start page', () => startPage({ ...context, series: all }));
     await checks.part('storing from OHIF', () => storing(context));
     await checks.part('storing from the light page', () => storingFromLight({ ...context, picture }));
@@ -92,18 +98,9 @@ async function main() {
 
 /** What may be measured on what, and faults in OHIF; what needs a CT series is skipped without one. */
 async function safely({ all, filmSeries, film, slices, ...context }) {
-  const { checks, browser, proxy, url } = context;
+  const { checks, browser, url } = context;
   const ct = all.find(each => each.modality === 'CT' && each.date !== EARLIER);
-  const part = (name, body) =>
-    checks.part(name, async () => {
-      try {
-        await body();
-      } finally {
-        proxy.release();
-        proxy.comeBack();
-        proxy.shape(30, 10);
-      }
-    });
+  const part = (name, body) => checks.part(name, body);
   await part('safety: a stack', () => safety.stack({ ...context, series: filmSeries }));
   await part('safety: brushes', () => safety.brushes({ ...context, series: filmSeries }));
   await part('safety: the light page', () => safety.lightTable({ ...context, series: filmSeries }));
@@ -112,10 +109,11 @@ async function safely({ all, filmSeries, film, slices, ...context }) {
   await part('safety: planes of a volume', () => safety.planes({ ...context, series: ct }));
   await part('faults in OHIF: a stack', () => ohifFaults({ ...context, series: ct, image: slices }));
   await part('faults: the line stands still', async () => {
+    // Little is fetched ahead: the slices that are turned to are not there.
+    context.proxy.holdAfter(Infinity, 6);
     const [ohif, light] = await Promise.all([openStack(browser, url, ct), LightPage.open(browser, url, `?study=${ct.study}`, { viewport: { width: 560, height: 560 } })]);
-    await light.arrived(0);
+    await light.opened();
     await stalls({ ...context, ohif, light });
-    await Promise.all([ohif.viewer.close(), light.close()]);
   });
   await part('OHIF: quality by choice', () => quality({ ...context, series: ct }));
 }
@@ -136,10 +134,7 @@ async function lightPage({ all, filmSeries, slices, ...context }) {
   if (slices) {
     await part('the first request', () => light.firstRequest({ ...context, series: ct }));
     await part('a CT series on a phone', () => light.volume({ ...context, series: ct }));
-    context.proxy.release();
     await part('faults', () => faults({ ...context, series: ct }));
-    context.proxy.comeBack();
-    context.proxy.release();
     await part('an earlier study beside it', () => lightStudies.priors({ ...context, series: ct, prior: cts.find(each => each.date === EARLIER) }));
     await part('other planes', () => lightStudies.planes({ ...context, series: ct, film: filmSeries }));
     await part('a session', () => session({ ...context, series: ct }));
@@ -149,9 +144,10 @@ async function lightPage({ all, filmSeries, slices, ...context }) {
 
 async function startPage({ checks, browser, url, series, picture }) {
   const viewer = await Viewer.open(browser, url, '/');
-  await viewer.page.waitForLoadState('networkidle');
-  const links = await viewer.page.locator('a[href*="/viewer"]').evaluateAll(all => all.map(link => link.href));
-  const linked = series.every(each => links.some(link => link.includes(each.study)));
+  const find = () => viewer.page.locator('a[href*="/viewer"]').evaluateAll(all => all.map(link => link.href));
+  const isThere = links => series.every(each => links.some(link => link.includes(each.study)));
+  const linked = await whether(until('links to all studies', find, isThere));
+  const links = await find();
   checks.that('it leads to every study in the viewer', linked, `${links.length} links`);
   checks.that('without an error', viewer.troubles.length === 0, viewer.troubles[0]);
   await picture(viewer, 'start');

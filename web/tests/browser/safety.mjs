@@ -3,7 +3,9 @@
  * to what the full image gives, in mm, mean and standard deviation. Tools are those that the page itself lists: one that nobody thought of is tried too.
  */
 import { LightPage } from './light-page.mjs';
+import { endsOf } from './radiograph.mjs';
 import { Viewer } from './viewer.mjs';
+import { behind, still, until } from './waiting.mjs';
 
 /** Tools that take no value and no place from the image. */
 const LOOKING = ['WindowLevel', 'Pan', 'Zoom', 'StackScroll', 'TrackballRotate', 'Crosshairs', 'Magnify', 'AdvancedMagnify', 'ReferenceLines', 'ScaleOverlay', 'ImageOverlayViewer', 'OrientationMarker', 'ReferenceCursors', 'WindowLevelRegion', 'PlanarRotate', 'VolumeRotate', 'VolumeCropping', 'VolumeCroppingControl', 'MipJumpToClick', 'SegmentLabel', 'DICOMOverlay', 'DICOMSRDisplay', 'SRLength', 'SRBidirectional', 'SREllipticalROI', 'SRCircleROI', 'SRArrowAnnotate', 'SRAngle', 'SRCobbAngle', 'SRRectangleROI', 'SRPlanarFreehandROI', 'SRSCOORD3DPoint'];
@@ -25,16 +27,6 @@ function left() {
   };
 }
 
-/** A quick stroke with the left button across the first viewport. */
-async function stroke(viewer, from = [0.42, 0.42], to = [0.58, 0.56]) {
-  const { mouse } = viewer.page;
-  const { x, y, width, height } = await viewer.box();
-  await mouse.move(x + from[0] * width, y + from[1] * height);
-  await mouse.down();
-  await mouse.move(x + to[0] * width, y + to[1] * height, { steps: 5 });
-  await mouse.up();
-}
-
 /** Tries each tool on what is shown now; all must be refused. */
 async function refusesAll(checks, viewer, what) {
   const names = (await viewer.page.evaluate(tools)).filter(name => !LOOKING.includes(name));
@@ -46,16 +38,13 @@ async function refusesAll(checks, viewer, what) {
     } catch {
       continue;
     }
-    await stroke(viewer);
-    await viewer.page.waitForTimeout(60);
+    await viewer.drag([0.42, 0.42], [0.58, 0.56]);
+    if (!/the image is a preview/.test(await viewer.noted(/the image is a preview/))) silent.push(name);
     const { annotations, texts, segmentations } = await viewer.page.evaluate(left);
     if (annotations + texts + segmentations > 0) worked.push(`${name} (${annotations}, ${texts}, ${segmentations})`);
-    const why = await viewer.page.locator('.firstlight-tool-note').textContent({ timeout: 500 }).catch(() => '');
-    if (!/the image is a preview/.test(why)) silent.push(name);
   }
   // A press may be delivered late.
-  await viewer.page.waitForTimeout(600);
-  const after = await viewer.page.evaluate(left);
+  const after = await still(() => viewer.page.evaluate(left), 600);
   checks.that(`${what}: none of ${names.length} tools leaves anything`, names.length >= 10 && worked.length === 0 && after.annotations + after.segmentations === 0, worked.join(', ') || names.join(' '));
   checks.that(`${what}: each says at the cursor why it waits`, silent.length === 0, silent.join(', '));
   await viewer.page.emulateMedia({ media: 'print' });
@@ -113,76 +102,61 @@ async function measuresRightly(checks, viewer, what) {
     // A border of one pixel may be counted or not.
     ['RectangleROI', ({ told, counted }) => near(told.mean, counted.mean, 0.01, 0.05 * counted.sd) && near(told.sd, counted.sd, 0.03, 0.5), 'mean', [0.44, 0.42], [0.58, 0.56]],
   ]) {
-    await viewer.activate(name);
-    await viewer.drag(from, to);
-    await viewer.page.waitForTimeout(300);
-    const seen = await viewer.page.evaluate(figures, name);
+    await viewer.measure(name, from, to);
+    // The figures follow their mark with the next picture.
+    const look = () => viewer.page.evaluate(figures, name);
+    const seen = await until('the right figures', look, seen => seen.told !== undefined && holds(seen)).catch(look);
     const words = seen.told && `${seen.told[told]?.toFixed?.(2)} and ${seen.counted[told]?.toFixed(2)}${name === 'RectangleROI' ? `, SD ${seen.told.sd?.toFixed(2)} and ${seen.counted.sd.toFixed(2)} of ${seen.pixels} pixels` : ''}`;
     checks.that(`${what}: ${name} is that of the full image`, seen.tool === name && seen.told !== undefined && holds(seen), words ?? JSON.stringify(seen));
   }
 }
 
-const slowFrames = proxy => page => page.on('request', request => /\/frames\/\d+$/.test(request.url()) && proxy.shape(1.5, 80));
-
-/** Lets the line go on until the first viewport shows something finer. */
-async function finer(viewer, proxy, than) {
-  proxy.release();
-  await viewer.page.waitForFunction(columns => globalThis.shown.some(each => each.columns > columns), than, { timeout: 60_000, polling: 10 });
-  proxy.hold();
-  await viewer.page.waitForTimeout(500);
-  return (await viewer.history()).at(-1);
-}
-
 /** OHIF: a stack, coarse, finer and complete; then the planes of a volume, filling and complete; and the mode that has brushes. */
 export async function stack({ checks, browser, proxy, url, series, picture }) {
-  proxy.shape(30, 10);
-  const viewer = await Viewer.open(browser, url, `/viewer/viewer?StudyInstanceUIDs=${series.study}`, slowFrames(proxy));
+  const ends = endsOf(series);
+  proxy.holdAfter(behind(ends, 2));
+  const viewer = await Viewer.open(browser, url, `/viewer/viewer?StudyInstanceUIDs=${series.study}`);
   await viewer.until(`each => each.state === 'preview' && each.quality === 6`);
-  proxy.hold();
-  await viewer.page.waitForTimeout(500);
+  await until('a frame that waits', () => proxy.waits);
   const coarse = (await viewer.history()).at(-1);
   await refusesAll(checks, viewer, `stack, ${coarse.columns} columns`);
-  const better = await finer(viewer, proxy, coarse.columns);
+  proxy.holdAfter(behind(ends, 1));
+  const better = await viewer.finerThan(coarse.columns);
   await picture(viewer, 'radiograph-useful');
-  if (better.state === 'preview') await refusesAll(checks, viewer, `stack, ${better.columns} columns`);
+  await refusesAll(checks, viewer, `stack, ${better} columns`);
   proxy.release();
-  proxy.shape(30, 10);
   await viewer.until(`each => each.state === 'complete'`);
   await measuresRightly(checks, viewer, 'stack, complete');
   await viewer.close();
 }
 
 export async function planes({ checks, browser, proxy, url, series, picture }) {
-  proxy.shape(30, 10);
-  const viewer = await Viewer.open(browser, url, `/viewer/viewer?StudyInstanceUIDs=${series.study}&hangingprotocolId=mpr`, slowFrames(proxy));
+  // A few slices, and no more.
+  proxy.holdAfter(Infinity, 12);
+  const viewer = await Viewer.open(browser, url, `/viewer/viewer?StudyInstanceUIDs=${series.study}&hangingprotocolId=mpr`);
   await viewer.until(`each => each.frames?.some(status => status === 6)`);
-  proxy.hold();
-  await viewer.page.waitForTimeout(800);
-  const early = (await viewer.history()).filter(each => each.frames).at(-1);
+  const early = await still(async () => (await viewer.history()).filter(each => each.frames).at(-1), 500);
   await picture(viewer, 'ct-mpr-filling');
   const badge = early.badge ?? '';
   const neighbours = early.frames.some(status => status > 0 && status < 6);
   checks.that('planes, filling: what is a neighbour’s is called interpolated, what is not there not loaded', (!neighbours || /\d+ % interpolated/.test(badge)) && (early.frames.every(status => status > 0) || /not loaded/.test(badge)), badge);
   await refusesAll(checks, viewer, 'planes, filling');
-  proxy.release();
-  await viewer.page.waitForFunction(() => globalThis.shown.some(each => each.frames?.every(status => status >= 6)), null, { timeout: 120_000, polling: 20 });
-  proxy.hold();
-  await viewer.page.waitForTimeout(500);
+  // Then a level of every slice, and none complete but those few.
+  const ends = Object.values(series.levels).map(({ frames }) => frames[0].ends);
+  proxy.holdAfter((Math.max(...ends.map(each => each.at(-2))) + Math.min(...ends.map(each => each.at(-1)))) >> 1);
+  await viewer.until(`each => each.frames?.every(status => status >= 6)`);
   const covered = (await viewer.history()).filter(each => each.frames).at(-1);
-  if (covered.state === 'preview') await refusesAll(checks, viewer, `planes, a level of every slice and ${covered.frames.filter(status => status === 8).length} complete`);
+  await refusesAll(checks, viewer, `planes, a level of every slice and ${covered.frames.filter(status => status === 8).length} complete`);
   proxy.release();
-  proxy.shape(1000, 0);
-  await viewer.until(`each => each.frames && each.state === 'complete'`, 180_000);
+  await viewer.until(`each => each.frames && each.state === 'complete'`, 300_000);
   await measuresRightly(checks, viewer, 'planes, complete');
   await viewer.close();
 }
 
 export async function brushes({ checks, browser, proxy, url, series }) {
-  proxy.shape(30, 10);
-  const viewer = await Viewer.open(browser, url, `/viewer/segmentation?StudyInstanceUIDs=${series.study}`, slowFrames(proxy));
-  await viewer.until(`each => each.state === 'preview'`);
-  proxy.hold();
-  await viewer.page.waitForTimeout(800);
+  proxy.holdAfter(behind(endsOf(series), 2));
+  const viewer = await Viewer.open(browser, url, `/viewer/segmentation?StudyInstanceUIDs=${series.study}`);
+  await viewer.until(`each => each.state === 'preview' && each.quality === 6`);
   await refusesAll(checks, viewer, 'segmentation mode, preview');
   proxy.release();
   await viewer.close();
@@ -190,7 +164,8 @@ export async function brushes({ checks, browser, proxy, url, series }) {
 
 /** The light page: each kind of mark on each level, against the same mark on the full image and against the server's own samples. */
 export async function lightTable({ checks, browser, proxy, url, series }) {
-  proxy.shape(1, 80);
+  const ends = endsOf(series);
+  proxy.holdAfter(behind(ends, 3));
   const light = await LightPage.open(browser, url, `?study=${series.study}`);
   const { page } = light;
   const seen = [];
@@ -202,22 +177,18 @@ export async function lightTable({ checks, browser, proxy, url, series }) {
     }
     seen.at(-1).marks = Object.fromEntries((await light.marks()).map(({ kind, words }) => [kind, words]));
   };
-  for (let finer = Infinity; finer > 0 && seen.length < 3; ) {
-    await page.waitForFunction(than => document.querySelector('.viewport')?.dataset.level !== '' && Number(document.querySelector('.viewport')?.dataset.level) < than, finer === Infinity ? 99 : finer, { timeout: 120_000, polling: 10 });
-    proxy.hold();
-    await page.waitForTimeout(400);
-    finer = Number((await light.state()).level);
-    if (finer === 0) break;
-    seen.push({ level: finer, hints: [] });
+  // The line stops between two levels: the one before them is what is shown.
+  for (const level of [3, 2, 1]) {
+    proxy.holdAfter(behind(ends, level));
+    await light.arrived(level);
+    seen.push({ level, hints: [] });
     await measure();
     await page.emulateMedia({ media: 'print' });
     seen.at(-1).printed = await page.locator('.viewport canvas.image').evaluate(each => getComputedStyle(each).visibility);
     await page.emulateMedia({ media: null });
     await page.click('#reset');
-    proxy.release();
   }
   proxy.release();
-  proxy.shape(1000, 0);
   await light.arrived(0);
   await page.click('#reset');
   seen.push({ level: 0, hints: [] });
@@ -228,7 +199,7 @@ export async function lightTable({ checks, browser, proxy, url, series }) {
     checks.that(`light page, level ${level}: statistics and values wait, and the pointer says why`, marks.ellipse === undefined && marks.point === undefined && hints.length === 2 && hints.every(hint => /preview/.test(hint)), hints[0]);
     checks.that(`light page, level ${level}: it is not printed`, printed === 'hidden');
   }
-  checks.that('light page: there was more than one preview', seen.length >= 3, seen.map(({ level }) => level).join(', '));
+  checks.that('light page: there was more than one preview', seen.length === 4, seen.map(({ level }) => level).join(', '));
   const counted = await page.evaluate(countedByHand, { path: `${series.path}/instances/${Object.keys(series.levels)[0]}`, marks: await light.marks() });
   checks.that('light page, complete: mean and deviation are those of the samples that the server decodes', full.ellipse.startsWith(`mean ${counted.mean}`) && full.ellipse.includes(`SD ${counted.sd}`), `${full.ellipse}; ${counted.mean}, ${counted.sd} of ${counted.count} pixels`);
   checks.that('light page, complete: so is the value', full.point === counted.value, `${full.point}; ${counted.value}`);

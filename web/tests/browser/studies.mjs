@@ -39,7 +39,7 @@ const SAMPLE = [
 ];
 
 /** How long a study may take until it shows. */
-const PATIENCE = 45_000;
+const PATIENCE = 120_000;
 /** How long it is watched after that: errors come late. */
 const AFTER = 1500;
 /** What OHIF says when it is at a loss. */

@@ -1,6 +1,7 @@
 /** Stock OHIF in Chromium, with a recorder of what each viewport shows and of every request. */
 import { existsSync } from 'node:fs';
 import { chromium } from 'playwright-core';
+import { PATIENCE, until, whether } from './waiting.mjs';
 
 const FLAGS = [
   '--no-sandbox',
@@ -23,6 +24,12 @@ export async function launch(options = {}) {
   return chromium.launch({ executablePath, args: FLAGS, ...options });
 }
 
+/** Closes a browser's context; what is still asked of its pages then fails nobody. */
+export async function leave(context) {
+  await Promise.all(context.pages().map(page => page.unrouteAll({ behavior: 'ignoreErrors' })));
+  await context.close();
+}
+
 export class Viewer {
   /** `{ url, range, authorization }` of each request. */
   requests = [];
@@ -33,6 +40,7 @@ export class Viewer {
   static async open(browser, url, path, prepare = async () => {}) {
     const viewer = new Viewer();
     viewer.context = await browser.newContext({ viewport: WINDOW });
+    viewer.context.setDefaultTimeout(PATIENCE);
     await viewer.context.addInitScript(record);
     viewer.page = await viewer.context.newPage();
     viewer.page.on('request', request => {
@@ -56,8 +64,14 @@ export class Viewer {
   }
 
   /** Waits for a state of which `predicate` (run in the page) is true. */
-  async until(predicate, timeout = 120_000) {
+  async until(predicate, timeout = 2 * PATIENCE) {
     await this.page.waitForFunction(`globalThis.shown?.some(${predicate})`, undefined, { timeout, polling: 10 });
+  }
+
+  /** Waits until an image of more columns than these was shown, and gives the most there were. */
+  async finerThan(columns) {
+    await this.until(`each => each.columns > ${columns}`);
+    return Math.max(...(await this.history()).map(each => each.columns ?? 0));
   }
 
   /** Requests of frames, the part of the URL after the instance. */
@@ -92,21 +106,39 @@ export class Viewer {
     });
   }
 
-  /** Drags with the left button from one place of the first viewport to another; both as shares of its sides. */
+  /** A stroke with the left button from one place of the first viewport to another; both as shares of its sides. Without a way it is a click. */
   async drag(from, to) {
     const { mouse } = this.page;
     const { x, y, width, height } = await this.box();
+    // A dialog that closes lies over it a moment longer.
+    const isFree = ([x, y]) => globalThis.cornerstone.getRenderingEngines()[0].getViewports()[0].element.contains(document.elementFromPoint(x, y));
+    await this.page.waitForFunction(isFree, [x + from[0] * width, y + from[1] * height]);
     await mouse.move(x + from[0] * width, y + from[1] * height);
     await mouse.down();
-    await this.page.waitForTimeout(500);
     await mouse.move(x + ((from[0] + to[0]) / 2) * width, y + ((from[1] + to[1]) / 2) * height, { steps: 4 });
     await mouse.move(x + to[0] * width, y + to[1] * height, { steps: 4 });
     await mouse.up();
-    await this.page.waitForTimeout(600);
   }
 
-  async close() {
-    await this.context.close();
+  /** The same with a tool that measures: waits until it has one figure more, or, where it never has, gives `false`. A click is delivered late. */
+  async measure(tool, from, to) {
+    const count = name => globalThis.measurements().filter(each => each.metadata.toolName === name && Object.keys(Object.values(each.data.cachedStats ?? {})[0] ?? {}).length > 0).length;
+    await this.activate(tool);
+    const before = await this.page.evaluate(count, tool);
+    await this.drag(from, to);
+    return whether(until(`a figure of ${tool}`, () => this.page.evaluate(count, tool), now => now > before));
+  }
+
+  /** What was said at the cursor since the last time that this was asked, when it says so; all that was said, where it never does. */
+  async noted(pattern) {
+    const seen = () => this.page.evaluate(() => globalThis.notes);
+    const all = await until(`a note ${pattern}`, seen, notes => notes.some(words => pattern.test(words))).catch(seen);
+    await this.page.evaluate(() => void (globalThis.notes.length = 0));
+    return all.findLast(words => pattern.test(words)) ?? all.at(-1) ?? '';
+  }
+
+  close() {
+    return leave(this.context);
   }
 }
 
@@ -141,4 +173,15 @@ function record() {
     }
   };
   setInterval(look, 10);
+  // Of what changes more than once in that time nothing is left out.
+  document.addEventListener('CORNERSTONE_STACK_NEW_IMAGE', look, true);
+  const watched = setInterval(() => {
+    if (!globalThis.cornerstone?.eventTarget) return;
+    clearInterval(watched);
+    globalThis.cornerstone.eventTarget.addEventListener('CORNERSTONE_IMAGE_VOLUME_MODIFIED', look);
+  }, 10);
+  /** What is said at the cursor, each time that it is. */
+  globalThis.notes = [];
+  const told = ({ target }) => target.classList?.contains('firstlight-tool-note') && globalThis.notes.push(target.textContent);
+  new MutationObserver(changes => changes.forEach(told)).observe(document, { subtree: true, childList: true });
 }

@@ -1,21 +1,30 @@
 /** A CT series in MPR on a slow line: a useful level of every slice comes first, then full ones outwards; its values are right. */
 import { Viewer } from './viewer.mjs';
+import { still, until } from './waiting.mjs';
 
 const ADJACENT = 3;
 const FAR = 1;
 const REDUCED = 6;
 const FULL = 8;
 
-export async function fills({ checks, browser, url, series, image, picture }) {
+export async function fills({ checks, browser, proxy, url, series, image, picture }) {
+  // A few slices, and no more until the volume that fills was looked at.
+  proxy.holdAfter(Infinity, 12);
   const viewer = await Viewer.open(browser, url, `/viewer/viewer?StudyInstanceUIDs=${series.study}&hangingprotocolId=mpr`);
   await viewer.until(`each => each.frames?.some(status => status > 0)`);
   await viewer.activate('Probe');
   await viewer.drag([0.5, 0.5], [0.5, 0.5]);
-  const early = (await viewer.history()).at(-1);
-  checks.that('a probe of the filling volume is refused', early.state === 'preview' && (await viewer.annotations()).length === 0);
-  const badges = await viewer.page.evaluate(fitting);
+  const why = await viewer.noted(/preview/);
+  const left = await still(() => viewer.annotations(), 600);
+  const early = (await viewer.history()).filter(each => each.frames).at(-1);
+  checks.that('a probe of the filling volume is refused', early.state === 'preview' && left.length === 0 && /preview/.test(why), why);
+  const look = () => viewer.page.evaluate(fitting);
+  const badges = await until('three badges', look, seen => seen.length === 3).catch(look);
   checks.that('the badge of each pane can be read', badges.length === 3 && badges.every(Boolean), badges.join(' '));
+  proxy.release();
   await viewer.until(`each => each.frames && each.state === 'complete'`, 300_000);
+  // In each of its panes.
+  await viewer.page.waitForFunction(() => [...new Map(globalThis.shown.map(each => [each.viewport, each.state])).values()].every(state => state === 'complete'));
 
   const shown = (await viewer.history()).filter(each => each.frames);
   const last = shown.at(-1);
@@ -37,17 +46,10 @@ export async function fills({ checks, browser, url, series, image, picture }) {
   const right = slices.filter(slice => image.hashes.has(slice.hash)).length;
   checks.that('every slice has the pixels of the reference decoders', right === image.slices, `${right} of ${image.slices}`);
 
-  await viewer.drag([0.55, 0.5], [0.55, 0.5]);
+  await viewer.measure('Probe', [0.55, 0.5], [0.55, 0.5]);
   const probe = await viewer.page.evaluate(probed);
   checks.that('the value under the cursor is that of the slice', probe !== null && probe.value === probe.expected, probe && `${probe.value} ${probe.unit} at ${probe.index}`);
   checks.that('no prefix failed to decode', viewer.troubles.length === 0, viewer.troubles[0]);
-
-  const started = await viewer.page.evaluate(() => {
-    const frames = performance.getEntriesByType('resource').filter(entry => /\/frames\/1$/.test(entry.name));
-    return Math.round(Math.min(...frames.map(entry => entry.startTime)));
-  });
-  const first = shown.find(each => each.frames.some(status => status > 0));
-  console.log(`     first slices ${first.at - started} ms, volume covered ${covered?.at - started} ms, complete ${last.at - started} ms after the first request`);
   await picture(viewer, 'ct-mpr');
   await viewer.close();
 }

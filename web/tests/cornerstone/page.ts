@@ -44,15 +44,17 @@ async function stack(root: string, path: string, at = 0): Promise<number> {
   return imageIds.length;
 }
 
-/** Steps through the stack as a wheel does; tells how many steps had a picture of their own slice `within` ms. */
+/** Steps through the stack as a wheel does, not before a picture of the slice is there; tells how many steps had one `within` so many ms. */
 async function scroll(steps: number, every: number, within: number): Promise<number> {
   const viewport = engine.getViewport('stack') as unknown as { scroll(delta: number): void; getCurrentImageId(): string; getCornerstoneImage(): { imageId: string } };
+  const isThere = () => viewport.getCornerstoneImage().imageId === viewport.getCurrentImageId();
   let right = 0;
   for (let n = 0; n < steps; n++) {
     viewport.scroll(1);
-    await new Promise(later => setTimeout(later, within));
-    if (viewport.getCornerstoneImage().imageId === viewport.getCurrentImageId()) right++;
-    await new Promise(later => setTimeout(later, every - within));
+    const until = performance.now() + within;
+    do await new Promise(later => setTimeout(later, every));
+    while (!isThere() && performance.now() < until);
+    if (isThere()) right++;
   }
   return right;
 }

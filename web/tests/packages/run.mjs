@@ -96,7 +96,7 @@ async function examples(checks, packages, project) {
   const server = createServer((_, response) => response.writeHead(200, { 'Content-Type': 'application/octet-stream; transfer-syntax=1.2.840.10008.1.2.4.202', 'Content-Length': bytes.length }).end(bytes));
   await new Promise(ready => server.listen(0, '127.0.0.1', ready));
   const url = `http://127.0.0.1:${server.address().port}/studies/1/series/2/instances/3/frames/1`;
-  const levels = await attempt(process.execPath, [join(installed('loader'), 'levels.mjs'), url], { cwd: project, timeout: 20_000 });
+  const levels = await attempt(process.execPath, [join(installed('loader'), 'levels.mjs'), url], { cwd: project, timeout: 120_000 });
   server.close();
   checks.that('@firstlight/loader: levels.mjs loads a frame to its full image', /^level 0: .* complete/m.test(levels.stdout), levels.stderr.trim() || levels.stdout.trim().split('\n').at(-1));
 }

@@ -59,6 +59,18 @@ impl Spool {
         ours && self.folder.parent().is_some_and(|root| !is_held(&root.join(run)).unwrap_or(true))
     }
 
+    /// Has another run a folder here, so that it lives?
+    pub fn has_others(&self) -> io::Result<bool> {
+        let Some(root) = self.folder.parent() else { return Ok(false) };
+        for entry in fs::read_dir(root)? {
+            let path = entry?.path();
+            if path != self.folder && path.is_dir() && is_held(&path)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     /// The folder of this run.
     pub fn folder(&self) -> &Path {
         &self.folder
@@ -322,7 +334,9 @@ mod tests {
         fs::create_dir(&making).unwrap();
         fs::write(folder.path().join("stray"), b"a file").unwrap();
         assert!(living.is_dead("cut") && living.is_dead("killed") && living.is_dead("never"));
+        assert!(!living.has_others().unwrap());
         let (second, mut dead) = Spool::open(folder.path()).unwrap();
+        assert!(living.has_others().unwrap() && second.has_others().unwrap());
         dead.sort();
         assert_eq!(dead, ["cut", "killed"]);
         assert!(!killed.exists() && !cut.exists());

@@ -2,7 +2,8 @@
 //!
 //! [`Index`] is in parts, a file each with its rows: what is stored becomes known ([`Register`]), is looked up ([`Instances`]) and searched
 //! ([`Search`]); jobs are leased and ended ([`Jobs`]); proof is kept ([`Proofs`], [`WaysBack`]), metadata prepared ([`Metadata`]), all of
-//! it looked at again ([`Scrubbing`]), what is deleted taken out and forgotten ([`Removing`]), and all of it copied ([`BackingUp`]);
+//! it looked at again ([`Scrubbing`]), what is deleted taken out and forgotten ([`Removing`]), and all of it copied ([`BackingUp`], and row by
+//! row [`Copying`]);
 //! who may come in is kept too ([`Accounts`]). Every method is one transaction or one snapshot; no connection is handed out. Rows are plain structs;
 //! what a query means ([`query`]), how texts are folded ([`fold`]) and what a frame table is ([`frames`]) is the same for every engine.
 //!
@@ -16,6 +17,7 @@ mod checksum;
 mod commits;
 #[cfg(any(test, feature = "contract"))]
 pub mod contract;
+mod copying;
 mod evidence;
 mod fold;
 pub mod frames;
@@ -40,6 +42,7 @@ mod ways_back;
 pub use access::{Accounts, NewSecret, SecretKind, SecretRow, StudyFacts, UserRow};
 pub use backup::{BackingUp, NamedObject};
 pub use checksum::Checksum;
+pub use copying::{Begun, Copying, Snapshot, StoredRow, Table, Value};
 pub use evidence::{EvidenceOf, EvidenceRow, Figure, ObjectFacts, Opinions, Proofs};
 pub use fold::{fold, groups};
 pub use instances::{
@@ -74,6 +77,7 @@ pub trait Index:
     + Scrubbing
     + Removing
     + BackingUp
+    + Copying
     + Accounts
     + Send
     + Sync
@@ -91,6 +95,7 @@ impl<T> Index for T where
         + Scrubbing
         + Removing
         + BackingUp
+        + Copying
         + Accounts
         + Send
         + Sync

@@ -3,12 +3,13 @@
 //! It is written once, by whoever opens the archive first. Every command that opens it later finds the index without being told again, and
 //! none can begin a second one.
 
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use super::postgres::{Access, Address, Postgres, Unusable};
 use crate::objects::place as objects;
-use crate::written;
+use crate::{sync_folder, written};
 
 /// The index that is in the archive's folder.
 const OWN: &str = "index.sqlite";
@@ -16,6 +17,11 @@ const OWN: &str = "index.sqlite";
 const WRITTEN: &str = "index-at";
 /// The file that names the folder of objects, for an index that many nodes have open.
 const NAMED: &str = "objects-id";
+/// The index of an archive that is being moved here, until all of it is there.
+const ARRIVING: &str = "index.moving";
+/// The file that says which archive is being moved here, and the one that says which was.
+const MOVING: &str = "moving";
+const MOVED: &str = "moved";
 
 /// How the index of an archive is kept.
 #[derive(Debug, Clone, Default)]
@@ -41,6 +47,9 @@ impl Keeping {
 
     /// Where the archive in this folder has its index, or will have it.
     pub fn place(&self, dir: &Path) -> Result<Place, Unusable> {
+        if let Some(from) = moving(dir).map_err(of(dir))? {
+            return Err(Unusable::Moving(dir.display().to_string(), from));
+        }
         let own = dir.join(OWN);
         let wanted = self.at.as_deref().map(str::parse::<Address>).transpose()?;
         let written = written::read(dir, WRITTEN).map_err(of(dir))?.map(|text| text.parse::<Address>()).transpose()?;
@@ -61,7 +70,10 @@ impl Keeping {
 
 /// Opens the index in a database for the archive in this folder, and has it written down. At most `readers` read at once.
 pub fn open(dir: &Path, address: &Address, readers: usize) -> Result<Postgres, Unusable> {
-    let index = Postgres::open(address, &Access::from_env()?, readers)?;
+    let index = open_any(address, readers)?;
+    if let Some(from) = index.is_being_copied()? {
+        return Err(Unusable::Moving(address.to_string(), from));
+    }
     // A database that can't be used is none: its address is not written down.
     let first = written::write(dir, WRITTEN, &address.to_string()).map_err(of(dir))?;
     if first.parse::<Address>()? == *address {
@@ -69,6 +81,46 @@ pub fn open(dir: &Path, address: &Address, readers: usize) -> Result<Postgres, U
     }
     // Somebody else opened it meanwhile, for the first time too.
     Err(Unusable::Elsewhere(first, address.to_string()))
+}
+
+/// Opens the index in a database, whatever is in it.
+pub fn open_any(address: &Address, readers: usize) -> Result<Postgres, Unusable> {
+    Postgres::open(address, &Access::from_env()?, readers)
+}
+
+/// Which archive is being moved into this folder.
+pub fn moving(dir: &Path) -> io::Result<Option<String>> {
+    written::read(dir, MOVING)
+}
+
+/// Which archive was moved into this folder.
+pub fn moved(dir: &Path) -> io::Result<Option<String>> {
+    written::read(dir, MOVED)
+}
+
+/// Writes down that this archive is being moved into this folder: nobody opens it until it is there. Returns which one is.
+pub fn begin_move(dir: &Path, from: &str) -> io::Result<String> {
+    written::write(dir, MOVING, from)
+}
+
+/// The file of an index that is being moved into this folder.
+pub fn arriving(dir: &Path) -> PathBuf {
+    dir.join(ARRIVING)
+}
+
+/// The archive has been moved into this folder, its index to this address, or into the folder: gives it its name. May be done again.
+pub fn end_move(dir: &Path, address: Option<&Address>, from: &str) -> io::Result<()> {
+    match address {
+        Some(address) => drop(written::write(dir, WRITTEN, &address.to_string())?),
+        None if !dir.join(OWN).is_file() => {
+            fs::rename(arriving(dir), dir.join(OWN))?;
+            sync_folder(dir)?;
+        }
+        None => {}
+    }
+    written::write(dir, MOVED, from)?;
+    fs::remove_file(dir.join(MOVING))?;
+    sync_folder(dir)
 }
 
 /// How the objects of this index are opened by the archive in this folder: where the index knows them to be.
@@ -93,7 +145,7 @@ pub fn settle_objects(index: &Postgres, dir: &Path) -> Result<(), Unusable> {
 
 /// Does this folder hold an archive?
 pub fn is_there(dir: &Path) -> bool {
-    dir.join(OWN).is_file() || dir.join(WRITTEN).is_file()
+    [OWN, WRITTEN, MOVING].iter().any(|name| dir.join(name).is_file())
 }
 
 /// Where the archive in this folder has its index, in words: a file, or an address.
@@ -115,7 +167,6 @@ fn of(dir: &Path) -> impl FnOnce(io::Error) -> Unusable {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::fs;
 
     fn at(address: &str) -> Keeping {
         Keeping { at: Some(address.to_owned()) }
@@ -134,6 +185,23 @@ mod tests {
         let error = at(two).place(dir.path()).unwrap_err().to_string();
         assert_eq!(error, format!("its index is at {one}, not at {two}"));
         assert_eq!(written(dir.path()), Path::new(one));
+    }
+
+    #[test]
+    fn nobody_opens_what_has_not_arrived() {
+        let dir = tempfile::tempdir().unwrap();
+        assert_eq!(begin_move(dir.path(), "old").unwrap(), "old");
+        assert_eq!(begin_move(dir.path(), "another").unwrap(), "old");
+        assert!(is_there(dir.path()));
+        assert!(matches!(Keeping::default().place(dir.path()), Err(Unusable::Moving(_, from)) if from == "old"));
+        fs::write(arriving(dir.path()), "rows").unwrap();
+        end_move(dir.path(), None, "old").unwrap();
+        assert!(matches!(Keeping::default().place(dir.path()), Ok(Place::Own(_))) && !arriving(dir.path()).exists());
+        // Killed between the last two steps.
+        begin_move(dir.path(), "old").unwrap();
+        end_move(dir.path(), None, "old").unwrap();
+        assert_eq!((moving(dir.path()).unwrap(), moved(dir.path()).unwrap().as_deref()), (None, Some("old")));
+        assert_eq!(fs::read(dir.path().join(OWN)).unwrap(), b"rows");
     }
 
     #[test]

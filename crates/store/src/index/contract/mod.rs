@@ -5,6 +5,7 @@
 
 pub mod access;
 pub mod backup;
+pub mod copying;
 pub mod jobs;
 pub mod metadata;
 pub mod register;
@@ -73,6 +74,8 @@ macro_rules! index_contract {
             removal::what_was_never_listed_goes, removal::a_held_study_stays, removal::lessees_of_purges_may_die,
             removal::the_engine_is_made_anew);
         $crate::index_contract!(@ $bed: backup::every_object_is_named_once_in_order, backup::a_copy_is_the_index_at_one_moment);
+        $crate::index_contract!(@ $bed: copying::all_rows_go, copying::all_rows_come, copying::a_snapshot_is_of_one_moment,
+            copying::rows_are_as_they_would_be_kept);
     };
     (@ $bed:path: $($part:ident::$case:ident),*) => {
         $(#[test] fn $case() {

@@ -10,6 +10,7 @@ use super::session::Session;
 use super::values::get;
 use crate::Error;
 use crate::index::checksum::Checksum;
+use crate::index::copying::Table;
 
 /// A table with sums.
 #[derive(Debug, Clone)]
@@ -61,6 +62,12 @@ impl Sealed {
     pub(super) fn columns(&self, table: &str) -> String {
         let columns = self.columns.iter().map(String::as_str).chain(["sum"]);
         columns.map(|column| format!("{table}.\"{column}\"")).collect::<Vec<_>>().join(", ")
+    }
+
+    /// The table as it is copied.
+    pub(super) fn into_table(self) -> Table {
+        let key = self.columns.iter().enumerate().filter(|(_, column)| self.key.contains(column)).map(|(n, _)| n);
+        Table { key: key.collect(), name: self.name, columns: self.columns }
     }
 
     /// The columns but for the sum, in their order.

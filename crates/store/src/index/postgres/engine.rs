@@ -107,6 +107,11 @@ impl Postgres {
         })
     }
 
+    /// A connection for whoever keeps something open on it, and what statements on it are run by.
+    pub(super) fn lend(&self) -> Result<(Connection, &Connections), Error> {
+        Ok((self.connections.take()?, &self.connections))
+    }
+
     fn again<T>(
         &self,
         patience: Option<&Patience>,

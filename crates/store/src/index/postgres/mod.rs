@@ -8,6 +8,7 @@ mod accounts;
 mod address;
 mod backup;
 mod checksum;
+mod copying;
 mod engine;
 mod evidence;
 mod failing;

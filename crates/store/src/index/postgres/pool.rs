@@ -2,7 +2,7 @@
 
 use std::future::Future;
 use std::ops::Deref;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use deadpool_postgres::{ClientWrapper, Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime};
 use tokio_postgres::Config;
@@ -26,6 +26,15 @@ const SILENT: Duration = Duration::from_secs(30);
 const OPTIONS: &str = "-c search_path=firstlight,public -c synchronous_commit=on -c idle_in_transaction_session_timeout=60s \
     -c client_min_messages=warning -c jit=off -c enable_seqscan=off";
 
+/// What the names begin with under which programs are known to the database.
+pub(super) const PROGRAM: &str = "firstlight ";
+
+/// What no other program is called, on no machine.
+fn this_program() -> String {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos());
+    format!("{} {now:x}", std::process::id())
+}
+
 /// The connections to a database.
 pub(super) struct Connections {
     // Before the runner: connections end on its threads.
@@ -40,7 +49,7 @@ impl Connections {
     pub(super) fn new(address: &Address, access: &Access, most: usize) -> Result<Connections, Unusable> {
         let tls = tls(address)?;
         let mut config = address.config.clone();
-        config.application_name("firstlight").options(OPTIONS);
+        config.application_name(format!("{PROGRAM}{}", this_program())).options(OPTIONS);
         config.keepalives_idle(SILENT).keepalives_interval(SILENT / 3).keepalives_retries(3).tcp_user_timeout(SILENT);
         if config.get_connect_timeout().is_none() {
             config.connect_timeout(CONNECT);

@@ -48,6 +48,9 @@ pub enum Unusable {
     /// The index says that the objects are somewhere else than this node has them.
     #[error("the objects of this index are at {0}, not at {1}")]
     OtherObjects(String, String),
+    /// An archive is being moved there, and has not arrived.
+    #[error("an archive is being moved to {0}, and is not there yet: {1}")]
+    Moving(String, String),
     /// The tables are there and can't be used.
     #[error(transparent)]
     Index(#[from] crate::Error),

@@ -8,6 +8,7 @@ use rusqlite::{Connection, OptionalExtension};
 
 use crate::Error;
 use crate::index::checksum::Checksum;
+use crate::index::copying::Table;
 
 /// A table with sums.
 #[derive(Debug, Clone)]
@@ -74,6 +75,12 @@ impl Sealed {
     pub(super) fn expression(&self, table: &str) -> String {
         let columns: Vec<String> = self.columns.iter().map(|column| format!("{table}.\"{column}\"")).collect();
         format!("row_sum({})", columns.join(", "))
+    }
+
+    /// The table as it is copied.
+    pub(super) fn into_table(self) -> Table {
+        let key = self.columns.iter().enumerate().filter(|(_, column)| self.key.contains(column)).map(|(n, _)| n);
+        Table { key: key.collect(), name: self.name, columns: self.columns }
     }
 
     /// What a row is called: its number, or its key.

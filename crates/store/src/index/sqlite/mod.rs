@@ -3,6 +3,7 @@
 mod access;
 mod backup;
 mod checksum;
+mod copying;
 mod engine;
 mod evidence;
 mod find;

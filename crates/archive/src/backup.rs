@@ -4,18 +4,17 @@
 //! last. A crash at any moment leaves the backup of before, or this one. What is there is not copied again, so that the next one takes what is new.
 
 use std::fs::{self, File, TryLockError};
-use std::io::{self, Read};
+use std::io;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use dicom::ReadAt;
 use store::index::sqlite::Sqlite;
 use store::index::{BackingUp, Instances, NamedObject};
 use store::{Disk, Key, Objects, Spool, Staged, sync_folder};
 
 use crate::archive::Archive;
 use crate::error::Error;
+use crate::stream::Stream;
 
 /// What the index of a backup is called: a folder with it is no archive, and nobody serves it by mistake.
 pub const INDEX: &str = "index.backup";
@@ -118,7 +117,7 @@ impl Archive {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Found::Missing),
             opened => opened,
         };
-        let staged = opened.and_then(|opened| target.spool.stage(&mut Stream { object: opened, at: 0 }));
+        let staged = opened.and_then(|opened| target.spool.stage(&mut Stream::of(opened)));
         Ok(match staged {
             Ok(staged) if staged.key() == object.key => Found::Whole(staged),
             Ok(_) => Found::Damaged("its bytes are not what was stored".into()),
@@ -217,19 +216,4 @@ pub(crate) fn remove_index(path: &Path) -> Result<(), Error> {
         }
     }
     Ok(())
-}
-
-/// All bytes of an object, one after the other.
-struct Stream {
-    object: Arc<dyn ReadAt>,
-    at: u64,
-}
-
-impl Read for Stream {
-    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
-        let n = (self.object.size() - self.at).min(out.len() as u64) as usize;
-        self.object.read_exact_at(self.at, &mut out[..n])?;
-        self.at += n as u64;
-        Ok(n)
-    }
 }

@@ -81,6 +81,9 @@ pub enum Error {
     /// The database of the index does not answer, or was lost on the way: it can be tried again.
     #[error("the database of the index does not answer: {0}")]
     Unreachable(String),
+    /// What is to be moved or copied can't go there.
+    #[error("{0}")]
+    Destination(String),
     /// The archive is being closed.
     #[error("the archive is closed")]
     Closed,

@@ -6,12 +6,14 @@ pub mod backup;
 pub mod delete;
 pub mod dimse;
 pub mod migrate;
+pub mod moving;
 
 use access::{DoorFlags, KeyFlags, LabelFlags, ShareFlags, UserFlags};
 use backup::{BackupFlags, RebuildFlags};
 use delete::{DeleteFlags, GraceFlag, HoldFlags};
 use dimse::{DimseFlags, PullFlags, SendFlags};
 use migrate::{ImportFlags, MigrateFlags, Rate};
+use moving::MoveFlags;
 
 use ::migrate::Hours;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -84,6 +86,8 @@ pub enum Command {
     Hold(HoldFlags),
     /// Copy an archive into a folder, while it is served
     Backup(BackupFlags),
+    /// Bring an archive to another place: its index to PostgreSQL, its objects to S3, or back
+    Move(MoveFlags),
     /// Make the index of an archive anew, from its objects alone
     RebuildIndex(RebuildFlags),
     /// List what proves that converted instances are what their sources were

@@ -19,6 +19,7 @@ mod kept;
 mod log;
 mod manual;
 mod migrate;
+mod moving;
 mod policy;
 mod pull;
 mod quarantine;
@@ -70,6 +71,7 @@ fn run(cli: Cli) -> Result<Exit, Failure> {
         Command::Delete(flags) => delete::run(settings::delete::delete(flags, file)?),
         Command::Hold(flags) => delete::hold(settings::delete::hold(flags, file)?),
         Command::Backup(flags) => backup::run(settings::backup::backup(flags, file)?),
+        Command::Move(flags) => moving::run(settings::moving::moving(flags, file)?),
         Command::RebuildIndex(flags) => rebuild::run(settings::backup::rebuild(flags, file)?),
         Command::Evidence(flags) => evidence::run(settings::look::evidence(flags, file)),
         Command::Quarantine(flags) => quarantine::run(settings::look::quarantine(flags, file)?),

@@ -9,6 +9,7 @@ pub mod delete;
 pub mod dimse;
 pub mod look;
 mod migrate;
+pub mod moving;
 
 pub use migrate::{Asked, Import, Watch};
 

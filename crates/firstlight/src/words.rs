@@ -91,6 +91,9 @@ pub fn hint_for_index(error: &IndexUnusable) -> &'static str {
         IndexUnusable::Rights(..) => "let it own the database: ALTER DATABASE name OWNER TO user",
         IndexUnusable::Elsewhere(..) => "leave --index out: the archive knows where its index is",
         IndexUnusable::OtherObjects(..) => "leave --objects out: the index knows where its objects are",
+        IndexUnusable::Moving(..) => {
+            "`firstlight move` ends it: run the same command again, with the old archive at rest"
+        }
         _ => "docs/deployment.md says how an index in PostgreSQL is set up",
     }
 }

@@ -119,6 +119,44 @@ def test_serve_with_an_index_in_postgresql(tmp_path, database, images):
     assert scrubbed.returncode != 0 and "instances 3" in scrubbed.stdout + scrubbed.stderr, scrubbed
 
 
+def test_a_lost_index_is_made_anew(tmp_path, database):
+    """The tables are gone; from the objects alone all is listed, found, converted and restored as before. Tables that are there are left alone."""
+    address, environment, data, images = database.database("anew"), database.environment(), tmp_path / "data", tmp_path / "images"
+    for seed in range(1, 9):
+        # The order in which they came is lost: that of the answers is by date.
+        make_image(images / f"{seed}.dcm", rows=200 + seed, columns=100, seed=seed, StudyInstanceUID=f"2.25.9{seed}", SeriesInstanceUID=f"2.25.8{seed}",
+                   StudyDate=f"2026010{seed}", PatientName=f"Test^{'abcdefgh'[seed - 1]}")
+    server = Over(tmp_path, images, environment, "--index", address)
+    server.converted(8)
+    paths = ("studies?includefield=all", "series?includefield=all", "instances?includefield=all", "studies?PatientName=*est*")
+    plain = lambda found: [{tag: value for tag, value in row.items() if tag != "00081190"} for row in found]
+    before = [plain(server.found(path)) for path in paths]
+    server.stop()
+    rebuild = ("rebuild-index", "--data", data)
+    refused = firstlight(*rebuild, env=environment)
+    assert refused.returncode == 2 and "is not empty" in refused.stderr, refused
+    database.ask("anew", "DROP SCHEMA firstlight CASCADE")
+    # One that was begun and lost with its tables too.
+    process = subprocess.Popen([BINARY, *map(str, rebuild)], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    time.sleep(0.3)
+    process.kill()
+    process.wait()
+    database.ask("anew", "DROP SCHEMA IF EXISTS firstlight CASCADE")
+    done = firstlight(*rebuild, env=environment)
+    assert done.returncode == 0 and "8 instances listed" in done.stdout and "nothing lists" not in done.stdout, done
+    for path in images.glob("*.dcm"):
+        sop, out = pydicom.dcmread(path, stop_before_pixels=True).SOPInstanceUID, tmp_path / "out.dcm"
+        back = firstlight("restore", sop, "--data", data, "--output", out, "--force", env=environment)
+        assert back.returncode == 0 and out.read_bytes() == path.read_bytes(), back
+    scrubbed = firstlight("scrub", "--data", data, env=environment)
+    assert scrubbed.returncode == 0, scrubbed
+    (tmp_path / "nothing").mkdir()
+    server = Over(tmp_path, tmp_path / "nothing", environment)
+    assert [plain(server.found(path)) for path in paths] == before
+    frames_are_right(server, images)
+    server.stop()
+
+
 def test_the_database_is_killed_and_comes_back(tmp_path, database):
     """At several moments of an import; what was acknowledged is whole, and the import goes on."""
     images, data = tmp_path / "images", tmp_path / "data"

@@ -31,7 +31,7 @@ const REQUESTS = 5;
 /** Of the budget of codestreams, what is left when some had to go. */
 const KEPT = 0.8;
 /** Who waits for the first request to be sent waits no longer. */
-const SENT_MS = 1000;
+const SENT_MS = 3000;
 
 export class Loading {
   readonly budget: Budget;

@@ -134,13 +134,13 @@ export class Archive {
   }
 
   async #converted(expected, is = ({ transferSyntax, frames }) => transferSyntax === HTJ2K_RPCL && frames[0]?.ends.length > 0) {
-    const deadline = Date.now() + 300_000;
+    const deadline = Date.now() + 900_000;
     for (;;) {
       const series = await this.series().catch(() => []);
       const instances = series.flatMap(each => Object.values(each.levels));
       const ready = instances.filter(is);
       if (ready.length >= expected) return;
-      if (Date.now() > deadline) throw new Error(`${ready.length} of ${expected} instances were converted in five minutes`);
+      if (Date.now() > deadline) throw new Error(`${ready.length} of ${expected} instances were converted in a quarter of an hour`);
       await pause(200);
     }
   }

@@ -173,7 +173,8 @@ async function isShown(checks, browser, url, study, first) {
     const asked = requests.find(each => /\/frames\/\d+$/.test(each.url));
     const end = Number(/^bytes=0-(\d+)$/.exec(asked?.headers.range ?? '')?.[1] ?? NaN) + 1;
     const level = asked === undefined ? undefined : Number.isNaN(end) ? 0 : levels.frames[0].ends.toReversed().indexOf(end);
-    return level === undefined ? /^first-light \d/ : new RegExp(`^first-light ${Math.ceil(metadata['00280011'].Value[0] / 2 ** level)}x`);
+    if (level === undefined) return requests.some(each => each.url.includes('/rendered?viewport=')) ? /^first-light \d/ : /$^/;
+    return new RegExp(`^first-light ${Math.ceil(metadata['00280011'].Value[0] / 2 ** level)}x`);
   };
   const marks = () => page.evaluate(() => performance.getEntriesByType('mark').map(each => each.name));
   const drawn = await whether(until('its finest picture', marks, names => names.some(name => finest().test(name))));

@@ -25,10 +25,10 @@ export async function radiograph({ checks, browser, proxy, url, series, picture 
   proxy.holdAfter(behind(frames[0].ends, 1));
   const light = await LightPage.open(browser, url, `?study=${series.study}`);
   const { page } = light;
-  const preview = (await light.arrived(1)).level;
+  const { level: preview, words } = await light.shows({ level: 1 }, { quality: /^Preview/ });
   const sent = proxy.bytes - before;
   checks.that('a coarse level shows before the image is there', Number(preview) > 0, `level ${preview} after ${sent} bytes, page and decoder included`);
-  checks.that('it says that it is a preview', (await light.words('quality')).startsWith('Preview'), await light.words('quality'));
+  checks.that('it says that it is a preview', words.quality.startsWith('Preview'), words.quality);
   await picture({ page }, 'light-preview');
   const early = await drawn(light);
   await light.drag('ellipse', [60, 40]);

@@ -15,8 +15,10 @@ export async function quality({ checks, browser, proxy, url, series, picture }) 
   const button = page.locator('[data-cy="FirstlightQuality"]');
   await button.click();
   const panel = page.locator('section.firstlight-quality');
-  const words = await panel.innerText();
-  checks.that('a button of the toolbar tells what the line gives', /\d+ × \d+ of \d+ × \d+/.test(words) && /[\d.]+ Mbit\/s, \d+ ms/.test(words) && /[\d.]+ MB/.test(words) && /after [\d.]+ s/.test(words), words.replaceAll('\n', ' '));
+  const tells = words => /\d+ × \d+ of \d+ × \d+/.test(words) && /[\d.]+ Mbit\/s, \d+ ms/.test(words) && /[\d.]+ MB/.test(words) && /after [\d.]+ s/.test(words);
+  const read = () => panel.innerText();
+  const words = await until('what the line gives', read, tells).catch(read);
+  checks.that('a button of the toolbar tells what the line gives', tells(words), words.replaceAll('\n', ' '));
   checks.that('and that data is saved', /saves data/.test(words));
   await picture(viewer, 'ohif-quality');
   // On this line the series takes half a minute: there is time for another choice.

@@ -107,13 +107,17 @@ function go(path) {
 /** Where the levels of the only frame of a series end. */
 export const endsOf = series => Object.values(series.levels)[0].frames[0].ends;
 
-/** One request brings the frame; a further one, if there is any, begins where the one before ended, and that is where a level ends. */
+/**
+ * One request brings the frame; a further one, if there is any, begins where the one before ended, and that is where a level ends. One that asked for all
+ * and was given up, because a slow machine kept the line still for too long, is gone on with behind its beginning.
+ */
 function comesOnce(checks, viewer, series) {
   const [{ frames }] = Object.values(series.levels);
   const ends = new Set(frames[0].ends);
   const ranges = viewer.ranges().map(({ range }) => /^bytes=(\d+)-(\d*)$/.exec(range ?? 'bytes=0-'));
   const parts = ranges.map(found => [Number(found[1]), found[2] === '' ? null : Number(found[2]) + 1]);
-  const joined = parts.every(([from], n) => from === (n === 0 ? 0 : parts[n - 1][1]));
+  const follows = (from, [began, ended]) => (ended === null ? from > began : from === ended);
+  const joined = parts.every(([from], n) => (n === 0 ? from === 0 : follows(from, parts[n - 1])));
   checks.that('the frame was asked for once, or each time from where the last time ended', parts.length > 0 && joined && parts.at(-1)[1] === null, JSON.stringify(parts));
   checks.that('each cut is where a level ends', parts.every(([, to]) => to === null || ends.has(to)));
 }
@@ -222,7 +226,7 @@ export async function survives({ checks, browser, url, series, image, proxy }) {
   const shown = (await viewer.history()).filter(each => each.quality !== undefined);
   const asked = viewer.ranges().map(({ range }) => range);
   checks.that('ranges of two objects are never joined', changed !== undefined && shown.filter(each => each.quality === 8).length === 1);
-  checks.that('the image is then fetched anew, from its beginning', asked[asked.indexOf(changed) + 1] === null, `${changed} of ${JSON.stringify(asked)}`);
+  checks.that('the image is then fetched anew, from its beginning', asked[asked.lastIndexOf(changed) + 1] === null, `${changed} of ${JSON.stringify(asked)}`);
   const hash = await viewer.page.evaluate(samplesOfStack);
   checks.that('and has the pixels of the reference decoders', image.hashes.has(hash), hash);
   await viewer.close();

@@ -43,7 +43,7 @@ async function main(folder) {
     const page = await browser.newPage();
     page.on('console', (message) => message.type() === 'error' && console.error(message.text()));
     await page.goto(`http://127.0.0.1:${server.address().port}/`);
-    await page.waitForFunction('window.ready', null, { timeout: 30_000 });
+    await page.waitForFunction('window.ready', null, { timeout: 120_000 });
     console.log(`peer: @cornerstonejs/codec-openjph 2.4.11, SIMD level ${await page.evaluate('peer.getSIMDLevel()')}`);
     failed += await decode(page);
     failed += await time(page);

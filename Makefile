@@ -1,7 +1,7 @@
 # Firstlight: two commands to know are `make start` and `make test`.
 
 .DEFAULT_GOAL := help
-.PHONY: help start check test faults setup build samples bench-codec bench-convert bench-migrate bench-audit bench-server bench-viewer bench-policy judge-pairs dist test-migrate test-audit sweep fuzz wasm clean
+.PHONY: help start check test faults setup build samples bench-codec bench-convert bench-migrate bench-audit bench-scale bench-server bench-viewer bench-policy judge-pairs dist test-migrate test-audit sweep fuzz wasm clean
 
 help: ## Show what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -45,6 +45,10 @@ bench-migrate: ## Migrate 100,000 instances, a million files, an object of 5.6 G
 bench-audit: ## Audit the corpus, converted and imported: MB for each second of CPU time
 	@scripts/setup.sh build judges
 	@scripts/bench/run.sh audit $(if $(DICOM),"$(DICOM)")
+
+bench-scale: ## PostgreSQL and S3 beside SQLite and a disk, workers, frames from far away, what grows with the archive (ARGS="--studies 10000,100000")
+	@scripts/setup.sh build judges test
+	@scripts/bench/run.sh scale $(ARGS)
 
 bench-server: ## The server beside nginx: requests for a second of CPU time, crowds, memory (ARGS="--rounds 1 --seconds 2")
 	@scripts/setup.sh build judges

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Benchmarks on the release build: run.sh audit [FOLDER] | codec | convert [FOLDER...] | migrate [FLAGS] | server [FLAGS] | viewer [FLAGS].
+# Benchmarks on the release build: run.sh audit [FOLDER] | codec | convert [FOLDER...] | migrate [FLAGS] | scale [FLAGS] | server [FLAGS] | viewer [FLAGS].
 . "$(dirname "$0")/../lib.sh"
 
-what=${1:?audit, codec, convert, migrate, server, viewer or policy}
+what=${1:?audit, codec, convert, migrate, scale, server, viewer or policy}
 shift
 case $what in
   convert)
@@ -15,6 +15,10 @@ case $what in
   migrate)
     cargo build --release --locked --quiet -p firstlight
     exec "$(judges_venv)" scripts/bench/migrate.py "$@" ;;
+  scale)
+    cargo build --release --locked --quiet -p firstlight
+    cargo build --release --locked --quiet -p store --features contract --example claims
+    exec "$(judges_venv)" scripts/bench/scale.py "$@" ;;
   server)
     cargo build --release --locked --quiet -p firstlight
     exec "$(judges_venv)" scripts/bench/server.py "$@" ;;
@@ -29,5 +33,5 @@ case $what in
   policy)
     cargo build --release --locked --quiet -p firstlight
     exec "${CARGO_TARGET_DIR:-target}/release/firstlight" policy compare "${1:-${FIRSTLIGHT_SHARED:-../shared}/data/open}" --sample 100000 ;;
-  *) die "no benchmark is called $what" "audit, codec, convert, migrate, server, viewer or policy" ;;
+  *) die "no benchmark is called $what" "audit, codec, convert, migrate, scale, server, viewer or policy" ;;
 esac

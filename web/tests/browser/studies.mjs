@@ -14,6 +14,7 @@ import { join, resolve } from 'node:path';
 import { Archive, STUDY } from './archive.mjs';
 import { Checks } from './checks.mjs';
 import { launch, Viewer } from './viewer.mjs';
+import { PATIENCE } from './waiting.mjs';
 
 const ROOT = resolve(import.meta.dirname, '..', '..', '..');
 const SHARED = process.env.FIRSTLIGHT_SHARED ?? resolve(ROOT, '..', 'shared');
@@ -38,8 +39,8 @@ const SAMPLE = [
   'colour-pattern/cornerstone3D__TestPattern_JPEG-Baseline_YBR422.dcm',
 ];
 
-/** How long a study may take until it shows. */
-const PATIENCE = 120_000;
+/** How long one is looked at of which it is known that OHIF cannot show it. */
+const EXCUSED = 20_000;
 /** How long it is watched after that: errors come late. */
 const AFTER = 1500;
 /** What OHIF says when it is at a loss. */
@@ -64,7 +65,7 @@ async function main() {
     // A long run can be gone on with.
     for (const study of studies.slice(flag('--from') ?? 0)) {
       const uid = study[STUDY].Value[0];
-      await checks.part(`${describe(study)} ${uid}`, async () => judge(checks, uid, await look(browser, archive.url, uid), excused.get(uid)));
+      await checks.part(`${describe(study)} ${uid}`, async () => judge(checks, uid, await look(browser, archive.url, uid, excused.has(uid)), excused.get(uid)));
     }
   } finally {
     await browser.close();
@@ -107,9 +108,9 @@ async function list(checks, browser, url, count) {
 }
 
 /** Opens a study and says what is seen of it. */
-async function look(browser, url, uid) {
+async function look(browser, url, uid, excused) {
   const watched = await Watched.open(browser, url, `/viewer/viewer?StudyInstanceUIDs=${uid}`);
-  const shows = await watched.shows();
+  const shows = await watched.shows(excused ? EXCUSED : PATIENCE);
   await watched.page.waitForTimeout(AFTER);
   if (!shows) await watched.page.screenshot({ path: join(OUT, `study-${uid}.png`) });
   const seen = { shows, lost: AT_A_LOSS.test(await watched.text()), failed: watched.failed, errors: watched.errors };
@@ -149,8 +150,8 @@ class Watched {
   }
 
   /** What the viewport shows; `null` when it has shown nothing for so long. */
-  async shows() {
-    const deadline = Date.now() + PATIENCE;
+  async shows(patience) {
+    const deadline = Date.now() + patience;
     while (Date.now() < deadline) {
       const seen = await this.page.evaluate(showing).catch(() => null);
       if (seen === 'a slide') {

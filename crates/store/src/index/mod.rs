@@ -4,7 +4,8 @@
 //! ([`Search`]); jobs are leased and ended ([`Jobs`]); proof is kept ([`Proofs`], [`WaysBack`]), metadata prepared ([`Metadata`]), all of
 //! it looked at again ([`Scrubbing`]), what is deleted taken out and forgotten ([`Removing`]), and all of it copied ([`BackingUp`], and row by
 //! row [`Copying`]);
-//! who may come in is kept too ([`Accounts`]). Every method is one transaction or one snapshot; no connection is handed out. Rows are plain structs;
+//! who may come in is kept too ([`Accounts`]), and what modalities have to do ([`Scheduling`]). Every method is one transaction or one snapshot;
+//! no connection is handed out. Rows are plain structs;
 //! what a query means ([`query`]), how texts are folded ([`fold`]) and what a frame table is ([`frames`]) is the same for every engine.
 //!
 //! Times are seconds since 1970, by the clock of the engine. Numbers (`i64`) of instances, series and objects are the engine's own: they
@@ -31,6 +32,7 @@ pub mod postgres;
 pub mod query;
 mod register;
 mod removal;
+mod scheduling;
 mod scrub;
 mod search;
 pub mod sqlite;
@@ -44,7 +46,7 @@ pub use backup::{BackingUp, NamedObject};
 pub use checksum::Checksum;
 pub use copying::{Begun, Copying, Snapshot, StoredRow, Table, Value};
 pub use evidence::{EvidenceOf, EvidenceRow, Figure, ObjectFacts, Opinions, Proofs};
-pub use fold::{fold, groups};
+pub use fold::{fold, groups, patterns};
 pub use instances::{
     Beside, Current, Holding, Holdings, InstanceRow, Instances, IsPicture, ObjectVersion, Picture, Scope, Stats,
 };
@@ -57,6 +59,7 @@ pub use register::{
     Unserved,
 };
 pub use removal::{Hold, Purge, Removal, Removed, Removing, Undone};
+pub use scheduling::{PerformedRow, ScheduledRow, Scheduling};
 pub use scrub::{
     Contradiction, DamagedRows, Fault, FaultKind, ListedObject, NewestEvidence, OpenPass, Pass, Scrubbing,
 };
@@ -79,6 +82,7 @@ pub trait Index:
     + BackingUp
     + Copying
     + Accounts
+    + Scheduling
     + Send
     + Sync
 {
@@ -97,6 +101,7 @@ impl<T> Index for T where
         + BackingUp
         + Copying
         + Accounts
+        + Scheduling
         + Send
         + Sync
 {

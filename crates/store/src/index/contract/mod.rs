@@ -10,6 +10,7 @@ pub mod jobs;
 pub mod metadata;
 pub mod register;
 pub mod removal;
+pub mod scheduling;
 pub mod scrub;
 pub mod search;
 pub mod ways_back;
@@ -63,6 +64,8 @@ macro_rules! index_contract {
         $crate::index_contract!(@ $bed: access::users_are_made_and_removed, access::secrets_are_known_by_their_hash,
             access::uses_are_counted, access::secrets_go_with_their_owner, access::studies_have_facts_and_labels,
             access::searches_stay_within);
+        $crate::index_contract!(@ $bed: scheduling::steps_are_scheduled_and_removed,
+            scheduling::what_is_performed_is_changed_by_one_at_a_time);
         $crate::index_contract!(@ $bed: metadata::prepared_until_it_is_stale, metadata::the_later_version_stays,
             metadata::another_root_takes_its_place);
         $crate::index_contract!(@ $bed: scrub::a_pass_goes_on_where_it_was_stopped, scrub::faults_stay_until_they_heal,

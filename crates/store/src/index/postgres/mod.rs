@@ -25,6 +25,7 @@ mod register;
 mod removal;
 mod requeue;
 mod retell;
+mod scheduling;
 mod schema;
 mod scrub;
 mod session;

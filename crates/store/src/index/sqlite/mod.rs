@@ -19,6 +19,7 @@ mod register;
 mod removal;
 mod requeue;
 mod retell;
+mod scheduling;
 mod schema;
 mod scrub;
 mod sums;

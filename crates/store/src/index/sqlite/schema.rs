@@ -20,6 +20,7 @@ const STEPS: &[&str] = &[
     include_str!("v10.sql"),
     include_str!("v11.sql"),
     include_str!("v12.sql"),
+    include_str!("v13.sql"),
 ];
 
 /// The version since which texts are folded as [`fold`](crate::index::fold) does it now; older ones are folded anew.

@@ -12,6 +12,7 @@
 //! dicomweb  searches, metadata, instances, frames, levels, bulk data, rendered
 //! viewer    static files; pages: our own; ops: health, metrics, openapi; status
 //! session   events of a consultation
+//! worklist  what modalities have to do, and say that they do
 //! ```
 //!
 //! Frames are ranges of stored objects: `media` negotiates, `multipart` frames them, `representation` cuts and
@@ -57,13 +58,14 @@ mod status;
 mod stream;
 mod tls;
 mod viewer;
+mod worklist;
 
 pub use access::{Line, Network};
 pub use access_log::AccessLog;
 pub use config::Config;
 pub use error::Error;
 pub use serve::{Server, serve, serve_on};
-pub use tls::{Tls, TlsError};
+pub use tls::{Certificate, Tls, TlsError};
 
 use axum::Router;
 
@@ -98,6 +100,7 @@ fn resources(app: std::sync::Arc<state::App>) -> Router {
         .merge(ops::routes())
         .merge(status::routes())
         .merge(session::routes())
+        .merge(worklist::routes())
         .merge(access::routes())
         .fallback(viewer::at_root)
         .with_state(app)

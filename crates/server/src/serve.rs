@@ -77,6 +77,11 @@ impl Server {
         self.tls.as_ref().map(|certificate| certificate.fingerprint())
     }
 
+    /// The certificate, where it speaks TLS. It is read anew as long as the server runs.
+    pub fn certificate(&self) -> Option<Arc<Certificate>> {
+        self.tls.clone()
+    }
+
     /// Answers until `shutdown` is done, then lets what is being sent end.
     pub async fn run(self, shutdown: impl Future) {
         let (speaker, graceful) =

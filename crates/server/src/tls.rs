@@ -2,12 +2,13 @@
 //!
 //! TLS 1.2 and 1.3 with HTTP/2 and HTTP/1.1 by ALPN (RFC 7301). A certificate that cannot be read later leaves the one before in place.
 
-use rustls::ServerConfig;
+use rustls::client::ResolvesClientCert;
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
+use rustls::{ServerConfig, SignatureScheme};
 use sha2::{Digest, Sha256};
 use std::fmt;
 use std::fs;
@@ -57,7 +58,7 @@ pub enum TlsError {
     Made(#[from] rcgen::Error),
 }
 
-/// TLS, ready for connections.
+/// A certificate, ready for connections: of ours, and of whoever else speaks TLS for the archive.
 pub struct Certificate {
     from: Tls,
     current: Arc<Current>,
@@ -82,8 +83,18 @@ impl Certificate {
         Ok(Certificate { from, current, acceptor: TlsAcceptor::from(Arc::new(config)), seen })
     }
 
+    /// The certificate as it is at the time, for others who are called by the same name.
+    pub fn when_called(&self) -> Arc<dyn ResolvesServerCert> {
+        self.current.clone()
+    }
+
+    /// The same, for showing it to others who are called.
+    pub fn when_calling(&self) -> Arc<dyn ResolvesClientCert> {
+        self.current.clone()
+    }
+
     /// Takes connections.
-    pub fn acceptor(&self) -> &TlsAcceptor {
+    pub(crate) fn acceptor(&self) -> &TlsAcceptor {
         &self.acceptor
     }
 
@@ -129,6 +140,16 @@ impl Current {
 impl ResolvesServerCert for Current {
     fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
         Some(self.get())
+    }
+}
+
+impl ResolvesClientCert for Current {
+    fn resolve(&self, _: &[&[u8]], _: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
+        Some(self.get())
+    }
+
+    fn has_certs(&self) -> bool {
+        true
     }
 }
 

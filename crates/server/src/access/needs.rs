@@ -55,6 +55,8 @@ const ROUTES: &[(&str, Needs)] = &[
     ("/status/lists/{list}", Needs::Operator),
     ("/session", Needs::Somebody),
     ("/session/{id}/events", Needs::Somebody),
+    ("/worklist", Needs::Store),
+    ("/worklist/performed", Needs::Store),
     ("/wado", Needs::Named),
     ("/dicom-web", Needs::Named),
     ("/dicom-web/", Needs::Named),
@@ -107,6 +109,7 @@ mod tests {
         assert_eq!(of(Method::DELETE, "/dicom-web/studies/{study}"), Needs::Studies);
         assert_eq!(of(Method::POST, "/dicom-web/studies/{study}"), Needs::Store);
         assert_eq!(of(Method::POST, "/dicom-web/studies"), Needs::Store);
+        assert_eq!(of(Method::GET, "/worklist"), Needs::Store);
         assert_eq!(of(Method::OPTIONS, "/dicom-web/studies/{study}"), Needs::Nothing);
         assert_eq!(Needs::of(&Method::GET, Some("/viewer/{*path}"), "/viewer/app.js"), Needs::Nothing);
         assert_eq!(Needs::of(&Method::GET, Some("/viewer/{*path}"), "/viewer/viewer"), Needs::Page);

@@ -16,6 +16,8 @@ pub async fn admitted(app: &Arc<App>, asked: &Asked, identity: &Identity, client
     let Some(book) = &app.config.record else { return };
     let kind = match (asked.needs, asked.right) {
         (Needs::Search, _) => Kind::Search,
+        // The worklist and what is performed.
+        (Needs::Store, Right::Read) => Kind::Search,
         (Needs::Studies | Needs::Named, Right::Delete) => Kind::Delete,
         (Needs::Studies | Needs::Named, _) => Kind::Read,
         // What is stored is known when it is there.

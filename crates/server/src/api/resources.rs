@@ -19,7 +19,7 @@ pub struct Resource {
 }
 
 /// A query parameter: its name, its type in JSON Schema, what it means.
-pub const QUERIES: [(&str, &str, &str); 32] = [
+pub const QUERIES: [(&str, &str, &str); 35] = [
     ("accept", "string", "Media types, before those of the Accept header"),
     ("annotation", "string", "`patient`, `technique` or both, joined by a comma: words burned in"),
     ("charset", "string", "`utf-8`: the one that is given"),
@@ -51,6 +51,7 @@ pub const QUERIES: [(&str, &str, &str); 32] = [
     ("windowCenter", "number", "Center of a window"),
     ("windowWidth", "number", "Width of a window"),
     ("AccessionNumber", "string", "Matches by Accession Number"),
+    ("Modality", "string", "Matches by the modality of the step"),
     ("ModalitiesInStudy", "string", "Matches by a modality of the study"),
     (
         "PatientID",
@@ -58,6 +59,8 @@ pub const QUERIES: [(&str, &str, &str); 32] = [
         "Matches by Patient ID; any other attribute of the search is named like this, by keyword or tag",
     ),
     ("PatientName", "string", "Matches by name; `*` and `?` are wild cards"),
+    ("ScheduledProcedureStepStartDate", "string", "Matches by a date of the step, or a range as A-B"),
+    ("ScheduledStationAETitle", "string", "Matches by the AE title of a station"),
     ("StudyDate", "string", "Matches by a date, or a range as A-B"),
     ("StudyInstanceUID", "string", "Matches by UIDs, joined by commas"),
 ];
@@ -93,6 +96,17 @@ const WADO: &[&str] = &[
     "imageQuality",
     "annotation",
 ];
+const WORKLIST: &[&str] = &[
+    "limit",
+    "offset",
+    "PatientName",
+    "PatientID",
+    "AccessionNumber",
+    "StudyInstanceUID",
+    "Modality",
+    "ScheduledProcedureStepStartDate",
+    "ScheduledStationAETitle",
+];
 const METADATA: &[&str] = &["accept", "charset", "includefield"];
 const ACCEPT: &[&str] = &["accept"];
 const FILES: &[&str] = &["accept", "level"];
@@ -117,6 +131,7 @@ const MANY_IMAGES: &[&str] = &[
     "image/gif",
 ];
 const WADO_MEDIA: &[&str] = &["image/jpeg", "image/png", "image/gif", "image/jxl", "application/dicom"];
+const ITEMS: &[&str] = &["application/dicom+json"];
 const JSON: &[&str] = &["application/json"];
 const TEXT: &[&str] = &["text/plain"];
 const HTML: &[&str] = &["text/html"];
@@ -188,6 +203,24 @@ pub const RESOURCES: &[Resource] = &[
     get("/status.json", "What is stored and how far conversion is", &[], JSON, &[]),
     get("/viewer", "The viewer", &[], HTML, &[404]),
     get("/wado", "One object by the parameters of a query (WADO-URI)", WADO, WADO_MEDIA, RANGES),
+    get("/worklist", "What modalities have to do: the worklist", WORKLIST, ITEMS, &[]),
+    get("/worklist/performed", "What modalities say that they do: performed procedure steps", &[], ITEMS, &[]),
+    post(
+        "/worklist",
+        "Add items to the worklist, or change them, by study and step",
+        &["application/dicom+json", "application/json"],
+        ITEMS,
+        &[201, 405, 409, 413, 415],
+    ),
+    Resource {
+        method: "DELETE",
+        path: "/worklist",
+        summary: "Take items off the worklist",
+        query: WORKLIST,
+        body: &[],
+        media: JSON,
+        statuses: &[404, 405],
+    },
     post("/session", "Begin a consultation", &[], JSON, &[201]),
     post("/session/{id}/events", "Tell a consultation something", JSON, &[], &[204, 404, 413, 429]),
     post("/dicom-web/studies", "Store instances", STORED, STORE_ANSWERS, STORE_STATUSES),

@@ -24,3 +24,4 @@ mod sockets;
 mod status;
 mod store;
 mod tls;
+mod worklist;

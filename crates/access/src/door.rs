@@ -14,6 +14,7 @@ use crate::time::now;
 use crate::token::Provider;
 use archive::{Archive, SecretKind, SecretRow, StudyFacts};
 use sha2::{Digest, Sha256};
+use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -44,6 +45,8 @@ pub struct Options {
     pub idle: Duration,
     /// A session is over after this.
     pub longest: Duration,
+    /// How many requests a second come from one whom we know; `None`: as many as they like.
+    pub requests_per_second: Option<NonZeroU32>,
 }
 
 impl Default for Options {
@@ -53,6 +56,7 @@ impl Default for Options {
             life: Duration::from_secs(5),
             idle: sessions::IDLE,
             longest: sessions::LONGEST,
+            requests_per_second: None,
         }
     }
 }
@@ -85,7 +89,7 @@ impl Door {
         Door {
             archive,
             options,
-            pace: Pace::default(),
+            pace: Pace::new(options.requests_per_second),
             provider: None,
             known: Cache::new(REMEMBERED),
             studies: Cache::new(REMEMBERED),

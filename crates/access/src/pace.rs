@@ -1,5 +1,6 @@
-//! How often may be tried: guesses are slowed down by who is guessed at and from where.
+//! How often may be tried: guesses are slowed down by who is guessed at and from where, and whoever is known as the settings have it.
 
+use crate::identity::Who;
 use governor::clock::{Clock, DefaultClock};
 use governor::state::keyed::HashMapStateStore;
 use governor::{Quota, RateLimiter};
@@ -27,11 +28,16 @@ pub struct Pace {
     unknown: Limit<IpAddr>,
     /// Requests by one link.
     link: Limit<i64>,
+    /// Requests by anybody whom we know, where the settings say how many.
+    known: Option<Limit<Who>>,
 }
 
-impl Default for Pace {
-    fn default() -> Pace {
+impl Pace {
+    /// The pace where whoever is known may ask so often a second.
+    pub fn new(requests: Option<NonZeroU32>) -> Pace {
+        let known = |requests: NonZeroU32| Limit::new(requests.get(), Duration::from_secs(1) / requests.get());
         Pace {
+            known: requests.map(known),
             pair: Limit::new(5, Duration::from_secs(12)),
             user: Limit::new(30, Duration::from_secs(2)),
             address: Limit::new(20, Duration::from_secs(3)),
@@ -39,9 +45,7 @@ impl Default for Pace {
             link: Limit::new(4000, Duration::from_millis(4)),
         }
     }
-}
 
-impl Pace {
     /// May a password be tried now?
     pub fn password(&self, user: &str, from: IpAddr) -> Result<(), TooOften> {
         let (user, from) = (user.to_lowercase(), network(from));
@@ -58,6 +62,14 @@ impl Pace {
     /// May this link be asked by now?
     pub fn link(&self, id: i64) -> Result<(), TooOften> {
         self.link.take(id)
+    }
+
+    /// May somebody whom we know ask now? Whoever may be anyone is known by nothing.
+    pub fn known(&self, who: &Who) -> Result<(), TooOften> {
+        match &self.known {
+            Some(known) if *who != Who::Anyone => known.take(who.clone()),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -101,7 +113,7 @@ mod tests {
 
     #[test]
     fn guesses_at_one_user_from_one_address_are_few() {
-        let pace = Pace::default();
+        let pace = Pace::new(None);
         let tries = |user, from| (0..50).take_while(|_| pace.password(user, from).is_ok()).count();
         assert_eq!(tries("ana", at(1)), 5);
         let wait = pace.password("ANA", at(1)).unwrap_err().0;
@@ -111,7 +123,7 @@ mod tests {
 
     #[test]
     fn many_addresses_or_many_users_do_not_help() {
-        let pace = Pace::default();
+        let pace = Pace::new(None);
         let by_address = (0..200).filter(|n| pace.password(&format!("user{n}"), at(1)).is_ok()).count();
         assert!((20..25).contains(&by_address), "{by_address}");
         let by_user = (2..202).filter(|n| pace.password("ana", at(*n)).is_ok()).count();
@@ -119,8 +131,21 @@ mod tests {
     }
 
     #[test]
+    fn each_who_is_known_has_a_pace_where_one_is_set() {
+        let asked = |pace: &Pace, who: Who| (0..50).filter(|_| pace.known(&who).is_ok()).count();
+        let (user, key) = (|name: &str| Who::User(name.into()), |id| Who::Key { id, name: "k".into() });
+        let set = Pace::new(NonZeroU32::new(10));
+        for who in [user("ana"), user("bo"), key(1), key(2)] {
+            assert!((10..15).contains(&asked(&set, who.clone())), "{who}");
+        }
+        let wait = (0..50).find_map(|_| set.known(&user("ana")).err()).unwrap().0;
+        assert!(wait <= Duration::from_millis(100), "{wait:?}");
+        assert_eq!((asked(&set, Who::Anyone), asked(&Pace::new(None), user("ana"))), (50, 50));
+    }
+
+    #[test]
     fn a_network_is_one_address() {
-        let pace = Pace::default();
+        let pace = Pace::new(None);
         let guesses = (0..500u128).filter(|n| {
             let address: u128 = 0x2001_0db8 << 96 | n;
             pace.unknown(IpAddr::V6(address.into())).is_ok()

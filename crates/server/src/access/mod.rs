@@ -187,10 +187,10 @@ fn is_of_our_page(from: &From, headers: &HeaderMap) -> bool {
 }
 
 fn check_pace(app: &App, identity: &Identity) -> Result<(), Problem> {
-    match identity.who() {
-        Who::Link { id, .. } => app.door.pace.link(*id).map_err(|_| too_often()),
-        _ => Ok(()),
+    if let Who::Link { id, .. } = identity.who() {
+        app.door.pace.link(*id).map_err(|_| too_often())?;
     }
+    app.door.pace.known(identity.who()).map_err(|_| Problem::too_often("too many requests a second: wait a little"))
 }
 
 fn too_often() -> Problem {

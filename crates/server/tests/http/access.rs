@@ -391,3 +391,35 @@ async fn a_proxy_is_believed_where_it_is_named() {
     assert_eq!(other.send("GET", "/dicom-web/studies", &told).await.status, StatusCode::FORBIDDEN, "past the proxy");
     assert_eq!(other.send("GET", "/healthz", &[]).await.status, StatusCode::OK);
 }
+
+#[tokio::test]
+async fn who_is_known_asks_no_oftener_than_is_set() {
+    let few = std::num::NonZeroU32::new(5);
+    let site = Site::with(&files(), |config| {
+        config.door.mode = Mode::SignIn;
+        config.door.requests_per_second = few;
+    });
+    let door = Door::new(site.archive.clone(), Options::default());
+    let (one, other) = (key(&door, &[Right::Read], Filter::All), key(&door, &[Right::Read], only("patient=P-1")));
+    let ask = async |key: &str, study: &str| {
+        site.send("GET", &format!("/dicom-web/studies/{study}/metadata"), &[("authorization", key)]).await
+    };
+    let mut refused = None;
+    for _ in 0..200 {
+        let answer = ask(&one, STUDY).await;
+        if answer.status == StatusCode::TOO_MANY_REQUESTS {
+            refused = Some(answer);
+            break;
+        }
+        assert_eq!(answer.status, StatusCode::OK);
+    }
+    assert_eq!(refused.unwrap().header("retry-after"), "1");
+    // Another is not held up by it, and what it may not see counts as what is not there.
+    for study in [OTHER, "1.2.3.77"] {
+        assert_eq!(ask(&other, study).await.status, StatusCode::NOT_FOUND);
+    }
+    // A health check asks for nobody.
+    for _ in 0..20 {
+        assert_eq!(site.get("/healthz").await.status, StatusCode::OK);
+    }
+}

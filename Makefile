@@ -1,7 +1,7 @@
 # Firstlight: two commands to know are `make start` and `make test`.
 
 .DEFAULT_GOAL := help
-.PHONY: help start check test faults setup build samples bench-codec bench-convert bench-migrate bench-audit bench-scale bench-server bench-viewer bench-policy judge-pairs dist test-migrate test-audit sweep fuzz wasm clean
+.PHONY: help start check test faults setup build samples bench-codec bench-convert bench-migrate bench-audit bench-scale bench-server bench-doors bench-viewer bench-policy judge-pairs dist test-migrate test-audit sweep fuzz wasm clean
 
 help: ## Show what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -53,6 +53,10 @@ bench-scale: ## PostgreSQL and S3 beside SQLite and a disk, workers, frames from
 bench-server: ## The server beside nginx: requests for a second of CPU time, crowds, memory (ARGS="--rounds 1 --seconds 2")
 	@scripts/setup.sh build judges
 	@scripts/bench/run.sh server $(ARGS)
+
+bench-doors: ## DIMSE beside DCMTK and the disk: storing, finding, moving (ARGS="--rounds 1 --objects 20 --studies 2000")
+	@scripts/setup.sh build judges
+	@scripts/bench/run.sh doors $(ARGS)
 
 bench-viewer: ## The viewer beside stock OHIF on slow lines, hours; goes on where it was (ARGS="--parts radiographs --runs 1 --table")
 	@scripts/setup.sh build start judges

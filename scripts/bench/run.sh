@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Benchmarks on the release build: run.sh audit [FOLDER] | codec | convert [FOLDER...] | migrate [FLAGS] | scale [FLAGS] | server [FLAGS] | viewer [FLAGS].
+# Benchmarks on the release build: run.sh audit [FOLDER] | codec | convert [FOLDER...] | doors [FLAGS] | migrate [FLAGS] | scale [FLAGS] | server [FLAGS] | viewer [FLAGS].
 . "$(dirname "$0")/../lib.sh"
 
-what=${1:?audit, codec, convert, migrate, scale, server, viewer or policy}
+what=${1:?audit, codec, convert, doors, migrate, scale, server, viewer or policy}
 shift
 case $what in
   convert)
@@ -22,6 +22,9 @@ case $what in
   server)
     cargo build --release --locked --quiet -p firstlight
     exec "$(judges_venv)" scripts/bench/server.py "$@" ;;
+  doors)
+    cargo build --release --locked --quiet -p firstlight
+    exec "$(judges_venv)" scripts/bench/doors.py "$@" ;;
   codec)
     "$(judges_venv)" scripts/bench/codec.py "$@"
     cargo run --release --locked --quiet -p htj2k --features rayon --example threads ;;
@@ -33,5 +36,5 @@ case $what in
   policy)
     cargo build --release --locked --quiet -p firstlight
     exec "${CARGO_TARGET_DIR:-target}/release/firstlight" policy compare "${1:-${FIRSTLIGHT_SHARED:-../shared}/data/open}" --sample 100000 ;;
-  *) die "no benchmark is called $what" "audit, codec, convert, migrate, scale, server, viewer or policy" ;;
+  *) die "no benchmark is called $what" "audit, codec, convert, doors, migrate, scale, server, viewer or policy" ;;
 esac

@@ -22,6 +22,10 @@ pub mod field {
     pub const CANCEL: u16 = 0x0FFF;
     /// N-EVENT-REPORT-RQ.
     pub const EVENT_REPORT: u16 = 0x0100;
+    /// N-SET-RQ.
+    pub const SET: u16 = 0x0120;
+    /// N-CREATE-RQ.
+    pub const CREATE: u16 = 0x0140;
     /// N-ACTION-RQ.
     pub const ACTION: u16 = 0x0130;
     /// What makes a response of a request.
@@ -50,6 +54,8 @@ pub mod element {
     pub const STATUS: u16 = 0x0900;
     /// Error Comment.
     pub const COMMENT: u16 = 0x0902;
+    /// Error ID.
+    pub const ERROR_ID: u16 = 0x0903;
     /// Affected SOP Instance UID.
     pub const AFFECTED_INSTANCE: u16 = 0x1000;
     /// Requested SOP Instance UID.

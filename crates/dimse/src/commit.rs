@@ -154,8 +154,7 @@ fn report(config: &Config, stop: &Arc<AtomicBool>, transaction: &Transaction, pe
     ];
     let lists = [(FAILED, failed), (REFERENCED, there)];
     elements.extend(lists.into_iter().filter(|(_, items)| !items.is_empty()).map(|(tag, items)| (tag, Vr::SQ, items)));
-    let call =
-        Call { peer: peer.clone(), title: config.access.title.clone(), limits: config.limits, stop: stop.clone() };
+    let call = config.call(peer, stop);
     let retry = Retry::default();
     let mut tried = 0;
     loop {
@@ -202,7 +201,7 @@ fn known(config: &Config, peer: &Peer) -> Option<Vec<Within>> {
 fn tell(call: &Call, event: u16, elements: &[(Tag, Vr, Vec<Value>)]) -> Result<(), Error> {
     let syntaxes = [TransferSyntax::EXPLICIT_LITTLE, TransferSyntax::IMPLICIT_LITTLE];
     let proposed = [Proposed { receive: true, ..Proposed::new(uids::STORAGE_COMMITMENT, &syntaxes) }];
-    let mut association = request::associate(&call.peer, &call.title, &proposed, &call.limits, &call.stop)?;
+    let mut association = request::associate(call, &proposed)?;
     let told = tell_on(&mut association, event, elements);
     match &told {
         // It was told: how the association ends changes nothing.

@@ -38,6 +38,12 @@ pub enum Error {
     /// The peer did not accept the association.
     #[error("the peer refused the association: {0}")]
     Rejected(String),
+    /// TLS was not agreed on, or broke.
+    #[error("TLS: {0}")]
+    Tls(String),
+    /// The other side speaks TLS on a line without.
+    #[error("the other side speaks TLS, and this line is without (a peer with TLS is written AE@host:port/tls)")]
+    IsTls,
     /// Nothing came for too long.
     #[error("nothing came for too long")]
     TimedOut,

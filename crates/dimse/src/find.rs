@@ -213,12 +213,12 @@ mod tests {
     async fn pulled_by(archive: &Archive, limits: Limits, grants: Vec<(AeTitle, Grants)>) -> Result<usize, Error> {
         let title = || "ARCHIVE".parse().unwrap();
         let access = Access { title: title(), peers: Vec::new(), may_store: true, grants };
-        let config = Config { archive: archive.clone(), access, limits };
+        let config = Config { archive: archive.clone(), access, limits, tls: None, calls: None };
         let server = Server::bind("127.0.0.1:0".parse().unwrap(), config).await.unwrap();
         let peer = format!("ARCHIVE@{}", server.address().unwrap()).parse().unwrap();
         let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
         let serving = tokio::spawn(server.run(stopped));
-        let call = Call { peer, title: title(), limits: Limits::default(), stop: Default::default() };
+        let call = Call { peer, title: title(), limits: Limits::default(), tls: None, stop: Default::default() };
         let archive = archive.clone();
         let pulling = tokio::task::spawn_blocking(move || pull(&call, &archive, "2.25.1"));
         let pulled = pulling.await.unwrap().map(|pulled| pulled.there);

@@ -61,6 +61,14 @@ impl Identifier {
         Ok(identifier)
     }
 
+    /// The data set of an identifier, as DICOM JSON, with what is in its sequences. How it was written is no key.
+    pub fn json(bytes: &[u8], transfer_syntax: &str) -> Result<Map<String, Value>, Error> {
+        let source = Source::from_bytes(bare_file(transfer_syntax, bytes))?;
+        let mut set = source.dicom_json(&|_| String::new())?;
+        set.remove(&format!("{:04X}{:04X}", CHARACTER_SET.0, CHARACTER_SET.1));
+        Ok(set)
+    }
+
     /// The value of a key; empty when it is not there.
     pub fn value(&self, tag: Tag) -> &str {
         self.keys.get(&tag).map_or("", |key| &key.value)
@@ -90,8 +98,23 @@ pub fn response(
     for (tag, vr, text) in more {
         elements.insert(*tag, (*vr, vec![Value::from(text.as_str())]));
     }
+    in_their_characters(elements, asked.latin, transfer_syntax)
+}
+
+/// A data set of DICOM JSON, for who reads ISO_IR 100 or does not.
+pub fn of_json(set: &Map<String, Value>, latin: bool, transfer_syntax: &str) -> Vec<u8> {
+    let element = |(name, element): (&String, &Value)| Some((tag_of(name)?, (vr_of(element)?, values_of(element))));
+    in_their_characters(set.iter().filter_map(element).collect(), latin, transfer_syntax)
+}
+
+/// The data set in ASCII where it can be, in ISO_IR 100 where who asks can read that and it suffices, else in UTF-8.
+fn in_their_characters(
+    mut elements: BTreeMap<Tag, (Vr, Vec<Value>)>,
+    reads_latin: bool,
+    transfer_syntax: &str,
+) -> Vec<u8> {
     let plain = elements.values().flat_map(|(_, values)| values).all(|value| fits(value, 0x7F));
-    let latin = asked.latin && elements.values().flat_map(|(_, values)| values).all(|value| fits(value, 0xFF));
+    let latin = reads_latin && elements.values().flat_map(|(_, values)| values).all(|value| fits(value, 0xFF));
     // What is ASCII only needs no character set (PS3.4 C.4.1.1.3.2).
     elements.remove(&CHARACTER_SET);
     if !plain {

@@ -3,10 +3,11 @@
 //! ```text
 //! server       connections in bounds (slots), a thread for each association
 //! negotiate    who may call, which services and transfer syntaxes (peers, uids)
-//! association  messages: a command set (command), a data set, PDUs (wire)
+//! association  messages: a command set (command), a data set, PDUs (wire), TCP or TLS below them (line, tls)
 //! store        C-STORE: the data set -> archive, durable, then the status
 //! find         C-FIND: keys (identifier) -> the archive's query -> answers
 //! retrieve     C-MOVE, C-GET: each instance in its transfer syntax or decoded (outgoing, implicit)
+//! worklist     C-FIND of what is scheduled; performed: N-CREATE, N-SET of what a modality says that it does
 //! commit       storage commitment: what is in the archive is told on an association of its own
 //! request      associations of ours: send (C-STORE with new tries), pull (C-FIND, C-GET into the archive)
 //! ```
@@ -19,9 +20,11 @@ mod error;
 mod find;
 mod identifier;
 mod implicit;
+mod line;
 mod negotiate;
 mod outgoing;
 mod peers;
+mod performed;
 mod pull;
 mod request;
 mod retrieve;
@@ -30,8 +33,10 @@ mod server;
 mod slots;
 pub mod status;
 mod store;
+mod tls;
 mod uids;
 mod wire;
+mod worklist;
 
 pub use error::Error;
 pub use negotiate::Access;
@@ -40,4 +45,5 @@ pub use peers::{AeTitle, Peer, ambiguous};
 pub use pull::{Pulled, pull};
 pub use send::{Call, Retry, Sender, object_of};
 pub use server::{Config, Limits, Server};
+pub use tls::{Acceptor, Certificates, Requester, TlsError};
 pub use wire::Times;

@@ -2,6 +2,7 @@
 
 use crate::association::Context;
 use crate::peers::{AeTitle, Peer};
+use crate::tls;
 use crate::uids;
 use ::access::{Grants, Identity, Who};
 use dicom::syntax::Coding;
@@ -11,6 +12,7 @@ use dicom_ul::pdu::{
     AssociationRJServiceUserReason as ByUser, AssociationRJSource, AssociationRQ, PresentationContextProposed,
     PresentationContextResult, PresentationContextResultReason as Reason, RequestorRoles, UserVariableItem,
 };
+use rustls::pki_types::CertificateDer;
 use std::net::IpAddr;
 
 /// Who may call.
@@ -48,16 +50,53 @@ impl Access {
     }
 
     /// Why a caller is not let in; `None` when it is.
-    fn refuses(&self, called: &str, calling: &str, from: IpAddr) -> Option<ByUser> {
+    fn refuses(&self, called: &str, calling: &str, caller: &Caller) -> Option<(ByUser, &'static str)> {
         if self.peers.is_empty() {
             return None;
         }
         if !self.title.is(called) {
-            return Some(ByUser::CalledAETitleNotRecognized);
+            return Some((ByUser::CalledAETitleNotRecognized, "it calls somebody else"));
         }
-        let known = self.peers.iter().any(|peer| peer.title.is(calling) && peer.is_at(from));
-        (!known).then_some(ByUser::CallingAETitleNotRecognized)
+        let why = |why| Some((ByUser::CallingAETitleNotRecognized, why));
+        let titled = || self.peers.iter().filter(|peer| peer.title.is(calling) && peer.is_at(caller.from));
+        if titled().next().is_none() {
+            return why("no peer of this title is there");
+        }
+        let mut secured = titled().filter(|peer| caller.is_secured || !peer.tls).peekable();
+        if secured.peek().is_none() {
+            return why("this peer has to call with TLS");
+        }
+        match secured.any(|peer| caller.is_known_as(&peer.host)) {
+            true => None,
+            false => why("its certificate is not made out for the machine of this peer"),
+        }
     }
+}
+
+/// Where a caller is, and what it has shown of itself.
+#[derive(Debug, Clone)]
+pub struct Caller {
+    /// Its address.
+    pub from: IpAddr,
+    /// It speaks TLS.
+    pub is_secured: bool,
+    /// Its certificate, where it counts for whom it is made out.
+    pub certificate: Option<CertificateDer<'static>>,
+}
+
+impl Caller {
+    fn is_known_as(&self, host: &str) -> bool {
+        self.certificate.as_ref().is_none_or(|certificate| tls::is_for(certificate, host))
+    }
+}
+
+/// Why a caller is not let in.
+#[derive(Debug)]
+pub struct Refused {
+    /// The answer that says so.
+    pub answer: AssociationRJ,
+    /// Why, for our own log.
+    pub why: &'static str,
 }
 
 /// What was agreed on.
@@ -72,15 +111,17 @@ pub struct Agreed {
 }
 
 /// Answers a request. `most`: bytes of a P-DATA-TF that are taken.
-pub fn answer(request: &AssociationRQ, access: &Access, from: IpAddr, most: u32) -> Result<Agreed, AssociationRJ> {
+pub fn answer(request: &AssociationRQ, access: &Access, caller: &Caller, most: u32) -> Result<Agreed, Refused> {
     if request.protocol_version & 1 == 0 {
-        return Err(refused(AssociationRJSource::ServiceProviderASCE(ByProtocol::ProtocolVersionNotSupported)));
+        let source = AssociationRJSource::ServiceProviderASCE(ByProtocol::ProtocolVersionNotSupported);
+        return Err(refused(source, "another version of the protocol"));
     }
     if trimmed(&request.application_context_name) != uids::APPLICATION_CONTEXT {
-        return Err(refused(AssociationRJSource::ServiceUser(ByUser::ApplicationContextNameNotSupported)));
+        let source = AssociationRJSource::ServiceUser(ByUser::ApplicationContextNameNotSupported);
+        return Err(refused(source, "another application context"));
     }
-    if let Some(reason) = access.refuses(&request.called_ae_title, &request.calling_ae_title, from) {
-        return Err(refused(AssociationRJSource::ServiceUser(reason)));
+    if let Some((reason, why)) = access.refuses(&request.called_ae_title, &request.calling_ae_title, caller) {
+        return Err(refused(AssociationRJSource::ServiceUser(reason), why));
     }
     let roles = agreed_roles(&request.user_variables);
     let receives = |class: &str| roles.iter().any(|(of, roles)| of == trimmed(class) && roles.scp);
@@ -138,8 +179,8 @@ pub fn trimmed(uid: &str) -> &str {
     uid.trim_matches(['\0', ' '])
 }
 
-fn refused(source: AssociationRJSource) -> AssociationRJ {
-    AssociationRJ { result: AssociationRJResult::Permanent, source }
+fn refused(source: AssociationRJSource, why: &'static str) -> Refused {
+    Refused { answer: AssociationRJ { result: AssociationRJResult::Permanent, source }, why }
 }
 
 /// The roles that a caller wants to play for classes of objects: it may have both.
@@ -215,8 +256,12 @@ mod tests {
         Access { title: "FIRSTLIGHT".parse().unwrap(), peers, may_store: true, grants: Vec::new() }
     }
 
-    fn answered(request: &AssociationRQ, peers: &[&str]) -> Result<Agreed, AssociationRJ> {
-        answer(request, &access(peers), "127.0.0.1".parse().unwrap(), 4096)
+    fn caller() -> Caller {
+        Caller { from: "127.0.0.1".parse().unwrap(), is_secured: false, certificate: None }
+    }
+
+    fn answered(request: &AssociationRQ, peers: &[&str]) -> Result<Agreed, Refused> {
+        answer(request, &access(peers), &caller(), 4096)
     }
 
     #[test]
@@ -234,9 +279,9 @@ mod tests {
 
     #[test]
     fn what_is_not_known_is_refused_context_by_context() {
-        let worklist = "1.2.840.10008.5.1.4.31";
+        let unified = "1.2.840.10008.5.1.4.34.6.3";
         let asked = request(&[
-            (1, worklist, &["1.2.840.10008.1.2"]),
+            (1, unified, &["1.2.840.10008.1.2"]),
             (3, uids::VERIFICATION, &["1.2.840.10008.1.2.4.70"]),
             (5, "1.2.999.1", &["1.2.840.10008.1.2"]),
             (6, CT, &["1.2.840.10008.1.2"]),
@@ -257,7 +302,7 @@ mod tests {
     #[test]
     fn only_who_is_listed() {
         let asked = request(&[]);
-        let reason = |peers: &[&str]| answered(&asked, peers).err().map(|refused| refused.source);
+        let reason = |peers: &[&str]| answered(&asked, peers).err().map(|refused| refused.answer.source);
         assert_eq!(reason(&[]), None);
         assert_eq!(reason(&["ct1@127.0.0.1:104"]), None);
         let calling = Some(AssociationRJSource::ServiceUser(ByUser::CallingAETitleNotRecognized));
@@ -265,7 +310,23 @@ mod tests {
         assert_eq!(reason(&["CT1@127.0.0.2:104"]), calling, "the address counts too");
         let other = AssociationRQ { called_ae_title: "OTHER".into(), ..asked.clone() };
         let called = Some(AssociationRJSource::ServiceUser(ByUser::CalledAETitleNotRecognized));
-        assert_eq!(answered(&other, &["CT1@127.0.0.1:104"]).err().map(|r| r.source), called);
+        assert_eq!(answered(&other, &["CT1@127.0.0.1:104"]).err().map(|r| r.answer.source), called);
+    }
+
+    #[test]
+    fn a_peer_with_tls_calls_with_it_and_from_where_its_certificate_says() {
+        let made = |name: &str| rcgen::generate_simple_self_signed([name.to_owned()]).unwrap().cert.der().clone();
+        let of = |peer: &str, is_secured, certificate| {
+            let caller = Caller { is_secured, certificate, ..caller() };
+            answer(&request(&[]), &access(&[peer]), &caller, 4096).err().map(|refused| refused.why)
+        };
+        let (plain, secured) = ("CT1@127.0.0.1:104", "CT1@127.0.0.1:104/tls");
+        assert_eq!((of(plain, false, None), of(plain, true, None), of(secured, true, None)), (None, None, None));
+        assert_eq!(of(secured, false, None), Some("this peer has to call with TLS"));
+        assert_eq!(of(secured, true, Some(made("127.0.0.1"))), None);
+        let other = Some("its certificate is not made out for the machine of this peer");
+        assert_eq!(of(secured, true, Some(made("ct1.example.org"))), other);
+        assert_eq!(of("CT1@localhost:104", true, Some(made("localhost"))), None);
     }
 
     #[test]
@@ -305,7 +366,7 @@ mod tests {
         assert!(agreed.answer.user_variables.contains(&told));
         // Where nothing is stored, this is the only use of such a context.
         let reader = Access { may_store: false, ..access(&[]) };
-        let contexts = |asked| answer(asked, &reader, "127.0.0.1".parse().unwrap(), 4096).unwrap().contexts.len();
+        let contexts = |asked| answer(asked, &reader, &caller(), 4096).unwrap().contexts.len();
         assert_eq!((contexts(&asked), contexts(&request(&[(1, CT, &["1.2.840.10008.1.2"])]))), (1, 0));
     }
 }

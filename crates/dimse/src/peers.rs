@@ -4,7 +4,10 @@ use std::fmt;
 use std::net::{IpAddr, ToSocketAddrs};
 use std::str::FromStr;
 
-/// An Application Entity: its title, and where it listens. Written `AE@host:port`.
+/// What is behind the port of a peer that speaks TLS.
+const TLS: &str = "/tls";
+
+/// An Application Entity: its title, and where it listens. Written `AE@host:port`, with TLS `AE@host:port/tls`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Peer {
     /// Its AE title.
@@ -13,6 +16,8 @@ pub struct Peer {
     pub host: String,
     /// Its port.
     pub port: u16,
+    /// It speaks TLS: called, and when it calls.
+    pub tls: bool,
 }
 
 /// An AE title: 1 to 16 characters of ASCII without backslash, blanks around it left out (PS3.5 6.2).
@@ -67,7 +72,7 @@ pub fn named<'a>(peers: impl Iterator<Item = &'a Peer> + Clone, title: &str) -> 
 /// A title that two peers in different places have: C-MOVE could not tell which is meant.
 pub fn ambiguous(peers: &[Peer]) -> Option<&AeTitle> {
     let other = |one: &Peer, two: &Peer| {
-        one.title.as_str() == two.title.as_str() && (one.host != two.host || one.port != two.port)
+        one.title.as_str() == two.title.as_str() && (&one.host, one.port, one.tls) != (&two.host, two.port, two.tls)
     };
     let found = peers.iter().enumerate().find(|(n, one)| peers[..*n].iter().any(|two| other(one, two)));
     found.map(|(_, peer)| &peer.title)
@@ -85,7 +90,8 @@ impl Peer {
 impl fmt::Display for Peer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let brackets = if self.host.contains(':') { ("[", "]") } else { ("", "") };
-        write!(f, "{}@{}{}{}:{}", self.title, brackets.0, self.host, brackets.1, self.port)
+        let tls = if self.tls { TLS } else { "" };
+        write!(f, "{}@{}{}{}:{}{tls}", self.title, brackets.0, self.host, brackets.1, self.port)
     }
 }
 
@@ -93,15 +99,16 @@ impl FromStr for Peer {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Peer, String> {
-        let wrong = || format!("\"{}\" is no peer: write AE@host:port", text.escape_debug());
-        let (title, address) = text.rsplit_once('@').ok_or_else(wrong)?;
+        let wrong = || format!("\"{}\" is no peer: write AE@host:port, with TLS AE@host:port/tls", text.escape_debug());
+        let (place, tls) = text.strip_suffix(TLS).map_or((text, false), |place| (place, true));
+        let (title, address) = place.rsplit_once('@').ok_or_else(wrong)?;
         let (host, port) = address.rsplit_once(':').ok_or_else(wrong)?;
         let host = host.strip_prefix('[').and_then(|h| h.strip_suffix(']')).unwrap_or(host);
         let port = port.parse().ok().filter(|port| *port > 0).ok_or_else(wrong)?;
         if host.is_empty() || host.contains([' ', '/']) {
             return Err(wrong());
         }
-        Ok(Peer { title: title.parse()?, host: host.to_owned(), port })
+        Ok(Peer { title: title.parse()?, host: host.to_owned(), port, tls })
     }
 }
 
@@ -111,10 +118,21 @@ mod tests {
 
     #[test]
     fn peers_as_they_are_written() {
-        for text in ["CT1@10.0.0.7:104", "MY PACS@pacs.example.org:11112", "A@[::1]:4242"] {
+        for text in ["CT1@10.0.0.7:104", "MY PACS@pacs.example.org:11112", "A@[::1]:4242", "A@[::1]:2762/tls"] {
             assert_eq!(text.parse::<Peer>().map(|peer| peer.to_string()).as_deref(), Ok(text));
         }
-        for wrong in ["", "CT1", "CT1@host", "@host:104", "CT1@:104", "CT1@host:0", "CT1@host:70000", "A\\B@h:1"] {
+        for wrong in [
+            "",
+            "CT1",
+            "CT1@host",
+            "@host:104",
+            "CT1@:104",
+            "CT1@host:0",
+            "CT1@host:70000",
+            "A\\B@h:1",
+            "A@h:1/ssl",
+            "A@h/tls",
+        ] {
             assert!(wrong.parse::<Peer>().is_err(), "{wrong}");
         }
         assert!("SEVENTEENLETTERS7@h:1".parse::<Peer>().is_err());

@@ -73,7 +73,7 @@ pub fn pull(call: &Call, archive: &Archive, study: &str) -> Result<Pulled, Error
 /// The study's instances by SOP Instance UID, with their classes.
 fn list(call: &Call, study: &str) -> Result<BTreeMap<String, String>, Error> {
     let proposed = [Proposed::new(uids::STUDY_FIND, &SPOKEN)];
-    let mut association = request::associate(&call.peer, &call.title, &proposed, &call.limits, &call.stop)?;
+    let mut association = request::associate(call, &proposed)?;
     let listed = list_on(&mut association, study);
     match &listed {
         // All was answered: how the association ends changes nothing.
@@ -128,7 +128,7 @@ fn find(association: &mut Association, keys: &[(Tag, Vr, &str)]) -> Result<Vec<I
 /// Brings the study in; returns how many sub-operations failed.
 fn get(call: &Call, archive: &Archive, study: &str, listed: &BTreeMap<String, String>) -> Result<u16, Error> {
     let proposed = contexts(listed);
-    let mut association = request::associate(&call.peer, &call.title, &proposed, &call.limits, &call.stop)?;
+    let mut association = request::associate(call, &proposed)?;
     let got = get_on(&mut association, archive, study);
     match &got {
         Ok(_) => drop(association.release()),

@@ -2,9 +2,9 @@
 
 use crate::association::{Association, Context};
 use crate::error::Error;
+use crate::line::Line;
 use crate::negotiate::{peer_most, trimmed};
-use crate::peers::{AeTitle, Peer};
-use crate::server::Limits;
+use crate::send::Call;
 use crate::uids;
 use crate::wire::{Incoming, Wire};
 use dicom_ul::Pdu;
@@ -13,8 +13,6 @@ use dicom_ul::pdu::{
     UserVariableItem,
 };
 use std::net::{TcpStream, ToSocketAddrs};
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
 /// Presentation contexts that one association can have: their numbers are the odd ones of a byte.
 pub const MOST_CONTEXTS: usize = 128;
@@ -39,17 +37,11 @@ impl Proposed {
 }
 
 /// Requests an association. Of more contexts than one can have, the last are not proposed.
-pub fn associate(
-    peer: &Peer,
-    title: &AeTitle,
-    proposed: &[Proposed],
-    limits: &Limits,
-    stop: &Arc<AtomicBool>,
-) -> Result<Association, Error> {
+pub fn associate(call: &Call, proposed: &[Proposed]) -> Result<Association, Error> {
     let proposed = &proposed[..proposed.len().min(MOST_CONTEXTS)];
-    let stream = connect(peer, limits)?;
-    let mut wire = Wire::new(stream, limits.pdu, limits.times, stop.clone())?;
-    wire.write_pdu(&Pdu::AssociationRQ(request(peer, title, proposed, limits)))?;
+    let limits = &call.limits;
+    let mut wire = Wire::new(connect(call)?, limits.pdu, limits.times, call.stop.clone());
+    wire.write_pdu(&Pdu::AssociationRQ(request(call, proposed)))?;
     let answer = match wire.read(limits.times.negotiation, false)? {
         Incoming::Negotiation(Pdu::AssociationAC(answer)) => answer,
         Incoming::Negotiation(Pdu::AssociationRJ(refusal)) => {
@@ -78,10 +70,19 @@ pub fn associate(
     };
     let contexts = accepted.filter_map(context).collect();
     let most = peer_most(&answer.user_variables);
-    Ok(Association::new(wire, contexts, title.to_string(), most))
+    Ok(Association::new(wire, contexts, call.title.to_string(), most))
 }
 
-fn connect(peer: &Peer, limits: &Limits) -> Result<TcpStream, Error> {
+fn connect(call: &Call) -> Result<Line, Error> {
+    let times = &call.limits.times;
+    if !call.peer.tls {
+        return Line::plain(reach(call)?, times);
+    }
+    let tls = call.tls.as_ref().ok_or_else(|| Error::Tls(format!("{} is to be called with it", call.peer)))?;
+    Line::requested(reach(call)?, tls, &call.peer.host, times, &call.stop)
+}
+
+fn reach(Call { peer, limits, .. }: &Call) -> Result<TcpStream, Error> {
     let reach = |source| Error::Reach { peer: peer.to_string(), source };
     let mut last = std::io::Error::from(std::io::ErrorKind::NotFound);
     for address in (peer.host.as_str(), peer.port).to_socket_addrs().map_err(reach)? {
@@ -93,14 +94,14 @@ fn connect(peer: &Peer, limits: &Limits) -> Result<TcpStream, Error> {
     Err(reach(last))
 }
 
-fn request(peer: &Peer, title: &AeTitle, proposed: &[Proposed], limits: &Limits) -> AssociationRQ {
+fn request(call: &Call, proposed: &[Proposed]) -> AssociationRQ {
     let context = |(n, proposed): (usize, &Proposed)| PresentationContextProposed {
         id: (2 * n + 1) as u8,
         abstract_syntax: proposed.class.clone(),
         transfer_syntaxes: proposed.syntaxes.clone(),
     };
     let mut user_variables = vec![
-        UserVariableItem::MaxLength(limits.pdu),
+        UserVariableItem::MaxLength(call.limits.pdu),
         UserVariableItem::ImplementationClassUID(transcode::IMPLEMENTATION_CLASS_UID.to_owned()),
         UserVariableItem::ImplementationVersionName(transcode::IMPLEMENTATION_VERSION_NAME.to_owned()),
     ];
@@ -111,8 +112,8 @@ fn request(peer: &Peer, title: &AeTitle, proposed: &[Proposed], limits: &Limits)
     user_variables.extend(told.into_iter().map(|c| UserVariableItem::ScuScpRoleSelectionSubItem(c.to_owned(), roles)));
     AssociationRQ {
         protocol_version: 1,
-        calling_ae_title: title.to_string(),
-        called_ae_title: peer.title.to_string(),
+        calling_ae_title: call.title.to_string(),
+        called_ae_title: call.peer.title.to_string(),
         application_context_name: uids::APPLICATION_CONTEXT.to_owned(),
         presentation_contexts: proposed.iter().enumerate().map(context).collect(),
         user_variables,

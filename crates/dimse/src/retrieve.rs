@@ -202,8 +202,8 @@ fn move_to(
     let mut count = Count { remaining: instances.len(), ..Count::default() };
     let mut cancelled = false;
     let originator = Originator { title: association.calling.clone(), message: request.message() };
-    let mut limits = config.limits;
-    limits.times.idle = limits.times.pdu;
+    let mut call = config.call(peer, &shared.stop);
+    call.limits.times.idle = call.limits.times.pdu;
     let (mut to, mut broken) = (None, 0);
     for instance in instances {
         cancelled |= association.is_cancelled(request.message())?;
@@ -216,7 +216,7 @@ fn move_to(
             None if broken >= GIVEN_UP => Err(Error::Closed),
             None => {
                 let proposed = contexts(instances.iter().map(object));
-                request::associate(peer, &config.access.title, &proposed, &limits, &shared.stop)
+                request::associate(&call, &proposed)
             }
         };
         let sent = sent.and_then(|mut open_to| {

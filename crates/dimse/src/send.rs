@@ -7,6 +7,7 @@ use crate::peers::{AeTitle, Peer};
 use crate::request;
 use crate::retrieve;
 use crate::server::Limits;
+use crate::tls::Requester;
 use dicom::Source;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -46,6 +47,8 @@ pub struct Call {
     pub title: AeTitle,
     /// Bounds.
     pub limits: Limits,
+    /// What a peer with TLS is called with.
+    pub tls: Option<Requester>,
     /// Set when it is to end.
     pub stop: Arc<AtomicBool>,
 }
@@ -131,8 +134,7 @@ impl Sender {
             self.met = BTreeSet::from([(object.class.clone(), object.transfer_syntax.clone())]);
             proposed = retrieve::contexts(self.met.iter().map(of));
         }
-        let Call { peer, title, limits, stop } = &self.call;
-        request::associate(peer, title, &proposed, limits, stop)
+        request::associate(&self.call, &proposed)
     }
 }
 

@@ -5,20 +5,26 @@ use crate::command::{Command, field};
 use crate::commit;
 use crate::error::Error;
 use crate::find;
-use crate::negotiate::{self, Access};
+use crate::line::Line;
+use crate::negotiate::{self, Access, Caller, Refused};
+use crate::peers::Peer;
+use crate::performed;
 use crate::retrieve;
+use crate::send::Call;
 use crate::slots::Slots;
 use crate::status;
 use crate::store;
+use crate::tls::{Acceptor, Requester};
 use crate::uids;
 use crate::wire::{Incoming, Times, Wire};
+use crate::worklist;
 use archive::Archive;
 use dicom_ul::Pdu;
 use dicom_ul::pdu::{
     AssociationRJ, AssociationRJResult, AssociationRJServiceProviderPresentationReason as Limit, AssociationRJSource,
     AssociationRQ,
 };
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -39,6 +45,18 @@ pub struct Config {
     pub access: Access,
     /// Bounds.
     pub limits: Limits,
+    /// TLS is spoken on the port, and nothing else.
+    pub tls: Option<Acceptor>,
+    /// What peers with TLS are called with.
+    pub calls: Option<Requester>,
+}
+
+impl Config {
+    /// A call of this server to a peer.
+    pub(crate) fn call(&self, peer: &Peer, stop: &Arc<AtomicBool>) -> Call {
+        let (title, limits, tls) = (self.access.title.clone(), self.limits, self.calls.clone());
+        Call { peer: peer.clone(), title, limits, tls, stop: stop.clone() }
+    }
 }
 
 /// What one peer, and all of them together, may take.
@@ -90,6 +108,11 @@ impl Server {
     /// The address it listens on.
     pub fn address(&self) -> Option<SocketAddr> {
         self.listener.local_addr().ok()
+    }
+
+    /// Does it speak TLS?
+    pub fn is_secured(&self) -> bool {
+        self.shared.config.tls.is_some()
     }
 
     /// Answers until `shutdown` is done, then lets the messages end that are under way.
@@ -145,10 +168,16 @@ fn connection(stream: TcpStream, from: SocketAddr, shared: &Shared, has_room: bo
     }
     let ended = ended.map_err(Error::from).and_then(|stream| {
         let limits = shared.config.limits;
-        let mut wire = Wire::new(stream, limits.pdu, limits.times, shared.stop.clone())?;
+        let line = match &shared.config.tls {
+            Some(tls) => Line::accepted(stream, tls, &limits.times, &shared.stop)?,
+            None => Line::plain(stream, &limits.times)?,
+        };
+        let mut wire = Wire::new(line, limits.pdu, limits.times, shared.stop.clone());
         match wire.read(limits.times.negotiation, false)? {
             Incoming::Negotiation(Pdu::AssociationRQ(request)) => {
-                negotiated(wire, &request, from.ip(), shared, has_room)
+                let certificate = shared.config.tls.as_ref().and_then(|tls| tls.named(wire.certificate()));
+                let caller = Caller { from: from.ip(), is_secured: wire.is_secured(), certificate };
+                negotiated(wire, &request, &caller, shared, has_room)
             }
             _ => {
                 wire.abort(true);
@@ -156,32 +185,38 @@ fn connection(stream: TcpStream, from: SocketAddr, shared: &Shared, has_room: bo
             }
         }
     });
-    if let Err(error) = ended {
+    match ended {
+        Ok(()) => {}
+        Err(error @ (Error::Tls(_) | Error::IsTls)) => tracing::warn!(%from, %error, "connection closed"),
         // Scanners go away in the middle; whoever is at fault, the next association begins anew.
-        tracing::info!(%from, %error, "association ended");
+        Err(error) => tracing::info!(%from, %error, "association ended"),
     }
 }
 
 fn negotiated(
     mut wire: Wire,
     request: &AssociationRQ,
-    from: IpAddr,
+    caller: &Caller,
     shared: &Shared,
     has_room: bool,
 ) -> Result<(), Error> {
+    let from = caller.from;
     let agreed = match has_room {
-        true => negotiate::answer(request, &shared.config.access, from, shared.config.limits.pdu),
-        false => Err(AssociationRJ {
-            result: AssociationRJResult::Transient,
-            source: AssociationRJSource::ServiceProviderPresentation(Limit::LocalLimitExceeded),
+        true => negotiate::answer(request, &shared.config.access, caller, shared.config.limits.pdu),
+        false => Err(Refused {
+            answer: AssociationRJ {
+                result: AssociationRJResult::Transient,
+                source: AssociationRJSource::ServiceProviderPresentation(Limit::LocalLimitExceeded),
+            },
+            why: "there is no room for another",
         }),
     };
     let (calling, called) = (request.calling_ae_title.escape_debug(), request.called_ae_title.escape_debug());
     let agreed = match agreed {
         Ok(agreed) => agreed,
-        Err(refusal) => {
-            tracing::warn!(%from, %calling, %called, reason = %refusal.source, "association refused");
-            wire.write_pdu(&Pdu::AssociationRJ(refusal))?;
+        Err(Refused { answer, why }) => {
+            tracing::warn!(%from, %calling, %called, reason = %answer.source, why, "association refused");
+            wire.write_pdu(&Pdu::AssociationRJ(answer))?;
             wire.wait_for_end();
             return Ok(());
         }
@@ -224,6 +259,12 @@ fn answer_all(association: &mut Association, shared: &Shared) -> Result<(), Erro
             }
             field::GET if uids::is_get(&context.abstract_syntax) => {
                 retrieve::answer(association, shared, &context, &command)?;
+            }
+            field::FIND if context.abstract_syntax == uids::WORKLIST_FIND => {
+                worklist::answer(association, &shared.config, &context, &command)?;
+            }
+            field::CREATE | field::SET if context.abstract_syntax == uids::PERFORMED_STEP => {
+                performed::answer(association, &shared.config, &context, &command)?;
             }
             field::ACTION if context.abstract_syntax == uids::STORAGE_COMMITMENT => {
                 commit::answer(association, shared, &context, &command)?;

@@ -24,6 +24,14 @@ pub const CANNOT_UNDERSTAND: u16 = 0xC000;
 pub const CLASS_NOT_SUPPORTED: u16 = 0x0122;
 /// No such argument (N-ACTION).
 pub const INVALID_ARGUMENT: u16 = 0x0115;
+/// An attribute has a value that it can't have (N-CREATE, N-SET).
+pub const INVALID_VALUE: u16 = 0x0106;
+/// One of this UID is there (N-CREATE).
+pub const DUPLICATE_INSTANCE: u16 = 0x0111;
+/// None of this UID is there (N-SET).
+pub const NO_SUCH_INSTANCE: u16 = 0x0112;
+/// An attribute that has to be there is not (N-CREATE).
+pub const MISSING_ATTRIBUTE: u16 = 0x0120;
 /// The caller may not do that.
 pub const NOT_AUTHORIZED: u16 = 0x0124;
 /// No such action.

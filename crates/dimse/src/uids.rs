@@ -21,9 +21,24 @@ pub const STORAGE_COMMITMENT: &str = "1.2.840.10008.1.20.1";
 /// Its one instance.
 pub const STORAGE_COMMITMENT_INSTANCE: &str = "1.2.840.10008.1.20.1.1";
 
+/// Modality Worklist, FIND.
+pub const WORKLIST_FIND: &str = "1.2.840.10008.5.1.4.31";
+/// Modality Performed Procedure Step.
+pub const PERFORMED_STEP: &str = "1.2.840.10008.3.1.2.3.3";
+
 /// What is answered beside C-STORE.
-const SERVICES: &[&str] =
-    &[VERIFICATION, STORAGE_COMMITMENT, PATIENT_FIND, PATIENT_MOVE, PATIENT_GET, STUDY_FIND, STUDY_MOVE, STUDY_GET];
+const SERVICES: &[&str] = &[
+    VERIFICATION,
+    STORAGE_COMMITMENT,
+    PATIENT_FIND,
+    PATIENT_MOVE,
+    PATIENT_GET,
+    STUDY_FIND,
+    STUDY_MOVE,
+    STUDY_GET,
+    WORKLIST_FIND,
+    PERFORMED_STEP,
+];
 
 /// Ends of the UIDs of storage classes that archives mostly hold (PS3.4 B.5), behind 1.2.840.10008.5.1.4.1.1.
 const USUAL: &[&str] = &[

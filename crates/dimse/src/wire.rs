@@ -2,9 +2,11 @@
 //! no answer waits for the acknowledgement of its own first half.
 
 use crate::error::Error;
+use crate::line::{Line, is_wait};
 use dicom_ul::pdu::{AbortRQServiceProviderReason, AbortRQSource, Pdu, read_pdu, write_pdu};
-use std::io::{ErrorKind, Read, Write};
-use std::net::{IpAddr, TcpStream};
+use rustls::pki_types::CertificateDer;
+use std::io::{ErrorKind, Read};
+use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,8 +16,6 @@ use std::time::{Duration, Instant};
 const LONGEST_NEGOTIATION: u32 = 256 << 10;
 /// Bytes of a PDU's head.
 pub const HEAD: usize = 6;
-/// How often a wait looks whether the program is being stopped.
-const TICK: Duration = Duration::from_millis(250);
 
 /// How long is waited, and for what.
 #[derive(Debug, Clone, Copy)]
@@ -49,7 +49,7 @@ pub enum Incoming {
 
 /// A connection that carries PDUs.
 pub struct Wire {
-    stream: TcpStream,
+    line: Line,
     body: Vec<u8>,
     len: usize,
     /// The most bytes of a P-DATA-TF that were promised to be taken.
@@ -60,11 +60,8 @@ pub struct Wire {
 
 impl Wire {
     /// Takes a connection; P-DATA of up to `most` bytes are taken.
-    pub fn new(stream: TcpStream, most: u32, times: Times, stop: Arc<AtomicBool>) -> Result<Wire, Error> {
-        stream.set_nodelay(true)?;
-        stream.set_read_timeout(Some(TICK))?;
-        stream.set_write_timeout(Some(times.pdu))?;
-        Ok(Wire { stream, body: Vec::new(), len: 0, most, times, stop })
+    pub fn new(line: Line, most: u32, times: Times, stop: Arc<AtomicBool>) -> Wire {
+        Wire { line, body: Vec::new(), len: 0, most, times, stop }
     }
 
     /// The time limits.
@@ -74,7 +71,17 @@ impl Wire {
 
     /// Where the other side is.
     pub fn peer_address(&self) -> Option<IpAddr> {
-        self.stream.peer_addr().ok().map(|address| address.ip().to_canonical())
+        self.line.tcp().peer_addr().ok().map(|address| address.ip().to_canonical())
+    }
+
+    /// Is it a line with TLS?
+    pub fn is_secured(&self) -> bool {
+        matches!(self.line, Line::Secured(_))
+    }
+
+    /// The certificate that the other side has shown.
+    pub fn certificate(&self) -> Option<&CertificateDer<'static>> {
+        self.line.certificate()
     }
 
     /// Is the program being stopped?
@@ -91,14 +98,16 @@ impl Wire {
     pub fn read(&mut self, wait: Duration, within: bool) -> Result<Incoming, Error> {
         let mut head = [0; HEAD];
         let stop = (!within).then_some(&*self.stop);
-        fill(&self.stream, &mut head[..1], wait, stop)?;
-        fill(&self.stream, &mut head[1..], self.times.pdu, None)?;
+        fill(&mut self.line, &mut head[..1], wait, stop)?;
+        fill(&mut self.line, &mut head[1..], self.times.pdu, None)?;
         let [kind, _, l0, l1, l2, l3] = head;
         let len = u32::from_be_bytes([l0, l1, l2, l3]);
         let (what, most) = match kind {
             0x01..=0x03 => ("an association PDU", LONGEST_NEGOTIATION),
             0x04 => ("a P-DATA-TF PDU", self.most),
             0x05..=0x07 => ("a release or abort PDU", 64),
+            // An alert or a handshake (RFC 8446 5.1).
+            0x15 | 0x16 if !self.is_secured() => return Err(Error::IsTls),
             _ => return Err(Error::Protocol("a PDU of a kind that is not known")),
         };
         if len > most {
@@ -108,7 +117,7 @@ impl Wire {
         if self.body.len() < self.len {
             self.body.resize(self.len, 0);
         }
-        fill(&self.stream, &mut self.body[..self.len], self.times.pdu, None)?;
+        fill(&mut self.line, &mut self.body[..self.len], self.times.pdu, None)?;
         match kind {
             0x01..=0x03 => Ok(Incoming::Negotiation(parse(&head, self.body())?)),
             0x04 => Ok(Incoming::Data),
@@ -119,20 +128,13 @@ impl Wire {
     }
 
     /// Has the peer sent something that is not read yet?
-    pub fn has_more(&self) -> Result<bool, Error> {
-        self.stream.set_nonblocking(true)?;
-        let peeked = self.stream.peek(&mut [0]);
-        self.stream.set_nonblocking(false)?;
-        match peeked {
-            Ok(_) => Ok(true),
-            Err(e) if e.kind() == ErrorKind::WouldBlock => Ok(false),
-            Err(e) => Err(e.into()),
-        }
+    pub fn has_more(&mut self) -> Result<bool, Error> {
+        Ok(self.line.has_more()?)
     }
 
     /// Writes bytes that are whole PDUs.
     pub fn write(&mut self, pdus: &[u8]) -> Result<(), Error> {
-        match (&self.stream).write_all(pdus) {
+        match self.line.write(pdus) {
             Err(e) if matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => Err(Error::TimedOut),
             other => Ok(other?),
         }
@@ -156,13 +158,13 @@ impl Wire {
 
     /// Waits until the peer closes, as who requested the end of the connection does first (PS3.8 9.2.3).
     pub fn wait_for_end(&mut self) {
-        let _ = self.stream.shutdown(std::net::Shutdown::Write);
+        self.line.end();
         let until = Instant::now() + self.times.negotiation.min(Duration::from_secs(2));
         let mut waste = [0; 256];
         while Instant::now() < until {
-            match (&self.stream).read(&mut waste) {
+            match self.line.tcp().read(&mut waste) {
                 Ok(1..) => {}
-                Err(e) if matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
+                Err(e) if is_wait(&e) => {}
                 _ => return,
             }
         }
@@ -170,10 +172,10 @@ impl Wire {
 }
 
 /// Fills the buffer within `wait`, or until the program is being stopped.
-fn fill(mut stream: &TcpStream, mut buf: &mut [u8], wait: Duration, stop: Option<&AtomicBool>) -> Result<(), Error> {
+fn fill(line: &mut Line, mut buf: &mut [u8], wait: Duration, stop: Option<&AtomicBool>) -> Result<(), Error> {
     let started = Instant::now();
     while !buf.is_empty() {
-        match stream.read(buf) {
+        match line.read(buf) {
             Ok(0) => return Err(Error::Closed),
             Ok(n) => {
                 buf = &mut buf[n..];
@@ -182,8 +184,7 @@ fn fill(mut stream: &TcpStream, mut buf: &mut [u8], wait: Duration, stop: Option
                     return Err(Error::TimedOut);
                 }
             }
-            Err(e) if e.kind() == ErrorKind::Interrupted => {}
-            Err(e) if matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
+            Err(e) if is_wait(&e) => {
                 if stop.is_some_and(|stop| stop.load(Ordering::SeqCst)) {
                     return Err(Error::Stopped);
                 }
@@ -192,6 +193,7 @@ fn fill(mut stream: &TcpStream, mut buf: &mut [u8], wait: Duration, stop: Option
                 }
             }
             Err(e) if e.kind() == ErrorKind::ConnectionReset => return Err(Error::Closed),
+            Err(e) if e.kind() == ErrorKind::InvalidData => return Err(Error::Tls(e.to_string())),
             Err(e) => return Err(e.into()),
         }
     }
@@ -212,14 +214,16 @@ fn parse(head: &[u8; HEAD], body: &[u8]) -> Result<Pdu, Error> {
 mod tests {
     use super::*;
     use proptest::prelude::*;
-    use std::net::TcpListener;
+    use std::io::Write;
+    use std::net::{TcpListener, TcpStream};
 
     /// Both ends of a connection.
     fn pair(most: u32) -> (TcpStream, Wire) {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let far = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         let (near, _) = listener.accept().unwrap();
-        (far, Wire::new(near, most, Times::default(), Arc::default()).unwrap())
+        let times = Times::default();
+        (far, Wire::new(Line::plain(near, &times).unwrap(), most, times, Arc::default()))
     }
 
     #[test]

@@ -73,7 +73,7 @@ pub enum Command {
     /// Give back the file that came in, byte for byte, from what it was converted to
     Restore(RestoreFlags),
     /// Keep an archive and serve it: DICOMweb, OHIF, start page
-    Serve(ServeFlags),
+    Serve(Box<ServeFlags>),
     /// Convert, release and scrub what other programs take into an archive, and serve nothing
     Work(WorkFlags),
     /// Send files, folders or studies of an archive to a PACS over DIMSE

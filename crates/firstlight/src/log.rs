@@ -12,7 +12,8 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
 /// The crates whose lines are ours.
-const OURS: [&str; 6] = ["firstlight", "server", "archive", "migrate", "transcode", "htj2k"];
+const OURS: [&str; 9] =
+    ["firstlight", "server", "access", "dimse", "archive", "store", "migrate", "transcode", "htj2k"];
 
 static FORMAT: OnceLock<LogFormat> = OnceLock::new();
 /// What is drawn at the foot of the terminal.
@@ -104,6 +105,21 @@ impl MakeWriter<'_> for AboveBar {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A crate that is not in the list would be silent.
+    #[test]
+    fn every_crate_that_logs_is_ours() {
+        let crates = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        let mut logging = 0;
+        for folder in std::fs::read_dir(crates).unwrap().map(|entry| entry.unwrap().path()) {
+            let manifest = std::fs::read_to_string(folder.join("Cargo.toml")).unwrap_or_default();
+            if manifest.lines().any(|line| line.starts_with("tracing")) {
+                logging += 1;
+                assert!(OURS.iter().any(|name| folder.ends_with(name)), "{}", folder.display());
+            }
+        }
+        assert!(logging > 5);
+    }
 
     #[test]
     fn libraries_are_heard_only_when_they_are_named() {

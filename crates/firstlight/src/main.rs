@@ -27,6 +27,7 @@ mod rebuild;
 mod report;
 mod restore;
 mod scrub;
+mod secured;
 mod send;
 mod serve;
 mod settings;
@@ -64,7 +65,7 @@ fn run(cli: Cli) -> Result<Exit, Failure> {
         Command::Policy(flags) => policy::run(settings::look::policy(flags, file)),
         Command::Verify(flags) => verify::run(&flags),
         Command::Restore(flags) => restore::run(&settings::look::restore(flags, file)),
-        Command::Serve(flags) => serve::run(settings::serve(flags, file)?),
+        Command::Serve(flags) => serve::run(settings::serve(*flags, file)?),
         Command::Work(flags) => work::run(settings::work(flags, file)?),
         Command::Send(flags) => send::run(settings::dimse::send(flags, file)?),
         Command::Pull(flags) => pull::run(settings::dimse::pull(flags, file)?),

@@ -2,6 +2,7 @@
 
 use crate::failure::{Exit, Failure};
 use crate::kept::cannot_open;
+use crate::secured;
 use crate::settings::dimse::Pull;
 use crate::stop::Stop;
 use crate::units::count;
@@ -12,7 +13,8 @@ use dimse::{Call, Error, Limits};
 pub fn run(set: Pull) -> Result<Exit, Failure> {
     let stop = Stop::on_interrupt();
     let archive = Archive::open(&set.data, Options::default()).map_err(|e| cannot_open(&set.data, &e))?;
-    let call = Call { peer: set.peer, title: set.title, limits: Limits::default(), stop: stop.shared() };
+    let tls = secured::call(&set.peer, set.tls)?;
+    let call = Call { peer: set.peer, title: set.title, limits: Limits::default(), tls, stop: stop.shared() };
     let mut exit = Exit::Well;
     for study in &set.studies {
         if stop.asked() {

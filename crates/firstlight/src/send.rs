@@ -4,6 +4,7 @@ use crate::failure::{Exit, Failure};
 use crate::inputs;
 use crate::inspect::refuse;
 use crate::kept;
+use crate::secured;
 use crate::settings::dimse::Send;
 use crate::stop::Stop;
 use crate::units::count;
@@ -26,7 +27,8 @@ struct Outcome {
 /// Runs the command. Goes on after an object that the peer does not take, not after a peer that is not there.
 pub fn run(set: Send) -> Result<Exit, Failure> {
     let stop = Stop::on_interrupt();
-    let call = Call { peer: set.peer.clone(), title: set.title, limits: Limits::default(), stop: stop.shared() };
+    let tls = secured::call(&set.peer, set.tls)?;
+    let call = Call { peer: set.peer.clone(), title: set.title, limits: Limits::default(), tls, stop: stop.shared() };
     let mut sender = Sender::new(call, Retry { times: set.retries, ..Retry::default() });
     let mut outcome = Outcome::default();
     let mut exit = inputs::each(&set.sources, |file| {

@@ -8,16 +8,18 @@ use crate::background::{self, Lines};
 use crate::failure::{Exit, Failure, reason};
 use crate::kept;
 use crate::policy;
+use crate::secured;
 use crate::settings;
 use crate::stop::Stop;
 use crate::units::{bytes, count, duration};
 use crate::words;
 use ::access::{Door, Grants, Mode, Provider, Secret};
 use archive::{Archive, Ingested, Options, Taken, Unservable};
+use dimse::Acceptor;
 use files::dicomdir;
 use migrate::{Fetch, FetchError, Listed, Listing, Row, ScanEvent, apart, with_each};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use server::{AccessLog, Config, Line, Server, Tls};
+use server::{AccessLog, Certificate, Config, Line, Server, Tls};
 use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -47,10 +49,12 @@ pub fn run(set: settings::Serve) -> Result<Exit, Failure> {
     config.access_log = set.access_log.as_deref().map(access_log).transpose()?;
     let bound = runtime.block_on(Server::bind(config));
     let bound = bound.map_err(|e| cannot_listen(set.listen, &e))?;
-    let dimse = set.dimse.as_ref().map(|dimse| runtime.block_on(dimse_server(dimse, &archive))).transpose()?;
+    let dimse = match &set.dimse {
+        Some(dimse) => runtime.block_on(dimse_servers(dimse, &archive, bound.certificate().as_deref()))?,
+        None => Vec::new(),
+    };
     raise_limit_of_files();
-    let dimse_address = dimse.as_ref().and_then(dimse::Server::address);
-    println!("{}", greeting(&set, bound.address().unwrap_or(set.listen), bound.fingerprint(), dimse_address));
+    println!("{}", greeting(&set, bound.address().unwrap_or(set.listen), bound.fingerprint(), &dimse));
     if let Some(invitation) = first_administrator(&set, &archive)? {
         let (address, secure) = (bound.address().unwrap_or(set.listen), set.tls.is_some());
         let here = format!("{}://{address}", if secure { "https" } else { "http" });
@@ -78,10 +82,10 @@ pub fn run(set: settings::Serve) -> Result<Exit, Failure> {
             let (archive, stop) = (&archive, &stop);
             scope.spawn(move || crate::scrub::forever(archive, days, stop));
         }
-        let dimse = dimse.map(|dimse| runtime.spawn(dimse.run(until(stop.clone()))));
+        let dimse: Vec<_> = dimse.into_iter().map(|one| runtime.spawn(one.run(until(stop.clone())))).collect();
         runtime.block_on(bound.run(until(stop.clone())));
-        if let Some(dimse) = dimse {
-            let _ = runtime.block_on(dimse);
+        for one in dimse {
+            let _ = runtime.block_on(one);
         }
     });
     Ok(Exit::Well)
@@ -104,17 +108,38 @@ async fn until(stop: Stop) {
     }
 }
 
-async fn dimse_server(set: &settings::dimse::Dimse, archive: &Archive) -> Result<dimse::Server, Failure> {
+/// Those that answer DIMSE: without TLS, and with it.
+async fn dimse_servers(
+    set: &settings::dimse::Dimse,
+    archive: &Archive,
+    certificate: Option<&Certificate>,
+) -> Result<Vec<dimse::Server>, Failure> {
     let access = dimse::Access {
         title: set.title.clone(),
         peers: set.peers.clone(),
         may_store: set.store,
         grants: set.grants.clone(),
     };
-    let config = dimse::Config { archive: archive.clone(), access, limits: dimse::Limits::default() };
-    dimse::Server::bind(set.listen, config).await.map_err(|error| {
-        Failure::new(error.to_string()).hint("--dimse takes a port of this machine that no other program has")
-    })
+    let calls = match set.peers.iter().any(|peer| peer.tls) {
+        true => Some(secured::requester(set.authorities.as_deref(), certificate)?),
+        false => None,
+    };
+    let limits = dimse::Limits::default();
+    let plain = dimse::Config { archive: archive.clone(), access, limits, tls: None, calls };
+    let mut ports = Vec::new();
+    if let Some((secured, certificate)) = set.secured.as_ref().zip(certificate) {
+        let callers = secured.callers.as_ref().map(|(path, asked)| (path.as_path(), *asked));
+        let tls = Acceptor::new(certificate.when_called(), callers).map_err(|error| secured::failed(&error))?;
+        ports.push((secured.listen, dimse::Config { tls: Some(tls), ..plain.clone() }));
+    }
+    ports.extend(set.listen.map(|listen| (listen, plain)));
+    let mut servers = Vec::new();
+    for (listen, config) in ports {
+        servers.push(dimse::Server::bind(listen, config).await.map_err(|error| {
+            Failure::new(error.to_string()).hint("--dimse takes a port of this machine that no other program has")
+        })?);
+    }
+    Ok(servers)
 }
 
 fn options(set: &settings::Serve) -> Options {
@@ -137,6 +162,7 @@ fn config(set: &settings::Serve, archive: Archive) -> Config {
     config.web_dir.clone_from(&set.web);
     config.store = set.store;
     config.door.mode = set.entrance.mode;
+    config.door.requests_per_second = set.requests_per_second;
     config.behind_proxy.clone_from(&set.behind_proxy);
     config.strict_accept = set.strict_accept;
     config.for_diagnosis = set.for_diagnosis;
@@ -194,7 +220,7 @@ fn greeting(
     set: &settings::Serve,
     address: SocketAddr,
     fingerprint: Option<String>,
-    dimse: Option<SocketAddr>,
+    dimse: &[dimse::Server],
 ) -> String {
     let exposed = match (set.entrance.exposed, set.store) {
         (false, _) => "",
@@ -207,11 +233,15 @@ fn greeting(
     let viewer =
         if set.viewer.is_some() { format!("\n  viewer    {scheme}://{address}/viewer") } else { String::new() };
     let shown = fingerprint.map_or(String::new(), |digits| format!("\n  SHA-256 of the certificate {digits}"));
-    let dimse = set.dimse.as_ref().zip(dimse).map(|(set, address)| {
-        let open = if set.exposed { "\n  insecure  everyone who reaches this port too" } else { "" };
-        format!("\n  DIMSE     {}@{address}{open}", set.title)
+    let dimse = set.dimse.iter().flat_map(|set| {
+        let line = |server: &dimse::Server| {
+            let tls = if server.is_secured() { "/tls" } else { "" };
+            Some(format!("\n  DIMSE     {}@{}{tls}", set.title, server.address()?))
+        };
+        let open = set.exposed.then(|| "\n  insecure  everyone who reaches this port too".to_owned());
+        dimse.iter().filter_map(line).chain(open)
     });
-    let dimse = dimse.unwrap_or_default();
+    let dimse: String = dimse.collect();
     format!(
         "Firstlight serves {} at {scheme}://{address}/{viewer}\n  DICOMweb  {scheme}://{address}/dicom-web{shown}{exposed}{dimse}",
         set.data.display()

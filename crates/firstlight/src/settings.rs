@@ -13,6 +13,7 @@ pub mod moving;
 
 pub use migrate::{Asked, Import, Watch};
 
+use crate::args::dimse::DimseCertificates;
 use crate::args::{
     BurnedIn, ConversionFlags, ConvertFlags, IdentityFlags, Layout, LogFlags, LogFormat, ObjectsFlags, PaceFlags,
     ProvingFlags, ServeFlags, WorkFlags,
@@ -26,7 +27,7 @@ use files::Proving;
 use serde::Deserialize;
 use server::{Network, Tls};
 use std::net::SocketAddr;
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -53,6 +54,7 @@ pub struct File {
     sign_in: bool,
     behind_proxy: Vec<String>,
     oidc: Option<access::Oidc>,
+    requests_per_second: Option<NonZeroU32>,
     store: bool,
     read_only: bool,
     log: Option<String>,
@@ -77,6 +79,9 @@ pub struct File {
     on_exit: Option<String>,
     scrub_days: Option<f64>,
     dimse: Option<dimse::Listen>,
+    dimse_tls: Option<dimse::Listen>,
+    dimse_ca: Option<PathBuf>,
+    dimse_certificates: Option<DimseCertificates>,
     ae_title: Option<String>,
     peer: Vec<String>,
     peer_grant: Vec<dimse::PeerGrant>,
@@ -124,6 +129,8 @@ pub struct Serve {
     pub record: Option<access::Record>,
     /// Proxies that are believed.
     pub behind_proxy: Vec<Network>,
+    /// How many requests a second come from one who is known; any number without.
+    pub requests_per_second: Option<NonZeroU32>,
     /// Instances can be stored and deleted over HTTP.
     pub store: bool,
     pub viewer: Option<PathBuf>,
@@ -299,7 +306,7 @@ pub fn serve(flags: ServeFlags, mut file: File) -> Result<Serve, Failure> {
         true => (flags.store, flags.read_only),
         false => (file.store, file.read_only),
     };
-    let dimse = dimse::dimse(flags.dimse, &mut file, listen, insecure, !read_only)?;
+    let dimse = dimse::dimse(flags.dimse, &mut file, listen, insecure, !read_only, tls.is_some())?;
     let grace = delete::grace(flags.grace, &file)?;
     let data = flags.data.or(file.data).ok_or_else(|| {
         Failure::new("serve needs the folder of the archive").hint("say --data DIR; it is made if it is not there")
@@ -310,6 +317,7 @@ pub fn serve(flags: ServeFlags, mut file: File) -> Result<Serve, Failure> {
         entrance,
         provider,
         behind_proxy,
+        requests_per_second: flags.door.requests_per_second.or(file.requests_per_second),
         dimse,
         store: stores(entrance.exposed, store, read_only),
         data,
@@ -529,7 +537,7 @@ mod tests {
             match cli.command {
                 Command::Convert(flags) => format!("{:?}", convert(flags, file).unwrap()),
                 Command::Migrate(flags) => format!("{:?}", migrate(flags, file).unwrap()),
-                Command::Serve(flags) => format!("{:?}", serve(flags, file).unwrap()),
+                Command::Serve(flags) => format!("{:?}", serve(*flags, file).unwrap()),
                 other => panic!("{other:?}"),
             }
         };
@@ -541,6 +549,14 @@ mod tests {
             (all, "quarantine-gib", "3", "QUARANTINE_GIB", "quarantine_gib = 3", "quarantine: 3221225472"),
             (&all[2..], "access-log", "l", "ACCESS_LOG", "access_log = \"l\"", "access_log: Some(\"l\")"),
             (&all[2..], "connections", "9", "CONNECTIONS", "connections = 9", "connections: Some(9)"),
+            (
+                &all[2..],
+                "requests-per-second",
+                "7",
+                "REQUESTS_PER_SECOND",
+                "requests_per_second = 7",
+                "requests_per_second: Some(7)",
+            ),
             (&all[2..], "tls", "a,b", "TLS", "tls = [\"a\", \"b\"]", "certificate: \"a\", key: \"b\""),
             (
                 &all[2..],
@@ -555,7 +571,7 @@ mod tests {
             (&all[1..], "objects", "s3://b/c", "OBJECTS", "objects = \"s3://b/c\"", "at: Some(\"s3://b/c\")"),
             (&all[1..], "cache", "c", "CACHE", "cache = \"c\"", "cache: Some(\"c\")"),
             (&all[1..], "cache-gib", "2", "CACHE_GIB", "cache_gib = 2", "cache_bytes: Some(2147483648)"),
-            (&all[2..], "dimse", "11112", "DIMSE", "dimse = 11112", "listen: 127.0.0.1:11112"),
+            (&all[2..], "dimse", "11112", "DIMSE", "dimse = 11112", "listen: Some(127.0.0.1:11112)"),
             (&all[1..2], "metrics-file", "m", "METRICS_FILE", "metrics_file = \"m\"", "metrics_file: Some(\"m\")"),
             (&all[1..2], "on-exit", "e", "ON_EXIT", "on_exit = \"e\"", "on_exit: Some(\"e\")"),
             (

@@ -3,6 +3,7 @@
 use access::{Part, Rights};
 use clap::{Args, Subcommand};
 use server::Network;
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 
 /// What `serve` asks of its clients.
@@ -16,6 +17,10 @@ pub struct DoorFlags {
     /// answered then, and TLS is theirs
     #[arg(long, value_name = "ADDRESS", value_delimiter = ',', env = "FIRSTLIGHT_BEHIND_PROXY")]
     pub behind_proxy: Vec<Network>,
+    /// Answer so many requests a second of a user, a key or a token, and a second's worth at once; more are told to come again (429)
+    /// [default: any number]
+    #[arg(long, value_name = "N", env = "FIRSTLIGHT_REQUESTS_PER_SECOND")]
+    pub requests_per_second: Option<NonZeroU32>,
     #[command(flatten)]
     pub record: RecordFlags,
 }

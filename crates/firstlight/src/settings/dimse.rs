@@ -1,13 +1,14 @@
 //! What `serve --dimse`, `send` and `pull` work with: AE titles, addresses, and who may call.
 
 use super::File;
-use crate::args::dimse::{DimseFlags, PullFlags, SendFlags, TitleFlag};
+use crate::args::dimse::{CallFlags, DimseCertificates, DimseFlags, PullFlags, SendFlags, TitleFlag};
 use crate::failure::Failure;
 use ::access::{Filter, Grants};
 use dicom::Uid;
-use dimse::{AeTitle, Peer};
+use dimse::{AeTitle, Certificates, Peer};
 use serde::Deserialize;
-use std::net::SocketAddr;
+use server::Tls;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 /// The AE title where none is named.
@@ -29,6 +30,7 @@ pub struct Send {
     pub studies: Option<(PathBuf, Vec<Uid>)>,
     pub peer: Peer,
     pub title: AeTitle,
+    pub tls: CallTls,
     pub retries: u32,
 }
 
@@ -39,6 +41,16 @@ pub struct Pull {
     pub studies: Vec<Uid>,
     pub data: PathBuf,
     pub title: AeTitle,
+    pub tls: CallTls,
+}
+
+/// What a peer with TLS is called with.
+#[derive(Debug)]
+pub struct CallTls {
+    /// Who signs the certificates of peers; those of the system, where nobody is named.
+    pub authorities: Option<PathBuf>,
+    /// Our own certificate.
+    pub own: Option<Tls>,
 }
 
 /// Completes the flags of `send`.
@@ -59,7 +71,8 @@ pub fn send(mut flags: SendFlags, mut file: File) -> Result<Send, Failure> {
         }
     };
     let title = title(flags.title, &mut file)?;
-    Ok(Send { sources: flags.what, studies, peer, title, retries: flags.retries })
+    let tls = call(flags.call, &mut file)?;
+    Ok(Send { sources: flags.what, studies, peer, title, tls, retries: flags.retries })
 }
 
 /// Completes the flags of `pull`.
@@ -72,7 +85,15 @@ pub fn pull(flags: PullFlags, mut file: File) -> Result<Pull, Failure> {
             Failure::new("pull needs the folder of the archive").hint("say --data DIR; it is made if it is not there")
         })?,
         title: title(flags.title, &mut file)?,
+        tls: call(flags.call, &mut file)?,
     })
+}
+
+fn call(flags: CallFlags, file: &mut File) -> Result<CallTls, Failure> {
+    let own = super::tls(&super::or(flags.tls, std::mem::take(&mut file.tls)))?;
+    // Nobody would know one of our own making.
+    let own = own.filter(|tls| matches!(tls, Tls::Files { .. }));
+    Ok(CallTls { authorities: flags.authorities.dimse_ca.or(file.dimse_ca.take()), own })
 }
 
 fn uids(texts: &[String]) -> Result<Vec<Uid>, Failure> {
@@ -85,7 +106,12 @@ fn uids(texts: &[String]) -> Result<Vec<Uid>, Failure> {
 /// The DIMSE side of `serve`.
 #[derive(Debug)]
 pub struct Dimse {
-    pub listen: SocketAddr,
+    /// Without TLS.
+    pub listen: Option<SocketAddr>,
+    /// With TLS.
+    pub secured: Option<Secured>,
+    /// Who signs the certificates of peers that are called; those of the system, where nobody is named.
+    pub authorities: Option<PathBuf>,
     pub title: AeTitle,
     pub peers: Vec<Peer>,
     /// Who may call may store.
@@ -96,6 +122,14 @@ pub struct Dimse {
     pub exposed: bool,
 }
 
+/// DIMSE over TLS.
+#[derive(Debug)]
+pub struct Secured {
+    pub listen: SocketAddr,
+    /// Who signs the certificates of callers, and what these have to show; without, nothing.
+    pub callers: Option<(PathBuf, Certificates)>,
+}
+
 /// Completes the flags; `None` where DIMSE is not asked for.
 pub fn dimse(
     flags: DimseFlags,
@@ -103,28 +137,76 @@ pub fn dimse(
     http: SocketAddr,
     insecure: bool,
     store: bool,
+    has_tls: bool,
 ) -> Result<Option<Dimse>, Failure> {
     let title = title(flags.title, file)?;
     let peers = peers(super::or(flags.peer, std::mem::take(&mut file.peer)))?;
-    let listen = flags.dimse.or(file.dimse.take().map(|listen| match listen {
-        Listen::Port(port) => port.to_string(),
-        Listen::Text(text) => text,
-    }));
-    let Some(text) = listen else { return Ok(None) };
-    let port = text.trim().parse().map(|port| SocketAddr::new(http.ip(), port));
-    let listen = port.or_else(|_| text.trim().parse()).map_err(|_| {
-        Failure::new(format!("--dimse {text}: no port and no address"))
-            .hint("say --dimse 11112, or --dimse 10.0.0.1:11112")
-    })?;
-    let open = peers.is_empty() && !listen.ip().to_canonical().is_loopback();
-    if open && !insecure {
+    let listen = place("dimse", flags.dimse, file.dimse.take(), http.ip())?;
+    let authorities = flags.authorities.dimse_ca.or(file.dimse_ca.take());
+    let asked = flags.dimse_certificates.or(file.dimse_certificates.take());
+    let over_tls = place("dimse-tls", flags.dimse_tls, file.dimse_tls.take(), http.ip())?;
+    let secured = over_tls.map(|listen| secured(listen, authorities.clone(), asked, has_tls)).transpose()?;
+    if listen.is_none() && secured.is_none() {
+        return Ok(None);
+    }
+    if secured.is_none() && asked.is_some() {
+        return Err(Failure::new("dimse_certificates says what callers over TLS show, and nobody can call so")
+            .hint("say --dimse-tls PORT too"));
+    }
+    let signed =
+        |secured: &Secured| secured.callers.as_ref().is_some_and(|(_, asked)| *asked != Certificates::Optional);
+    let far = |listen: &SocketAddr| !listen.ip().to_canonical().is_loopback();
+    let over_tls = secured.as_ref().filter(|secured| !signed(secured)).map(|secured| secured.listen);
+    let open = listen.into_iter().chain(over_tls).find(far).filter(|_| peers.is_empty());
+    if let Some(listen) = open.filter(|_| !insecure) {
         return Err(Failure::new(format!(
             "on {listen} everyone who reaches the port would store, find and fetch every image: no peer is named"
         ))
         .hint("name who may call with --peer AE@host:port, or say --insecure"));
     }
     let grants = std::mem::take(&mut file.peer_grant).into_iter().map(PeerGrant::grants).collect::<Result<_, _>>()?;
-    Ok(Some(Dimse { listen, title, peers, store, grants, exposed: open }))
+    Ok(Some(Dimse { listen, secured, authorities, title, peers, store, grants, exposed: open.is_some() }))
+}
+
+/// A port on the address of HTTP, or an address.
+fn place(
+    name: &str,
+    flag: Option<String>,
+    file: Option<Listen>,
+    address: IpAddr,
+) -> Result<Option<SocketAddr>, Failure> {
+    let told = flag.or(file.map(|listen| match listen {
+        Listen::Port(port) => port.to_string(),
+        Listen::Text(text) => text,
+    }));
+    let Some(text) = told else { return Ok(None) };
+    let port = text.trim().parse().map(|port| SocketAddr::new(address, port));
+    let listen = port.or_else(|_| text.trim().parse()).map_err(|_| {
+        Failure::new(format!("--{name} {text}: no port and no address"))
+            .hint(format!("say --{name} 11112, or --{name} 10.0.0.1:11112"))
+    })?;
+    Ok(Some(listen))
+}
+
+fn secured(
+    listen: SocketAddr,
+    authorities: Option<PathBuf>,
+    asked: Option<DimseCertificates>,
+    has_tls: bool,
+) -> Result<Secured, Failure> {
+    if !has_tls {
+        return Err(Failure::new("--dimse-tls needs a certificate").hint("--tls CERT KEY names it and its key"));
+    }
+    if asked.is_some() && authorities.is_none() {
+        return Err(Failure::new("nobody is named who signs the certificates of callers")
+            .hint("--dimse-ca FILE names them, in PEM"));
+    }
+    let asked = match asked {
+        None | Some(DimseCertificates::Named) => Certificates::Named,
+        Some(DimseCertificates::Signed) => Certificates::Signed,
+        Some(DimseCertificates::Optional) => Certificates::Optional,
+    };
+    Ok(Secured { listen, callers: authorities.map(|path| (path, asked)) })
 }
 
 /// What a peer may, as a settings file has it.
@@ -171,12 +253,12 @@ mod tests {
             peer: peers.iter().map(|p| p.to_string()).collect(),
             ..DimseFlags::default()
         };
-        super::dimse(flags, &mut File::default(), http.parse().unwrap(), insecure, true)
+        super::dimse(flags, &mut File::default(), http.parse().unwrap(), insecure, true, false)
     }
 
     #[test]
     fn a_port_is_on_the_address_of_http() {
-        let listen = |text| ready(text, &["A@h:1"], "10.0.0.7:80", false).unwrap().unwrap().listen.to_string();
+        let listen = |text| ready(text, &["A@h:1"], "10.0.0.7:80", false).unwrap().unwrap().listen.unwrap().to_string();
         assert_eq!(listen("11112"), "10.0.0.7:11112");
         assert_eq!(listen("127.0.0.1:104"), "127.0.0.1:104");
         assert!(ready("dicom", &[], "127.0.0.1:80", false).is_err());
@@ -200,7 +282,7 @@ mod tests {
         let text = "dimse = 11112\nae_title = \"ARCHIVE\"\npeer = [\"CT1@10.0.0.2:104\"]\n";
         let mut file: File = toml::from_str(text).unwrap();
         let ready = dimse_of(&mut file).unwrap().unwrap();
-        assert_eq!((ready.title.as_str(), ready.listen.port(), ready.peers.len()), ("ARCHIVE", 11112, 1));
+        assert_eq!((ready.title.as_str(), ready.listen.unwrap().port(), ready.peers.len()), ("ARCHIVE", 11112, 1));
         let mut file: File = toml::from_str("dimse = \"127.0.0.1:104\"\n").unwrap();
         assert_eq!(dimse_of(&mut file).unwrap().unwrap().title.as_str(), TITLE);
     }
@@ -216,7 +298,25 @@ mod tests {
         }
     }
 
+    #[test]
+    fn callers_over_tls_show_certificates_where_it_is_known_who_signs_them() {
+        let of = |text: &str, http: &str, has_tls| {
+            let mut file: File = toml::from_str(&format!("dimse_tls = 2762\n{text}")).unwrap();
+            super::dimse(DimseFlags::default(), &mut file, http.parse().unwrap(), false, true, has_tls).ok().flatten()
+        };
+        let callers = |text: &str| of(text, "127.0.0.1:80", true).and_then(|dimse| dimse.secured).unwrap().callers;
+        let ca = |asked| Some((PathBuf::from("ca.pem"), asked));
+        assert_eq!(callers(""), None);
+        assert_eq!(callers("dimse_ca = \"ca.pem\""), ca(Certificates::Named));
+        assert_eq!(callers("dimse_ca = \"ca.pem\"\ndimse_certificates = \"signed\""), ca(Certificates::Signed));
+        assert!(of("", "127.0.0.1:80", false).is_none(), "without a certificate of ours");
+        assert!(of("dimse_certificates = \"signed\"", "127.0.0.1:80", true).is_none(), "signed by nobody");
+        let far = |text: &str| of(text, "10.0.0.7:80", true).is_some();
+        assert!(!far("") && !far("dimse_ca = \"c\"\ndimse_certificates = \"optional\""), "everyone may call");
+        assert!(far("dimse_ca = \"c\"") && far("peer = [\"CT1@10.0.0.2:104/tls\"]"));
+    }
+
     fn dimse_of(file: &mut File) -> Result<Option<Dimse>, Failure> {
-        super::dimse(DimseFlags::default(), file, "127.0.0.1:80".parse().unwrap(), false, true)
+        super::dimse(DimseFlags::default(), file, "127.0.0.1:80".parse().unwrap(), false, true, false)
     }
 }

@@ -182,6 +182,7 @@ class Archive:
             assert line, "the server did not start"
             said += line
         self.port = int(re.search(r"DIMSE +\S+@127\.0\.0\.1:(\d+)", said)[1])
+        self.root = re.search(r"http://127\.0\.0\.1:\d+", said)[0]
         self.pid = self.process.pid
 
     def stop(self):
@@ -455,6 +456,8 @@ def move(args, folder):
     ours = Archive(args.binary, folder / "move", "--peer", f"DEST@127.0.0.1:{receiver.port},BENCH@127.0.0.1:104")
     rates, spent = [], 0
     try:
+        levels, _ = http.fetch(f"{ours.root}/dicom-web/studies/{UID.format(1)}/series/{UID.format(2)}/levels")
+        assert levels.count(b'"1.2.840.10008.1.2.4.20') == args.moved, "not all are HTJ2K"
         for _ in range(args.rounds):
             receiver.count = receiver.bytes = 0
             association = Association(ours.port, STUDY_MOVE, EXPLICIT)

@@ -203,6 +203,9 @@ pub trait Instances {
     /// Objects that came under the UIDs of others and were kept beside them, in the order they came.
     fn conflicts(&self) -> Result<Vec<Beside>, Error>;
 
+    /// Those of them, and those that gave way to them, that somebody has decided about ([`Amending`](super::Amending)).
+    fn settled(&self) -> Result<Vec<Beside>, Error>;
+
     /// What became of received bytes; `None` where they never came.
     fn holding(&self, object: &Key) -> Result<Option<Holding>, Error>;
 

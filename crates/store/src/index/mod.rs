@@ -3,17 +3,19 @@
 //! [`Index`] is in parts, a file each with its rows: what is stored becomes known ([`Register`]), is looked up ([`Instances`]) and searched
 //! ([`Search`]); jobs are leased and ended ([`Jobs`]); proof is kept ([`Proofs`], [`WaysBack`]), metadata prepared ([`Metadata`]), all of
 //! it looked at again ([`Scrubbing`]), what is deleted taken out and forgotten ([`Removing`]), and all of it copied ([`BackingUp`], and row by
-//! row [`Copying`]);
-//! who may come in is kept too ([`Accounts`]), and what modalities have to do ([`Scheduling`]). Every method is one transaction or one snapshot;
-//! no connection is handed out. Rows are plain structs;
+//! row [`Copying`]); who may come in is kept too ([`Accounts`]), what modalities have to do ([`Scheduling`]), what changed is told in order
+//! ([`Changes`]), and what people decide is done ([`Amending`]). Every method is one transaction or one snapshot; no connection is handed out.
+//! Rows are plain structs;
 //! what a query means ([`query`]), how texts are folded ([`fold`]) and what a frame table is ([`frames`]) is the same for every engine.
 //!
 //! Times are seconds since 1970, by the clock of the engine. Numbers (`i64`) of instances, series and objects are the engine's own: they
 //! grow in the order in which things came, and mean nothing to another index.
 
 mod access;
+mod amend;
 pub mod attributes;
 mod backup;
+mod changes;
 mod checksum;
 mod commits;
 #[cfg(any(test, feature = "contract"))]
@@ -42,7 +44,9 @@ mod ticket;
 mod ways_back;
 
 pub use access::{Accounts, NewSecret, SecretKind, SecretRow, StudyFacts, UserRow};
+pub use amend::{Amending, Chosen};
 pub use backup::{BackingUp, NamedObject};
+pub use changes::{Change, ChangeKind, Changed, Changes};
 pub use checksum::Checksum;
 pub use copying::{Begun, Copying, Snapshot, StoredRow, Table, Value};
 pub use evidence::{EvidenceOf, EvidenceRow, Figure, ObjectFacts, Opinions, Proofs};
@@ -83,6 +87,8 @@ pub trait Index:
     + Copying
     + Accounts
     + Scheduling
+    + Changes
+    + Amending
     + Send
     + Sync
 {
@@ -102,6 +108,8 @@ impl<T> Index for T where
         + Copying
         + Accounts
         + Scheduling
+        + Changes
+        + Amending
         + Send
         + Sync
 {

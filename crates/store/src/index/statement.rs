@@ -1,5 +1,6 @@
 //! A search as a statement of SQL, with a small door for what engines say differently. No text of a query ever becomes SQL.
 
+use super::attributes::{CONTENT_DATE, ISSUER_OF_PATIENT_ID, MANUFACTURER};
 use super::query::{Column, Condition, Conditions, MOST, Pattern, after};
 use super::search::{Query, QueryLevel, Within};
 use crate::Error;
@@ -34,8 +35,11 @@ pub(super) trait Dialect {
     /// The condition that each word begins one of the words in a column ([`words`](super::query::words)).
     fn words(&self, column: &str, words: &str, beside: &mut Beside<'_>) -> String;
 
-    /// The Issuer of Patient ID in a column of DICOM JSON, as a text.
-    fn issuer(&self, column: &str) -> String;
+    /// The first value of an attribute in a column of DICOM JSON, as a text; empty where there is none.
+    fn told(&self, column: &str, tag: Tag) -> String;
+
+    /// A number among the facts of the object that is handed out; none where it is 0.
+    fn fact(&self, name: &str) -> String;
 
     /// A column that rows are put in order by; where there is no value, they come first.
     fn ascending(&self, column: &str) -> String;
@@ -118,7 +122,7 @@ fn select(dialect: &dyn Dialect, level: QueryLevel, conditions: &[Condition]) ->
 fn is_below_study(condition: &Condition) -> bool {
     match condition {
         Condition::OneOf(of, _) | Condition::Text(of, _) | Condition::Number(of, _) | Condition::Range(of, ..) => {
-            !column(*of).starts_with("s.")
+            !matches!(place(*of), Place::Column(column) if column.starts_with("s."))
         }
         Condition::Never
         | Condition::Name { .. }
@@ -139,12 +143,12 @@ impl Where<'_> {
     fn condition(&mut self, condition: &Condition) {
         let sql = match condition {
             Condition::Never => self.dialect.never().to_owned(),
-            Condition::OneOf(of, values) => self.dialect.one_of(column(*of), values, &mut self.beside),
-            Condition::Text(of, value) => self.matching(column(*of), value),
+            Condition::OneOf(of, values) => self.dialect.one_of(&self.column(*of), values, &mut self.beside),
+            Condition::Text(of, value) => self.matching(&self.column(*of), value),
             Condition::Number(of, number) => {
-                format!("{} = {}", column(*of), self.beside.add(Parameter::Number(*number)))
+                format!("{} = {}", self.column(*of), self.beside.add(Parameter::Number(*number)))
             }
-            Condition::Range(of, from, to) => self.range(column(*of), from.as_deref(), to.as_deref()),
+            Condition::Range(of, from, to) => self.range(&self.column(*of), from.as_deref(), to.as_deref()),
             Condition::Name { tag, place, any } => self.name(*tag, *place, any),
             Condition::Words(tag, words) => {
                 let words = self.dialect.words("text", words, &mut self.beside);
@@ -161,6 +165,20 @@ impl Where<'_> {
         self.sql.push_str(&sql);
     }
 
+    fn column(&self, of: Column) -> String {
+        match place(of) {
+            Place::Column(column) => column.to_owned(),
+            Place::Told(column, tag) => self.told(column, tag),
+            Place::Date(column, tag) => format!("replace({}, '.', '')", self.told(column, tag)),
+            Place::Fact(name) => self.dialect.fact(name),
+        }
+    }
+
+    /// What is told, cut to what an index takes. The indices of the engines spell it the same way.
+    fn told(&self, column: &str, tag: Tag) -> String {
+        format!("substr({}, 1, 200)", self.dialect.told(column, tag))
+    }
+
     /// What names few studies is looked up first; what many have is asked of each study that comes by.
     fn within(&mut self, any: &[Within]) -> String {
         let (mut few, mut each) = (Vec::new(), Vec::new());
@@ -169,7 +187,11 @@ impl Where<'_> {
                 Within::Patient { id, issuer } => {
                     let id = self.beside.text(id);
                     let issued = issuer.as_ref().map_or(String::new(), |issuer| {
-                        format!(" AND {} = {}", self.dialect.issuer("more"), self.beside.text(issuer))
+                        format!(
+                            " AND {} = {}",
+                            self.dialect.told("more", ISSUER_OF_PATIENT_ID),
+                            self.beside.text(issuer)
+                        )
                     });
                     few.push(format!("SELECT id FROM studies WHERE patient_id = {id}{issued}"));
                 }
@@ -238,8 +260,17 @@ impl Where<'_> {
     }
 }
 
-fn column(column: Column) -> &'static str {
-    match column {
+/// Where a column is, seen from the tables of a search: in one of them, or in what is kept of a row as JSON.
+enum Place {
+    Column(&'static str),
+    Told(&'static str, Tag),
+    /// Told, with what dots a date of old has left out.
+    Date(&'static str, Tag),
+    Fact(&'static str),
+}
+
+fn place(column: Column) -> Place {
+    Place::Column(match column {
         Column::StudyUid => "s.uid",
         Column::StudyDate => "s.date",
         Column::StudyTime => "s.time",
@@ -261,8 +292,13 @@ fn column(column: Column) -> &'static str {
         Column::StepId => "e.step_id",
         Column::ProcedureId => "e.procedure_id",
         Column::SeriesInstances => "e.instances",
+        Column::Manufacturer => return Place::Told("e.more", MANUFACTURER),
         Column::SopInstanceUid => "i.uid",
         Column::SopClassUid => "i.class",
         Column::InstanceNumber => "i.number",
-    }
+        Column::ContentDate => return Place::Date("i.more", CONTENT_DATE),
+        Column::Rows => return Place::Fact("rows"),
+        Column::Columns => return Place::Fact("columns"),
+        Column::TransferSyntax => "o.syntax",
+    })
 }

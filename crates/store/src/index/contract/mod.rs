@@ -4,7 +4,9 @@
 #![allow(missing_docs)]
 
 pub mod access;
+pub mod amend;
 pub mod backup;
+pub mod changes;
 pub mod copying;
 pub mod jobs;
 pub mod metadata;
@@ -51,7 +53,7 @@ macro_rules! index_contract {
             register::other_bytes_are_kept_beside, register::what_came_first_stays_shown, register::many_come_at_once,
             register::what_is_not_served_is_listed_until_it_is, register::a_study_is_shown_by_its_pictures,
             register::instances_that_the_caller_has_are_not_read, register::uids_name_instances);
-        $crate::index_contract!(@ $bed: search::keys_match, search::names_match, search::levels_and_orders,
+        $crate::index_contract!(@ $bed: search::keys_match, search::what_is_told_matches, search::names_match, search::levels_and_orders,
             search::pages, search::what_is_asked_for_is_returned, search::who_gives_up_is_told_so,
             search::what_cannot_be_matched_is_said);
         $crate::index_contract!(@ $bed: jobs::leased_in_order_and_given_back, jobs::one_is_leased_by_its_uids,
@@ -76,6 +78,10 @@ macro_rules! index_contract {
             removal::a_purge_is_ended_by_who_has_it, removal::what_is_being_deleted_is_not_listed,
             removal::what_was_never_listed_goes, removal::a_held_study_stays, removal::lessees_of_purges_may_die,
             removal::the_engine_is_made_anew);
+        $crate::index_contract!(@ $bed: amend::what_failed_is_tried_again, amend::a_conflict_is_settled_and_loses_neither,
+            amend::the_other_object_is_handed_out);
+        $crate::index_contract!(@ $bed: changes::each_is_told_in_its_commit, changes::what_is_gone_is_told_as_gone,
+            changes::numbers_only_grow);
         $crate::index_contract!(@ $bed: backup::every_object_is_named_once_in_order, backup::a_copy_is_the_index_at_one_moment);
         $crate::index_contract!(@ $bed: copying::all_rows_go, copying::all_rows_come, copying::a_snapshot_is_of_one_moment,
             copying::rows_are_as_they_would_be_kept);

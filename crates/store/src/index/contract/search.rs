@@ -105,6 +105,48 @@ pub fn keys_match(bed: Bed) {
     assert_eq!([instances(SOP_INSTANCE_UID, "1.3.0.1"), instances(INSTANCE_NUMBER, "1")], [1, 6]);
 }
 
+pub fn what_is_told_matches(bed: Bed) {
+    for (sop, maker, date, rows, syntax) in [
+        ("1.1", "GE MEDICAL", "20200102", 512, "1.2.840.10008.1.2.4.80"),
+        ("1.2", "Siemens", "2021.03.04", 256, "1.2.840.10008.1.2.1"),
+        ("1.3", "", "", 0, "1.2.840.10008.1.2.1"),
+    ] {
+        let mut new = new_instance("1", sop, sop);
+        if !maker.is_empty() {
+            new.series_shown.more = format!("{{\"00080070\":{{\"vr\":\"LO\",\"Value\":[\"{maker}\"]}}}}");
+            new.instance_shown.more = format!("{{\"00080023\":{{\"vr\":\"DA\",\"Value\":[\"{date}\"]}}}}");
+        }
+        new.instance_shown.common = format!("{{\"00080018\":{{\"vr\":\"UI\",\"Value\":[\"{sop}\"]}}}}");
+        (new.object.facts, new.object.syntax) = (format!("{{\"rows\":{rows},\"columns\":7}}"), syntax.into());
+        bed.add(new);
+    }
+    for (tag, value, expected) in [
+        (MANUFACTURER, "GE MEDICAL", "1"),
+        (MANUFACTURER, "ge medical", ""),
+        (MANUFACTURER, "*e*", "2"),
+        (MANUFACTURER, "GE*", "1"),
+        (MANUFACTURER, "*", "123"),
+        (CONTENT_DATE, "20210304", "2"),
+        (CONTENT_DATE, "2021.03.04", "2"),
+        (CONTENT_DATE, "20200101-", "12"),
+        (CONTENT_DATE, "-20200102", "1"),
+        (ROWS, "512", "1"),
+        (ROWS, "0", ""),
+        (COLUMNS, "7", "123"),
+        (AVAILABLE_TRANSFER_SYNTAX, "1.2.840.10008.1.2.4.80\\1.2.3", "1"),
+        (AVAILABLE_TRANSFER_SYNTAX, "1.2.840.10008.1.2.1", "23"),
+    ] {
+        let found = find(&bed, QueryLevel::Instance, &matching(&[(tag, value)]));
+        let mut sops: Vec<String> = values(&found, SOP_INSTANCE_UID);
+        sops.sort();
+        let sops: String = sops.iter().map(|uid| uid.rsplit('.').next().unwrap()).collect();
+        assert_eq!((&*sops, &found.ignored[..]), (expected, &[][..]), "{} {value:?}", name(tag));
+    }
+    // What is of an image is not matched above it.
+    let found = find(&bed, QueryLevel::Series, &matching(&[(ROWS, "512"), (MANUFACTURER, "GE*")]));
+    assert_eq!((found.rows.len(), &found.ignored[..]), (1, &[ROWS][..]));
+}
+
 pub fn names_match(bed: Bed) {
     fill(&bed);
     for (value, fuzzy, expected) in [

@@ -1,11 +1,13 @@
 //! Searches: what PostgreSQL says in its own way.
 
+use dicom::Tag;
 use tokio_postgres::Row;
 use tokio_postgres::types::{IsNull, ToSql, Type, to_sql_checked};
 
 use super::engine::Postgres;
 use super::values::{Text, get};
 use crate::Error;
+use crate::index::attributes::name;
 use crate::index::patience::Patience;
 use crate::index::query::{Found, FoundInstance, FoundSeries, FoundStudy, Include, answer};
 use crate::index::search::{self, Matches, Query, QueryLevel};
@@ -76,9 +78,12 @@ impl Dialect for Spoken {
         words.split(' ').map(&mut begins).collect::<Vec<_>>().join(" AND ")
     }
 
-    fn issuer(&self, column: &str) -> String {
-        // The database takes no NUL in JSON, however it is written.
-        format!("(replace({column}, '\\u0000', '\\ufffd')::json -> '00100021' -> 'Value' ->> 0)")
+    fn told(&self, column: &str, tag: Tag) -> String {
+        format!("coalesce({} -> '{}' -> 'Value' ->> 0, '')", json(column), name(tag))
+    }
+
+    fn fact(&self, name: &str) -> String {
+        format!("nullif(({} ->> '{name}')::bigint, 0)", json("o.facts"))
     }
 
     fn ascending(&self, column: &str) -> String {
@@ -88,6 +93,11 @@ impl Dialect for Spoken {
     fn join(&self, _: bool) -> &'static str {
         "JOIN"
     }
+}
+
+/// A column of JSON as JSON: the database takes no NUL in it, however it is written.
+fn json(column: &str) -> String {
+    format!("replace({column}, '\\u0000', '\\ufffd')::jsonb")
 }
 
 /// A pattern with wild cards as LIKE has it.

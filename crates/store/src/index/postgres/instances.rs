@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use tokio_postgres::Row;
 
 use super::engine::Postgres;
+use super::register::{BESIDE, SETTLED};
 use super::session::Session;
 use super::values::{count, get, key, object};
 use crate::Error;
@@ -131,15 +132,11 @@ impl Instances for Postgres {
     }
 
     fn conflicts(&self) -> Result<Vec<Beside>, Error> {
-        let sql = "SELECT s.uid, e.uid, i.uid, o.key, o.bytes, o.stored FROM objects o \
-             JOIN instances i ON i.id = o.instance JOIN series e ON e.id = i.series JOIN studies s ON s.id = e.study \
-             WHERE o.role = 2 ORDER BY o.id";
-        let rows = self.ask(|session| session.rows(sql, &[]))?;
-        let beside = |row| {
-            let object_id = object(row, 3)?.to_string();
-            Ok(Beside { key: key(row, 0)?, object_id, size: count(row, 4)?, stored: get(row, 5)? })
-        };
-        rows.iter().map(beside).collect()
+        self.ask(|session| beside(session, BESIDE))
+    }
+
+    fn settled(&self) -> Result<Vec<Beside>, Error> {
+        self.ask(|session| beside(session, SETTLED))
     }
 
     fn holding(&self, object: &Key) -> Result<Option<Holding>, Error> {
@@ -252,6 +249,21 @@ fn first_picture(
         looked += NEXT;
     }
     Ok(found)
+}
+
+/// The objects of a role, in the order they came.
+fn beside(session: &Session<'_>, role: i64) -> Result<Vec<Beside>, Error> {
+    // The number stands in the statement: the indices are of one role each.
+    let sql = format!(
+        "SELECT s.uid, e.uid, i.uid, o.key, o.bytes, o.stored FROM objects o \
+         JOIN instances i ON i.id = o.instance JOIN series e ON e.id = i.series JOIN studies s ON s.id = e.study \
+         WHERE o.role = {role} ORDER BY o.id"
+    );
+    let beside = |row| {
+        let object_id = object(row, 3)?.to_string();
+        Ok(Beside { key: key(row, 0)?, object_id, size: count(row, 4)?, stored: get(row, 5)? })
+    };
+    session.rows(&sql, &[])?.iter().map(beside).collect()
 }
 
 fn holding(row: &Row) -> Result<Holding, Error> {

@@ -13,6 +13,7 @@ use super::task::Group;
 use super::values::{NOW, Text, count, get, key, number, object};
 use super::ways_back::{keep_way, released};
 use crate::Error;
+use crate::index::changes::ChangeKind;
 use crate::index::jobs::{Became, Conversion, Decision, Job, JobEnd, Jobs, LEASE, Retry, State, Waiting};
 use crate::index::key::InstanceKey;
 
@@ -264,6 +265,7 @@ fn converted(group: &Group<'_>, run: &str, policy: &str, job: &Job, done: &Conve
     group.execute("UPDATE instances SET object = $1 WHERE id = $2", &[&object, &job.instance])?;
     let mut later = group.later();
     later.touch(job.study, job.series, 0);
+    later.tell(ChangeKind::Converted, job.instance);
     later.opinions(&done.opinions);
     later.figures(&done.figures);
     Ok(true)

@@ -7,8 +7,9 @@
 use std::collections::BTreeMap;
 
 use super::session::Session;
-use super::values::{Text, get, number};
+use super::values::{NOW, Text, get, number};
 use crate::Error;
+use crate::index::changes::{ChangeKind, Changed};
 use crate::index::evidence::{Figure, Opinions};
 
 /// The lock that whoever makes such changes holds until its commit.
@@ -32,6 +33,15 @@ pub(super) struct Later {
     totals: BTreeMap<String, i64>,
     figures: BTreeMap<(String, String, String), i64>,
     opinions: BTreeMap<String, [i64; 4]>,
+    changes: Vec<Told>,
+}
+
+/// A change that is told of: its kind, and an instance by its number, or what has these UIDs.
+#[derive(Debug)]
+struct Told {
+    kind: ChangeKind,
+    instance: Option<i64>,
+    of: Option<Changed>,
 }
 
 impl Later {
@@ -76,9 +86,20 @@ impl Later {
         }
     }
 
+    /// Tells of an instance.
+    pub(super) fn tell(&mut self, kind: ChangeKind, instance: i64) {
+        self.changes.push(Told { kind, instance: Some(instance), of: None });
+    }
+
+    /// Tells of what has these UIDs.
+    pub(super) fn tell_of(&mut self, kind: ChangeKind, of: &Changed) {
+        self.changes.push(Told { kind, instance: None, of: Some(of.clone()) });
+    }
+
     fn is_empty(&self) -> bool {
-        let Later { studies, series, totals, figures, opinions } = self;
-        studies.is_empty() && series.is_empty() && totals.is_empty() && figures.is_empty() && opinions.is_empty()
+        let Later { studies, series, totals, figures, opinions, changes } = self;
+        let counted = totals.is_empty() && figures.is_empty() && opinions.is_empty();
+        studies.is_empty() && series.is_empty() && counted && changes.is_empty()
     }
 
     /// Makes the changes, and has others told when it is committed. Returns the number of the transaction, where there was a change.
@@ -93,6 +114,7 @@ impl Later {
         self.settle_totals(session)?;
         self.settle_figures(session)?;
         self.settle_opinions(session)?;
+        self.settle_changes(session)?;
         session.rows("SELECT pg_notify($1, '')", &[&CHANNEL])?;
         Ok(Some(transaction))
     }
@@ -129,6 +151,27 @@ impl Later {
             session.execute(sql, &[&names, &values])?;
         }
         Ok(())
+    }
+
+    /// Changes are numbered here, where nobody else commits: none comes later below one that was seen.
+    fn settle_changes(&self, session: &Session<'_>) -> Result<(), Error> {
+        let sql = format!(
+            "INSERT INTO changes (id, at, kind, instance, study, series, sop) \
+             SELECT greatest((SELECT coalesce(max(id), 0) FROM changes) + 1, {NOW} * 1000000) + n - 1, {NOW}, kind, instance, study, series, sop \
+             FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::text[], $5::text[]) \
+             WITH ORDINALITY AS c (kind, instance, study, series, sop, n)"
+        );
+        if self.changes.is_empty() {
+            return Ok(());
+        }
+        let kinds: Vec<i64> = self.changes.iter().map(|told| told.kind.number()).collect();
+        let instances: Vec<Option<i64>> = self.changes.iter().map(|told| told.instance).collect();
+        let uids = |uid: fn(&Changed) -> Option<&str>| -> Vec<Option<&str>> {
+            self.changes.iter().map(|told| told.of.as_ref().and_then(uid)).collect()
+        };
+        let (studies, series) = (uids(|of| Some(&of.study)), uids(|of| of.series.as_deref()));
+        let sops = uids(|of| of.sop.as_deref());
+        session.execute(&sql, &[&kinds, &instances, &studies, &series, &sops]).map(drop)
     }
 
     fn settle_figures(&self, session: &Session<'_>) -> Result<(), Error> {

@@ -6,7 +6,9 @@
 mod access;
 mod accounts;
 mod address;
+mod amend;
 mod backup;
+mod changes;
 mod checksum;
 mod copying;
 mod engine;

@@ -9,6 +9,7 @@ use super::session::Session;
 use super::task::Group;
 use super::values::{NOW, Text, count, get, matched, number, object, tag};
 use crate::Error;
+use crate::index::changes::ChangeKind;
 use crate::index::register::{Ingested, NewInstance, NewObject, NewUnserved, Register, Unservable, Unserved};
 use crate::index::ticket::Ticket;
 use crate::objects::Key;
@@ -17,6 +18,8 @@ use crate::objects::Key;
 pub(super) const CONVERTED: i64 = 1;
 /// Received under the UIDs of another.
 pub(super) const BESIDE: i64 = 2;
+/// The same, and somebody has decided about it.
+pub(super) const SETTLED: i64 = 3;
 
 impl Register for Postgres {
     fn register(&self, new: NewInstance) -> Ticket<Ingested> {
@@ -113,7 +116,7 @@ fn known(new: &NewInstance, group: &Group<'_>) -> Result<Known, Error> {
 fn insert_beside(new: &NewInstance, group: &Group<'_>, instance: i64, role: Option<i64>) -> Result<Ingested, Error> {
     let (key, object) = (new.key.clone(), &new.object);
     match role {
-        Some(BESIDE) => {
+        Some(BESIDE | SETTLED) => {
             healed(group, &object.key)?;
             Ok(Ingested::Conflict(key))
         }
@@ -221,7 +224,7 @@ fn insert_instance(new: &NewInstance, group: &Group<'_>, series: i64) -> Result<
              SELECT object, $7::bytea, instance, 0, $8::bigint, $9::text, {NOW}, $10::text, $11::bytea FROM n), \
          j AS (INSERT INTO jobs (instance, changed) SELECT instance, {NOW} FROM n), \
          u AS (DELETE FROM unserved WHERE key = $7 RETURNING bytes) \
-         SELECT count(*), coalesce(sum(bytes), 0)::bigint FROM u"
+         SELECT count(*), coalesce(sum(bytes), 0)::bigint, (SELECT instance FROM n) FROM u"
     );
     let (shown, of, bytes) = (&new.instance_shown, &new.object, number(new.object.bytes));
     let row = group.one(
@@ -241,6 +244,7 @@ fn insert_instance(new: &NewInstance, group: &Group<'_>, series: i64) -> Result<
         ],
     )?;
     let (served, served_bytes): (i64, i64) = (get(&row, 0)?, get(&row, 1)?);
+    group.later().tell(ChangeKind::Stored, get(&row, 2)?);
     count_unserved(group, -served, -served_bytes);
     for (name, by) in [("instances", 1), ("objects0", 1), ("bytes0", bytes), ("jobs0", 1)] {
         group.later().count(name, by);

@@ -10,6 +10,7 @@ use super::session::Session;
 use super::task::Group;
 use super::values::{NOW, Text, count, get, number, object};
 use crate::Error;
+use crate::index::changes::{ChangeKind, Changed};
 use crate::index::instances::Scope;
 use crate::index::jobs::LEASE;
 use crate::index::register::NewInstance;
@@ -59,6 +60,7 @@ impl Removing for Postgres {
                 return Ok(Removed::Unknown);
             }
             weigh(group, id)?;
+            group.later().tell_of(ChangeKind::Deleted, &Changed { study: study.clone(), series: series.clone(), sop: sop.clone() });
             removal(&group.one(&format!("SELECT {COLUMNS} FROM removals WHERE id = $1"), &[&id])?).map(Removed::Done)
         })
     }
@@ -69,10 +71,13 @@ impl Removing for Postgres {
 
     fn undo(&self, removal: i64) -> Result<Option<Undone>, Error> {
         self.alone(move |group| {
-            if !group.any("SELECT 1 FROM removals WHERE id = $1 AND purging IS NULL", &[&removal])? {
-                return Ok(None);
-            }
+            let undoable = "SELECT study, series, sop FROM removals WHERE id = $1 AND purging IS NULL";
+            let Some(row) = group.row(undoable, &[&removal])? else { return Ok(None) };
             let instances = come_back(group, removal)?;
+            if instances > 0 {
+                let of = Changed { study: get(&row, 0)?, series: get(&row, 1)?, sop: get(&row, 2)? };
+                group.later().tell_of(ChangeKind::Restored, &of);
+            }
             // They may have been decided under another policy than all that stayed.
             group.execute("DELETE FROM settled", &[])?;
             let left = "SELECT count(*) FROM removed_instances WHERE removal = $1";

@@ -12,8 +12,13 @@ use crate::Error;
 
 /// Step `n` brings a database of version n to n + 1. Steps are never changed once released. One that gives a table another column takes
 /// the sums of its rows away (`UPDATE ... SET sum = NULL`): they are worked out anew.
-const STEPS: &[&str] =
-    &[concat!(include_str!("sums.sql"), include_str!("v1.sql")), include_str!("v2.sql"), include_str!("v3.sql")];
+const STEPS: &[&str] = &[
+    concat!(include_str!("sums.sql"), include_str!("v1.sql")),
+    include_str!("v2.sql"),
+    include_str!("v3.sql"),
+    include_str!("v4.sql"),
+    include_str!("v5.sql"),
+];
 
 /// The lock that whoever makes steps holds.
 const LOCK: i64 = 0x0046_4C49_4E44_0001;

@@ -78,9 +78,14 @@ pub enum Column {
     StepId,
     ProcedureId,
     SeriesInstances,
+    Manufacturer,
     SopInstanceUid,
     SopClassUid,
     InstanceNumber,
+    ContentDate,
+    Rows,
+    Columns,
+    TransferSyntax,
 }
 
 /// How an attribute is matched.
@@ -130,9 +135,14 @@ fn kind(tag: Tag) -> Option<(QueryLevel, Kind)> {
         SCHEDULED_STEP_ID => (Series, Text(Column::StepId)),
         REQUESTED_PROCEDURE_ID => (Series, Text(Column::ProcedureId)),
         SERIES_INSTANCES => (Series, Number(Column::SeriesInstances)),
+        MANUFACTURER => (Series, Text(Column::Manufacturer)),
         SOP_INSTANCE_UID => (Instance, Uid(Column::SopInstanceUid)),
         SOP_CLASS_UID => (Instance, Uid(Column::SopClassUid)),
         INSTANCE_NUMBER => (Instance, Number(Column::InstanceNumber)),
+        CONTENT_DATE => (Instance, Date(Column::ContentDate)),
+        ROWS => (Instance, Number(Column::Rows)),
+        COLUMNS => (Instance, Number(Column::Columns)),
+        AVAILABLE_TRANSFER_SYNTAX => (Instance, Uid(Column::TransferSyntax)),
         _ => return None,
     })
 }

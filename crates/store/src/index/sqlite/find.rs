@@ -1,10 +1,12 @@
 //! Searches: what SQLite says in its own way.
 
+use dicom::Tag;
 use rusqlite::types::{ToSqlOutput, Value};
 use rusqlite::{Row, ToSql, params_from_iter};
 
 use super::engine::Sqlite;
 use crate::Error;
+use crate::index::attributes::name;
 use crate::index::patience::Patience;
 use crate::index::query::{Found, FoundInstance, FoundSeries, FoundStudy, Include, answer, text_row};
 use crate::index::search::{self, Matches, Query, QueryLevel, Rest};
@@ -110,8 +112,13 @@ impl Dialect for Spoken {
         format!("words({}, {column})", beside.text(words))
     }
 
-    fn issuer(&self, column: &str) -> String {
-        format!("json_extract({column}, '$.\"00100021\".Value[0]')")
+    fn told(&self, column: &str, tag: Tag) -> String {
+        let value = format!("coalesce(json_extract({column}, '$.\"{}\".Value[0]'), '')", name(tag));
+        format!("CASE WHEN json_valid({column}) THEN {value} ELSE '' END")
+    }
+
+    fn fact(&self, name: &str) -> String {
+        format!("CASE WHEN json_valid(o.facts) THEN nullif(json_extract(o.facts, '$.{name}'), 0) END")
     }
 
     fn ascending(&self, column: &str) -> String {
@@ -141,7 +148,6 @@ mod tests {
     use std::sync::Arc;
     use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-    use dicom::Tag;
     use rusqlite::Connection;
 
     use super::*;
@@ -161,9 +167,11 @@ mod tests {
                 SELECT n, '1.' || n, 20000000 + n % 997, '', 'A' || n, 'P' || n, 19000000 + n, '', 'S' || n, 'd' || n, '{}', '{}' FROM n;
             INSERT INTO names (tag, text, place, study) SELECT 1048592, 'name' || n, 0, n FROM n;
             INSERT INTO series (id, study, uid, modality, number, description, body_part, pps_date, pps_time, step_id, procedure_id,
-                common, more) SELECT n * 3 + k, n, '2.' || n || '.' || k, 'CT', k, 'd' || n, '', '', '', 's' || n, 'p' || n, '{}', '{}' FROM n, k;
+                common, more) SELECT n * 3 + k, n, '2.' || n || '.' || k, 'CT', k, 'd' || n, '', '', '', 's' || n, 'p' || n, '{}',
+                    '{\"00080070\": {\"vr\": \"LO\", \"Value\": [\"m' || n || '\"]}}' FROM n, k;
             INSERT INTO instances (series, uid, class, number, object, received, common, more)
-                SELECT n * 3 + k, '3.' || n || '.' || k, 'c', 1, 1, 1, '{}', '{}' FROM n, k;
+                SELECT n * 3 + k, '3.' || n || '.' || k, 'c', 1, 1, 1, '{}',
+                    '{\"00080023\": {\"vr\": \"DA\", \"Value\": [\"' || (19000000 + n) || '\"]}}' FROM n, k;
             INSERT INTO objects (id, key, instance, role, bytes, syntax, stored, facts, frames) VALUES (1, x'00', 1, 0, 1, '', 0, '{}', x'')";
         index.execute_batch(&fill.replace('@', &studies.to_string())).unwrap();
         index
@@ -207,7 +215,9 @@ mod tests {
             (Series, &[(SERIES_DESCRIPTION, "d7")], 3),
             (Series, &[(SCHEDULED_STEP_ID, "s7")], 3),
             (Series, &[(REQUESTED_PROCEDURE_ID, "p7")], 3),
+            (Series, &[(MANUFACTURER, "m7")], 3),
             (Instance, &[(SOP_INSTANCE_UID, "3.7.1")], 1),
+            (Instance, &[(CONTENT_DATE, "19000007")], 3),
         ] {
             let (small, found) = steps(&few, level, matches);
             let (large, found_in_many) = steps(&many, level, matches);

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
 use super::engine::Sqlite;
+use super::register::{BESIDE, SETTLED};
 use crate::Error;
 use crate::index::instances::{
     Beside, Current, Holding, Holdings, InstanceRow, Instances, IsPicture, ObjectVersion, Picture, Scope, Stats,
@@ -120,17 +121,11 @@ impl Instances for Sqlite {
     }
 
     fn conflicts(&self) -> Result<Vec<Beside>, Error> {
-        let sql = "SELECT s.uid, e.uid, i.uid, o.key, o.bytes, o.stored FROM objects o \
-             JOIN instances i ON i.id = o.instance JOIN series e ON e.id = i.series JOIN studies s ON s.id = e.study \
-             WHERE o.role = 2 ORDER BY o.id";
-        self.read(|snapshot| {
-            let mut statement = snapshot.prepare_cached(sql)?;
-            let beside = statement.query_map([], |row| {
-                let object_id = Key::new(row.get(3)?).to_string();
-                Ok(Beside { key: key(row, 0)?, object_id, size: row.get(4)?, stored: row.get(5)? })
-            })?;
-            Ok(beside.collect::<Result<_, _>>()?)
-        })
+        self.read(|snapshot| beside(snapshot, BESIDE))
+    }
+
+    fn settled(&self) -> Result<Vec<Beside>, Error> {
+        self.read(|snapshot| beside(snapshot, SETTLED))
     }
 
     fn holding(&self, object: &Key) -> Result<Option<Holding>, Error> {
@@ -228,6 +223,19 @@ fn first_picture(
         }
     }
     Ok(None)
+}
+
+/// The objects of a role, in the order they came.
+fn beside(index: &Connection, role: i64) -> Result<Vec<Beside>, Error> {
+    let sql = "SELECT s.uid, e.uid, i.uid, o.key, o.bytes, o.stored FROM objects o \
+         JOIN instances i ON i.id = o.instance JOIN series e ON e.id = i.series JOIN studies s ON s.id = e.study \
+         WHERE o.role = ? ORDER BY o.id";
+    let mut statement = index.prepare_cached(sql)?;
+    let beside = statement.query_map([role], |row| {
+        let object_id = Key::new(row.get(3)?).to_string();
+        Ok(Beside { key: key(row, 0)?, object_id, size: row.get(4)?, stored: row.get(5)? })
+    })?;
+    Ok(beside.collect::<Result<_, _>>()?)
 }
 
 fn holding(row: &Row<'_>) -> rusqlite::Result<Holding> {

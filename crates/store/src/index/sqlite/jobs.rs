@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
+use super::changes::tell;
 use super::engine::Sqlite;
 use super::evidence::{add_figures, add_opinions, insert_evidence};
 use super::instances::key;
@@ -13,6 +14,7 @@ use super::requeue::{WAITS_AGAIN, decided, requeue, waits};
 use super::values::now;
 use super::ways_back::{keep_way, released};
 use crate::Error;
+use crate::index::changes::ChangeKind;
 use crate::index::jobs::{Became, Conversion, Decision, Job, JobEnd, Jobs, LEASE, Retry, State, Waiting};
 use crate::index::key::InstanceKey;
 use crate::objects::Key;
@@ -269,6 +271,7 @@ fn converted(index: &Connection, run: &str, policy: &str, job: &Job, done: &Conv
     keep_way(index, job.object, object, &done.way_back)?;
     index.prepare_cached("UPDATE instances SET object = ? WHERE id = ?")?.execute([object, job.instance])?;
     touch(index, job.study, job.series, 0)?;
+    tell(index, ChangeKind::Converted, job.instance)?;
     add_opinions(index, &done.opinions)?;
     add_figures(index, &done.figures)?;
     Ok(true)

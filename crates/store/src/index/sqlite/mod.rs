@@ -1,7 +1,9 @@
 //! The index in SQLite: WAL mode, one writer with group commit, a pool of readers. All SQL of this engine is here, by concept.
 
 mod access;
+mod amend;
 mod backup;
+mod changes;
 mod checksum;
 mod copying;
 mod engine;

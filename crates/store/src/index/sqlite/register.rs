@@ -5,10 +5,12 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
 use rusqlite::{Connection, OptionalExtension, params};
 
+use super::changes::tell;
 use super::engine::Sqlite;
 use super::removal::expect_there;
 use super::values::now;
 use crate::Error;
+use crate::index::changes::ChangeKind;
 use crate::index::register::{Ingested, NewInstance, NewObject, NewUnserved, Register, Unservable, Unserved};
 use crate::index::statement::tag_number;
 use crate::index::ticket::Ticket;
@@ -20,6 +22,8 @@ pub(super) const RECEIVED: i64 = 0;
 pub(super) const CONVERTED: i64 = 1;
 /// Received under the UIDs of another.
 pub(super) const BESIDE: i64 = 2;
+/// The same, and somebody has decided about it.
+pub(super) const SETTLED: i64 = 3;
 
 impl Register for Sqlite {
     fn register(&self, new: NewInstance) -> Ticket<Ingested> {
@@ -108,7 +112,7 @@ fn insert_beside(new: &NewInstance, index: &Connection, instance: i64) -> Result
     let mut known = index.prepare_cached("SELECT role FROM objects WHERE key = ? AND instance = ?")?;
     let known: Option<i64> = known.query_row(params![object.key.as_bytes(), instance], |row| row.get(0)).optional()?;
     match known {
-        Some(BESIDE) => {
+        Some(BESIDE | SETTLED) => {
             healed(index, &object.key)?;
             Ok(Ingested::Conflict(key))
         }
@@ -219,7 +223,7 @@ fn insert_instance(new: &NewInstance, index: &Connection, series: i64) -> Result
         .prepare_cached("UPDATE instances SET object = ?1, received = ?1 WHERE id = ?2")?
         .execute([object, instance])?;
     index.prepare_cached("INSERT INTO jobs (instance, changed) VALUES (?, ?)")?.execute([instance, now()])?;
-    Ok(())
+    tell(index, ChangeKind::Stored, instance)
 }
 
 /// Adds an object in a role; returns its number.

@@ -2,11 +2,13 @@
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
+use super::changes::tell_removal;
 use super::engine::Sqlite;
 use super::moved::{come_back, go};
 use super::retell::retell;
 use super::values::now;
 use crate::Error;
+use crate::index::changes::ChangeKind;
 use crate::index::instances::Scope;
 use crate::index::jobs::LEASE;
 use crate::index::register::NewInstance;
@@ -45,6 +47,7 @@ impl Removing for Sqlite {
                 return Ok(Removed::Unknown);
             }
             weigh(index, id)?;
+            tell_removal(index, ChangeKind::Deleted, id)?;
             Ok(Removed::Done(index.query_row(&format!("SELECT {COLUMNS} FROM removals WHERE id = ?"), [id], removal)?))
         })
     }
@@ -64,6 +67,9 @@ impl Removing for Sqlite {
             index.execute("DELETE FROM settled", [])?;
             let left = "SELECT count(*) FROM removed_instances WHERE removal = ?";
             let taken = index.query_row(left, [removal], |row| row.get(0))?;
+            if instances > 0 {
+                tell_removal(index, ChangeKind::Restored, removal)?;
+            }
             if taken == 0 {
                 forget(index, removal)?
             } else {

@@ -21,6 +21,9 @@ const STEPS: &[&str] = &[
     include_str!("v11.sql"),
     include_str!("v12.sql"),
     include_str!("v13.sql"),
+    include_str!("v14.sql"),
+    include_str!("v15.sql"),
+    include_str!("v16.sql"),
 ];
 
 /// The version since which texts are folded as [`fold`](crate::index::fold) does it now; older ones are folded anew.

@@ -165,6 +165,12 @@ impl Inner {
         }
     }
 
+    /// What is told by an instance is told by it anew.
+    pub(crate) fn retell_of(&self, key: &InstanceKey) -> Result<(), Error> {
+        let mut told = self.firsts(&key.study)?.into_iter().filter(|(_, first)| first == key);
+        told.try_for_each(|(level, key)| self.retell_by(&key, level))
+    }
+
     fn retell_by(&self, key: &InstanceKey, level: QueryLevel) -> Result<(), Error> {
         let Some((received, bytes)) = self.index.received(key)? else { return Ok(()) };
         let source = self.source(&received, bytes)?;

@@ -12,10 +12,12 @@
 //! The crate knows nothing of HTTP.
 
 mod accounts;
+mod amend;
 mod archive;
 mod attributes;
 mod backlog;
 mod backup;
+mod changes;
 mod convert;
 mod decisions;
 mod deletion;
@@ -67,10 +69,10 @@ pub use store::index::frames::{FrameEntry, LevelEntry};
 pub use store::index::place::{Keeping as IndexKeeping, is_there, written as index_of};
 pub use store::index::postgres::Unusable as IndexUnusable;
 pub use store::index::{
-    Accounts, Became, Beside, Decision, Fault, FaultKind, Fields, Figure, Hold, Holding, Holdings, Ingested,
-    InstanceKey, Matches, NewSecret, Pass, Patience, Picture as Shown, Query, QueryLevel, Removal, Removed, Rest,
-    Scope, SecretKind, SecretRow, State, Stats, StudyFacts, TextRow, Undone, Unservable, Unserved, UserRow, Waiting,
-    WayBack, Within,
+    Accounts, Became, Beside, Change, ChangeKind, Changed, Chosen, Decision, Fault, FaultKind, Fields, Figure, Hold,
+    Holding, Holdings, Ingested, InstanceKey, Matches, NewSecret, Pass, Patience, Picture as Shown, Query, QueryLevel,
+    Removal, Removed, Rest, Scope, SecretKind, SecretRow, State, Stats, StudyFacts, TextRow, Undone, Unservable,
+    Unserved, UserRow, Waiting, WayBack, Within,
 };
 pub use store::objects::place::Keeping;
 pub use store::{Parked, Staged};

@@ -37,6 +37,8 @@ const FORM: u16 = 2;
 pub struct Prepared {
     /// Opaque text without quotes; changes whenever what is told changes, the root aside.
     pub etag: String,
+    /// When it came to be told so, in seconds since 1970, where it is of one instance.
+    pub modified: Option<i64>,
     chunks: Vec<PreparedRow>,
     root: String,
 }
@@ -46,7 +48,7 @@ impl Prepared {
         let mut etag = Sha256::new();
         chunks.iter().for_each(|chunk| etag.update(chunk.sha256));
         let etag = etag.finalize()[..16].iter().map(|byte| format!("{byte:02x}")).collect();
-        Prepared { etag, chunks, root: root.to_owned() }
+        Prepared { etag, modified: None, chunks, root: root.to_owned() }
     }
 
     /// The same for another root, which is kept nowhere.
@@ -116,7 +118,7 @@ impl Archive {
         let root = root_text(root);
         let mut chunk = ChunkWriter::new(&root);
         chunk.write(&self.inner.metadata(&instance)?);
-        Ok(Some(Prepared::of(vec![chunk.finish()], &root)))
+        Ok(Some(Prepared { modified: Some(instance.stored), ..Prepared::of(vec![chunk.finish()], &root) }))
     }
 
     /// What the metadata of one instance says, as DICOM JSON.

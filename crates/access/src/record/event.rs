@@ -14,6 +14,8 @@ pub enum Kind {
     Store,
     /// Something was taken away.
     Delete,
+    /// Somebody decided what is handed out, or that a conversion is tried again.
+    Change,
     /// Somebody signed in, or opened a link.
     SignIn,
     /// Somebody tried to sign in, and did not.

@@ -82,6 +82,7 @@ fn what(kind: Kind) -> (char, u32, &'static str) {
         Kind::Search => ('E', 110_112, "Query"),
         Kind::Read => ('R', 110_104, "DICOM Instances Transferred"),
         Kind::Store => ('C', 110_104, "DICOM Instances Transferred"),
+        Kind::Change => ('U', 110_103, "DICOM Instances Accessed"),
         Kind::Delete => ('D', 110_105, "DICOM Study Deleted"),
         Kind::SignIn | Kind::SignInFailed | Kind::SignOut => ('E', 110_114, "User Authentication"),
     }

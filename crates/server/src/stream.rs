@@ -1,17 +1,24 @@
 //! Bodies whose pieces are made one after another, each when the one before was taken: an answer of any length holds one piece, and ends
 //! with its client.
+//!
+//! What can't be made leaves a hole, which hides nothing else. What is known of before the answer begins is told in its head (206 and a
+//! Warning); what comes up later, behind the last part, where readers of multipart pass over it (RFC 2046 5.1.1), and as a trailer
+//! (RFC 9110 6.5).
 
 use crate::error::{Answered, Problem};
 use crate::holes::Holes;
 use crate::state::App;
 use axum::body::Body;
-use axum::http::{HeaderValue, Method, Response, header};
+use axum::http::{HeaderMap, HeaderValue, Method, Response, header};
 use bytes::Bytes;
-use futures_util::{StreamExt, stream};
+use futures_util::{Stream, StreamExt, stream};
+use http_body::Frame;
 use sha2::{Digest, Sha256};
 use std::collections::VecDeque;
 use std::io;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
 /// Does a step of the work, where a core may be kept busy.
 type Work<T, R> = dyn Fn(&App, &T) -> Answered<R> + Send + Sync;
@@ -26,7 +33,7 @@ pub struct Parts<G, T> {
     /// The status is sent.
     has_begun: bool,
     holes: Holes,
-    /// So many instances were asked for, and what is lacking is to be told.
+    /// So many things were asked for, where that is known; then what the server fails to make may be lacking too.
     of: Option<usize>,
 }
 
@@ -53,10 +60,15 @@ impl<G: Send + Sync + 'static, T: Send + Sync + 'static> Parts<G, T> {
     ) -> Parts<G, T> {
         let (groups, items) = (groups.into_iter(), VecDeque::new());
         let (look_up, make) = (Arc::new(look_up), Arc::new(make));
-        Parts { app, groups, items, look_up, make, has_begun: false, holes: Holes::default(), of: None }
+        Parts { app, groups, items, look_up, make, has_begun: false, holes: Holes::of_parts(), of: None }
     }
 
-    /// Of so many instances these are known to be lacking: the answer tells that, and what else is before it begins.
+    /// These are known to be lacking, of how many is not known: the answer tells that.
+    pub fn known(self, holes: Holes) -> Parts<G, T> {
+        Parts { holes, ..self }
+    }
+
+    /// Of so many things these are known to be lacking: the answer tells that, and what else is before it begins.
     pub fn lacking(mut self, holes: Holes, of: usize) -> Parts<G, T> {
         (self.holes, self.of) = (holes, Some(of));
         self
@@ -105,38 +117,66 @@ impl<G: Send + Sync + 'static, T: Send + Sync + 'static> Parts<G, T> {
             return Err(self.holes.first.unwrap_or_else(|| Problem::not_found("such thing in it")));
         };
         self.has_begun = true;
-        let holes = std::mem::take(&mut self.holes);
-        let of = self.of;
+        let (of, told) = (self.of, self.holes.count);
+        let mut response = Response::new(Body::empty());
+        self.holes.tell(of, &mut response);
         let boundary: String = Sha256::digest(name.as_bytes())[..24].iter().map(|byte| format!("{byte:02x}")).collect();
         let essence = kind.split([';', '\r']).next().unwrap_or_default();
-        let told = format!("multipart/related; type=\"{essence}\"; boundary={boundary}");
-        let first = [Ok(part_head(&boundary, &kind, true)), Ok(content)];
+        let content_type = format!("multipart/related; type=\"{essence}\"; boundary={boundary}");
+        let first = data([part_head(&boundary, &kind, true), content]);
         let state = Some((self, boundary));
-        let rest = stream::unfold(state, |state| async move {
+        let rest = stream::unfold(state, move |state| async move {
             let (mut parts, boundary) = state?;
             Some(match parts.next().await {
                 Ok(Some((kind, content))) => {
-                    ([Ok(part_head(&boundary, &kind, false)), Ok(content)], Some((parts, boundary)))
+                    (data([part_head(&boundary, &kind, false), content]), Some((parts, boundary)))
                 }
-                Ok(None) => ([Ok(Bytes::from(format!("\r\n--{boundary}--\r\n"))), Ok(Bytes::new())], None),
+                Ok(None) => (parts.end(&boundary, told), None),
                 // The body breaks off: the client sees that it is not whole.
                 Err(problem) => {
                     tracing::warn!(cause = problem.message(), "an answer breaks off");
-                    ([Err(io::Error::other(problem.message().to_owned())), Ok(Bytes::new())], None)
+                    (vec![Err(io::Error::other(problem.message().to_owned()))], None)
                 }
             })
         });
-        let body = match *method {
-            Method::HEAD => Body::empty(),
-            _ => Body::from_stream(stream::iter([first]).chain(rest).flat_map(stream::iter)),
-        };
-        let mut response = Response::new(body);
+        if *method != Method::HEAD {
+            let frames = stream::iter([first]).chain(rest).flat_map(stream::iter);
+            *response.body_mut() = Body::new(Frames(Box::pin(frames)));
+        }
         let headers = response.headers_mut();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_str(&told).map_err(Problem::internal)?);
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_str(&content_type).map_err(Problem::internal)?);
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
         headers.insert(header::VARY, HeaderValue::from_static("Accept"));
-        of.inspect(|of| holes.tell(*of, &mut response));
+        headers.insert(header::TRAILER, HeaderValue::from_static("Warning"));
         Ok(response)
+    }
+
+    /// What closes the body, with what is lacking beside what was `told` in the head.
+    fn end(&self, boundary: &str, told: usize) -> Vec<io::Result<Frame<Bytes>>> {
+        let mut end = format!("\r\n--{boundary}--\r\n");
+        let lacking = self.holes.text(self.of).zip(self.holes.warning(self.of)).filter(|_| self.holes.count > told);
+        let Some((text, warning)) = lacking else { return data([end.into()]) };
+        tracing::warn!(%text, "told at the end of an answer");
+        end.push_str(&format!("{text}\r\n"));
+        let mut frames = data([end.into()]);
+        frames.push(Ok(Frame::trailers(HeaderMap::from_iter([(header::WARNING, warning)]))));
+        frames
+    }
+}
+
+fn data<const N: usize>(pieces: [Bytes; N]) -> Vec<io::Result<Frame<Bytes>>> {
+    pieces.into_iter().map(|bytes| Ok(Frame::data(bytes))).collect()
+}
+
+/// A body of frames: data, and trailers at the end perhaps.
+struct Frames(Pin<Box<dyn Stream<Item = io::Result<Frame<Bytes>>> + Send>>);
+
+impl http_body::Body for Frames {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+        self.0.as_mut().poll_next(context)
     }
 }
 
@@ -165,8 +205,8 @@ mod tests {
         Ok(("text/plain".into(), Bytes::from_static(text.as_bytes())))
     }
 
-    /// The status of an answer of such parts, its Warning, and its body where that comes whole.
-    async fn ask(of: Option<usize>, parts: Vec<fn() -> Made>) -> (StatusCode, bool, Option<String>) {
+    /// The status of an answer of such parts, whether it warns in its head, and its body where that comes whole, with the warning behind it.
+    async fn ask(of: Option<usize>, parts: Vec<fn() -> Made>) -> (StatusCode, bool, Option<(String, Option<String>)>) {
         let folder = tempfile::TempDir::new().unwrap();
         let mut parts = Parts::new(app(&folder), parts, |_, make| make());
         parts.of = of;
@@ -175,8 +215,12 @@ mod tests {
             Err(problem) => return (problem.status(), false, None),
         };
         let (status, warns) = (answer.status(), answer.headers().contains_key(header::WARNING));
-        let body = answer.into_body().collect().await.ok();
-        (status, warns, body.map(|body| String::from_utf8(body.to_bytes().to_vec()).unwrap()))
+        let body = answer.into_body().collect().await.ok().map(|body| {
+            let trailer = body.trailers().and_then(|trailers| trailers.get(header::WARNING)).cloned();
+            let trailer = trailer.map(|warning| warning.to_str().unwrap().to_owned());
+            (String::from_utf8(body.to_bytes().to_vec()).unwrap(), trailer)
+        });
+        (status, warns, body)
     }
 
     #[tokio::test]
@@ -195,13 +239,23 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_not_there_is_left_out() {
-        let (status, warns, body) =
-            ask(None, vec![|| part("one"), || Err(Problem::not_found("image")), || part("three")]).await;
-        let body = body.unwrap();
-        assert_eq!((status, warns), (StatusCode::OK, false));
-        assert!(body.contains("one\r\n--") && body.contains("three\r\n--") && body.ends_with("--\r\n"), "{body}");
-        assert_eq!(ask(None, vec![|| Err(Problem::not_found("image"))]).await.0, StatusCode::NOT_FOUND);
+    async fn what_is_not_there_hides_nothing_and_is_told() {
+        let missing: fn() -> Made = || Err(Problem::not_found("image"));
+        let (status, warns, body) = ask(None, vec![missing, || part("two"), missing, || part("four")]).await;
+        let (body, trailer) = body.unwrap();
+        assert_eq!((status, warns), (StatusCode::PARTIAL_CONTENT, true), "known before it begins");
+        assert!(body.contains("two\r\n--") && body.contains("four\r\n--"), "{body}");
+        assert_eq!(trailer.as_deref(), Some("299 firstlight \"2 parts are not in this answer: no such image\""));
+        assert!(body.ends_with("--\r\n2 parts are not in this answer: no such image\r\n"), "{body}");
+        let (status, warns, body) = ask(Some(2), vec![|| part("one"), missing]).await;
+        let (body, trailer) = body.unwrap();
+        assert_eq!((status, warns), (StatusCode::OK, false), "known too late");
+        assert!(body.ends_with("--\r\n1 of 2 parts are not in this answer: no such image\r\n"), "{body}");
+        assert!(trailer.is_some());
+        let (_, _, body) = ask(None, vec![|| part("one"), || part("two")]).await;
+        let (body, trailer) = body.unwrap();
+        assert!(body.ends_with("--\r\n") && trailer.is_none(), "{body}");
+        assert_eq!(ask(None, vec![missing]).await.0, StatusCode::NOT_FOUND);
     }
 
     #[tokio::test]

@@ -4,6 +4,7 @@ use super::target::Target;
 use super::{frame_blocks, frames};
 use crate::accept::{self, MediaRange};
 use crate::error::{Answered, Problem};
+use crate::holes::Holes;
 use crate::media::{self, OCTET_STREAM, Shape};
 use crate::multipart::Multipart;
 use crate::representation::{Object, Representation, Segment};
@@ -85,6 +86,11 @@ pub async fn all(State(app): State<Arc<App>>, target: Target) -> Answered<Respon
     };
     let (target, instances, root) = app.read(work).await?;
     let name = format!("bulkdata {} {}", instances[0].object_id, instances.len());
+    let mut holes = Holes::of_parts();
+    for instance in instances.iter().filter(|instance| instance.facts.rows > 0) {
+        let missing = Problem::not_found("frame: the object ends before it");
+        holes.add_many(frame_blocks::absent(instance).0, missing);
+    }
     // The values of one instance, and each block of its frames, are looked up when they are due, so that a study of any size begins at once.
     let due = |instance: Arc<Instance>| {
         let frames: Vec<_> = frame_blocks::blocks(&instance).map(Some).collect();
@@ -115,7 +121,7 @@ pub async fn all(State(app): State<Arc<App>>, target: Target) -> Answered<Respon
         let (_, media) = negotiate(accept.as_deref(), &media)?;
         Ok((format!("{}\r\nContent-Location: {uri}", harmless(media)), together(content)?))
     };
-    Parts::nested(app, items, look_up, make).multipart(&name, &target.method).await
+    Parts::nested(app, items, look_up, make).known(holes).multipart(&name, &target.method).await
 }
 
 /// The values in a data set that are given by reference, at any depth.

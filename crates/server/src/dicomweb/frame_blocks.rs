@@ -16,6 +16,13 @@ pub fn present(instance: &Instance, block: Range<u32>) -> impl Iterator<Item = u
     block.filter(|n| instance.frames.is_empty() || instance.frame(*n).is_some())
 }
 
+/// How many of the frames that an object tells of are not there, as far as that is known without decoding, and how many it tells of.
+pub fn absent(instance: &Instance) -> (usize, usize) {
+    let told = instance.facts.frames as usize;
+    let here = || (0..instance.frames.len() as u32).filter(|n| instance.frame(*n).is_some()).count();
+    (if instance.frames.is_empty() { 0 } else { told.saturating_sub(here()) }, told)
+}
+
 /// No more frames than these are there: after the last one that was found there is none, and one takes a bit at least.
 fn most(instance: &Instance) -> u32 {
     let told = instance.facts.frames;

@@ -107,6 +107,11 @@ fn choose(app: &App, instance: &Instance, accept: Option<&str>) -> Answered<Chos
     Ok(Chosen { wire, shape, what })
 }
 
+/// Can the frames of an instance be given in a form that is accepted? What is wrong with one frame is not asked.
+pub fn can_be(app: &App, instance: &Instance, accept: Option<&str>) -> Answered<()> {
+    choose(app, instance, accept).map(drop)
+}
+
 /// Frame `n` (from 0) as a part of a larger answer: its type and its bytes.
 pub fn part(app: &App, instance: &Arc<Instance>, n: u32, accept: Option<&str>) -> Answered<(String, Bytes)> {
     let Chosen { wire, shape, what } = choose(app, instance, accept)?;

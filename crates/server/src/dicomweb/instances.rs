@@ -52,7 +52,7 @@ pub async fn retrieve(State(app): State<Arc<App>>, target: Target) -> Answered<R
     let work = move |app: &App| {
         let (representation, holes) = represent(app, &instances, forms)?;
         let mut response = representation.answer(&target.method, &target.headers).map_err(Problem::internal)?;
-        holes.tell(instances.len(), &mut response);
+        holes.tell(Some(instances.len()), &mut response);
         Ok(response)
     };
     // Making keeps a core busy; handing out does not.

@@ -58,7 +58,7 @@ pub async fn answer(
     }
     zipping.has_begun = true;
     let mut response = Response::new(Body::empty());
-    zipping.holes.tell(of, &mut response);
+    zipping.holes.tell(Some(of), &mut response);
     let rest = stream::unfold(more.then_some(zipping), |state| async move {
         let mut zipping = state?;
         match zipping.next().await {
@@ -138,7 +138,7 @@ impl Zipping {
                 Some(instance) => self.begin(instance).await?,
                 None => {
                     let mut writer = mem::replace(&mut self.writer, ZipWriter::new_stream(Buffer::default()));
-                    if let Some(text) = self.holes.text(self.of) {
+                    if let Some(text) = self.holes.text(Some(self.of)) {
                         writer.set_comment(text).map_err(Problem::internal)?;
                     }
                     writer.finish().map_err(Problem::internal)?;

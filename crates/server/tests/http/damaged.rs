@@ -79,3 +79,35 @@ async fn what_can_not_be_decoded_is_not_found() {
         assert!(!answer.header("x-reason").is_empty(), "{sop}");
     }
 }
+
+#[tokio::test]
+async fn an_answer_of_many_says_what_it_lacks() {
+    let Some(file) = report("frames/one_frame_missing.dcm") else { return };
+    let site = Site::of(&[file]);
+    let path = site.get("/dicom-web/instances").await.json()[0]["00081190"]["Value"][0].as_str().unwrap().to_owned();
+    let path = path.split_once("/dicom-web").map(|(_, path)| format!("/dicom-web{path}")).unwrap();
+    let study = path.split("/series/").next().unwrap();
+    for target in [format!("{path}/pixeldata"), format!("{study}/pixeldata"), format!("{path}/bulkdata")] {
+        let answer = site.get(&target).await;
+        let told = answer.header("warning");
+        assert_eq!((answer.status, answer.parts().len()), (StatusCode::PARTIAL_CONTENT, 3), "{target}");
+        assert!(told.starts_with("299 firstlight \"1 ") && told.contains("not in this answer"), "{target}: {told}");
+        assert_eq!(answer.header("content-range"), "", "no range was asked for");
+    }
+    let several = site.get(&format!("{path}/frames/1,4")).await;
+    assert_eq!(several.status, StatusCode::NOT_FOUND, "a list of which one is missing is refused, with the reason");
+    assert!(several.header("x-reason").len() > 10);
+}
+
+#[tokio::test]
+async fn what_turns_out_to_be_damaged_is_told_at_the_end() {
+    // The first image is whole, the second can't be decoded.
+    let whole = Made::new("1.8.1", SECONDARY, EXPLICIT).grey16(8, 8, &[vec![1; 64]]).file();
+    let damaged = Made::new("1.8.2", SECONDARY, JPEG_LS).coded16(8, 8, vec![0xff, 0xd8, 0xff, 0xf7, 0, 0]).file();
+    let site = Site::of(&[whole, damaged]);
+    let answer = site.accept(&format!("/dicom-web/studies/{}/rendered", made::STUDY), "image/png").await;
+    assert_eq!((answer.status, answer.header("trailer")), (StatusCode::OK, "Warning"));
+    let text = String::from_utf8_lossy(&answer.body);
+    let (_, behind) = text.rsplit_once("--\r\n").unwrap();
+    assert!(behind.starts_with("1 parts are not in this answer: "), "{behind}");
+}

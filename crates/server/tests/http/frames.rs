@@ -158,13 +158,14 @@ async fn pixel_data_of_a_series_is_one_part_a_frame() {
 }
 
 #[tokio::test]
-async fn frames_that_are_only_told_of_are_left_out() {
+async fn frames_that_are_only_told_of_are_left_out_and_that_is_told() {
     let frame: Vec<u16> = (0..64).collect();
     let told = Made::new("1.1.13", SECONDARY, EXPLICIT).grey16(8, 8, std::slice::from_ref(&frame));
     let site = Site::of(&[told.with(0x0028_0008, VR::IS, "16000000").file()]);
     for place in ["pixeldata", "bulkdata"] {
         let answer = site.accept(&format!("{}/{place}", made::path("1.1.13")), OHIF).await;
-        assert_eq!((answer.status, answer.parts().len()), (StatusCode::OK, 1), "{place}");
+        assert_eq!((answer.status, answer.parts().len()), (StatusCode::PARTIAL_CONTENT, 1), "{place}");
+        assert!(answer.header("warning").contains("15999999 "), "{place}: {}", answer.header("warning"));
         assert!(answer.parts()[0].0.ends_with("/frames/1"), "{place}");
     }
     let moving = site.accept(&format!("{}/rendered", made::path("1.1.13")), "image/gif").await;

@@ -57,11 +57,22 @@ const PLOTS = [
 const LISTS = [
   ['failed', 'Failed conversions', 'What came is served as it came.'],
   ['conflicts', 'Conflicts', 'Other bytes came under UIDs that were there. Both are kept, the first is served.'],
+  ['settled', 'Conflicts that were decided', 'Kept beside what is served.'],
   ['unserved', 'Unreadable, or of no study', 'Kept byte for byte, and not served.'],
   ['quarantine', 'Quarantine', 'Conversions that failed a check. What came is served as it came.'],
   ['faults', 'Damage', 'What the scrubber found not to be as it was stored.'],
   ['waiting', 'Waits for conversion', 'The oldest first.'],
 ];
+
+/** What may be decided of a row of a list: what a button says, what it asks once more, where it is sent, and what names the row. */
+const ACTIONS = {
+  failed: [{ says: 'Try again', to: 'failed/again', names: ['study', 'series', 'instance'] }],
+  conflicts: [
+    { says: 'Keep what is served', asks: 'Keep it? Press again', to: 'conflicts/keep', names: ['study', 'object'] },
+    { says: 'Serve this one', asks: 'Serve it? Press again', to: 'conflicts/serve', names: ['study', 'object'] },
+  ],
+  settled: [{ says: 'Serve this one', asks: 'Serve it? Press again', to: 'conflicts/serve', names: ['study', 'object'] }],
+};
 
 const COLUMNS = { at: 'When', kind: 'Kind', reason: 'Why', rule: 'Rule', codec: 'Codec', attempts: 'Tries', bytes: 'Bytes', source: 'From', study: 'Study', instance: 'Instance', object: 'Object', name: 'Name' };
 
@@ -97,20 +108,60 @@ async function rows(list, body, offset) {
     return;
   }
   if (offset === 0) body.replaceChildren();
-  body.querySelector('button')?.remove();
+  body.querySelector('.more')?.remove();
   if (offset === 0 && page.rows.length === 0) body.append(make('p', {}, 'Nothing.'));
-  if (page.rows.length > 0) body.append(table(page.rows));
+  if (page.rows.length > 0) body.append(table(list, page.rows));
   if (!page.more) return;
-  const more = make('button', { type: 'button' }, 'Show more');
+  const more = make('button', { type: 'button', className: 'more' }, 'Show more');
   more.addEventListener('click', () => rows(list, body, offset + page.rows.length));
   body.append(more);
 }
 
-function table(found) {
+/** Buttons of a row. What changes what others see is asked for twice. */
+function actions(list, row) {
+  return ACTIONS[list].map(({ says, asks, to, names }) => {
+    const button = make('button', { type: 'button' }, says);
+    let asked = !asks;
+    button.addEventListener('click', () => {
+      if (asked) return decide(button, to, Object.fromEntries(names.map((name) => [name, row[name]])));
+      asked = true;
+      button.textContent = asks;
+    });
+    button.addEventListener('blur', () => {
+      if (button.disabled || !asks) return;
+      asked = false;
+      button.textContent = says;
+    });
+    return button;
+  });
+}
+
+/** Sends what was decided; the row says how it ended. */
+async function decide(button, to, row) {
+  const cell = button.parentElement;
+  cell.querySelectorAll('button').forEach((each) => (each.disabled = true));
+  let told = 'Done';
+  try {
+    const response = await fetch(`/status/lists/${to}`, { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(row) });
+    if (!response.ok) told = `Not done: ${(await response.text()).trim() || response.statusText}`;
+  } catch (error) {
+    told = `Not done: ${error.message}`;
+  }
+  cell.replaceChildren(make('span', { role: 'status' }, told));
+}
+
+function table(list, found) {
   const names = Object.keys(COLUMNS).filter((name) => found.some((row) => row[name] !== undefined && row[name] !== null && row[name] !== ''));
   const head = make('tr', {}, ...names.map((name) => make('th', { scope: 'col' }, COLUMNS[name])));
   const cell = (name, value) => (value === undefined || value === null ? '' : name === 'at' ? time(value) : name === 'bytes' ? bytes(value) : String(value));
-  const lines = found.map((row) => make('tr', {}, ...names.map((name) => make('td', {}, cell(name, row[name])))));
+  const named = (name, row) => {
+    const told = make('td', {}, cell(name, row[name]));
+    told.dataset.name = COLUMNS[name];
+    return told;
+  };
+  const acts = (row) => (ACTIONS[list] ? [make('td', { className: 'actions' }, ...actions(list, row))] : []);
+  if (ACTIONS[list]) head.append(make('th', { scope: 'col' }, 'Decide'));
+  const lines = found.map((row) => make('tr', {}, ...names.map((name) => named(name, row)), ...acts(row)));
   return make('div', { className: 'rows' }, make('table', {}, make('thead', {}, head), make('tbody', {}, ...lines)));
 }
 

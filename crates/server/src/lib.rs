@@ -11,6 +11,7 @@
 //! known     frames that were asked for before: answered at once, past the index
 //! dicomweb  searches, metadata, instances, frames, levels, bulk data, rendered
 //! viewer    static files; pages: our own; ops: health, metrics, openapi; status
+//! changes   what was stored, converted, deleted, restored and corrected, in order
 //! session   events of a consultation
 //! worklist  what modalities have to do, and say that they do
 //! ```
@@ -25,11 +26,13 @@ mod access_log;
 mod api;
 mod buffers;
 mod cache;
+mod changes;
 mod coding;
 mod config;
 mod connections;
 mod dicomweb;
 mod error;
+mod event_stream;
 mod forget;
 mod gate;
 mod guard;
@@ -101,6 +104,7 @@ fn resources(app: std::sync::Arc<state::App>) -> Router {
         .merge(status::routes())
         .merge(session::routes())
         .merge(worklist::routes())
+        .merge(changes::routes())
         .merge(access::routes())
         .fallback(viewer::at_root)
         .with_state(app)

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 /// What requests are for; the label `route`.
-const ROUTES: [&str; 14] = [
+const ROUTES: [&str; 15] = [
     "store",
     "qido",
     "first",
@@ -21,6 +21,7 @@ const ROUTES: [&str; 14] = [
     "thumbnail",
     "viewer",
     "session",
+    "changes",
     "other",
     "rejected",
 ];
@@ -200,6 +201,7 @@ pub fn route_of(path: &str) -> &'static str {
         return match path.split('/').nth(1) {
             Some("viewer") => "viewer",
             Some("session") => "session",
+            Some("changes" | "events") => "changes",
             _ => "other",
         };
     };

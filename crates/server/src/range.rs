@@ -38,7 +38,7 @@ pub fn wanted(method: &Method, headers: &HeaderMap, etag: &str, modified: Option
     }
     let is_held = match headers.contains_key(header::IF_NONE_MATCH) {
         true => held(headers, etag),
-        false => later(header::IF_MODIFIED_SINCE) == Some(false),
+        false => unmodified(headers, modified),
     };
     if is_held {
         return Wanted::Held;
@@ -50,6 +50,11 @@ pub fn wanted(method: &Method, headers: &HeaderMap, etag: &str, modified: Option
         Some(condition) if condition.as_bytes() != etag.as_bytes() => Wanted::Whole,
         _ => satisfy(range, total),
     }
+}
+
+/// Does If-Modified-Since name a time since which nothing was modified?
+pub fn unmodified(headers: &HeaderMap, modified: Option<i64>) -> bool {
+    modified.zip(date(headers, header::IF_MODIFIED_SINCE)).is_some_and(|(modified, date)| modified <= date)
 }
 
 /// The date of a header, in seconds after 1970; what is no date is ignored (RFC 9110 13.1.3).

@@ -20,6 +20,8 @@ pub struct Reply {
     pub content_type: Cow<'static, str>,
     /// Opaque name of the content, without quotes; `None`: the reply has no entity tag.
     pub tag: Option<String>,
+    /// When the content came to be so, in seconds since 1970, where that is known.
+    pub modified: Option<i64>,
     /// Content-Encoding of `bytes`.
     pub encoding: Option<&'static str>,
     /// Cache-Control.
@@ -32,7 +34,14 @@ impl Reply {
     /// A reply that is to be asked for again each time.
     pub fn new(content_type: impl Into<Cow<'static, str>>, bytes: impl Into<Bytes>) -> Reply {
         let content_type = content_type.into();
-        Reply { content_type, tag: None, encoding: None, cache: "private, no-cache", bytes: bytes.into() }
+        Reply {
+            content_type,
+            tag: None,
+            modified: None,
+            encoding: None,
+            cache: "private, no-cache",
+            bytes: bytes.into(),
+        }
     }
 
     /// What is kept compressed: given as it is, or in the coding that the client likes better.
@@ -46,6 +55,12 @@ impl Reply {
     /// With an entity tag.
     pub fn tagged(mut self, tag: impl Into<String>) -> Reply {
         self.tag = Some(tag.into());
+        self
+    }
+
+    /// With the time since when it is so.
+    pub fn modified(mut self, seconds: Option<i64>) -> Reply {
+        self.modified = seconds;
         self
     }
 
@@ -68,12 +83,18 @@ impl Reply {
         let out = response.headers_mut();
         out.insert(header::CACHE_CONTROL, HeaderValue::from_static(self.cache));
         out.insert(header::VARY, HeaderValue::from_static("Accept, Accept-Encoding"));
+        if let Some(date) = self.modified.and_then(range::last_modified) {
+            out.insert(header::LAST_MODIFIED, date);
+        }
         if let Some(tag) = &self.tag {
             let etag = match self.encoding {
                 Some(encoding) => format!("\"{tag}-{encoding}\""),
                 None => format!("\"{tag}\""),
             };
-            let known = range::held(headers, &etag);
+            let known = match headers.contains_key(header::IF_NONE_MATCH) {
+                true => range::held(headers, &etag),
+                false => range::unmodified(headers, self.modified),
+            };
             out.insert(header::ETAG, HeaderValue::try_from(etag).expect("tags are ASCII"));
             if known {
                 *response.status_mut() = StatusCode::NOT_MODIFIED;

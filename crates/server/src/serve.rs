@@ -113,6 +113,7 @@ impl Server {
         forgetting.abort();
         // These would not end by themselves.
         self.app.sessions.close();
+        self.app.followers.close();
         if tokio::time::timeout(LAST_TIME, graceful.shutdown()).await.is_err() {
             tracing::warn!("stopped while answers were still being sent");
         }

@@ -2,6 +2,7 @@
 
 use crate::access::Blank;
 use crate::cache::Cache;
+use crate::changes::Followers;
 use crate::config::Config;
 use crate::connections::{Connections, Limits};
 use crate::dicomweb::store::Turns;
@@ -45,6 +46,8 @@ pub struct App {
     pub known: Table,
     /// Consultations.
     pub sessions: Sessions,
+    /// Who listens to the feed of changes.
+    pub followers: Followers,
     /// Memory for renderings.
     pub room: Room,
     /// As many as there are cores; who keeps one busy holds one.
@@ -69,6 +72,7 @@ impl App {
             made: Cache::new(config.cache_bytes),
             known: Table::default(),
             sessions: Sessions::default(),
+            followers: Followers::default(),
             room: Room::default(),
             cores: Arc::new(Semaphore::new(cores)),
             stores: Turns::new(STORES),

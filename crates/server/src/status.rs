@@ -1,25 +1,31 @@
 //! `/status`: a page for those who run the archive, and what it asks for: how much is stored and waits, the disk, the load, the scrubber's pass;
-//! and lists of what needs somebody's eyes: failed conversions, conflicts, what can't be served, what failed a check.
+//! and lists of what needs somebody's eyes: failed conversions, conflicts, what can't be served, what failed a check. What somebody decides of
+//! a row is a POST of a page of ours: to try a conversion again, to keep what is served, to serve the other object.
 //!
 //! It tells UIDs, hashes and paths of sources, and no name of a patient.
 
+use crate::access::{self, For};
 use crate::error::{Answered, Problem};
 use crate::pages;
 use crate::query::Parameters;
 use crate::reply::Reply;
 use crate::state::App;
-use archive::{Archive, Fault, State as JobState, Unservable};
+use archive::{Archive, Beside, Chosen, Fault, InstanceKey, State as JobState, Unservable};
 use axum::Router;
-use axum::body::Body;
-use axum::extract::{Path, RawQuery, State};
-use axum::http::{HeaderMap, HeaderValue, Method, Response, header};
-use axum::routing::get;
+use axum::body::{Body, Bytes};
+use axum::extract::{DefaultBodyLimit, Path, RawQuery, State};
+use axum::http::{Extensions, HeaderMap, HeaderValue, Method, Response, StatusCode, header};
+use axum::routing::{get, post};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 /// Rows of a page of a list.
 const PAGE: usize = 100;
+/// Bytes of a decision.
+const LARGEST: usize = 4 << 10;
 
 /// The page, its files, and what it asks for.
 pub fn routes() -> Router<Arc<App>> {
@@ -27,6 +33,102 @@ pub fn routes() -> Router<Arc<App>> {
         .route("/status", get(async |method: Method, headers: HeaderMap| pages::status(&method, &headers)))
         .route("/status/now", get(now))
         .route("/status/lists/{list}", get(list))
+        .route("/status/lists/failed/again", post(again))
+        .route("/status/lists/conflicts/keep", post(keep))
+        .route("/status/lists/conflicts/serve", post(serve))
+        .layer(DefaultBodyLimit::max(LARGEST))
+}
+
+/// An instance, as a row names it.
+#[derive(Deserialize)]
+struct Named {
+    study: String,
+    series: String,
+    instance: String,
+}
+
+/// An object that is kept beside another, as a row names it.
+#[derive(Deserialize)]
+struct Other {
+    study: String,
+    object: String,
+}
+
+/// Lets a conversion that failed be tried again.
+async fn again(
+    State(app): State<Arc<App>>,
+    asker: For,
+    extensions: Extensions,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Answered<StatusCode> {
+    let Named { study, series, instance } = named(&headers, &body)?;
+    app.read(move |app| {
+        let key = InstanceKey { study, series, sop: instance };
+        if !app.archive.try_again(&key)? {
+            return Err(Problem::not_found("failed conversion of that instance"));
+        }
+        Ok(changed(app, &asker, &extensions, &key.study))
+    })
+    .await
+}
+
+/// Leaves what is served, and takes the other object off the list.
+async fn keep(
+    State(app): State<Arc<App>>,
+    asker: For,
+    extensions: Extensions,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Answered<StatusCode> {
+    let Other { study, object } = named(&headers, &body)?;
+    app.read(move |app| {
+        let is_of_study = app.archive.conflicts()?.iter().any(|row| row.object_id == object && row.key.study == study);
+        if !is_of_study || !app.archive.settle(&object)? {
+            return Err(Problem::not_found("such conflict"));
+        }
+        Ok(changed(app, &asker, &extensions, &study))
+    })
+    .await
+}
+
+/// Serves the other object; the one before it is kept beside it.
+async fn serve(
+    State(app): State<Arc<App>>,
+    asker: For,
+    extensions: Extensions,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Answered<StatusCode> {
+    let Other { study, object } = named(&headers, &body)?;
+    app.read(move |app| {
+        let known = app.archive.conflicts()?.into_iter().chain(app.archive.settled()?);
+        let is_of_study = known.into_iter().any(|row| row.object_id == object && row.key.study == study);
+        let chosen = if is_of_study { app.archive.hand_out(&object)? } else { Chosen::Unknown };
+        match chosen {
+            Chosen::Done => Ok(changed(app, &asker, &extensions, &study)),
+            Chosen::Unknown => Err(Problem::not_found("such object beside another")),
+            Chosen::Released => Err(Problem::conflict("its bytes were released: restore them first")),
+        }
+    })
+    .await
+}
+
+/// What a body names. It is JSON, which no form of another page can send.
+fn named<T: DeserializeOwned>(headers: &HeaderMap, body: &[u8]) -> Answered<T> {
+    let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    if kind.split(';').next().unwrap_or_default().trim() != "application/json" {
+        return Err(Problem::bad_request("a row is named in application/json"));
+    }
+    serde_json::from_slice(body).map_err(|error| Problem::bad_request(format!("no row is named: {error}")))
+}
+
+/// It is done, and recorded.
+fn changed(app: &App, asker: &For, extensions: &Extensions, study: &str) -> StatusCode {
+    let who = asker.0.who();
+    tracing::info!(%who, %study, "somebody decided about an instance");
+    access::record_changed(app, asker, access::client(extensions), study);
+    StatusCode::NO_CONTENT
 }
 
 /// The figures of this moment; the page works out speeds from two of them.
@@ -98,7 +200,10 @@ fn rows(archive: &Archive, list: &str, offset: usize) -> Answered<Vec<Value>> {
     Ok(match list {
         "failed" => decisions(archive, JobState::Failed, offset)?,
         "waiting" => decisions(archive, JobState::Waits, offset)?,
-        "conflicts" => page(conflicts(archive)?),
+        "conflicts" => page(beside(archive.conflicts()?, "other bytes under the same UIDs; what came first is served")),
+        "settled" => {
+            page(beside(archive.settled()?, "other bytes under the same UIDs; somebody decided what is served"))
+        }
         "unserved" => page(unserved(archive)?),
         "quarantine" => page(quarantined(archive)?),
         "faults" => page(archive.faults()?.iter().map(fault).collect()),
@@ -115,9 +220,9 @@ fn decisions(archive: &Archive, state: JobState, offset: usize) -> Answered<Vec<
     Ok(rows.into_iter().map(row).collect())
 }
 
-fn conflicts(archive: &Archive) -> Answered<Vec<Value>> {
-    let row = |row: archive::Beside| json!({"study": row.key.study, "series": row.key.series, "instance": row.key.sop, "object": row.object_id, "bytes": row.size, "at": row.stored, "reason": "other bytes under the same UIDs; what came first is served"});
-    Ok(archive.conflicts()?.into_iter().map(row).collect())
+fn beside(rows: Vec<Beside>, reason: &str) -> Vec<Value> {
+    let row = |row: Beside| json!({"study": row.key.study, "series": row.key.series, "instance": row.key.sop, "object": row.object_id, "bytes": row.size, "at": row.stored, "reason": reason});
+    rows.into_iter().map(row).collect()
 }
 
 fn unserved(archive: &Archive) -> Answered<Vec<Value>> {

@@ -191,6 +191,7 @@ fn file(app: &App, names: &[String], method: &Method, headers: &HeaderMap) -> An
     let (bytes, encoding) = coded(app, &path, &meta, changed.as_nanos(), name, headers)?;
     let reply = Reply {
         content_type: media_type(name).into(),
+        modified: None,
         tag: Some(format!("{:x}-{:x}", changed.as_nanos(), meta.len())),
         encoding,
         cache: if is_hashed(name) { "public, max-age=31536000, immutable" } else { "no-cache" },

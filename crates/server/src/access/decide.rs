@@ -1,7 +1,7 @@
 //! The decision: who it is, and whether they may.
 
 use super::needs::Needs;
-use ::access::{Door, Error, Identity, Reach, Right, Shown, StudyFacts};
+use ::access::{Door, Error, Identity, Reach, Right, Shown, StudyFacts, Who};
 use std::sync::{Arc, LazyLock};
 
 /// What is asked, and what is shown.
@@ -123,7 +123,8 @@ fn settle(look: &impl Look, asked: &Asked) -> Result<Option<Decision>, Error> {
         Needs::Nothing | Needs::Page | Needs::Somebody | Needs::Search => true,
         Needs::Store => identity.has(Right::Write),
         Needs::Operator => asked.near || identity.has(Right::Administer),
-        Needs::Administrator => identity.has(Right::Administer),
+        Needs::Keeper if *identity.who() == Who::Anyone => asked.near || asked.right == Right::Read,
+        Needs::Keeper | Needs::Administrator => identity.has(Right::Administer),
         Needs::Studies | Needs::Named => return of_studies(look, asked, identity),
     };
     Ok(Some(if allowed { Decision::Pass(identity) } else { Decision::Forbidden }))

@@ -31,7 +31,7 @@ pub use blank::Blank;
 pub use fetch::Line;
 pub use link::{not_kept, with_links};
 pub use network::Network;
-pub use record::{client, stored as record_stored};
+pub use record::{changed as record_changed, client, stored as record_stored};
 
 use crate::connections::Peer;
 use crate::error::Problem;
@@ -171,10 +171,12 @@ async fn studies_of_path(request: &mut Request) -> Vec<String> {
     study.into_iter().filter(|text| dicom::Uid::parse(text).is_some_and(|uid| uid.as_str() == text)).collect()
 }
 
-/// A cookie is sent along by a browser whoever asks it to: what changes something is asked for by a page of ours (CSRF).
+/// A cookie is sent along by a browser whoever asks it to, and it may stand on the machine itself: what changes something by that is asked for by a
+/// page of ours (CSRF).
 fn check_origin(asked: &Asked, from: &From, method: &Method, headers: &HeaderMap) -> Result<(), Problem> {
     let safe = matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS);
-    if safe || !asked.by_cookie || !asked.is_shown() || is_of_our_page(from, headers) {
+    let by_itself = asked.by_cookie && asked.is_shown() || asked.needs == Needs::Keeper;
+    if safe || !by_itself || is_of_our_page(from, headers) {
         return Ok(());
     }
     Err(Problem::forbidden("a page of another site asks for this"))
@@ -200,7 +202,7 @@ fn too_often() -> Problem {
 /// A person is led to the page where one signs in and back; a program is told.
 fn sign_in(needs: Needs, request: &Request) -> Response<Body> {
     let accept = request.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    if matches!(needs, Needs::Page | Needs::Operator)
+    if matches!(needs, Needs::Page | Needs::Operator | Needs::Keeper)
         && *request.method() == Method::GET
         && accept.contains("text/html")
     {

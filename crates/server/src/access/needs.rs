@@ -23,6 +23,8 @@ pub enum Needs {
     Named,
     /// An administrator, or somebody at the machine itself.
     Operator,
+    /// An administrator. Of a server that asks nobody who they are: anyone may look, and somebody at the machine itself may change something.
+    Keeper,
     /// An administrator.
     Administrator,
 }
@@ -50,9 +52,14 @@ const ROUTES: &[(&str, Needs)] = &[
     ("/light/", Needs::Page),
     ("/status.json", Needs::Somebody),
     ("/metrics", Needs::Operator),
-    ("/status", Needs::Operator),
-    ("/status/now", Needs::Operator),
-    ("/status/lists/{list}", Needs::Operator),
+    ("/status", Needs::Keeper),
+    ("/status/now", Needs::Keeper),
+    ("/status/lists/{list}", Needs::Keeper),
+    ("/status/lists/failed/again", Needs::Keeper),
+    ("/status/lists/conflicts/keep", Needs::Keeper),
+    ("/status/lists/conflicts/serve", Needs::Keeper),
+    ("/changes", Needs::Search),
+    ("/events", Needs::Search),
     ("/session", Needs::Somebody),
     ("/session/{id}/events", Needs::Somebody),
     ("/worklist", Needs::Store),

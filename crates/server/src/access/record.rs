@@ -61,6 +61,14 @@ pub fn stored(app: &App, asker: &For, client: Option<IpAddr>, studies: BTreeSet<
     }
 }
 
+/// Records that somebody changed something of a study.
+pub fn changed(app: &App, asker: &For, client: Option<IpAddr>, study: &str) {
+    let Some(book) = &app.config.record else { return };
+    let patient = app.door.facts(study).ok().flatten().map(|facts| facts.patient.clone());
+    let who = asker.0.who().clone();
+    book.note(Event { who, from: client, kind: Kind::Change, study: Some(study.to_owned()) }, patient.as_deref());
+}
+
 /// Records that somebody signed in or out, or tried to.
 pub fn signed(app: &App, who: Who, client: IpAddr, kind: Kind) {
     if let Some(book) = &app.config.record {

@@ -19,8 +19,9 @@ pub struct Resource {
 }
 
 /// A query parameter: its name, its type in JSON Schema, what it means.
-pub const QUERIES: [(&str, &str, &str); 35] = [
+pub const QUERIES: [(&str, &str, &str); 36] = [
     ("accept", "string", "Media types, before those of the Accept header"),
+    ("after", "integer", "The number of the last change that is known"),
     ("annotation", "string", "`patient`, `technique` or both, joined by a comma: words burned in"),
     ("charset", "string", "`utf-8`: the one that is given"),
     ("columns", "integer", "At most so many columns"),
@@ -193,12 +194,29 @@ macro_rules! below {
 /// Everything that is served, but the files of the pages.
 pub const RESOURCES: &[Resource] = &[
     get("/", "The list of studies", &[], HTML, &[]),
+    get(
+        "/changes",
+        "What was stored, converted, deleted, restored and corrected, in order",
+        &["after", "limit"],
+        JSON,
+        &[400],
+    ),
+    get("/events", "The same as it happens", &["after"], &["text/event-stream"], &[400]),
     get("/healthz", "It runs", &[], TEXT, &[]),
     get("/metrics", "Counters in the Prometheus text format", &[], TEXT, &[]),
     get("/openapi.json", "This description", &[], JSON, &[]),
     get("/readyz", "It can answer", &[], TEXT, &[]),
     get("/status", "The page for those who run it", &[], HTML, &[]),
     get("/status/lists/failed", "Failed conversions, a page at a time", &[], JSON, &[400]),
+    post("/status/lists/failed/again", "Try a failed conversion again", JSON, &[], &[204, 404]),
+    post(
+        "/status/lists/conflicts/keep",
+        "Keep what is served, and take another object off the list",
+        JSON,
+        &[],
+        &[204, 404],
+    ),
+    post("/status/lists/conflicts/serve", "Serve another object under the same UIDs", JSON, &[], &[204, 404, 409]),
     get("/status/now", "Figures of this moment", &[], JSON, &[]),
     get("/status.json", "What is stored and how far conversion is", &[], JSON, &[]),
     get("/viewer", "The viewer", &[], HTML, &[404]),

@@ -29,6 +29,7 @@ pub async fn retrieve(State(app): State<Arc<App>>, target: Target) -> Answered<R
     app.compute(move |app| {
         let root = target.root(app);
         let (prepared, tag) = prepared(app, &target, &root)?;
+        let modified = prepared.modified;
         let text = reply::gunzip(&gzip(app, &prepared, &root)?).map_err(Problem::internal)?;
         let mut sets: Vec<Map<String, Value>> = serde_json::from_slice(&text).map_err(Problem::internal)?;
         if let Some(fields) = &fields {
@@ -43,7 +44,7 @@ pub async fn retrieve(State(app): State<Arc<App>>, target: Target) -> Answered<R
                 Reply::new(DICOM_JSON, bytes).tagged(tag)
             }
         };
-        Ok(reply.compressed(&target.headers).answer(&target.method, &target.headers))
+        Ok(reply.modified(modified).compressed(&target.headers).answer(&target.method, &target.headers))
     })
     .await
 }
@@ -52,7 +53,7 @@ fn as_prepared(app: &App, target: &Target) -> Answered<Response<Body>> {
     let root = target.root(app);
     let (prepared, tag) = prepared(app, target, &root)?;
     let gzip = gzip(app, &prepared, &root)?;
-    let reply = Reply::prepared(DICOM_JSON, gzip, &target.headers)?.tagged(tag);
+    let reply = Reply::prepared(DICOM_JSON, gzip, &target.headers)?.tagged(tag).modified(prepared.modified);
     Ok(reply.answer(&target.method, &target.headers))
 }
 

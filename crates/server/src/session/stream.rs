@@ -3,34 +3,27 @@
 //! Events repeat UIDs: compressed, with what went before as the dictionary, one takes a third of its bytes on the line.
 
 use super::room::Seat;
+use crate::event_stream::{self, KEEP_ALIVE};
 use crate::reply;
 use axum::body::{Body, Bytes};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Response, header};
+use axum::http::{HeaderMap, HeaderValue, Response, header};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use std::io::{self, Write};
-use std::time::Duration;
 
-/// Something is sent at least so often: proxies close what is silent, and who is gone is found out.
-const KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// A comment, which clients pass over.
 const NOTHING: &str = ":\n\n";
-/// Asks nginx not to hold it back.
-const UNBUFFERED: HeaderName = HeaderName::from_static("x-accel-buffering");
 
 /// The answer that does not end while the participant stays.
 pub fn answer(seat: Seat, headers: &HeaderMap) -> Response<Body> {
     let gzip = reply::accepts(headers, "gzip").then(|| GzEncoder::new(Vec::new(), Compression::fast()));
     let line = Line { seat, gzip };
-    let mut response = Response::new(Body::from_stream(futures_util::stream::unfold(line, Line::send)));
+    let mut response = event_stream::answer(Body::from_stream(futures_util::stream::unfold(line, Line::send)));
     let out = response.headers_mut();
     if reply::accepts(headers, "gzip") {
         out.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
     }
-    out.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
-    out.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     out.insert(header::VARY, HeaderValue::from_static("Accept-Encoding"));
-    out.insert(UNBUFFERED, HeaderValue::from_static("no"));
     response
 }
 

@@ -210,6 +210,10 @@ async fn searches_count_what_may_be_seen() {
         let key = format!("Bearer {key}");
         let seen: BTreeSet<String> =
             STUDIES.into_iter().filter(|study| sees(&grants, *study)).map(|study| study.0.to_owned()).collect();
+        let changes = site.send("GET", "/changes", &[("authorization", &key)]).await.json();
+        let told =
+            changes["changes"].as_array().unwrap().iter().map(|change| change["study"].as_str().unwrap().to_owned());
+        assert_eq!(told.collect::<BTreeSet<_>>(), seen, "{grants:?}");
         for level in ["studies", "series", "instances"] {
             let query = |query: &str| format!("/dicom-web/{level}?includefield=0020000D{query}");
             let ask = async |query: String| site.send("GET", &query, &[("authorization", &key)]).await;

@@ -1,6 +1,7 @@
 //! The server as a client sees it: requests in, bytes out, over the router and over real sockets.
 
 mod access;
+mod changes;
 mod corpus;
 mod crowd;
 mod damaged;

@@ -260,6 +260,8 @@ async fn the_description_names_every_resource() {
         "/dicom-web/studies/{study}/series/{series}/levels",
         "/session",
         "/session/{id}/events",
+        "/changes",
+        "/events",
         "/healthz",
         "/readyz",
         "/metrics",
@@ -273,8 +275,8 @@ async fn the_description_names_every_resource() {
     ] {
         assert!(paths.contains_key(path), "{path}");
     }
-    // What the description names is there: no path of it falls through to the fallback.
-    for path in paths.keys() {
+    // What the description names is there: no path of it falls through to the fallback. Events go on while one listens.
+    for path in paths.keys().filter(|path| *path != "/events") {
         let target = path
             .replace("{study}", "1.2")
             .replace("{series}", "1.3")

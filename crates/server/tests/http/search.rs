@@ -3,6 +3,7 @@
 use crate::made::{self, CT, EXPLICIT, Made, SERIES, STUDY};
 use crate::site::{Answer, Site};
 use axum::http::StatusCode;
+use dicom_core::VR;
 use serde_json::{Value, json};
 use std::io::Read;
 
@@ -14,10 +15,7 @@ fn three_patients() -> Site {
     Site::of(&[
         one("1.3.1").file(),
         one("1.3.2").file(),
-        one("1.3.3")
-            .elsewhere("Dusk^Vesper", "1.8.1", "1.8.1.1")
-            .with(0x0008_0020, dicom_core::VR::DA, "20200101")
-            .file(),
+        one("1.3.3").elsewhere("Dusk^Vesper", "1.8.1", "1.8.1.1").with(0x0008_0020, VR::DA, "20200101").file(),
         one("1.3.4").elsewhere("Noon^Meridian", "1.8.2", "1.8.2.1").file(),
     ])
 }
@@ -396,4 +394,53 @@ async fn a_study_without_modality_hides_no_other() {
         assert_eq!(modalities, (row["0020000D"]["Value"][0] == STUDY).then_some(1));
         assert!(row.get("00100030").is_some() && row.get("00080050").is_some());
     }
+}
+
+#[tokio::test]
+async fn what_images_say_is_searched() {
+    let files = [("1.5.1", 8, "20200102", "GE MEDICAL"), ("1.5.2", 16, "20210304", "Siemens")].map(
+        |(sop, rows, date, maker)| {
+            let made = Made::new(sop, CT, EXPLICIT).elsewhere("Dawn^Aurora", made::STUDY, &format!("1.2.{sop}"));
+            let made = made.with(0x0008_0023, VR::DA, date).with(0x0008_0070, VR::LO, maker);
+            made.grey16(8, rows, &[vec![1; 8 * usize::from(rows)]]).file()
+        },
+    );
+    let site = Site::of(&files);
+    let count = async |query: &str| {
+        let answer = site.get(&format!("/dicom-web/{query}")).await;
+        assert!(!answer.header("warning").contains("ignored"), "{query}: {}", answer.header("warning"));
+        answer.json().as_array().unwrap().len()
+    };
+    for (query, found) in [
+        ("series?Manufacturer=*GE*", 1),
+        ("series?00080070=Siemens", 1),
+        ("instances?Manufacturer=S*", 1),
+        ("instances?Rows=16", 1),
+        ("instances?Columns=8", 2),
+        ("instances?Rows=8&Columns=8", 1),
+        ("instances?ContentDate=20210101-", 1),
+        ("instances?ContentDate=20200102-20210304", 2),
+        ("instances?AvailableTransferSyntaxUID=1.2.840.10008.1.2.1", 2),
+        ("instances?AvailableTransferSyntaxUID=1.2.840.10008.1.2.4.80", 0),
+    ] {
+        assert_eq!(count(query).await, found, "{query}");
+    }
+    let row = &site.get("/dicom-web/instances?includefield=AvailableTransferSyntaxUID&limit=1").await.json()[0];
+    assert_eq!(row["00083002"]["Value"][0], "1.2.840.10008.1.2.1");
+}
+
+#[tokio::test]
+async fn metadata_of_an_instance_says_since_when() {
+    let site = Site::of(&[Made::new("1.5.1", CT, EXPLICIT).file()]);
+    let target = format!("{}/metadata", made::path("1.5.1"));
+    let first = site.get(&target).await;
+    let date = first.header("last-modified");
+    assert!(date.ends_with(" GMT"), "{date:?}");
+    let again = site.send("GET", &target, &[("if-modified-since", date)]).await;
+    assert_eq!((again.status, again.header("etag")), (StatusCode::NOT_MODIFIED, first.header("etag")));
+    let before = site.send("GET", &target, &[("if-modified-since", "Sun, 06 Nov 1994 08:49:37 GMT")]).await;
+    assert_eq!(before.status, StatusCode::OK);
+    // The tag decides where both are told.
+    let other = site.send("GET", &target, &[("if-modified-since", date), ("if-none-match", "\"x\"")]).await;
+    assert_eq!(other.status, StatusCode::OK);
 }

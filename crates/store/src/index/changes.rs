@@ -67,7 +67,7 @@ pub struct Change {
     pub at: i64,
     /// What happened.
     pub kind: ChangeKind,
-    /// To what; `None` where the instance is not there any more: a later change says that it went.
+    /// To what; `None` where it is not there any more: a later change says that it went, until that is final and forgotten.
     pub of: Option<Changed>,
 }
 

@@ -3,6 +3,7 @@
 use tokio_postgres::Row;
 
 use super::engine::Postgres;
+use super::session::Session;
 use super::values::{get, number};
 use crate::Error;
 use crate::index::changes::{Change, ChangeKind, Changed, Changes};
@@ -20,6 +21,13 @@ impl Changes for Postgres {
         let row = self.ask(|session| session.one("SELECT coalesce(max(id), 0) FROM changes", &[]))?;
         get(&row, 0)
     }
+}
+
+/// What is forgotten for good is in no change either: that it went is told no more.
+pub(super) fn forget(session: &Session<'_>, removal: i64) -> Result<(), Error> {
+    let sql = "UPDATE changes c SET study = NULL, series = NULL, sop = NULL FROM removals r WHERE r.id = $1 AND c.study = r.study \
+         AND c.series IS NOT DISTINCT FROM r.series AND c.sop IS NOT DISTINCT FROM r.sop";
+    session.execute(sql, &[&removal]).map(drop)
 }
 
 fn change(row: &Row) -> Result<Change, Error> {

@@ -144,6 +144,7 @@ impl Removing for Postgres {
                  JOIN removed_studies s ON s.removal = e.removal AND s.id = e.study JOIN studies ls ON ls.uid = s.uid \
                  JOIN series l ON l.study = ls.id AND l.uid = e.uid WHERE e.removal = $1)";
             group.execute(stale, &[&removal])?;
+            super::changes::forget(group, removal)?;
             forget(group, removal)?;
             Ok(true)
         })

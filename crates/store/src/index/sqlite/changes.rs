@@ -49,6 +49,14 @@ pub(super) fn tell(index: &Connection, kind: ChangeKind, instance: i64) -> Resul
     Ok(())
 }
 
+/// What is forgotten for good is in no change either: that it went is told no more.
+pub(super) fn forget(index: &Connection, removal: i64) -> Result<(), Error> {
+    let sql = "UPDATE changes SET study = NULL, series = NULL, sop = NULL WHERE id IN (SELECT c.id FROM changes c JOIN removals r \
+         ON c.study = r.study AND c.series IS r.series AND c.sop IS r.sop WHERE r.id = ?)";
+    index.execute(sql, [removal])?;
+    Ok(())
+}
+
 /// Tells of what the deletion of this number is of.
 pub(super) fn tell_removal(index: &Connection, kind: ChangeKind, removal: i64) -> Result<(), Error> {
     let sql = format!(

@@ -131,6 +131,7 @@ impl Removing for Sqlite {
                  JOIN removed_studies s ON s.removal = e.removal AND s.id = e.study JOIN studies ls ON ls.uid = s.uid \
                  JOIN series l ON l.study = ls.id AND l.uid = e.uid WHERE e.removal = ?)";
             index.execute(stale, [removal])?;
+            super::changes::forget(index, removal)?;
             forget(index, removal)?;
             Ok(true)
         })

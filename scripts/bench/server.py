@@ -16,6 +16,7 @@ import re
 import shutil
 import signal
 import socket
+import ssl
 import statistics
 import subprocess
 import sys
@@ -39,10 +40,12 @@ end
 FRAME = {"Accept": "multipart/related; type=application/octet-stream; transfer-syntax=*"}
 RANGE = {"Range": "bytes=0-65535"}
 STUDY, SERIES, LARGE = "2.25.91", "2.25.92", "2.25.93"
+# Both sides show a certificate that was made for this run.
+UNPROVEN = ssl._create_unverified_context()
 
 
 def fetch(url, headers=None):
-    with urllib.request.urlopen(urllib.request.Request(url, headers=headers or {}), timeout=60) as answer:
+    with urllib.request.urlopen(urllib.request.Request(url, headers=headers or {}), timeout=60, context=UNPROVEN) as answer:
         return answer.read(), {name.lower(): value for name, value in answer.headers.items()}
 
 
@@ -98,21 +101,22 @@ class Server:
 
 
 class Nginx:
-    """nginx with sendfile over the files of a folder."""
+    """nginx with sendfile over the files of a folder; over TLS with this certificate and key."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, certificate=None):
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
         conf = folder / "nginx.conf"
         temporary = " ".join(f"{what}_temp_path {folder};" for what in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
+        tls = "ssl_certificate {}; ssl_certificate_key {}; ssl_protocols TLSv1.3;".format(*certificate) if certificate else ""
         conf.write_text(
             f"worker_processes 2; daemon off; pid {folder}/nginx.pid; error_log {folder}/error.log;\nevents {{ worker_connections 1024; }}\n"
             f"http {{ access_log off; sendfile on; tcp_nopush on; keepalive_requests 1000000000; open_file_cache max=10000; {temporary}\n"
-            f"server {{ listen 127.0.0.1:{port}; root {folder}/files; default_type application/octet-stream; }} }}\n"
+            f"server {{ listen 127.0.0.1:{port}{' ssl' if certificate else ''}; {tls} root {folder}/files; default_type application/octet-stream; }} }}\n"
         )
         self.process = subprocess.Popen([shutil.which("nginx") or "/usr/sbin/nginx", "-c", str(conf)], stderr=subprocess.DEVNULL)
-        self.base = f"http://127.0.0.1:{port}"
+        self.base = f"http{'s' if certificate else ''}://127.0.0.1:{port}"
         time.sleep(1)
         self.pids = [int(pid) for pid in pathlib.Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()]
 
@@ -159,10 +163,33 @@ def cases(folder, server):
     ]
 
 
-def compare(args, folder, server, nginx):
+def certify(folder):
+    """A certificate of ECDSA P-256 and its key, for both."""
+    certificate, key = folder / "cert.pem", folder / "key.pem"
+    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj", "/CN=127.0.0.1", "-out", certificate, "-keyout", key]
+    subprocess.run(command, check=True, capture_output=True)
+    key.chmod(0o644)
+    return certificate, key
+
+
+def over_tls(args, folder):
+    """Frames and ranges again, with TLS 1.3 on both sides."""
+    place = folder / "tls"
+    (place / "files").mkdir(parents=True)
+    (place / "images").symlink_to(folder / "images")
+    certificate = certify(place)
+    server, nginx = Server(pathlib.Path(args.binary).resolve(), place, "--tls", *certificate), Nginx(place, certificate)
+    try:
+        return {f"{name}-tls": by for name, by in compare(args, place, server, nginx, ("frame-193KB", "frame-3.5MB", "range-64KB")).items()}
+    finally:
+        nginx.stop()
+        server.stop()
+
+
+def compare(args, folder, server, nginx, only=()):
     """CPU milliseconds a request by case and server, and what wrk said."""
     results = {}
-    asked = cases(folder, server)
+    asked = [case for case in cases(folder, server) if not only or case[0] in only]
     tags = {path: fetch(nginx.base + path)[1]["etag"] for _, _, paths, _, _ in asked for path in paths[:1]}
     for _ in range(args.rounds):
         for name, here, there, ours, theirs in asked:
@@ -232,6 +259,13 @@ def beside_searches(args, folder, server):
     return alone, beside
 
 
+def processor():
+    """Its name, and whether it has AVX-512."""
+    told = pathlib.Path("/proc/cpuinfo").read_text()
+    name = re.search(r"model name\s*: (.*)", told)
+    return f"{name.group(1) if name else 'unknown'}, {'with' if 'avx512f' in told else 'without'} AVX-512"
+
+
 def bar(name, value, sign, goal):
     well = value >= goal if sign == ">=" else value <= goal
     print(f"bar {name} {value:.3g} {sign} {goal} {'ok' if well else 'short'}")
@@ -248,7 +282,7 @@ def report(results):
             print(f"| {name} | {who} | {median(runs, 'cpu'):.4f} | {min(each):.4f}-{max(each):.4f} | {rate:.0f} | {median(runs, 'p50') / 1e3:.2f} | {median(runs, 'p99') / 1e3:.2f} | {sum(run['bad'] for run in runs)} |")
     print()
     of = lambda name, who: median(results[name][who], "cpu")
-    for name, goal in [("frame-193KB", 0.6), ("frame-3.5MB", 0.7), ("range-64KB", 0.4), ("not-modified", 0.4)]:
+    for name, goal in [("frame-193KB", 0.6), ("frame-3.5MB", 0.7), ("range-64KB", 0.4), ("not-modified", 0.4), ("frame-193KB-tls", 0.7), ("frame-3.5MB-tls", 0.7), ("range-64KB-tls", 0.7)]:
         bar(f"{name}-of-nginx", of(name, "nginx") / max(of(name, "firstlight"), 1e-9), ">=", goal)
     unit = of("frame-193KB", "nginx") / 0.029  # goals in milliseconds are those of a machine where this is one
     for name, goal in [("series-metadata", 0.03), ("rendered-cached", 0.03)]:
@@ -279,7 +313,8 @@ def main():
         server = Server(pathlib.Path(args.binary).resolve(), folder)
         nginx = Nginx(folder)
         try:
-            report(compare(args, folder, server, nginx))
+            report(compare(args, folder, server, nginx) | over_tls(args, folder))
+            print(f"load average {os.getloadavg()[0]:.1f}; processor {processor()}")
             alone, beside = beside_searches(args, folder, server)
             bar("frame-p99-beside-searches-times", beside / max(alone, 1e-9), "<=", 2)
             peak, slowest = rss(server.pid), 0

@@ -84,9 +84,9 @@ bench-policy: ## Compare the shipped policies on the corpus (or DICOM=/a/folder)
 	@scripts/setup.sh build
 	@scripts/bench/run.sh policy $(if $(DICOM),"$(DICOM)")
 
-fuzz: ## Fuzz the codec: SECONDS for each target (default 30)
+fuzz: ## Fuzz what files and strangers send (ARGS="--log 60 http"): by default all targets, 30 s each
 	@scripts/setup.sh build
-	@scripts/fuzz.sh $(or $(SECONDS),30)
+	@scripts/fuzz.sh $(or $(ARGS),30 all)
 
 wasm: ## Build the codec for the browser into .cache/wasm
 	@scripts/setup.sh build start

@@ -47,7 +47,7 @@ def steps():
         "judges": (f"{python} -m pytest -q -n 2 --dist worksteal tests/judges", PYTEST),
         "pairs": (f"cargo build --locked --quiet -p firstlight && FIRSTLIGHT_PAIRS=all {python} -m pytest -q -n 2 --dist worksteal tests/judges/test_pairs.py", PYTEST),
         "htj2k": (f"cargo build --locked --quiet -p htj2k --example htj2k && {python} -W ignore tests/judges/htj2k_interop.py --binary $HTJ2K_BIN", PLAIN),
-        "fuzz": ("NICE=0 scripts/fuzz.sh 30", PLAIN),
+        "fuzz": ("NICE=0 scripts/fuzz.sh 15", PLAIN),
         "web": (". scripts/lib.sh; build_web; cd web && npm test", VITEST),
         "packages": (". scripts/lib.sh; build_web; cd web && node tests/packages/run.mjs", PLAIN),
         "cornerstone": (". scripts/lib.sh; build_web; cd web && node tests/cornerstone/run.mjs", PLAIN),

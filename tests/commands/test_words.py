@@ -48,6 +48,7 @@ COMMANDS = [
     ("share", "list", "--data", "archive"),
     ("label", "2.25.1", "ward", "--data", "archive"),
     ("backup", "new8", "--data", "archive"),
+    ("move", "new9", "--data", "archive"),
     ("scrub", "--data", "archive"),
     ("restore", "out/0.dcm"),
     ("report", "out", "-o", "new7.html"),

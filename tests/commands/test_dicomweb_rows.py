@@ -23,7 +23,7 @@ from common import CORPUS, make_image
 from served import Served
 
 TABLE = os.environ.get("FIRSTLIGHT_DICOMWEB_TABLE")
-FEWEST = 212
+FEWEST = 217
 
 STUDY, SERIES = "/studies/2.25.1", "/studies/2.25.1/series/2.25.2"
 ONE, COLOUR, MANY = (f"{SERIES}/instances/2.25.{10**20 + n}" for n in (1, 2, 3))

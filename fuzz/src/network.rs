@@ -58,7 +58,7 @@ pub fn token(data: &[u8]) {
 fn config(archive: Archive) -> dimse::Config {
     let title = "FIRSTLIGHT".parse().expect("a title");
     let access = dimse::Access { title, peers: Vec::new(), may_store: true, grants: Vec::new() };
-    dimse::Config { archive, access, limits: dimse::Limits::default() }
+    dimse::Config { archive, access, limits: dimse::Limits::default(), tls: None, calls: None }
 }
 
 /// A provider whose keys are those of RFC 7517 A.1 and RFC 8037 A.2.

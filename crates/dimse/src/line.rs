@@ -1,8 +1,8 @@
 //! A connection under the PDUs: TCP, or TLS upon it (PS3.8 9.1, PS3.15 Annex B).
 
 use crate::error::Error;
+use crate::times::Times;
 use crate::tls::{Acceptor, Requester};
-use crate::wire::Times;
 use rustls::pki_types::CertificateDer;
 use rustls::{ClientConnection, Connection, ServerConnection};
 use std::io::{self, ErrorKind, Read, Write};

@@ -3,6 +3,7 @@
 
 use crate::error::Error;
 use crate::line::{Line, is_wait};
+use crate::times::Times;
 use dicom_ul::pdu::{AbortRQServiceProviderReason, AbortRQSource, Pdu, read_pdu, write_pdu};
 use rustls::pki_types::CertificateDer;
 use std::io::{ErrorKind, Read};
@@ -16,23 +17,6 @@ use std::time::{Duration, Instant};
 const LONGEST_NEGOTIATION: u32 = 256 << 10;
 /// Bytes of a PDU's head.
 pub const HEAD: usize = 6;
-
-/// How long is waited, and for what.
-#[derive(Debug, Clone, Copy)]
-pub struct Times {
-    /// For the first PDU of a connection, or the last (the ARTIM timer of PS3.8 9.1.5).
-    pub negotiation: Duration,
-    /// For the next message of an association.
-    pub idle: Duration,
-    /// For the rest of a PDU that has begun, and for the peer to take what is written.
-    pub pdu: Duration,
-}
-
-impl Default for Times {
-    fn default() -> Times {
-        Times { negotiation: Duration::from_secs(30), idle: Duration::from_secs(300), pdu: Duration::from_secs(60) }
-    }
-}
 
 /// What came.
 #[derive(Debug)]
